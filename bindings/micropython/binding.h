@@ -1,0 +1,141 @@
+#pragma once
+
+// What the C tables and the C++ files of the binding share. Everything here can be called from C,
+// and may raise: no C++ object with a destructor may be alive where one of these is called.
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#include "py/builtin.h"
+#include "py/gc.h"
+#include "py/mperrno.h"
+#include "py/mphal.h"
+#include "py/obj.h"
+#include "py/objarray.h"
+#include "py/objstr.h"
+#include "py/objtype.h"
+#include "py/runtime.h"
+#include "py/stream.h"
+#include "py/unicode.h"
+
+// MicroPython's numbers.
+#define USSL_PROTOCOL_TLS_CLIENT (0)
+#define USSL_PROTOCOL_TLS_SERVER (1)
+
+// --- objects
+
+// An SSLContext: what was asked for, and, once it is first used, what the library made of it.
+typedef struct _ussl_context_obj_t {
+    mp_obj_base_t base;
+    mp_obj_t key;           // bytes, or None
+    mp_obj_t key_password;  // bytes-like, or None
+    mp_obj_t certificate;   // bytes, or None
+    mp_obj_t trusted;       // bytes, or None
+    mp_obj_t psk_identity;  // bytes-like, or None
+    mp_obj_t psk_key;       // bytes-like, or None
+    mp_obj_t psk_keys;      // mapping, or None
+    mp_obj_t psk_hint;      // bytes-like, or None
+    uint8_t server;
+    uint8_t verify_mode;
+    void *made;             // ussl::Context, counted
+} ussl_context_obj_t;
+
+typedef struct _ussl_socket_obj_t {
+    mp_obj_base_t base;
+    mp_obj_t stream;           // MP_OBJ_NULL: closed
+    mp_obj_t context;          // SSLContext
+    mp_obj_t server_hostname;  // as it was given, or None
+    mp_obj_t exception;        // raised by Python code that TLS called, or MP_OBJ_NULL
+    uint64_t stream_identity;  // see ussl_stream_identity
+    void *connection;          // ussl::Connection
+} ussl_socket_obj_t;
+
+extern const mp_obj_type_t ussl_socket_type;
+extern const mp_obj_type_t ussl_context_type;
+extern mp_obj_str_t ussl_engine_name_obj;
+
+// --- the module's functions (options.cpp)
+
+mp_obj_t ussl_module_init(void);
+mp_obj_t ussl_wrap_socket(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args);
+
+// --- SSLContext (context.cpp)
+
+mp_obj_t ussl_context_make_new(const mp_obj_type_t *type, size_t n_args, size_t n_kw, const mp_obj_t *args);
+void ussl_context_attr(mp_obj_t self, qstr attr, mp_obj_t *dest);
+mp_obj_t ussl_context_wrap_socket(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args);
+mp_obj_t ussl_context_load_cert_chain(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args);
+mp_obj_t ussl_context_load_verify_locations(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args);
+mp_obj_t ussl_context_del(mp_obj_t self);
+
+// A context with nothing in it yet.
+ussl_context_obj_t *ussl_context_new(bool server);
+// What the library makes of it, made at the first call; raises ValueError.
+void *ussl_context_get(ussl_context_obj_t *self);
+
+// --- SSLSocket (socket.cpp)
+
+mp_obj_t ussl_socket_new(ussl_context_obj_t *context, mp_obj_t stream, mp_obj_t server_hostname,
+    bool do_handshake, bool suppress_ragged_eofs);
+mp_obj_t ussl_socket_read(size_t n_args, const mp_obj_t *args);
+mp_obj_t ussl_socket_readinto(size_t n_args, const mp_obj_t *args);
+mp_obj_t ussl_socket_readline(size_t n_args, const mp_obj_t *args);
+mp_obj_t ussl_socket_write(size_t n_args, const mp_obj_t *args);
+mp_obj_t ussl_socket_recv(size_t n_args, const mp_obj_t *args);
+mp_obj_t ussl_socket_recv_into(size_t n_args, const mp_obj_t *args);
+mp_obj_t ussl_socket_send(mp_obj_t self, mp_obj_t data);
+mp_obj_t ussl_socket_flush(mp_obj_t self);
+mp_obj_t ussl_socket_close(mp_obj_t self);
+mp_obj_t ussl_socket_del(mp_obj_t self);
+mp_obj_t ussl_socket_exit(size_t n_args, const mp_obj_t *args);
+mp_obj_t ussl_socket_setblocking(mp_obj_t self, mp_obj_t flag);
+mp_obj_t ussl_socket_settimeout(mp_obj_t self, mp_obj_t timeout);
+mp_obj_t ussl_socket_do_handshake(mp_obj_t self);
+mp_obj_t ussl_socket_unwrap(mp_obj_t self);
+mp_obj_t ussl_socket_pending(mp_obj_t self);
+mp_obj_t ussl_socket_version(mp_obj_t self);
+mp_obj_t ussl_socket_cipher(mp_obj_t self);
+mp_obj_t ussl_socket_getpeercert(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args);
+void ussl_socket_attr(mp_obj_t self, qstr attr, mp_obj_t *dest);
+mp_uint_t ussl_socket_stream_read(mp_obj_t self, void *buf, mp_uint_t size, int *errcode);
+mp_uint_t ussl_socket_stream_write(mp_obj_t self, const void *buf, mp_uint_t size, int *errcode);
+mp_uint_t ussl_socket_stream_ioctl(mp_obj_t self, mp_uint_t request, uintptr_t arg, int *errcode);
+
+// --- streams and Python callbacks, exceptions kept (stream.cpp)
+
+// Returned where Python code raised; the exception is kept.
+#define USSL_RAISED ((mp_uint_t)-2)
+
+mp_uint_t ussl_stream_read(mp_obj_t stream, void *buf, size_t size, int *errcode, mp_obj_t *exception);
+mp_uint_t ussl_stream_write(mp_obj_t stream, const void *buf, size_t size, int *errcode, mp_obj_t *exception);
+mp_uint_t ussl_stream_ioctl(mp_obj_t stream, mp_uint_t request, uintptr_t arg, int *errcode, mp_obj_t *exception);
+// Tells a stream's file descriptor from a later one of the same number; 0: it has none.
+uint64_t ussl_stream_identity(mp_obj_t stream);
+// For the collector: closes the stream of a forgotten socket if nothing else would.
+void ussl_stream_close_forgotten(mp_obj_t stream, uint64_t identity);
+// The length of the key that was written; 0: no such identity; or USSL_RAISED.
+size_t ussl_call_psk_get(mp_obj_t psk_keys, const uint8_t *identity, size_t identity_size, uint8_t *key, size_t key_capacity, mp_obj_t *exception);
+
+// --- errors (errors.cpp)
+
+NORETURN void ussl_raise_refusal(const char *reason, bool out_of_memory);
+// OSError with a row of the table, by its positive number.
+NORETURN void ussl_raise_row(unsigned code);
+
+// --- files and checks (options.cpp)
+
+// The content of a key or certificate: `given` itself if it is content, or the file's as bytes.
+mp_obj_t ussl_load(mp_obj_t given, bool *from_file);
+// Raises unless `psk_keys` can be asked for keys, and, if it is a dict, holds good ones.
+void ussl_check_psk_keys(mp_obj_t psk_keys);
+// Raises unless it is one of CERT_NONE, CERT_OPTIONAL, CERT_REQUIRED.
+uint8_t ussl_verify_mode(mp_obj_t mode);
+
+// --- certificates (certificate.cpp)
+
+mp_obj_t ussl_certificate_dict(void *connection);
+
+#ifdef __cplusplus
+}
+#endif

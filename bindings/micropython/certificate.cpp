@@ -1,0 +1,169 @@
+// getpeercert() as a dictionary, in CPython's form.
+
+#include <string.h>
+
+#include "binding.h"
+#include "ussl/certificate.hpp"
+#include "ussl/connection.hpp"
+
+namespace {
+
+/// Builds the dictionary while the engine walks through the certificate. Each part is built under
+/// nlr_push: the engine's frames are beneath.
+class DictBuilder final : public ussl::CertificateVisitor {
+  public:
+    explicit DictBuilder(mp_obj_t dict) : dict_(dict) {}
+
+    void identity(int version, ussl::Bytes serial) override {
+        guard([&] {
+            store(MP_QSTR_version, MP_OBJ_NEW_SMALL_INT(version));
+            vstr_t hex;
+            vstr_init(&hex, 2 * serial.size());
+            for (const uint8_t byte : serial)
+                vstr_printf(&hex, "%02X", byte);
+            store(MP_QSTR_serialNumber, mp_obj_new_str_from_vstr(&hex));
+        });
+    }
+
+    void attribute(Party party, bool starts_rdn, std::string_view name,
+                   std::string_view value) override {
+        guard([&] {
+            const mp_obj_t pair = text_pair(name, value);
+            mp_obj_t* rdns = party == Party::subject ? &subject_ : &issuer_;
+            const mp_obj_t rdn = mp_obj_new_tuple(1, &pair);
+            if (starts_rdn) {
+                *rdns = joined(*rdns, rdn);
+            } else {
+                // One more pair in the last RDN.
+                size_t count;
+                mp_obj_t* items;
+                mp_obj_get_array(*rdns, &count, &items);
+                items[count - 1] = joined_pairs(items[count - 1], rdn);
+            }
+        });
+    }
+
+    void validity(const Time& not_before, const Time& not_after) override {
+        guard([&] {
+            store(MP_QSTR_notBefore, date(not_before));
+            store(MP_QSTR_notAfter, date(not_after));
+        });
+    }
+
+    void alternative_name(AltName kind, ussl::Bytes value) override {
+        guard([&] {
+            const mp_obj_t pair = kind == AltName::ip ? text_pair("IP Address", address(value))
+                                                      : text_pair(kind_name(kind), text(value));
+            alternatives_ = joined(alternatives_, pair);
+        });
+    }
+
+    /// After the walk; raises what a part raised.
+    void finish() {
+        if (exception_ != MP_OBJ_NULL)
+            nlr_raise(exception_);
+        store(MP_QSTR_subject, subject_);
+        store(MP_QSTR_issuer, issuer_);
+        if (alternatives_ != mp_const_empty_tuple)
+            store(MP_QSTR_subjectAltName, alternatives_);
+    }
+
+  private:
+    template <class Part>
+    void guard(Part part) {
+        nlr_buf_t nlr;
+        if (exception_ != MP_OBJ_NULL)
+            return;
+        if (nlr_push(&nlr) == 0) {
+            part();
+            nlr_pop();
+        } else {
+            exception_ = MP_OBJ_FROM_PTR(nlr.ret_val);
+        }
+    }
+
+    void store(qstr key, mp_obj_t value) {
+        mp_obj_dict_store(dict_, MP_OBJ_NEW_QSTR(key), value);
+    }
+
+    static std::string_view text(ussl::Bytes bytes) {
+        return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+    }
+
+    // What is not UTF-8 would be no str.
+    static mp_obj_t str(std::string_view value) {
+        if (!utf8_check(reinterpret_cast<const byte*>(value.data()), value.size()))
+            return mp_obj_new_bytes(reinterpret_cast<const byte*>(value.data()), value.size());
+        return mp_obj_new_str(value.data(), value.size());
+    }
+
+    static mp_obj_t text_pair(std::string_view key, std::string_view value) {
+        const mp_obj_t items[2] = {mp_obj_new_str(key.data(), key.size()), str(value)};
+        return mp_obj_new_tuple(2, items);
+    }
+    static mp_obj_t text_pair(std::string_view key, mp_obj_t value) {
+        const mp_obj_t items[2] = {mp_obj_new_str(key.data(), key.size()), value};
+        return mp_obj_new_tuple(2, items);
+    }
+
+    static mp_obj_t joined_pairs(mp_obj_t first, mp_obj_t second) {
+        return mp_binary_op(MP_BINARY_OP_ADD, first, second);
+    }
+    static mp_obj_t joined(mp_obj_t tuple, mp_obj_t item) {
+        return joined_pairs(tuple, mp_obj_new_tuple(1, &item));
+    }
+
+    static std::string_view kind_name(AltName kind) {
+        switch (kind) {
+            case AltName::dns:
+                return "DNS";
+            case AltName::email:
+                return "email";
+            case AltName::uri:
+                return "URI";
+            case AltName::ip:
+                break;
+        }
+        return "IP Address";
+    }
+
+    static mp_obj_t address(ussl::Bytes bytes) {
+        vstr_t out;
+        vstr_init(&out, 40);
+        if (bytes.size() == 4) {
+            vstr_printf(&out, "%d.%d.%d.%d", bytes[0], bytes[1], bytes[2], bytes[3]);
+        } else {
+            for (size_t i = 0; i + 1 < bytes.size(); i += 2)
+                vstr_printf(&out, i != 0 ? ":%X" : "%X", bytes[i] << 8 | bytes[i + 1]);
+        }
+        return mp_obj_new_str_from_vstr(&out);
+    }
+
+    // "Jan  5 09:34:43 2018 GMT"
+    static mp_obj_t date(const Time& time) {
+        static constexpr char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+        const int month = time.month >= 1 && time.month <= 12 ? time.month - 1 : 0;
+        vstr_t out;
+        vstr_init(&out, 25);
+        vstr_add_strn(&out, months + 3 * month, 3);
+        vstr_printf(&out, " %2d %02d:%02d:%02d %d GMT", time.day, time.hour, time.minute,
+                    time.second, time.year);
+        return mp_obj_new_str_from_vstr(&out);
+    }
+
+    mp_obj_t dict_;
+    mp_obj_t subject_ = mp_const_empty_tuple;
+    mp_obj_t issuer_ = mp_const_empty_tuple;
+    mp_obj_t alternatives_ = mp_const_empty_tuple;
+    mp_obj_t exception_ = MP_OBJ_NULL;
+};
+
+}  // namespace
+
+extern "C" mp_obj_t ussl_certificate_dict(void* connection) {
+    const mp_obj_t dict = mp_obj_new_dict(6);
+    DictBuilder builder(dict);
+    static_cast<ussl::Connection*>(connection)->describe_peer(builder);
+    builder.finish();
+    return dict;
+}

@@ -1,0 +1,7 @@
+#pragma once
+
+#include "binding.h"
+#include "ussl/error.hpp"
+
+/// OSError: the stream's errno, or a row of the table with its text.
+NORETURN void ussl_raise(const ussl::Error& error);

@@ -1,0 +1,136 @@
+// The module as MicroPython sees it: tables, types and registration. Everything that decides
+// something is in the C++ files beside this one.
+
+#include "binding.h"
+
+// --- SSLSocket
+
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(socket_read_obj, 1, 2, ussl_socket_read);
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(socket_readinto_obj, 2, 3, ussl_socket_readinto);
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(socket_readline_obj, 1, 2, ussl_socket_readline);
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(socket_write_obj, 2, 4, ussl_socket_write);
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(socket_recv_obj, 2, 2, ussl_socket_recv);
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(socket_recv_into_obj, 2, 3, ussl_socket_recv_into);
+static MP_DEFINE_CONST_FUN_OBJ_2(socket_send_obj, ussl_socket_send);
+static MP_DEFINE_CONST_FUN_OBJ_1(socket_flush_obj, ussl_socket_flush);
+static MP_DEFINE_CONST_FUN_OBJ_1(socket_close_obj, ussl_socket_close);
+static MP_DEFINE_CONST_FUN_OBJ_1(socket_del_obj, ussl_socket_del);
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(socket_exit_obj, 4, 4, ussl_socket_exit);
+static MP_DEFINE_CONST_FUN_OBJ_2(socket_setblocking_obj, ussl_socket_setblocking);
+static MP_DEFINE_CONST_FUN_OBJ_2(socket_settimeout_obj, ussl_socket_settimeout);
+static MP_DEFINE_CONST_FUN_OBJ_1(socket_do_handshake_obj, ussl_socket_do_handshake);
+static MP_DEFINE_CONST_FUN_OBJ_1(socket_unwrap_obj, ussl_socket_unwrap);
+static MP_DEFINE_CONST_FUN_OBJ_1(socket_pending_obj, ussl_socket_pending);
+static MP_DEFINE_CONST_FUN_OBJ_1(socket_version_obj, ussl_socket_version);
+static MP_DEFINE_CONST_FUN_OBJ_1(socket_cipher_obj, ussl_socket_cipher);
+static MP_DEFINE_CONST_FUN_OBJ_KW(socket_getpeercert_obj, 1, ussl_socket_getpeercert);
+
+static const mp_rom_map_elem_t socket_locals_table[] = {
+    { MP_ROM_QSTR(MP_QSTR_read), MP_ROM_PTR(&socket_read_obj) },
+    { MP_ROM_QSTR(MP_QSTR_readinto), MP_ROM_PTR(&socket_readinto_obj) },
+    { MP_ROM_QSTR(MP_QSTR_readline), MP_ROM_PTR(&socket_readline_obj) },
+    { MP_ROM_QSTR(MP_QSTR_write), MP_ROM_PTR(&socket_write_obj) },
+    { MP_ROM_QSTR(MP_QSTR_flush), MP_ROM_PTR(&socket_flush_obj) },
+    { MP_ROM_QSTR(MP_QSTR_close), MP_ROM_PTR(&socket_close_obj) },
+    { MP_ROM_QSTR(MP_QSTR_recv), MP_ROM_PTR(&socket_recv_obj) },
+    { MP_ROM_QSTR(MP_QSTR_recv_into), MP_ROM_PTR(&socket_recv_into_obj) },
+    { MP_ROM_QSTR(MP_QSTR_send), MP_ROM_PTR(&socket_send_obj) },
+    { MP_ROM_QSTR(MP_QSTR_sendall), MP_ROM_PTR(&socket_write_obj) },
+    { MP_ROM_QSTR(MP_QSTR_setblocking), MP_ROM_PTR(&socket_setblocking_obj) },
+    { MP_ROM_QSTR(MP_QSTR_settimeout), MP_ROM_PTR(&socket_settimeout_obj) },
+    { MP_ROM_QSTR(MP_QSTR_do_handshake), MP_ROM_PTR(&socket_do_handshake_obj) },
+    { MP_ROM_QSTR(MP_QSTR_unwrap), MP_ROM_PTR(&socket_unwrap_obj) },
+    { MP_ROM_QSTR(MP_QSTR_pending), MP_ROM_PTR(&socket_pending_obj) },
+    { MP_ROM_QSTR(MP_QSTR_version), MP_ROM_PTR(&socket_version_obj) },
+    { MP_ROM_QSTR(MP_QSTR_cipher), MP_ROM_PTR(&socket_cipher_obj) },
+    { MP_ROM_QSTR(MP_QSTR_getpeercert), MP_ROM_PTR(&socket_getpeercert_obj) },
+    { MP_ROM_QSTR(MP_QSTR_ioctl), MP_ROM_PTR(&mp_stream_ioctl_obj) },
+    { MP_ROM_QSTR(MP_QSTR___enter__), MP_ROM_PTR(&mp_identity_obj) },
+    { MP_ROM_QSTR(MP_QSTR___exit__), MP_ROM_PTR(&socket_exit_obj) },
+    { MP_ROM_QSTR(MP_QSTR___del__), MP_ROM_PTR(&socket_del_obj) },
+};
+static MP_DEFINE_CONST_DICT(socket_locals, socket_locals_table);
+
+static const mp_stream_p_t socket_stream_p = {
+    .read = ussl_socket_stream_read,
+    .write = ussl_socket_stream_write,
+    .ioctl = ussl_socket_stream_ioctl,
+};
+
+MP_DEFINE_CONST_OBJ_TYPE(
+    ussl_socket_type,
+    MP_QSTR_SSLSocket,
+    MP_TYPE_FLAG_NONE,
+    attr, ussl_socket_attr,
+    protocol, &socket_stream_p,
+    locals_dict, &socket_locals
+    );
+
+// --- SSLContext
+
+static MP_DEFINE_CONST_FUN_OBJ_KW(context_wrap_socket_obj, 2, ussl_context_wrap_socket);
+static MP_DEFINE_CONST_FUN_OBJ_KW(context_load_cert_chain_obj, 1, ussl_context_load_cert_chain);
+static MP_DEFINE_CONST_FUN_OBJ_KW(context_load_verify_locations_obj, 1, ussl_context_load_verify_locations);
+static MP_DEFINE_CONST_FUN_OBJ_1(context_del_obj, ussl_context_del);
+
+static const mp_rom_map_elem_t context_locals_table[] = {
+    { MP_ROM_QSTR(MP_QSTR_wrap_socket), MP_ROM_PTR(&context_wrap_socket_obj) },
+    { MP_ROM_QSTR(MP_QSTR_load_cert_chain), MP_ROM_PTR(&context_load_cert_chain_obj) },
+    { MP_ROM_QSTR(MP_QSTR_load_verify_locations), MP_ROM_PTR(&context_load_verify_locations_obj) },
+    { MP_ROM_QSTR(MP_QSTR___del__), MP_ROM_PTR(&context_del_obj) },
+};
+static MP_DEFINE_CONST_DICT(context_locals, context_locals_table);
+
+MP_DEFINE_CONST_OBJ_TYPE(
+    ussl_context_type,
+    MP_QSTR_SSLContext,
+    MP_TYPE_FLAG_NONE,
+    make_new, ussl_context_make_new,
+    attr, ussl_context_attr,
+    locals_dict, &context_locals
+    );
+
+// --- the module
+
+static MP_DEFINE_CONST_FUN_OBJ_0(module_init_obj, ussl_module_init);
+static MP_DEFINE_CONST_FUN_OBJ_KW(wrap_socket_obj, 1, ussl_wrap_socket);
+
+static const mp_rom_map_elem_t module_globals_table[] = {
+    { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR_ussl) },
+    { MP_ROM_QSTR(MP_QSTR___init__), MP_ROM_PTR(&module_init_obj) },
+    { MP_ROM_QSTR(MP_QSTR_wrap_socket), MP_ROM_PTR(&wrap_socket_obj) },
+    { MP_ROM_QSTR(MP_QSTR_SSLContext), MP_ROM_PTR(&ussl_context_type) },
+    { MP_ROM_QSTR(MP_QSTR_ENGINE), MP_ROM_PTR(&ussl_engine_name_obj) },
+
+    { MP_ROM_QSTR(MP_QSTR_CERT_NONE), MP_ROM_INT(0) },
+    { MP_ROM_QSTR(MP_QSTR_CERT_OPTIONAL), MP_ROM_INT(1) },
+    { MP_ROM_QSTR(MP_QSTR_CERT_REQUIRED), MP_ROM_INT(2) },
+    { MP_ROM_QSTR(MP_QSTR_PROTOCOL_TLS_CLIENT), MP_ROM_INT(USSL_PROTOCOL_TLS_CLIENT) },
+    { MP_ROM_QSTR(MP_QSTR_PROTOCOL_TLS_SERVER), MP_ROM_INT(USSL_PROTOCOL_TLS_SERVER) },
+    // The numbers are those on the wire, as in CPython's TLSVersion.
+    { MP_ROM_QSTR(MP_QSTR_TLSv1_2), MP_ROM_INT(0x0303) },
+    { MP_ROM_QSTR(MP_QSTR_TLSv1_3), MP_ROM_INT(0x0304) },
+    { MP_ROM_QSTR(MP_QSTR_HAS_SNI), MP_ROM_TRUE },
+    { MP_ROM_QSTR(MP_QSTR_HAS_ALPN), MP_ROM_FALSE },
+    { MP_ROM_QSTR(MP_QSTR_HAS_PSK), MP_ROM_TRUE },
+    { MP_ROM_QSTR(MP_QSTR_HAS_TLSv1_2), MP_ROM_TRUE },
+    { MP_ROM_QSTR(MP_QSTR_HAS_TLSv1_3), MP_ROM_TRUE },
+
+    #define USSL_ERROR(name, number, class, text) \
+    { MP_ROM_QSTR(MP_QSTR_ERR_##name), MP_ROM_INT(-(number)) },
+    #include "errors.def"
+    #undef USSL_ERROR
+};
+static MP_DEFINE_CONST_DICT(module_globals, module_globals_table);
+
+const mp_obj_module_t ussl_module = {
+    .base = { &mp_type_module },
+    .globals = (mp_obj_dict_t *)&module_globals,
+};
+
+MP_REGISTER_MODULE(MP_QSTR_ussl, ussl_module);
+#if !MICROPY_PY_SSL
+// In place of MicroPython's own: programs that import ssl or tls find this very module.
+MP_REGISTER_EXTENSIBLE_MODULE(MP_QSTR_ssl, ussl_module);
+MP_REGISTER_EXTENSIBLE_MODULE(MP_QSTR_tls, ussl_module);
+#endif

@@ -1,0 +1,236 @@
+// The module's functions: arguments in, a context and a socket out. Everything here may raise.
+
+#include <string.h>
+
+#include "binding.h"
+#include "ussl/context.hpp"
+#include "ussl/memory.hpp"
+
+namespace {
+
+bool is_bytes_like(mp_obj_t object, mp_buffer_info_t* bytes) {
+    return !mp_obj_is_str(object) && mp_get_buffer(object, bytes, MP_BUFFER_READ);
+}
+
+NORETURN void raise_wrong_type(qstr argument, const char* wanted) {
+    mp_raise_msg_varg(&mp_type_TypeError, MP_ERROR_TEXT("%q must be %s"), argument, wanted);
+}
+
+mp_obj_t read_file(mp_obj_t file) {
+    // The size first: growing a buffer would leave copies of a key behind in the heap.
+    int error = 0;
+    const mp_off_t size = mp_stream_seek(file, 0, MP_SEEK_END, &error);
+    if (size == static_cast<mp_off_t>(-1) || mp_stream_seek(file, 0, MP_SEEK_SET, &error) != 0) {
+        mp_obj_t call[2];
+        mp_load_method(file, MP_QSTR_read, call);
+        return mp_call_method_n_kw(0, 0, call);
+    }
+    vstr_t vstr;
+    vstr_init_len(&vstr, static_cast<size_t>(size));
+    vstr.len = mp_stream_read_exactly(file, vstr.buf, static_cast<mp_uint_t>(size), &error);
+    if (error != 0)
+        mp_raise_OSError(error);
+    return mp_obj_new_bytes_from_vstr(&vstr);
+}
+
+mp_obj_t load_file(mp_obj_t path) {
+    const mp_obj_t arguments[2] = {path, MP_OBJ_NEW_QSTR(MP_QSTR_rb)};
+    const mp_obj_t file =
+        mp_call_function_n_kw(MP_OBJ_FROM_PTR(&mp_builtin_open_obj), 2, 0, arguments);
+    nlr_buf_t nlr;
+    if (nlr_push(&nlr) != 0) {
+        mp_stream_close(file);
+        nlr_jump(nlr.ret_val);
+    }
+    const mp_obj_t content = read_file(file);
+    nlr_pop();
+    mp_stream_close(file);
+    return content;
+}
+
+// A str or bytes-like, as bytes; None stays None.
+mp_obj_t text_or_bytes(mp_obj_t given, qstr argument) {
+    mp_buffer_info_t bytes;
+    if (given != mp_const_none && !mp_get_buffer(given, &bytes, MP_BUFFER_READ))
+        raise_wrong_type(argument, "str or bytes");
+    return given;
+}
+
+mp_obj_t only_bytes(mp_obj_t given, qstr argument) {
+    mp_buffer_info_t bytes;
+    if (given != mp_const_none && !is_bytes_like(given, &bytes))
+        raise_wrong_type(argument, "bytes");
+    return given;
+}
+
+// The value of an argument that has two names; `missing` if neither was given.
+mp_obj_t either(const mp_arg_val_t& one, qstr one_name, const mp_arg_val_t& other, qstr other_name,
+                mp_obj_t missing) {
+    if (one.u_obj != MP_OBJ_NULL && other.u_obj != MP_OBJ_NULL)
+        mp_raise_msg_varg(&mp_type_TypeError, MP_ERROR_TEXT("%q and %q are the same argument"),
+                          one_name, other_name);
+    if (one.u_obj != MP_OBJ_NULL)
+        return one.u_obj;
+    return other.u_obj != MP_OBJ_NULL ? other.u_obj : missing;
+}
+
+void wipe_if_ours(mp_obj_t content, bool from_file) {
+    mp_buffer_info_t bytes;
+    if (from_file && mp_get_buffer(content, &bytes, MP_BUFFER_READ))
+        ussl::wipe(bytes.buf, bytes.len);
+}
+
+}  // namespace
+
+extern "C" {
+
+mp_obj_str_t ussl_engine_name_obj = {{&mp_type_str}, 0, 0, nullptr};
+
+mp_obj_t ussl_module_init(void) {
+    const std::string_view name = ussl::engine_version(ussl::default_engine());
+    ussl_engine_name_obj.data = reinterpret_cast<const byte*>(name.data());
+    ussl_engine_name_obj.len = name.size();
+    ussl_engine_name_obj.hash = qstr_compute_hash(ussl_engine_name_obj.data, name.size());
+    return mp_const_none;
+}
+
+mp_obj_t ussl_load(mp_obj_t given, bool* from_file) {
+    *from_file = false;
+    mp_buffer_info_t bytes;
+    if (given == mp_const_none || is_bytes_like(given, &bytes))
+        return given;
+    if (!mp_obj_is_str(given))
+        mp_raise_TypeError(MP_ERROR_TEXT("a key or certificate must be a path (str) or bytes"));
+    size_t size;
+    const char* text = mp_obj_str_get_data(given, &size);
+    constexpr char begin[] = "-----BEGIN";
+    if (size >= sizeof begin - 1 && memcmp(text, begin, sizeof begin - 1) == 0)
+        return given;
+    *from_file = true;
+    return load_file(given);
+}
+
+void ussl_check_psk_keys(mp_obj_t psk_keys) {
+    mp_obj_t method[2];
+    mp_load_method_maybe(psk_keys, MP_QSTR_get, method);
+    if (method[0] == MP_OBJ_NULL)
+        mp_raise_TypeError(MP_ERROR_TEXT("psk_keys must be a mapping, or have get(identity)"));
+    if (!mp_obj_is_dict_or_ordereddict(psk_keys))
+        return;
+    const mp_map_t* map = mp_obj_dict_get_map(psk_keys);
+    for (size_t i = 0; i < map->alloc; ++i) {
+        if (!mp_map_slot_is_filled(map, i))
+            continue;
+        mp_buffer_info_t identity;
+        mp_buffer_info_t key;
+        if (!is_bytes_like(map->table[i].key, &identity) ||
+            !is_bytes_like(map->table[i].value, &key))
+            mp_raise_TypeError(MP_ERROR_TEXT("psk_keys must map bytes to bytes"));
+        if (identity.len == 0 || identity.len > ussl::max_psk_identity)
+            mp_raise_ValueError(MP_ERROR_TEXT("psk_keys: an identity must be 1 to 128 bytes"));
+        if (key.len == 0 || key.len > ussl::max_psk_key)
+            mp_raise_ValueError(MP_ERROR_TEXT("psk_keys: a key must be 1 to 48 bytes"));
+    }
+}
+
+uint8_t ussl_verify_mode(mp_obj_t mode) {
+    const mp_int_t number = mp_obj_get_int(mode);
+    if (number < 0 || number > 2)
+        mp_raise_ValueError(
+            MP_ERROR_TEXT("cert_reqs must be CERT_NONE, CERT_OPTIONAL or CERT_REQUIRED"));
+    return static_cast<uint8_t>(number);
+}
+
+mp_obj_t ussl_wrap_socket(size_t n_args, const mp_obj_t* args, mp_map_t* kw_args) {
+    enum {
+        ARG_sock,
+        ARG_server_side,
+        ARG_keyfile,
+        ARG_certfile,
+        ARG_cert_reqs,
+        ARG_ca_certs,
+        ARG_server_hostname,
+        ARG_do_handshake,
+        ARG_psk_ident,
+        ARG_psk_key,
+        ARG_psk_keys,
+        ARG_psk_hint,
+        ARG_key_password,
+        ARG_suppress_ragged_eofs,
+        ARG_key,
+        ARG_cert,
+        ARG_cadata,
+        ARG_do_handshake_on_connect,
+        ARG_count
+    };
+    // MP_OBJ_NULL: not given. None is a value for most, and for those the same as not given.
+    static const mp_arg_t allowed[] = {
+        {MP_QSTR_sock, MP_ARG_OBJ | MP_ARG_REQUIRED, {.u_rom_obj = MP_ROM_NONE}},
+        {MP_QSTR_server_side, MP_ARG_BOOL, {.u_bool = false}},
+        {MP_QSTR_keyfile, MP_ARG_OBJ, {.u_rom_obj = MP_ROM_PTR(nullptr)}},
+        {MP_QSTR_certfile, MP_ARG_OBJ, {.u_rom_obj = MP_ROM_PTR(nullptr)}},
+        {MP_QSTR_cert_reqs, MP_ARG_OBJ, {.u_rom_obj = MP_ROM_PTR(nullptr)}},
+        {MP_QSTR_ca_certs, MP_ARG_OBJ, {.u_rom_obj = MP_ROM_PTR(nullptr)}},
+        {MP_QSTR_server_hostname, MP_ARG_OBJ, {.u_rom_obj = MP_ROM_NONE}},
+        {MP_QSTR_do_handshake, MP_ARG_OBJ, {.u_rom_obj = MP_ROM_PTR(nullptr)}},
+        {MP_QSTR_psk_ident, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_NONE}},
+        {MP_QSTR_psk_key, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_NONE}},
+        {MP_QSTR_psk_keys, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_NONE}},
+        {MP_QSTR_psk_hint, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_NONE}},
+        {MP_QSTR_key_password, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_NONE}},
+        {MP_QSTR_suppress_ragged_eofs, MP_ARG_KW_ONLY | MP_ARG_BOOL, {.u_bool = true}},
+        {MP_QSTR_key, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_PTR(nullptr)}},
+        {MP_QSTR_cert, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_PTR(nullptr)}},
+        {MP_QSTR_cadata, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_PTR(nullptr)}},
+        {MP_QSTR_do_handshake_on_connect,
+         MP_ARG_KW_ONLY | MP_ARG_OBJ,
+         {.u_rom_obj = MP_ROM_PTR(nullptr)}},
+    };
+    mp_arg_val_t values[ARG_count];
+    mp_arg_parse_all(n_args, args, kw_args, ARG_count, allowed, values);
+
+    const mp_obj_t key = either(values[ARG_keyfile], MP_QSTR_keyfile, values[ARG_key], MP_QSTR_key,
+                                mp_const_none);
+    const mp_obj_t certificate = either(values[ARG_certfile], MP_QSTR_certfile, values[ARG_cert],
+                                        MP_QSTR_cert, mp_const_none);
+    const mp_obj_t trusted = either(values[ARG_ca_certs], MP_QSTR_ca_certs, values[ARG_cadata],
+                                    MP_QSTR_cadata, mp_const_none);
+    const mp_obj_t do_handshake =
+        either(values[ARG_do_handshake], MP_QSTR_do_handshake, values[ARG_do_handshake_on_connect],
+               MP_QSTR_do_handshake_on_connect, mp_const_true);
+
+    ussl_context_obj_t* context = ussl_context_new(values[ARG_server_side].u_bool);
+    // Whoever names a root wants it checked.
+    context->verify_mode = trusted != mp_const_none ? 2 : 0;
+    if (values[ARG_cert_reqs].u_obj != MP_OBJ_NULL)
+        context->verify_mode = ussl_verify_mode(values[ARG_cert_reqs].u_obj);
+    context->psk_identity = text_or_bytes(values[ARG_psk_ident].u_obj, MP_QSTR_psk_ident);
+    context->psk_key = only_bytes(values[ARG_psk_key].u_obj, MP_QSTR_psk_key);
+    context->psk_keys = values[ARG_psk_keys].u_obj;
+    if (context->psk_keys != mp_const_none)
+        ussl_check_psk_keys(context->psk_keys);
+    context->psk_hint = text_or_bytes(values[ARG_psk_hint].u_obj, MP_QSTR_psk_hint);
+    context->key_password = text_or_bytes(values[ARG_key_password].u_obj, MP_QSTR_key_password);
+
+    bool key_from_file;
+    bool from_file;
+    context->certificate = ussl_load(certificate, &from_file);
+    context->trusted = ussl_load(trusted, &from_file);
+    context->key = ussl_load(key, &key_from_file);
+
+    nlr_buf_t nlr;
+    if (nlr_push(&nlr) != 0) {
+        wipe_if_ours(context->key, key_from_file);
+        nlr_jump(nlr.ret_val);
+    }
+    ussl_context_get(context);
+    nlr_pop();
+    wipe_if_ours(context->key, key_from_file);
+    // The library has parsed them; their text need not be held for as long as the connection.
+    context->key = context->certificate = context->trusted = mp_const_none;
+    context->key_password = context->psk_identity = context->psk_key = mp_const_none;
+    return ussl_socket_new(context, values[ARG_sock].u_obj, values[ARG_server_hostname].u_obj,
+                           mp_obj_is_true(do_handshake), values[ARG_suppress_ragged_eofs].u_bool);
+}
+
+}  // extern "C"

@@ -1,0 +1,625 @@
+// SSLSocket: a stream of MicroPython over a ussl::Connection.
+//
+// Every function here may raise, and MicroPython raises by longjmp: nothing with a destructor may
+// be alive at a call that can. PyHost has none; the library's calls have returned by then.
+
+#include <string.h>
+
+#include "binding.h"
+#include "errors.hpp"
+#include "ussl/connection.hpp"
+
+namespace {
+
+using ussl::Code;
+using ussl::Connection;
+using ussl::Direction;
+using ussl::IoResult;
+using ussl::Progress;
+
+ussl_socket_obj_t* socket_of(mp_obj_t self) {
+    return static_cast<ussl_socket_obj_t*>(MP_OBJ_TO_PTR(self));
+}
+
+Connection* connection_of(ussl_socket_obj_t* self) {
+    return static_cast<Connection*>(self->connection);
+}
+
+/// The Python side of a connection, for the duration of a call.
+class PyHost final : public ussl::Host {
+  public:
+    explicit PyHost(ussl_socket_obj_t* self) : self_(self) {}
+
+    IoResult read(ussl::MutableBytes into) override {
+        if (self_->stream == MP_OBJ_NULL)
+            return IoResult::failed(MP_EBADF);
+        int error;
+        const mp_uint_t count =
+            ussl_stream_read(self_->stream, into.data(), into.size(), &error, &self_->exception);
+        if (count == 0)
+            return IoResult::end();
+        return result_of(count, into.size(), error);
+    }
+
+    IoResult write(ussl::Bytes from) override {
+        if (self_->stream == MP_OBJ_NULL)
+            return IoResult::failed(MP_EBADF);
+        int error;
+        const mp_uint_t count =
+            ussl_stream_write(self_->stream, from.data(), from.size(), &error, &self_->exception);
+        if (count == 0)
+            return IoResult::would_block();
+        return result_of(count, from.size(), error);
+    }
+
+    bool ready(Direction direction) override {
+        const mp_uint_t flag =
+            direction == Direction::read ? MP_STREAM_POLL_RD : MP_STREAM_POLL_WR;
+        // A stream that cannot be polled cannot tell.
+        mp_uint_t ready = 0;
+        return !poll(flag, &ready) || ready != 0;
+    }
+
+    ussl::PskAnswer find_psk(ussl::Bytes identity, ussl::MutableBytes key,
+                             std::size_t& length) override {
+        const auto* context = static_cast<ussl_context_obj_t*>(MP_OBJ_TO_PTR(self_->context));
+        length = ussl_call_psk_get(context->psk_keys, identity.data(), identity.size(), key.data(),
+                                   key.size(), &self_->exception);
+        if (length == USSL_RAISED)
+            return ussl::PskAnswer::aborted;
+        return length != 0 ? ussl::PskAnswer::found : ussl::PskAnswer::unknown;
+    }
+
+    /// Asks the stream; false: it cannot be polled.
+    bool poll(mp_uint_t flags, mp_uint_t* ready) {
+        if (self_->stream == MP_OBJ_NULL)
+            return false;
+        int error;
+        mp_obj_t exception;
+        const mp_uint_t result =
+            ussl_stream_ioctl(self_->stream, MP_STREAM_POLL, flags, &error, &exception);
+        if (result == MP_STREAM_ERROR || result == USSL_RAISED)
+            return false;
+        *ready = result;
+        return true;
+    }
+
+  private:
+    static IoResult result_of(mp_uint_t count, std::size_t asked, int error) {
+        if (count == USSL_RAISED)
+            return IoResult::aborted();
+        if (count != MP_STREAM_ERROR)  // more than was asked for is no count at all
+            return count <= asked ? IoResult::moved(count) : IoResult::failed(MP_EIO);
+        switch (error) {
+            case MP_EAGAIN:
+            #if MP_EWOULDBLOCK != MP_EAGAIN
+            case MP_EWOULDBLOCK:
+            #endif
+            case MP_EINPROGRESS:
+            case MP_EALREADY:
+                return IoResult::would_block();
+            case MP_ETIMEDOUT:
+                return IoResult::timed_out();
+            default:
+                return IoResult::failed(error > 0 ? error : MP_EIO);
+        }
+    }
+
+    ussl_socket_obj_t* self_;
+};
+
+NORETURN void raise_failure(ussl_socket_obj_t* self) {
+    const ussl::Error& error = connection_of(self)->error();
+    if (error.code == Code::aborted && self->exception != MP_OBJ_NULL)
+        nlr_raise(self->exception);
+    ussl_raise(error);
+}
+
+// The errors of a call that moved nothing; returns where it merely could not go on.
+void raise_unless_progress(ussl_socket_obj_t* self, Progress::Kind kind) {
+    switch (kind) {
+        case Progress::Kind::done:
+        case Progress::Kind::end:
+        case Progress::Kind::blocked:
+            return;
+        case Progress::Kind::timed_out:
+            mp_raise_OSError(MP_ETIMEDOUT);
+        case Progress::Kind::closed:
+            mp_raise_OSError(MP_EBADF);
+        case Progress::Kind::misuse:
+            ussl_raise_row(static_cast<unsigned>(Code::BAD_USE));
+        case Progress::Kind::failed:
+            raise_failure(self);
+    }
+}
+
+Progress read_once(ussl_socket_obj_t* self, void* buf, size_t size) {
+    PyHost host(self);
+    return connection_of(self)->read(host, {static_cast<uint8_t*>(buf), size});
+}
+
+// Reads until `size` bytes are there, or the stream has no more for now or ever. What was read is
+// never lost: an error after some bytes is raised by the next call. nullopt as `*none`: nothing
+// now.
+size_t read_fully(ussl_socket_obj_t* self, uint8_t* buf, size_t size, bool once, bool* none) {
+    size_t got = 0;
+    *none = false;
+    do {
+        const Progress progress = read_once(self, buf + got, size - got);
+        if (progress.kind != Progress::Kind::done) {
+            if (got == 0) {
+                raise_unless_progress(self, progress.kind);
+                *none = progress.kind == Progress::Kind::blocked;
+            }
+            break;
+        }
+        got += progress.count;
+    } while (got < size && !once);
+    return got;
+}
+
+mp_obj_t new_bytes(vstr_t* vstr, size_t size, bool none) {
+    if (none) {
+        vstr_clear(vstr);
+        return mp_const_none;
+    }
+    vstr->len = size;
+    return mp_obj_new_bytes_from_vstr(vstr);
+}
+
+mp_obj_t read_all(ussl_socket_obj_t* self) {
+    vstr_t vstr;
+    vstr_init(&vstr, 256);
+    size_t got = 0;
+    bool none = false;
+    for (;;) {
+        vstr_hint_size(&vstr, 256);
+        const size_t room = vstr.alloc - got;
+        const Progress progress = read_once(self, vstr.buf + got, room);
+        if (progress.kind != Progress::Kind::done) {
+            if (got == 0) {
+                raise_unless_progress(self, progress.kind);
+                none = progress.kind == Progress::Kind::blocked;
+            }
+            break;
+        }
+        got += progress.count;
+        vstr.len = got;
+    }
+    return new_bytes(&vstr, got, none);
+}
+
+mp_obj_t read_bytes(size_t n_args, const mp_obj_t* args, bool once) {
+    ussl_socket_obj_t* self = socket_of(args[0]);
+    const mp_int_t size = n_args > 1 && args[1] != mp_const_none ? mp_obj_get_int(args[1]) : -1;
+    if (size < 0)
+        return read_all(self);
+    vstr_t vstr;
+    vstr_init_len(&vstr, static_cast<size_t>(size));
+    bool none;
+    const size_t got =
+        read_fully(self, reinterpret_cast<uint8_t*>(vstr.buf), static_cast<size_t>(size), once, &none);
+    return new_bytes(&vstr, got, none);
+}
+
+mp_obj_t read_into(size_t n_args, const mp_obj_t* args, bool once) {
+    mp_buffer_info_t buffer;
+    mp_get_buffer_raise(args[1], &buffer, MP_BUFFER_WRITE);
+    size_t size = buffer.len;
+    if (n_args > 2) {
+        const mp_int_t most = mp_obj_get_int(args[2]);
+        if (most >= 0 && static_cast<size_t>(most) < size)
+            size = static_cast<size_t>(most);
+    }
+    bool none;
+    const size_t got =
+        read_fully(socket_of(args[0]), static_cast<uint8_t*>(buffer.buf), size, once, &none);
+    return none ? mp_const_none : MP_OBJ_NEW_SMALL_INT(got);
+}
+
+mp_obj_t write_bytes(ussl_socket_obj_t* self, const uint8_t* buf, size_t size, bool once) {
+    PyHost host(self);
+    size_t taken = 0;
+    do {
+        const Progress progress =
+            connection_of(self)->write(host, {buf + taken, size - taken});
+        if (progress.kind != Progress::Kind::done) {
+            if (taken == 0) {
+                raise_unless_progress(self, progress.kind);
+                return mp_const_none;
+            }
+            break;
+        }
+        taken += progress.count;
+    } while (taken < size && !once);
+    return mp_obj_new_int_from_uint(taken);
+}
+
+// Runs the handshake to its end, waiting for a non-blocking stream as the port waits for events.
+void handshake_to_the_end(ussl_socket_obj_t* self) {
+    for (;;) {
+        PyHost host(self);
+        const Progress progress = connection_of(self)->handshake(host);
+        raise_unless_progress(self, progress.kind);
+        if (progress.kind == Progress::Kind::done)
+            return;
+        mp_event_wait_ms(1);
+    }
+}
+
+void close_stream(ussl_socket_obj_t* self) {
+    const mp_obj_t stream = self->stream;
+    if (stream == MP_OBJ_NULL)
+        return;
+    self->stream = MP_OBJ_NULL;
+    int error = 0;
+    mp_obj_t exception = MP_OBJ_NULL;
+    const mp_uint_t result = ussl_stream_ioctl(stream, MP_STREAM_CLOSE, 0, &error, &exception);
+    if (result == USSL_RAISED)
+        nlr_raise(exception);
+    if (result == MP_STREAM_ERROR)
+        mp_raise_OSError(error > 0 ? error : MP_EIO);
+}
+
+void close_socket(ussl_socket_obj_t* self) {
+    if (!connection_of(self)->closed()) {
+        PyHost host(self);
+        connection_of(self)->close(host);
+    }
+    close_stream(self);
+}
+
+// What a poll finds; may send what was taken before, so that it leaves without another write.
+mp_uint_t poll_socket(ussl_socket_obj_t* self, mp_uint_t wanted) {
+    Connection* connection = connection_of(self);
+    PyHost host(self);
+    mp_uint_t ready = 0;
+    if (connection->unsent() && !connection->busy() && host.poll(MP_STREAM_POLL_WR, &ready) &&
+        (ready & MP_STREAM_POLL_WR) != 0)
+        connection->flush(host);
+    if (connection->closed() || connection->failed())
+        return MP_STREAM_POLL_NVAL;
+
+    // Which directions of the stream stand for which of what is asked for.
+    mp_uint_t found = 0;
+    mp_uint_t reads_when = 0;
+    mp_uint_t writes_when = 0;
+    const auto plan = [&](mp_uint_t flag, Direction direction, mp_uint_t* when) {
+        if ((wanted & flag) == 0)
+            return;
+        switch (connection->waits_for(direction)) {
+            case ussl::Waits::nothing:
+                found |= flag;
+                break;
+            case ussl::Waits::stream_readable:
+                *when = MP_STREAM_POLL_RD;
+                break;
+            case ussl::Waits::stream_writable:
+                *when = MP_STREAM_POLL_WR;
+                break;
+        }
+    };
+    plan(MP_STREAM_POLL_RD, Direction::read, &reads_when);
+    plan(MP_STREAM_POLL_WR, Direction::write, &writes_when);
+    // What is there already needs no look at the stream, unless more was asked for.
+    const mp_uint_t ask = reads_when | writes_when;
+    if (ask == 0)
+        return found;
+    if (!host.poll(ask | (wanted & ~(MP_STREAM_POLL_RD | MP_STREAM_POLL_WR)), &ready))
+        return MP_STREAM_ERROR;
+    if ((ready & reads_when) != 0)
+        found |= MP_STREAM_POLL_RD;
+    if ((ready & writes_when) != 0)
+        found |= MP_STREAM_POLL_WR;
+    return found | (ready & ~(MP_STREAM_POLL_RD | MP_STREAM_POLL_WR));
+}
+
+mp_obj_t call_on_stream(mp_obj_t self_in, qstr method, mp_obj_t argument) {
+    ussl_socket_obj_t* self = socket_of(self_in);
+    if (self->stream == MP_OBJ_NULL)
+        mp_raise_OSError(MP_EBADF);
+    mp_obj_t call[3];
+    mp_load_method(self->stream, method, call);
+    call[2] = argument;
+    return mp_call_method_n_kw(1, 0, call);
+}
+
+// The library's part of making a socket; returns what to raise.
+struct Made {
+    const char* refusal;
+    bool out_of_memory;
+};
+Made make_connection(ussl_socket_obj_t* self, void* context, const char* name, size_t name_size,
+                     bool report_truncation) {
+    auto* shared = static_cast<ussl::Context*>(context);
+    shared->retain();
+    auto made = Connection::make(ussl::Ref<ussl::Context>(shared),
+                                 {.server_hostname = {name, name_size},
+                                  .report_truncation = report_truncation});
+    if (!made)
+        return {made.error().reason, made.error().out_of_memory};
+    self->connection = made->release();
+    return {nullptr, false};
+}
+
+}  // namespace
+
+extern "C" {
+
+mp_obj_t ussl_socket_new(ussl_context_obj_t* context, mp_obj_t stream, mp_obj_t server_hostname,
+                         bool do_handshake, bool suppress_ragged_eofs) {
+    mp_get_stream_raise(stream, MP_STREAM_OP_READ | MP_STREAM_OP_WRITE | MP_STREAM_OP_IOCTL);
+    size_t name_size = 0;
+    const char* name = nullptr;
+    if (server_hostname != mp_const_none) {
+        name = mp_obj_str_get_data(server_hostname, &name_size);
+        if (name_size == 0)
+            mp_raise_ValueError(MP_ERROR_TEXT("server_hostname is empty"));
+    }
+    void* shared = ussl_context_get(context);
+
+    ussl_socket_obj_t* self = mp_obj_malloc_with_finaliser(ussl_socket_obj_t, &ussl_socket_type);
+    self->stream = MP_OBJ_NULL;
+    self->context = MP_OBJ_FROM_PTR(context);
+    self->server_hostname = server_hostname;
+    self->exception = MP_OBJ_NULL;
+    self->connection = nullptr;
+    Made made = make_connection(self, shared, name, name_size, !suppress_ragged_eofs);
+    if (made.out_of_memory) {
+        // What forgotten sockets hold is memory that the collector does not see.
+        gc_collect();
+        made = make_connection(self, shared, name, name_size, !suppress_ragged_eofs);
+    }
+    if (made.refusal != nullptr)
+        ussl_raise_refusal(made.refusal, made.out_of_memory);
+
+    self->stream = stream;
+    self->stream_identity = ussl_stream_identity(stream);
+    if (do_handshake) {
+        // The stream stays the caller's if this fails.
+        nlr_buf_t nlr;
+        if (nlr_push(&nlr) != 0) {
+            self->stream = MP_OBJ_NULL;
+            connection_of(self)->abandon();
+            nlr_jump(nlr.ret_val);
+        }
+        handshake_to_the_end(self);
+        nlr_pop();
+    }
+    return MP_OBJ_FROM_PTR(self);
+}
+
+mp_obj_t ussl_socket_read(size_t n_args, const mp_obj_t* args) {
+    return read_bytes(n_args, args, false);
+}
+mp_obj_t ussl_socket_recv(size_t n_args, const mp_obj_t* args) {
+    return read_bytes(n_args, args, true);
+}
+mp_obj_t ussl_socket_readinto(size_t n_args, const mp_obj_t* args) {
+    return read_into(n_args, args, false);
+}
+mp_obj_t ussl_socket_recv_into(size_t n_args, const mp_obj_t* args) {
+    return read_into(n_args, args, true);
+}
+
+mp_obj_t ussl_socket_readline(size_t n_args, const mp_obj_t* args) {
+    ussl_socket_obj_t* self = socket_of(args[0]);
+    const mp_int_t most = n_args > 1 && args[1] != mp_const_none ? mp_obj_get_int(args[1]) : -1;
+    vstr_t vstr;
+    vstr_init(&vstr, 64);
+    bool none = false;
+    while (most < 0 || vstr.len < static_cast<size_t>(most)) {
+        char byte;
+        const Progress progress = read_once(self, &byte, 1);
+        if (progress.kind != Progress::Kind::done) {
+            if (vstr.len == 0) {
+                raise_unless_progress(self, progress.kind);
+                none = progress.kind == Progress::Kind::blocked;
+            }
+            break;
+        }
+        vstr_add_byte(&vstr, static_cast<unsigned char>(byte));
+        if (byte == '\n')
+            break;
+    }
+    return new_bytes(&vstr, vstr.len, none);
+}
+
+mp_obj_t ussl_socket_write(size_t n_args, const mp_obj_t* args) {
+    mp_buffer_info_t buffer;
+    mp_get_buffer_raise(args[1], &buffer, MP_BUFFER_READ);
+    // write(buf), write(buf, size), write(buf, offset, size), as every stream of MicroPython
+    size_t offset = 0;
+    size_t size = buffer.len;
+    if (n_args == 4) {
+        offset = static_cast<size_t>(mp_obj_get_int_truncated(args[2]));
+        offset = offset < buffer.len ? offset : buffer.len;
+        size = buffer.len - offset;
+    }
+    if (n_args > 2) {
+        const auto most = static_cast<size_t>(mp_obj_get_int_truncated(args[n_args - 1]));
+        size = most < size ? most : size;
+    }
+    return write_bytes(socket_of(args[0]), static_cast<const uint8_t*>(buffer.buf) + offset, size,
+                       false);
+}
+
+mp_obj_t ussl_socket_send(mp_obj_t self, mp_obj_t data) {
+    mp_buffer_info_t buffer;
+    mp_get_buffer_raise(data, &buffer, MP_BUFFER_READ);
+    return write_bytes(socket_of(self), static_cast<const uint8_t*>(buffer.buf), buffer.len, true);
+}
+
+mp_obj_t ussl_socket_flush(mp_obj_t self_in) {
+    ussl_socket_obj_t* self = socket_of(self_in);
+    PyHost host(self);
+    const Progress progress = connection_of(self)->flush(host);
+    raise_unless_progress(self, progress.kind);
+    return mp_obj_new_bool(progress.kind == Progress::Kind::done);
+}
+
+mp_obj_t ussl_socket_close(mp_obj_t self) {
+    close_socket(socket_of(self));
+    return mp_const_none;
+}
+
+mp_obj_t ussl_socket_exit(size_t n_args, const mp_obj_t* args) {
+    (void)n_args;
+    return ussl_socket_close(args[0]);
+}
+
+// The collector's: nothing here may allocate or raise.
+mp_obj_t ussl_socket_del(mp_obj_t self_in) {
+    ussl_socket_obj_t* self = socket_of(self_in);
+    Connection* connection = connection_of(self);
+    if (connection == nullptr || connection->busy())
+        return mp_const_none;
+    connection->abandon();
+    if (self->stream != MP_OBJ_NULL)
+        ussl_stream_close_forgotten(self->stream, self->stream_identity);
+    self->stream = MP_OBJ_NULL;
+    return mp_const_none;
+}
+
+mp_obj_t ussl_socket_setblocking(mp_obj_t self, mp_obj_t flag) {
+    return call_on_stream(self, MP_QSTR_setblocking, flag);
+}
+
+mp_obj_t ussl_socket_settimeout(mp_obj_t self, mp_obj_t timeout) {
+    return call_on_stream(self, MP_QSTR_settimeout, timeout);
+}
+
+// As connect() and accept() of a non-blocking socket: EAGAIN while it is under way.
+mp_obj_t ussl_socket_do_handshake(mp_obj_t self_in) {
+    ussl_socket_obj_t* self = socket_of(self_in);
+    PyHost host(self);
+    const Progress progress = connection_of(self)->handshake(host);
+    raise_unless_progress(self, progress.kind);
+    if (progress.kind == Progress::Kind::blocked)
+        mp_raise_OSError(MP_EAGAIN);
+    return mp_const_none;
+}
+
+mp_obj_t ussl_socket_unwrap(mp_obj_t self_in) {
+    ussl_socket_obj_t* self = socket_of(self_in);
+    PyHost host(self);
+    const Progress progress = connection_of(self)->shutdown(host);
+    raise_unless_progress(self, progress.kind);
+    if (progress.kind == Progress::Kind::blocked)
+        mp_raise_OSError(MP_EAGAIN);
+    const mp_obj_t stream = self->stream;
+    self->stream = MP_OBJ_NULL;
+    connection_of(self)->abandon();
+    return stream;
+}
+
+mp_obj_t ussl_socket_pending(mp_obj_t self) {
+    return mp_obj_new_int_from_uint(connection_of(socket_of(self))->pending());
+}
+
+mp_obj_t ussl_socket_version(mp_obj_t self) {
+    switch (connection_of(socket_of(self))->version()) {
+        case ussl::Version::tls1_2:
+            return mp_obj_new_str("TLSv1.2", 7);
+        case ussl::Version::tls1_3:
+            return mp_obj_new_str("TLSv1.3", 7);
+        case ussl::Version::none:
+            break;
+    }
+    return mp_const_none;
+}
+
+mp_obj_t ussl_socket_cipher(mp_obj_t self) {
+    const ussl::Cipher cipher = connection_of(socket_of(self))->cipher();
+    if (cipher.name.empty())
+        return mp_const_none;
+    const mp_obj_t items[3] = {
+        mp_obj_new_str(cipher.name.data(), cipher.name.size()),
+        ussl_socket_version(self),
+        MP_OBJ_NEW_SMALL_INT(cipher.secret_bits),
+    };
+    return mp_obj_new_tuple(3, items);
+}
+
+mp_obj_t ussl_socket_getpeercert(size_t n_args, const mp_obj_t* args, mp_map_t* kw_args) {
+    static const mp_arg_t allowed[] = {
+        {MP_QSTR_binary_form, MP_ARG_BOOL, {.u_bool = false}},
+    };
+    mp_arg_val_t values[1];
+    mp_arg_parse_all(n_args - 1, args + 1, kw_args, 1, allowed, values);
+    Connection* connection = connection_of(socket_of(args[0]));
+    const ussl::Bytes der = connection->peer_certificate();
+    if (der.empty())
+        return mp_const_none;
+    if (values[0].u_bool)
+        return mp_obj_new_bytes(der.data(), der.size());
+    // As CPython: what was not verified is not shown as if it were true.
+    if (!connection->peer_verified())
+        return mp_obj_new_dict(0);
+    return ussl_certificate_dict(connection);
+}
+
+void ussl_socket_attr(mp_obj_t self_in, qstr attr, mp_obj_t* dest) {
+    if (dest[0] != MP_OBJ_NULL)
+        return;  // nothing can be stored
+    const ussl_socket_obj_t* self = socket_of(self_in);
+    if (attr == MP_QSTR_server_hostname)
+        dest[0] = self->server_hostname;
+    else if (attr == MP_QSTR_context)
+        dest[0] = self->context;
+    else
+        dest[1] = MP_OBJ_SENTINEL;  // the methods
+}
+
+// --- the stream protocol: errors are raised with their text, except "nothing now"
+
+mp_uint_t ussl_socket_stream_read(mp_obj_t self, void* buf, mp_uint_t size, int* errcode) {
+    const Progress progress = read_once(socket_of(self), buf, size);
+    raise_unless_progress(socket_of(self), progress.kind);
+    if (progress.kind == Progress::Kind::blocked) {
+        *errcode = MP_EAGAIN;
+        return MP_STREAM_ERROR;
+    }
+    return progress.count;
+}
+
+mp_uint_t ussl_socket_stream_write(mp_obj_t self_in, const void* buf, mp_uint_t size,
+                                   int* errcode) {
+    ussl_socket_obj_t* self = socket_of(self_in);
+    PyHost host(self);
+    const Progress progress =
+        connection_of(self)->write(host, {static_cast<const uint8_t*>(buf), size});
+    raise_unless_progress(self, progress.kind);
+    if (progress.kind == Progress::Kind::blocked) {
+        *errcode = MP_EAGAIN;
+        return MP_STREAM_ERROR;
+    }
+    return progress.count;
+}
+
+mp_uint_t ussl_socket_stream_ioctl(mp_obj_t self_in, mp_uint_t request, uintptr_t arg,
+                                   int* errcode) {
+    ussl_socket_obj_t* self = socket_of(self_in);
+    mp_uint_t result = 0;
+    switch (request) {
+        case MP_STREAM_CLOSE:
+            close_socket(self);
+            return 0;
+        case MP_STREAM_FLUSH:
+            if (ussl_socket_flush(self_in) == mp_const_true)
+                return 0;
+            *errcode = MP_EAGAIN;
+            return MP_STREAM_ERROR;
+        case MP_STREAM_POLL:
+            result = poll_socket(self, arg);
+            if (result == MP_STREAM_ERROR)
+                *errcode = MP_EIO;
+            return result;
+        default:
+            // Among them GET_FILENO: a poll must ask us, who know what is held inside.
+            *errcode = MP_EINVAL;
+            return MP_STREAM_ERROR;
+    }
+}
+
+}  // extern "C"

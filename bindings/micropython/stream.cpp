@@ -1,0 +1,153 @@
+// Calls into Python: each under nlr_push, so that an exception never unwinds through the engine.
+// No object with a destructor may live in these functions.
+
+#include "binding.h"
+
+#include <string.h>
+
+#if defined(__unix__)
+#include <sys/stat.h>
+#endif
+
+namespace {
+
+// A stream written in Python gets memory of the interpreter's heap: it may keep what it was given
+// after the call, when the engine's buffer is long gone.
+bool is_python(mp_obj_t stream) { return mp_obj_is_instance_type(mp_obj_get_type(stream)); }
+
+// None: nothing now; a count; or a negative errno, as MicroPython's io.IOBase has it.
+mp_uint_t count_of(mp_obj_t returned, int* errcode) {
+    if (returned == mp_const_none) {
+        *errcode = MP_EAGAIN;
+        return MP_STREAM_ERROR;
+    }
+    const mp_int_t count = mp_obj_get_int(returned);
+    if (count >= 0)
+        return static_cast<mp_uint_t>(count);
+    *errcode = static_cast<int>(-count);
+    return MP_STREAM_ERROR;
+}
+
+mp_uint_t call_python(mp_obj_t stream, qstr method, mp_obj_t argument, int* errcode) {
+    mp_obj_t call[3];
+    mp_load_method(stream, method, call);
+    call[2] = argument;
+    return count_of(mp_call_method_n_kw(1, 0, call), errcode);
+}
+
+mp_uint_t read_stream(mp_obj_t stream, void* buf, size_t size, int* errcode) {
+    if (!is_python(stream))
+        return mp_get_stream(stream)->read(stream, buf, size, errcode);
+    const mp_obj_t array = mp_obj_new_bytearray(size, buf);
+    const mp_uint_t count = call_python(stream, MP_QSTR_readinto, array, errcode);
+    const auto* held = static_cast<mp_obj_array_t*>(MP_OBJ_TO_PTR(array));
+    // The program may have cut the array short.
+    if (count != MP_STREAM_ERROR && count <= size && count <= held->len)
+        memcpy(buf, held->items, count);
+    else if (count != MP_STREAM_ERROR)
+        return size + 1;
+    return count;
+}
+
+mp_uint_t write_stream(mp_obj_t stream, const void* buf, size_t size, int* errcode) {
+    if (!is_python(stream))
+        return mp_get_stream(stream)->write(stream, buf, size, errcode);
+    return call_python(stream, MP_QSTR_write, mp_obj_new_bytearray(size, buf), errcode);
+}
+
+mp_uint_t ioctl_stream(mp_obj_t stream, mp_uint_t request, uintptr_t arg, int* errcode) {
+    if (!is_python(stream))
+        return mp_get_stream(stream)->ioctl(stream, request, arg, errcode);
+    mp_obj_t call[4];
+    mp_load_method(stream, MP_QSTR_ioctl, call);
+    call[2] = mp_obj_new_int_from_uint(request);
+    call[3] = mp_obj_new_int_from_uint(arg);
+    return count_of(mp_call_method_n_kw(2, 0, call), errcode);
+}
+
+// Interrupted by a signal: pending exceptions (Ctrl-C) are raised here, then it is tried again.
+template <class Call>
+mp_uint_t guarded(Call call, int* errcode, mp_obj_t* exception) {
+    nlr_buf_t nlr;
+    if (nlr_push(&nlr) != 0) {
+        *exception = MP_OBJ_FROM_PTR(nlr.ret_val);
+        return USSL_RAISED;
+    }
+    mp_uint_t result;
+    for (;;) {
+        *errcode = 0;
+        result = call();
+        if (result != MP_STREAM_ERROR || *errcode != MP_EINTR)
+            break;
+        mp_handle_pending(true);
+    }
+    nlr_pop();
+    return result;
+}
+
+}  // namespace
+
+extern "C" mp_uint_t ussl_stream_read(mp_obj_t stream, void* buf, size_t size, int* errcode,
+                                      mp_obj_t* exception) {
+    return guarded([=] { return read_stream(stream, buf, size, errcode); }, errcode, exception);
+}
+
+extern "C" mp_uint_t ussl_stream_write(mp_obj_t stream, const void* buf, size_t size, int* errcode,
+                                       mp_obj_t* exception) {
+    return guarded([=] { return write_stream(stream, buf, size, errcode); }, errcode, exception);
+}
+
+extern "C" mp_uint_t ussl_stream_ioctl(mp_obj_t stream, mp_uint_t request, uintptr_t arg,
+                                       int* errcode, mp_obj_t* exception) {
+    return guarded([=] { return ioctl_stream(stream, request, arg, errcode); }, errcode, exception);
+}
+
+extern "C" size_t ussl_call_psk_get(mp_obj_t psk_keys, const uint8_t* identity,
+                                    size_t identity_size, uint8_t* key, size_t key_capacity,
+                                    mp_obj_t* exception) {
+    int errcode;
+    return guarded(
+        [=]() -> mp_uint_t {
+            mp_obj_t call[3];
+            mp_load_method(psk_keys, MP_QSTR_get, call);
+            call[2] = mp_obj_new_bytes(identity, identity_size);
+            const mp_obj_t found = mp_call_method_n_kw(1, 0, call);
+            if (found == mp_const_none)
+                return 0;
+            mp_buffer_info_t bytes;
+            if (mp_obj_is_str(found) || !mp_get_buffer(found, &bytes, MP_BUFFER_READ))
+                mp_raise_TypeError(MP_ERROR_TEXT("psk_keys.get must return bytes or None"));
+            if (bytes.len == 0 || bytes.len > key_capacity)
+                mp_raise_ValueError(MP_ERROR_TEXT("psk_keys.get must return 1 to 48 bytes"));
+            memcpy(key, bytes.buf, bytes.len);
+            return bytes.len;
+        },
+        &errcode, exception);
+}
+
+// The unix port's sockets have no finaliser, and closing one twice closes whatever has its number
+// by then: a forgotten socket is closed only if its descriptor is still the same file. Sockets of
+// other ports close themselves when they are collected.
+extern "C" uint64_t ussl_stream_identity(mp_obj_t stream) {
+    #if defined(__unix__)
+    int error;
+    mp_obj_t exception;
+    struct stat status;
+    if (is_python(stream))
+        return 0;
+    const mp_uint_t fd = ussl_stream_ioctl(stream, MP_STREAM_GET_FILENO, 0, &error, &exception);
+    if (fd == MP_STREAM_ERROR || fd == USSL_RAISED || fstat(static_cast<int>(fd), &status) != 0)
+        return 0;
+    return static_cast<uint64_t>(status.st_dev) << 48 ^ static_cast<uint64_t>(status.st_ino);
+    #else
+    (void)stream;
+    return 0;
+    #endif
+}
+
+extern "C" void ussl_stream_close_forgotten(mp_obj_t stream, uint64_t identity) {
+    int error;
+    mp_obj_t exception;
+    if (identity != 0 && ussl_stream_identity(stream) == identity)
+        ussl_stream_ioctl(stream, MP_STREAM_CLOSE, 0, &error, &exception);
+}

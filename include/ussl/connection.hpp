@@ -1,0 +1,136 @@
+#pragma once
+
+#include "ussl/context.hpp"
+
+namespace ussl {
+
+class EngineSession;
+class CertificateVisitor;
+class HostName;
+struct Outcome;
+
+/// The cipher suite in use.
+struct Cipher {
+    std::string_view name;  ///< IANA's name, "TLS_AES_128_GCM_SHA256"
+    int secret_bits = 0;
+};
+
+/// What a call on a connection came to.
+struct Progress {
+    enum class Kind : std::uint8_t {
+        done,       ///< it is done; `count` bytes were moved, where bytes are moved
+        blocked,    ///< the stream must become ready (Connection::waits_for) before it can go on
+        timed_out,  ///< as blocked, after waiting as long as the stream itself waits
+        end,        ///< read: the peer sends nothing more
+        failed,     ///< Connection::error says why, now and ever after
+        misuse,     ///< the call does not fit the connection's state (BAD_USE); nothing happened
+        closed,     ///< the connection was closed by this side
+    };
+    Kind kind;
+    std::size_t count = 0;
+};
+
+/// What a read (or write) waits for.
+enum class Waits : std::uint8_t {
+    nothing,         ///< it makes progress, or fails, without the stream
+    stream_readable,
+    stream_writable,
+};
+
+/// One TLS connection over a stream that the program owns.
+///
+/// Every call is handed the Host to work with, blocks only where the stream blocks, and never
+/// waits in a loop. The first fatal error is kept; later calls fail with it again. A connection is
+/// used by one call at a time: a call that finds another one under way (from a thread, or from
+/// within a callback) is misuse and changes nothing.
+class Connection final : public OnHeap {
+  public:
+    struct Settings {
+        /// Client: the server's DNS name or IP address; sent as SNI unless it is an address
+        /// (RFC 6066 §3), and checked against the certificate (RFC 9525). Empty: none.
+        std::string_view server_hostname;
+        /// End of stream without close_notify: true gives TRUNCATED, false an ordinary end.
+        /// During the handshake or inside a record it is an error in any case.
+        bool report_truncation = false;
+    };
+
+    /// Does no I/O.
+    static std::expected<Owned<Connection>, Refusal> make(Ref<Context> context,
+                                                          const Settings& settings);
+    ~Connection();
+
+    Progress handshake(Host& host);
+    /// Reads 1 to `into.size()` bytes of plaintext; runs the handshake first if it is not done.
+    Progress read(Host& host, MutableBytes into);
+    /// Takes 1 to `from.size()` bytes, at most one record. What was taken is sent, once, in order:
+    /// `done` with a count means that the caller never hands those bytes in again.
+    Progress write(Host& host, Bytes from);
+    /// Sends what was taken but has not left yet.
+    Progress flush(Host& host);
+    /// Says goodbye (close_notify) and waits for the peer's; the stream may then carry other
+    /// things. Plaintext that was not read yet is BAD_USE: read to the end first.
+    Progress shutdown(Host& host);
+    /// Says goodbye as far as that goes without blocking, and releases the engine's memory.
+    void close(Host& host);
+    /// Releases everything without touching the stream (for a collector's finaliser).
+    void abandon();
+
+    [[nodiscard]] bool closed() const { return state_ == State::closed; }
+    [[nodiscard]] bool handshake_done() const { return state_ == State::open; }
+    /// Why the last call failed; no error while none has.
+    [[nodiscard]] const Error& error() const { return error_; }
+    /// Reads and writes both fail from now on.
+    [[nodiscard]] bool failed() const { return error_ && !only_writes_fail_; }
+    /// Something was taken that has not left yet: flush() once the stream is writable.
+    [[nodiscard]] bool unsent() const { return unsent_; }
+    /// Whether a call is under way right now.
+    [[nodiscard]] bool busy() const { return busy_.load(std::memory_order_acquire); }
+
+    /// What a poll has to wait for, before a read or a write makes progress. Does no I/O.
+    [[nodiscard]] Waits waits_for(Direction direction) const;
+
+    /// Bytes of plaintext that can be read without the stream.
+    [[nodiscard]] std::size_t pending() const;
+    /// Version::none and an empty name before the handshake is done.
+    [[nodiscard]] Version version() const;
+    [[nodiscard]] Cipher cipher() const;
+    /// The peer's certificate, DER; empty if there is none. Valid until the connection closes.
+    [[nodiscard]] Bytes peer_certificate() const;
+    [[nodiscard]] bool peer_verified() const;
+    /// Walks through the peer's certificate (see certificate.hpp); false if there is none.
+    bool describe_peer(CertificateVisitor& visitor) const;
+    [[nodiscard]] Context& context() const { return *context_; }
+
+  private:
+    enum class State : std::uint8_t { handshaking, open, closed };
+
+    class Turn;
+
+    Connection();
+    friend struct OnHeap;
+
+    Progress run_handshake(Host& host);
+    Progress flush_unsent(Host& host);
+    Progress settle(Host& host, Outcome outcome);
+    Progress fail(Host& host, const Error& error);
+    Progress look_for_alert(Host& host);
+    [[nodiscard]] Error explain() const;
+    void say_goodbye(Host& host);
+
+    Ref<Context> context_;
+    Owned<HostName> name_;
+    Owned<EngineSession> session_;
+    Error error_;
+    std::atomic<bool> busy_{false};
+    State state_ = State::handshaking;
+    Waits read_waits_ = Waits::stream_readable;
+    Waits write_waits_ = Waits::stream_writable;
+    bool unsent_ = false;            ///< taken, not flushed
+    bool ended_ = false;             ///< the peer sends nothing more
+    bool said_goodbye_ = false;      ///< our close_notify is out or taken
+    bool only_writes_fail_ = false;  ///< error_ is the stream's that takes no more bytes
+    bool close_after_call_ = false;  ///< close() came from within a call
+    bool report_truncation_ = false;
+};
+
+}  // namespace ussl

@@ -1,0 +1,99 @@
+#pragma once
+
+#include <atomic>
+#include <expected>
+#include <optional>
+#include <string_view>
+
+#include "ussl/error.hpp"
+#include "ussl/memory.hpp"
+#include "ussl/transport.hpp"
+
+namespace ussl {
+
+struct Engine;
+class EngineContext;
+
+enum class Role : std::uint8_t { client, server };
+
+/// What is checked of the peer's certificate; the numbers are Python's.
+enum class Verify : std::uint8_t {
+    none = 0,      ///< client: any certificate will do; server: asks for none
+    optional = 1,  ///< client: as required; server: a client without one is let in
+    required = 2,  ///< chain, dates, purpose and (client) host name must hold
+};
+
+/// Protocol versions as they stand on the wire.
+enum class Version : std::uint16_t { none = 0, tls1_2 = 0x0303, tls1_3 = 0x0304 };
+
+/// What a program asked for. Only looked at while a Context is made: nothing in it needs to live
+/// longer. An absent option is nullopt, an empty one is an error.
+///
+/// Keys and certificates are PEM or DER, told apart by their content.
+struct Options {
+    Role role = Role::client;
+
+    std::optional<Bytes> key;           ///< PKCS#1, SEC1, PKCS#8, encrypted PKCS#8
+    std::optional<Bytes> key_password;  ///< for an encrypted key
+    std::optional<Bytes> certificate;   ///< this side's, then the rest of its chain (PEM)
+    std::optional<Bytes> trusted;       ///< the roots; absent: the system's store, if there is one
+
+    Verify verify = Verify::none;
+
+    std::optional<Bytes> psk_identity;  ///< client: 1 to max_psk_identity bytes
+    std::optional<Bytes> psk_key;       ///< client: 1 to max_psk_key bytes
+    bool psk_server = false;            ///< server: keys are looked up with Host::find_psk
+    std::optional<Bytes> psk_hint;      ///< server: sent in TLS 1.2 (RFC 4279 §5.2)
+
+    Version minimum_version = Version::tls1_2;
+    Version maximum_version = Version::tls1_3;
+};
+
+/// Why a call was refused before anything happened: the caller's mistake, in the caller's words.
+/// Always a string literal.
+struct Refusal {
+    const char* reason;
+    bool out_of_memory = false;
+};
+
+/// Everything that connections of one kind share: role, credentials, trust, policy. Immutable once
+/// made; any number of connections, in any number of threads, may use one.
+class Context final : public OnHeap {
+  public:
+    /// Checks every option and parses every key and certificate: a context that was made cannot be
+    /// wrong later.
+    static std::expected<Ref<Context>, Refusal> make(const Engine& engine, const Options& options);
+
+    [[nodiscard]] Role role() const { return role_; }
+    [[nodiscard]] Verify verify() const { return verify_; }
+    /// Whether keys, not certificates, authenticate both ends.
+    [[nodiscard]] bool uses_psk() const { return psk_; }
+    [[nodiscard]] EngineContext& engine() const { return *engine_; }
+
+    void retain() { uses_.fetch_add(1, std::memory_order_relaxed); }
+    void drop() {
+        if (uses_.fetch_sub(1, std::memory_order_acq_rel) == 1)
+            delete this;
+    }
+
+    ~Context();
+
+  private:
+    Context() = default;
+    friend struct OnHeap;
+
+    Owned<EngineContext> engine_;
+    std::atomic<unsigned> uses_{1};
+    Role role_ = Role::client;
+    Verify verify_ = Verify::none;
+    bool psk_ = false;
+};
+
+/// The engine that this build is for (see USSL_ENGINE).
+const Engine& default_engine();
+/// "OpenSSL 3.0.15", "Mbed TLS 3.6.6": the library that is linked, as it names itself.
+std::string_view engine_version(const Engine& engine);
+/// Whether verification without Options::trusted has a system store to use.
+bool has_system_store(const Engine& engine);
+
+}  // namespace ussl

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace ussl {
+
+/// The rows of src/errors.def by their positive number, and three codes that are not rows.
+enum class Code : std::uint16_t {
+    none = 0,
+    /// The stream beneath failed; Error::detail is its errno (positive).
+    stream = 1,
+    /// The program ended the call (an exception in its stream or callback) and knows why.
+    aborted = 2,
+#define USSL_ERROR(name, number, error_class, text) name = number,
+#include "errors.def"  // src/ in the tree, beside this header when installed
+#undef USSL_ERROR
+};
+
+/// The hundreds of a code: whose fault it is.
+enum class ErrorClass : std::uint8_t { stream, peer, certificate, psk, record, local };
+
+ErrorClass class_of(Code code);
+
+/// Why a connection failed. Small, copyable, holds no text and no secrets.
+struct Error {
+    Code code = Code::none;
+
+    enum class Alert : std::uint8_t { none, sent, received };
+    Alert alert = Alert::none;
+    /// The alert's number (RFC 8446 §6), if there was one.
+    std::uint8_t alert_number = 0;
+    /// ErrorClass::certificate: every failure that was found, bit (number - 201) per row.
+    std::uint16_t certificate_failures = 0;
+    /// Code::stream: the errno. Otherwise the engine's own code, or 0.
+    std::uint32_t detail = 0;
+
+    constexpr explicit operator bool() const { return code != Code::none; }
+
+    /// What a binding shows: the positive errno of the stream, or the row's number, negative.
+    [[nodiscard]] int number() const;
+};
+
+/// The row's name ("CERT_EXPIRED") and text; empty for a code that is no row.
+std::string_view name_of(Code code);
+std::string_view text_of(Code code);
+/// The name of a TLS alert ("bad_certificate"), or "unknown".
+std::string_view alert_name(std::uint8_t number);
+
+/// Long enough for every text that describe() makes.
+inline constexpr std::size_t max_description = 640;
+
+/// Writes "NAME: what happened (alert sent: …)" and returns its length; never NUL-terminated,
+/// cut off at the end of `into`.
+std::size_t describe(const Error& error, std::span<char> into);
+
+}  // namespace ussl

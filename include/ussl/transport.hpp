@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace ussl {
+
+using Bytes = std::span<const std::uint8_t>;
+using MutableBytes = std::span<std::uint8_t>;
+
+/// What one read or write on a stream came to.
+struct IoResult {
+    enum class Kind : std::uint8_t {
+        bytes,        ///< `count` bytes were moved; at least 1, at most what was asked for
+        would_block,  ///< nothing now; the same call may succeed later
+        timed_out,    ///< nothing within the stream's own timeout; a later call may succeed
+        end,          ///< read only: the peer has closed its direction
+        failed,       ///< the stream is broken; `error` is the errno, always positive
+        aborted,      ///< the program itself ended the call and keeps the reason (an exception)
+    };
+
+    Kind kind;
+    int error = 0;
+    std::size_t count = 0;
+
+    static constexpr IoResult moved(std::size_t n) { return {Kind::bytes, 0, n}; }
+    static constexpr IoResult would_block() { return {Kind::would_block}; }
+    static constexpr IoResult timed_out() { return {Kind::timed_out}; }
+    static constexpr IoResult end() { return {Kind::end}; }
+    static constexpr IoResult failed(int positive_errno) { return {Kind::failed, positive_errno}; }
+    static constexpr IoResult aborted() { return {Kind::aborted}; }
+};
+
+enum class Direction : std::uint8_t { read, write };
+
+/// The stream beneath a connection: anything that moves bytes, in order, both ways.
+///
+/// A connection does not own its stream and keeps no pointer to it: each call is handed the
+/// stream it is to use, so that a garbage collector may move, own and free it as it likes.
+class Transport {
+  public:
+    /// Reads at least 1 and at most `into.size()` bytes; `into` is never empty.
+    virtual IoResult read(MutableBytes into) = 0;
+    /// Writes at least 1 and at most `from.size()` bytes; `from` is never empty.
+    virtual IoResult write(Bytes from) = 0;
+    /// Whether the call could move a byte now without blocking; true if the stream cannot tell.
+    virtual bool ready(Direction) { return true; }
+
+  protected:
+    ~Transport() = default;
+};
+
+/// The longest pre-shared key and identity (RFC 4279 §5.3 asks for 64 and 128 bytes; 48 bytes is
+/// what both engines take in every version and suite).
+inline constexpr std::size_t max_psk_key = 48;
+inline constexpr std::size_t max_psk_identity = 128;
+
+enum class PskAnswer : std::uint8_t {
+    found,    ///< the key was written
+    unknown,  ///< no such identity; the handshake goes on with a random key (RFC 4279 §2)
+    aborted,  ///< the lookup itself failed, and the program keeps the reason
+};
+
+/// The program's side of a connection: its stream, and its answers to the engine's questions.
+class Host : public Transport {
+  public:
+    /// Server: looks up the key of a client. Writes it to `key` (at most max_psk_key bytes) and its
+    /// length, at least 1, to `length`.
+    virtual PskAnswer find_psk(Bytes identity, MutableBytes key, std::size_t& length) {
+        (void)identity, (void)key, (void)length;
+        return PskAnswer::unknown;
+    }
+
+  protected:
+    ~Host() = default;
+};
+
+}  // namespace ussl

@@ -1,0 +1,382 @@
+#include "ussl/connection.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "engine.hpp"
+#include "policy.hpp"
+
+namespace ussl {
+namespace {
+
+using Kind = Progress::Kind;
+
+Error stream_error(int positive_errno) {
+    Error error;
+    error.code = Code::stream;
+    error.detail = static_cast<std::uint32_t>(positive_errno);
+    return error;
+}
+
+Error plain_error(Code code) {
+    Error error;
+    error.code = code;
+    return error;
+}
+
+/// The stream as close() may use it: a write that could block does not happen. Small pieces,
+/// because a stream that is ready takes some bytes at once, but not any number of them.
+class NeverBlocking final : public Host {
+  public:
+    explicit NeverBlocking(Host& host) : host_(host) {}
+    IoResult read(MutableBytes) override { return IoResult::would_block(); }
+    IoResult write(Bytes from) override {
+        if (!host_.ready(Direction::write))
+            return IoResult::would_block();
+        return host_.write(from.first(std::min<std::size_t>(from.size(), 512)));
+    }
+    bool ready(Direction direction) override { return host_.ready(direction); }
+
+  private:
+    Host& host_;
+};
+
+}  // namespace
+
+/// One call's hold on the connection, and on the stream that it was handed.
+class Connection::Turn {
+  public:
+    Turn(Connection& connection, Host& host) : connection_(connection) {
+        if (connection.busy_.exchange(true, std::memory_order_acquire)) {
+            refused_ = Kind::misuse;
+            return;
+        }
+        holds_ = true;
+        if (connection.state_ == State::closed)
+            refused_ = Kind::closed;
+        else
+            use_.emplace(connection.session_->wire(), host);
+    }
+    ~Turn() {
+        use_.reset();
+        if (!holds_)
+            return;
+        if (connection_.close_after_call_)
+            connection_.abandon();
+        connection_.busy_.store(false, std::memory_order_release);
+    }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+    [[nodiscard]] bool refused() const { return refused_ != Kind::done; }
+    [[nodiscard]] Progress refusal() const { return {refused_}; }
+
+  private:
+    Connection& connection_;
+    std::optional<Wire::Use> use_;
+    Kind refused_ = Kind::done;
+    bool holds_ = false;
+};
+
+Connection::Connection() = default;
+Connection::~Connection() = default;
+
+std::expected<Owned<Connection>, Refusal> Connection::make(Ref<Context> context,
+                                                           const Settings& settings) {
+    static constexpr Refusal no_memory{"out of memory", true};
+    Owned<Connection> connection{new Connection};
+    if (!connection)
+        return std::unexpected(no_memory);
+    if (!settings.server_hostname.empty()) {
+        connection->name_.reset(new HostName);
+        if (!connection->name_)
+            return std::unexpected(no_memory);
+        if (!connection->name_->parse(settings.server_hostname))
+            return std::unexpected(Refusal{
+                "server_hostname is neither a DNS name (ASCII, xn-- for others) nor an IP address"});
+    } else if (context->role() == Role::client && context->verify() != Verify::none &&
+               !context->uses_psk()) {
+        return std::unexpected(Refusal{"cert_reqs needs server_hostname"});
+    }
+    connection->session_ = context->engine().make_session(connection->name_.get());
+    if (!connection->session_)
+        return std::unexpected(no_memory);
+    connection->report_truncation_ = settings.report_truncation;
+    // A client speaks first.
+    if (context->role() == Role::client)
+        connection->read_waits_ = Waits::stream_writable;
+    else
+        connection->write_waits_ = Waits::stream_readable;
+    connection->context_ = std::move(context);
+    return connection;
+}
+
+Progress Connection::handshake(Host& host) {
+    const Turn turn(*this, host);
+    if (turn.refused())
+        return turn.refusal();
+    if (failed())
+        return {Kind::failed};
+    return run_handshake(host);
+}
+
+Progress Connection::read(Host& host, MutableBytes into) {
+    const Turn turn(*this, host);
+    if (turn.refused())
+        return turn.refusal();
+    if (failed())
+        return {Kind::failed};
+    if (ended_)
+        return {Kind::end};
+    Progress progress = run_handshake(host);
+    if (progress.kind != Kind::done || into.empty())
+        return progress;
+    if (unsent_) {
+        // Both ends may be writing: what does not leave now must not keep what has come from
+        // being read.
+        progress = flush_unsent(host);
+        if (progress.kind == Kind::failed && failed())
+            return progress;
+    }
+    const Outcome outcome = session_->read(into);
+    read_waits_ = outcome.kind == Outcome::Kind::want_write ? Waits::stream_writable
+                                                            : Waits::stream_readable;
+    return settle(host, outcome);
+}
+
+Progress Connection::write(Host& host, Bytes from) {
+    const Turn turn(*this, host);
+    if (turn.refused())
+        return turn.refusal();
+    if (error_)
+        return {Kind::failed};
+    Progress progress = run_handshake(host);
+    if (progress.kind != Kind::done || from.empty())
+        return progress;
+    if (said_goodbye_)
+        return {Kind::misuse};
+    progress = flush_unsent(host);
+    if (progress.kind != Kind::done)
+        return progress;
+
+    from = from.first(std::min(from.size(), policy::max_record));
+    const Outcome outcome = session_->write(from);
+    write_waits_ = outcome.kind == Outcome::Kind::want_read ? Waits::stream_readable
+                                                            : Waits::stream_writable;
+    if (session_->wire().write_errno() != 0)
+        return look_for_alert(host);
+    if (outcome.kind == Outcome::Kind::want_write) {
+        unsent_ = true;
+        return {Kind::done, from.size()};
+    }
+    return settle(host, outcome);
+}
+
+Progress Connection::flush(Host& host) {
+    const Turn turn(*this, host);
+    if (turn.refused())
+        return turn.refusal();
+    if (error_)
+        return {Kind::failed};
+    return flush_unsent(host);
+}
+
+Progress Connection::shutdown(Host& host) {
+    const Turn turn(*this, host);
+    if (turn.refused())
+        return turn.refusal();
+    if (error_)
+        return {Kind::failed};
+    if (state_ == State::handshaking)
+        return {Kind::misuse};
+    const Progress progress = flush_unsent(host);
+    if (progress.kind != Kind::done)
+        return progress;
+    if (!said_goodbye_) {
+        const Outcome outcome = session_->close_notify();
+        if (outcome.kind != Outcome::Kind::done)
+            return settle(host, outcome);
+        said_goodbye_ = true;
+    }
+    if (!ended_) {
+        const Outcome outcome = session_->read({});
+        if (outcome.kind == Outcome::Kind::done)
+            return {Kind::misuse};
+        if (outcome.kind != Outcome::Kind::end)
+            return settle(host, outcome);
+        ended_ = true;
+    }
+    // Whoever waits for the goodbye wants to know that it was one.
+    if (session_->wire().ended())
+        return fail(host, plain_error(Code::TRUNCATED));
+    return {Kind::done};
+}
+
+void Connection::close(Host& host) {
+    {
+        const Turn turn(*this, host);
+        if (turn.refused()) {
+            // From within a call: the engine is still on the stack beneath us.
+            close_after_call_ = state_ != State::closed;
+            return;
+        }
+        NeverBlocking stream(host);
+        const Wire::Use use(session_->wire(), stream);
+        if (failed())
+            session_->wire().send_rest(stream);
+        else if (state_ == State::open && !error_)
+            say_goodbye(stream);
+    }
+    abandon();
+}
+
+void Connection::say_goodbye(Host& host) {
+    if (flush_unsent(host).kind == Kind::done && !said_goodbye_)
+        session_->close_notify();
+}
+
+void Connection::abandon() {
+    state_ = State::closed;
+    session_.reset();
+    name_.reset();
+}
+
+Waits Connection::waits_for(Direction direction) const {
+    if (state_ == State::closed || failed())
+        return Waits::nothing;
+    if (direction == Direction::read) {
+        const bool ready = ended_ || (state_ == State::open && session_->pending() != 0);
+        return ready ? Waits::nothing : read_waits_;
+    }
+    return error_ ? Waits::nothing : write_waits_;
+}
+
+std::size_t Connection::pending() const { return state_ == State::open ? session_->pending() : 0; }
+
+Version Connection::version() const {
+    return state_ == State::open ? session_->version() : Version::none;
+}
+
+Cipher Connection::cipher() const { return state_ == State::open ? session_->cipher() : Cipher{}; }
+
+Bytes Connection::peer_certificate() const {
+    return state_ == State::open ? session_->peer_certificate() : Bytes{};
+}
+
+bool Connection::peer_verified() const {
+    return state_ == State::open && context_->verify() != Verify::none &&
+           !session_->peer_certificate().empty();
+}
+
+bool Connection::describe_peer(CertificateVisitor& visitor) const {
+    return state_ == State::open && session_->describe_peer(visitor);
+}
+
+Progress Connection::run_handshake(Host& host) {
+    if (state_ == State::open)
+        return {Kind::done};
+    const Outcome outcome = session_->handshake();
+    const bool wants_write = outcome.kind == Outcome::Kind::want_write;
+    read_waits_ = write_waits_ = wants_write ? Waits::stream_writable : Waits::stream_readable;
+    // The engine went on although the stream took nothing more, in case the peer has said why.
+    if (session_->wire().write_errno() != 0 && outcome.kind == Outcome::Kind::want_read)
+        return fail(host, stream_error(session_->wire().write_errno()));
+    if (outcome.kind == Outcome::Kind::end)
+        return fail(host, explain());
+    if (outcome.kind != Outcome::Kind::done)
+        return settle(host, outcome);
+    state_ = State::open;
+    read_waits_ = Waits::stream_readable;
+    write_waits_ = Waits::stream_writable;
+    if (session_->wire().write_errno() == 0)
+        return {Kind::done};
+    const Progress progress = look_for_alert(host);
+    only_writes_fail_ = false;
+    return progress;
+}
+
+Progress Connection::flush_unsent(Host& host) {
+    if (!unsent_)
+        return {Kind::done};
+    const Outcome outcome = session_->flush();
+    if (session_->wire().write_errno() != 0)
+        return look_for_alert(host);
+    unsent_ = outcome.kind != Outcome::Kind::done;
+    return settle(host, outcome);
+}
+
+/// The stream takes no more bytes. If the peer sent an alert before it went, that is the reason;
+/// plaintext that it sent stays readable.
+Progress Connection::look_for_alert(Host& host) {
+    unsent_ = false;
+    const int write_errno = session_->wire().write_errno();
+    if (!ended_ && session_->pending() == 0 && host.ready(Direction::read)) {
+        const Outcome outcome = session_->read({});
+        if (outcome.kind == Outcome::Kind::failed) {
+            const Error error = explain();
+            if (error.code == Code::aborted || error.alert == Error::Alert::received)
+                return fail(host, error);
+        } else if (outcome.kind == Outcome::Kind::end) {
+            ended_ = true;
+        }
+    }
+    error_ = stream_error(write_errno);
+    only_writes_fail_ = true;
+    return {Kind::failed};
+}
+
+Progress Connection::settle(Host& host, Outcome outcome) {
+    const Wire& wire = session_->wire();
+    switch (outcome.kind) {
+        case Outcome::Kind::done:
+            return {Kind::done, outcome.count};
+        case Outcome::Kind::want_read:
+        case Outcome::Kind::want_write:
+            return {wire.timed_out() ? Kind::timed_out : Kind::blocked};
+        case Outcome::Kind::end:
+            if (wire.ended() && (wire.inside_record() || report_truncation_))
+                return fail(host, plain_error(Code::TRUNCATED));
+            ended_ = true;
+            return {Kind::end};
+        case Outcome::Kind::failed:
+            break;
+    }
+    return fail(host, explain());
+}
+
+Progress Connection::fail(Host& host, const Error& error) {
+    error_ = error;
+    only_writes_fail_ = false;
+    session_->wire().send_rest(host);
+    return {Kind::failed};
+}
+
+/// The engine's view of a failure, corrected by what only the wire and the policy know.
+Error Connection::explain() const {
+    const Wire& wire = session_->wire();
+    const bool handshaking = state_ == State::handshaking;
+    Error error = session_->failure();
+    if (wire.aborted())
+        return plain_error(Code::aborted);
+    if (error.alert == Error::Alert::received) {
+        error.code = policy::code_of_alert(error.alert_number, handshaking, context_->uses_psk());
+        return error;
+    }
+    if (wire.read_errno() != 0)
+        return stream_error(wire.read_errno());
+    if (wire.ended()) {
+        if (wire.write_errno() != 0)
+            return stream_error(wire.write_errno());
+        return plain_error(handshaking ? Code::PEER_CLOSED : Code::TRUNCATED);
+    }
+    if (wire.not_tls() && class_of(error.code) != ErrorClass::certificate)
+        error.code = Code::NOT_TLS;
+    // With a wrong key the first encrypted record of the peer makes no sense.
+    const bool psk_server = context_->uses_psk() && context_->role() == Role::server;
+    if (handshaking && psk_server &&
+        (error.code == Code::RECORD_CORRUPT || error.code == Code::PSK_KEY))
+        error.code = session_->psk_identity_unknown() ? Code::PSK_IDENTITY : Code::PSK_KEY;
+    return error;
+}
+
+}  // namespace ussl

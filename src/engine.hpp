@@ -1,0 +1,78 @@
+#pragma once
+
+// THE seam: all that ussl asks of a TLS library. A third engine is one new folder that implements
+// these two classes and one table; nothing else changes. docs/design.md says why it is cut here.
+
+#include "hostname.hpp"
+#include "ussl/certificate.hpp"
+#include "ussl/connection.hpp"
+#include "wire.hpp"
+
+namespace ussl {
+
+/// What one step of an engine came to.
+struct Outcome {
+    enum class Kind : std::uint8_t { done, want_read, want_write, end, failed };
+    Kind kind;
+    std::size_t count = 0;
+
+    static constexpr Outcome done(std::size_t n = 0) { return {Kind::done, n}; }
+    static constexpr Outcome want_read() { return {Kind::want_read}; }
+    static constexpr Outcome want_write() { return {Kind::want_write}; }
+    static constexpr Outcome end() { return {Kind::end}; }
+    static constexpr Outcome failed() { return {Kind::failed}; }
+};
+
+/// One connection inside an engine. Moves bytes through wire() and nothing else; never waits.
+class EngineSession : public OnHeap {
+  public:
+    virtual ~EngineSession() = default;
+
+    virtual Outcome handshake() = 0;
+    /// Plaintext into `into`. An empty `into` takes in one record at the most and says done when
+    /// plaintext is held. `end` is the peer's close_notify only.
+    virtual Outcome read(MutableBytes into) = 0;
+    /// One record at the most, never empty. `done` with a count: taken and sent. `want_write`:
+    /// taken as a whole, not all of it sent; flush() before any other write.
+    virtual Outcome write(Bytes from) = 0;
+    /// Sends what write() took.
+    virtual Outcome flush() = 0;
+    /// Sends close_notify.
+    virtual Outcome close_notify() = 0;
+
+    /// Why the last step failed, as far as the engine knows: its own view, before the wire and the
+    /// policy have had their say.
+    [[nodiscard]] virtual Error failure() const = 0;
+    /// Server with PSK: the last identity that the client offered was not known.
+    [[nodiscard]] virtual bool psk_identity_unknown() const = 0;
+
+    [[nodiscard]] virtual std::size_t pending() const = 0;
+    [[nodiscard]] virtual Version version() const = 0;
+    [[nodiscard]] virtual Cipher cipher() const = 0;
+    [[nodiscard]] virtual Bytes peer_certificate() const = 0;
+    virtual bool describe_peer(CertificateVisitor& visitor) const = 0;
+
+    Wire& wire() { return wire_; }
+    [[nodiscard]] const Wire& wire() const { return wire_; }
+
+  protected:
+    Wire wire_;
+};
+
+/// What connections of one kind share inside an engine. Used by several threads at once.
+class EngineContext : public OnHeap {
+  public:
+    virtual ~EngineContext() = default;
+    /// `name` (may be null) outlives the session. nullptr: out of memory.
+    virtual Owned<EngineSession> make_session(const HostName* name) = 0;
+};
+
+/// The table of an engine, one constant each.
+struct Engine {
+    std::string_view (*version)();
+    bool has_system_store;
+    /// Parses and keeps what `options` says; option rules that need no parsing were checked.
+    std::expected<Owned<EngineContext>, Refusal> (*make_context)(const Options& options);
+};
+
+}  // namespace ussl

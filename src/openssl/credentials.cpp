@@ -1,0 +1,130 @@
+#include <openssl/pem.h>
+
+#include <algorithm>
+#include <climits>
+#include <cstring>
+
+#include "../policy.hpp"
+#include "openssl.hpp"
+
+namespace ussl::openssl {
+namespace {
+
+constexpr Refusal invalid_certificate{"invalid cert"};
+constexpr Refusal invalid_key{"invalid key"};
+
+Bio memory_bio(Bytes data) {
+    // A null pointer or a negative length would mean other things to OpenSSL.
+    if (data.empty() || data.size() > INT_MAX)
+        return nullptr;
+    return Bio{BIO_new_mem_buf(data.data(), static_cast<int>(data.size()))};
+}
+
+struct Password {
+    const std::optional<Bytes>& password;
+    bool asked = false;
+};
+
+int give_password(char* into, int size, int /*writing*/, void* data) {
+    auto& password = *static_cast<Password*>(data);
+    password.asked = true;
+    if (!password.password || password.password->size() > static_cast<std::size_t>(size))
+        return -1;
+    std::memcpy(into, password.password->data(), password.password->size());
+    return static_cast<int>(password.password->size());
+}
+
+// Nothing may follow what was read.
+bool at_end(BIO* bio) { return BIO_pending(bio) == 0; }
+
+// Hands each certificate to `take` in order, which keeps it or returns false. False: there is
+// none, or one of them cannot be read or taken.
+template <class Take>
+bool for_each_certificate(Bytes data, Take take) {
+    const Bio bio = memory_bio(data);
+    if (!bio)
+        return false;
+    if (!policy::is_pem(data)) {
+        Certificate certificate{d2i_X509_bio(bio.get(), nullptr)};
+        return certificate && at_end(bio.get()) && take(std::move(certificate));
+    }
+    for (bool any = false;; any = true) {
+        Certificate certificate{PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)};
+        if (!certificate) {
+            const unsigned long error = ERR_peek_last_error();
+            const bool no_more = ERR_GET_LIB(error) == ERR_LIB_PEM &&
+                                 ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
+            if (no_more)
+                ERR_clear_error();
+            return any && no_more;
+        }
+        if (!take(std::move(certificate)))
+            return false;
+    }
+}
+
+Key parse_key(Bytes data, Password& password) {
+    Bio bio = memory_bio(data);
+    if (!bio)
+        return nullptr;
+    if (policy::is_pem(data))
+        return Key{PEM_read_bio_PrivateKey(bio.get(), nullptr, give_password, &password)};
+    Key key{d2i_PrivateKey_bio(bio.get(), nullptr)};
+    if (!key) {
+        bio = memory_bio(data);
+        if (bio)
+            key.reset(d2i_PKCS8PrivateKey_bio(bio.get(), nullptr, give_password, &password));
+    }
+    if (key && !at_end(bio.get()))
+        return nullptr;
+    return key;
+}
+
+}  // namespace
+
+std::optional<Refusal> Context::load_identity(const Options& options) {
+    if (!options.key)
+        return std::nullopt;
+    Password password{options.key_password};
+    const Key key = parse_key(*options.key, password);
+    if (!key)
+        return password.asked ? Refusal{"invalid key: key_password is missing or wrong"}
+                              : invalid_key;
+
+    SSL_CTX* ctx = ctx_.get();
+    bool first = true;
+    bool matches = false;
+    const bool loaded = for_each_certificate(*options.certificate, [&](Certificate certificate) {
+        if (!first)
+            return SSL_CTX_add0_chain_cert(ctx, certificate.release()) == 1;
+        first = false;
+        matches = X509_check_private_key(certificate.get(), key.get()) == 1;
+        return !matches || SSL_CTX_use_certificate(ctx, certificate.get()) == 1;
+    });
+    if (!loaded)
+        return invalid_certificate;
+    if (!matches)
+        return Refusal{"keyfile and certfile do not match"};
+    if (SSL_CTX_use_PrivateKey(ctx, key.get()) != 1)
+        return invalid_key;
+    return std::nullopt;
+}
+
+std::optional<Refusal> Context::load_trusted(const Options& options) {
+    SSL_CTX* ctx = ctx_.get();
+    if (!options.trusted) {
+        if (verify_ != Verify::none && !psk_ && SSL_CTX_set_default_verify_paths(ctx) != 1)
+            return Refusal{"the system's certificate store cannot be read"};
+        return std::nullopt;
+    }
+    X509_STORE* store = SSL_CTX_get_cert_store(ctx);
+    const bool loaded = for_each_certificate(*options.trusted, [&](Certificate certificate) {
+        return X509_STORE_add_cert(store, certificate.get()) == 1 &&
+               (role_ == Role::client || SSL_CTX_add_client_CA(ctx, certificate.get()) == 1);
+    });
+    if (!loaded)
+        return invalid_certificate;
+    return std::nullopt;
+}
+
+}  // namespace ussl::openssl

@@ -1,0 +1,367 @@
+#include <climits>
+#include <cstdio>
+#include <cstring>
+
+#include "../policy.hpp"
+#include "../engines.hpp"
+#include "openssl.hpp"
+
+namespace ussl::openssl {
+namespace {
+
+// X25519 first: the quickest; then the NIST curves that every peer has.
+constexpr char groups[] = "X25519:P-256:P-384:P-521";
+constexpr char signature_algorithms[] =
+    "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:ed25519:"
+    "RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512";
+
+// --- the stream as a BIO
+
+Session* session_of(BIO* bio) { return static_cast<Session*>(BIO_get_data(bio)); }
+
+int bio_read(BIO* bio, char* into, std::size_t size, std::size_t* count) {
+    BIO_clear_retry_flags(bio);
+    const IoResult result =
+        session_of(bio)->wire().read({reinterpret_cast<std::uint8_t*>(into), size});
+    if (result.kind == IoResult::Kind::would_block || result.kind == IoResult::Kind::timed_out)
+        BIO_set_retry_read(bio);
+    *count = result.count;
+    return result.kind == IoResult::Kind::bytes ? 1 : 0;
+}
+
+int bio_write(BIO* bio, const char* from, std::size_t size, std::size_t* count) {
+    BIO_clear_retry_flags(bio);
+    const IoResult result =
+        session_of(bio)->wire().write({reinterpret_cast<const std::uint8_t*>(from), size});
+    if (result.kind == IoResult::Kind::would_block || result.kind == IoResult::Kind::timed_out)
+        BIO_set_retry_write(bio);
+    *count = result.count;
+    return result.kind == IoResult::Kind::bytes ? 1 : 0;
+}
+
+long bio_control(BIO* bio, int command, long, void*) {
+    switch (command) {
+        case BIO_CTRL_FLUSH:
+            return 1;
+        case BIO_CTRL_EOF:
+            return session_of(bio)->wire().ended() ? 1 : 0;
+        default:
+            return 0;
+    }
+}
+
+BIO_METHOD* make_bio_method() {
+    BIO_METHOD* method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "ussl stream");
+    if (method != nullptr) {
+        BIO_meth_set_read_ex(method, bio_read);
+        BIO_meth_set_write_ex(method, bio_write);
+        BIO_meth_set_ctrl(method, bio_control);
+    }
+    return method;
+}
+
+// --- callbacks
+
+// OpenSSL's own rules at level 2 (112 bits), but for certificates: the peer's are judged by
+// verify_chain(), which knows all of the chain, and this side's own may be whatever it can sign
+// with.
+int security_callback(const SSL* ssl, const SSL_CTX* ctx, int op, int bits, int nid, void* other,
+                      void* fallback) {
+    const int what = op & ~SSL_SECOP_PEER;
+    if (what == SSL_SECOP_EE_KEY || what == SSL_SECOP_CA_KEY || what == SSL_SECOP_CA_MD)
+        return 1;
+    using Callback = int (*)(const SSL*, const SSL_CTX*, int, int, int, void*, void*);
+    return reinterpret_cast<Callback>(fallback)(ssl, ctx, op, bits, nid, other, nullptr);
+}
+
+void info_callback(const SSL* ssl, int where, int value) {
+    constexpr int fatal = 2;
+    if ((where & SSL_CB_WRITE_ALERT) == SSL_CB_WRITE_ALERT && value >> 8 == fatal)
+        Session::of(ssl)->alert_sent(static_cast<std::uint8_t>(value & 0xFF));
+}
+
+// "A:B:C" of the suites that this OpenSSL has; empty: none.
+template <std::size_t count>
+bool write_names(SSL* ssl, const std::uint16_t (&suites)[count], std::span<char> into) {
+    std::size_t used = 0;
+    for (const std::uint16_t suite : suites) {
+        const unsigned char id[2] = {static_cast<unsigned char>(suite >> 8),
+                                     static_cast<unsigned char>(suite & 0xFF)};
+        const SSL_CIPHER* cipher = SSL_CIPHER_find(ssl, id);
+        if (cipher == nullptr)
+            continue;
+        const int n = std::snprintf(into.data() + used, into.size() - used, "%s%s",
+                                    used != 0 ? ":" : "", SSL_CIPHER_get_name(cipher));
+        if (n < 0 || used + static_cast<std::size_t>(n) >= into.size())
+            return false;
+        used += static_cast<std::size_t>(n);
+    }
+    return used != 0;
+}
+
+}  // namespace
+
+// --- Context
+
+std::expected<Owned<EngineContext>, Refusal> Context::make(const Options& options) {
+    static constexpr Refusal no_memory{"out of memory", true};
+    Owned<Context> context{new Context};
+    if (!context)
+        return std::unexpected(no_memory);
+    context->role_ = options.role;
+    context->verify_ = options.verify;
+    context->psk_ = options.psk_identity || options.psk_server;
+    const bool set_up = context->set_up(options);
+    std::optional<Refusal> refusal;
+    if (!set_up)
+        refusal = Refusal{"the TLS engine could not be set up"};
+    if (!refusal)
+        refusal = context->load_identity(options);
+    if (!refusal)
+        refusal = context->load_trusted(options);
+    const unsigned long last = ERR_peek_last_error();
+    ERR_clear_error();
+    if (!refusal)
+        return context;
+    if (ERR_GET_REASON(last) == ERR_R_MALLOC_FAILURE)
+        return std::unexpected(no_memory);
+    return std::unexpected(*refusal);
+}
+
+bool Context::set_up(const Options& options) {
+    ERR_clear_error();
+    const bool client = role_ == Role::client;
+    bio_method_.reset(make_bio_method());
+    ctx_.reset(SSL_CTX_new(client ? TLS_client_method() : TLS_server_method()));
+    SSL_CTX* ctx = ctx_.get();
+    if (ctx == nullptr || !bio_method_)
+        return false;
+    // Everything that /etc/ssl/openssl.cnf could have changed is set again here.
+    SSL_CTX_set_security_level(ctx, 2);
+    SSL_CTX_set0_security_ex_data(ctx,
+                                  reinterpret_cast<void*>(SSL_CTX_get_security_callback(ctx)));
+    SSL_CTX_set_security_callback(ctx, security_callback);
+    SSL_CTX_clear_options(ctx, SSL_OP_ALLOW_NO_DHE_KEX | SSL_OP_LEGACY_SERVER_CONNECT |
+                                   SSL_OP_ALLOW_UNSAFE_LEGACY_RENEGOTIATION);
+    // End of stream without close_notify is told apart by the wire, and must not keep a program
+    // from answering a peer that has only closed its own direction.
+    SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET |
+                                 SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);
+    SSL_CTX_set_mode(ctx, SSL_MODE_AUTO_RETRY | SSL_MODE_RELEASE_BUFFERS |
+                              SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_num_tickets(ctx, 0);
+    SSL_CTX_set_info_callback(ctx, info_callback);
+    SSL_CTX_set_dh_auto(ctx, 1);
+    SSL_CTX_set_default_passwd_cb(ctx, [](char*, int, int, void*) { return 0; });
+
+    int mode = SSL_VERIFY_NONE;
+    if (verify_ != Verify::none)
+        mode = SSL_VERIFY_PEER;
+    if (!client && verify_ == Verify::required)
+        mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+    // A key authenticates both ends; a client still has to look, and refuse, when a server that
+    // does not know the key sends a certificate instead.
+    if (psk_)
+        mode = client ? SSL_VERIFY_PEER : SSL_VERIFY_NONE;
+    SSL_CTX_set_verify(ctx, mode, nullptr);
+    SSL_CTX_set_cert_verify_callback(ctx, verify_chain, nullptr);
+
+    return SSL_CTX_set_min_proto_version(ctx, static_cast<int>(options.minimum_version)) == 1 &&
+           SSL_CTX_set_max_proto_version(ctx, static_cast<int>(options.maximum_version)) == 1 &&
+           SSL_CTX_set1_groups_list(ctx, groups) == 1 &&
+           SSL_CTX_set1_sigalgs_list(ctx, signature_algorithms) == 1 && set_suites() &&
+           (!psk_ || set_up_psk(options));
+}
+
+bool Context::set_suites() {
+    // OpenSSL finds a suite by its number only through a connection.
+    const Ssl probe{SSL_new(ctx_.get())};
+    if (!probe)
+        return false;
+    char tls1_2[512];
+    char tls1_3[128];
+    const bool written = psk_ ? write_names(probe.get(), policy::suites_tls1_2_psk, tls1_2) &&
+                                    write_names(probe.get(), policy::suites_tls1_3_psk, tls1_3)
+                              : write_names(probe.get(), policy::suites_tls1_2, tls1_2) &&
+                                    write_names(probe.get(), policy::suites_tls1_3, tls1_3);
+    return written && SSL_CTX_set_cipher_list(ctx_.get(), tls1_2) == 1 &&
+           SSL_CTX_set_ciphersuites(ctx_.get(), tls1_3) == 1;
+}
+
+Owned<EngineSession> Context::make_session(const HostName* name) {
+    return Session::make(*this, name);
+}
+
+// --- Session
+
+Owned<EngineSession> Session::make(const Context& context, const HostName* name) {
+    ERR_clear_error();
+    Owned<Session> session{new Session(context, name)};
+    if (!session)
+        return nullptr;
+    session->ssl_.reset(SSL_new(context.ctx_.get()));
+    Bio bio{BIO_new(context.bio_method_.get())};
+    SSL* ssl = session->ssl_.get();
+    if (ssl == nullptr || !bio || SSL_set_app_data(ssl, session.get()) != 1) {
+        ERR_clear_error();
+        return nullptr;
+    }
+    BIO_set_data(bio.get(), session.get());
+    BIO_set_init(bio.get(), 1);
+    BIO* stream = bio.release();
+    SSL_set_bio(ssl, stream, stream);
+    if (context.role_ == Role::server) {
+        SSL_set_accept_state(ssl);
+        return session;
+    }
+    SSL_set_connect_state(ssl);
+    if (name != nullptr && !name->is_address() &&
+        SSL_set_tlsext_host_name(ssl, name->dns().data()) != 1) {
+        ERR_clear_error();
+        return nullptr;
+    }
+    return session;
+}
+
+Session::~Session() {
+    OPENSSL_clear_free(retry_, retry_size_);
+    OPENSSL_free(peer_der_);
+}
+
+// The error queue is the thread's, and belongs to whoever used OpenSSL last.
+static void forget_others_errors() {
+    if (ERR_peek_error() != 0)
+        ERR_clear_error();
+}
+
+Outcome Session::handshake() {
+    forget_others_errors();
+    return outcome_of(SSL_do_handshake(ssl_.get()));
+}
+
+Outcome Session::read(MutableBytes into) {
+    forget_others_errors();
+    std::size_t count = 0;
+    char probe;
+    const int ret = into.empty() ? SSL_peek_ex(ssl_.get(), &probe, 1, &count)
+                                 : SSL_read_ex(ssl_.get(), into.data(), into.size(), &count);
+    return ret == 1 ? Outcome::done(count) : outcome_of(ret);
+}
+
+Outcome Session::write(Bytes from) {
+    forget_others_errors();
+    std::size_t count = 0;
+    const int ret = SSL_write_ex(ssl_.get(), from.data(), from.size(), &count);
+    if (ret == 1)
+        return Outcome::done(count);
+    const Outcome outcome = outcome_of(ret);
+    if (outcome.kind != Outcome::Kind::want_write)
+        return outcome;
+    retry_ = static_cast<std::uint8_t*>(OPENSSL_memdup(from.data(), from.size()));
+    if (retry_ == nullptr) {
+        failure_ = take_error(*this);
+        failure_.code = Code::NO_MEMORY;
+        return Outcome::failed();
+    }
+    retry_size_ = from.size();
+    return outcome;
+}
+
+Outcome Session::flush() {
+    forget_others_errors();
+    std::size_t count = 0;
+    const int ret = SSL_write_ex(ssl_.get(), retry_, retry_size_, &count);
+    if (ret != 1)
+        return outcome_of(ret);
+    OPENSSL_clear_free(retry_, retry_size_);
+    retry_ = nullptr;
+    retry_size_ = 0;
+    return Outcome::done();
+}
+
+Outcome Session::close_notify() {
+    forget_others_errors();
+    // 0: sent, and the peer's has not come yet.
+    const int ret = SSL_shutdown(ssl_.get());
+    return ret >= 0 ? Outcome::done() : outcome_of(ret);
+}
+
+Outcome Session::outcome_of(int ret) {
+    if (ret == 1)
+        return Outcome::done();
+    switch (SSL_get_error(ssl_.get(), ret)) {
+        case SSL_ERROR_WANT_READ:
+            return Outcome::want_read();
+        case SSL_ERROR_WANT_WRITE:
+            return Outcome::want_write();
+        case SSL_ERROR_ZERO_RETURN:
+            return Outcome::end();
+        default:
+            failure_ = take_error(*this);
+            if (failure_.alert == Error::Alert::none && was_alert_sent_) {
+                failure_.alert = Error::Alert::sent;
+                failure_.alert_number = alert_sent_;
+            }
+            return Outcome::failed();
+    }
+}
+
+void Session::alert_sent(std::uint8_t number) {
+    was_alert_sent_ = true;
+    alert_sent_ = number;
+}
+
+PskAnswer Session::find_psk(Bytes identity, MutableBytes key, std::size_t& length) {
+    const PskAnswer answer = wire_.host().find_psk(identity, key, length);
+    psk_identity_unknown_ = answer == PskAnswer::unknown;
+    if (answer == PskAnswer::aborted)
+        wire_.abort();
+    return answer;
+}
+
+std::size_t Session::pending() const { return static_cast<std::size_t>(SSL_pending(ssl_.get())); }
+
+Version Session::version() const { return static_cast<Version>(SSL_version(ssl_.get())); }
+
+Cipher Session::cipher() const {
+    const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl_.get());
+    return {SSL_CIPHER_standard_name(cipher), SSL_CIPHER_get_bits(cipher, nullptr)};
+}
+
+Bytes Session::peer_certificate() const {
+    X509* certificate = SSL_get0_peer_certificate(ssl_.get());
+    if (certificate == nullptr)
+        return {};
+    if (peer_der_ == nullptr)
+        peer_der_size_ = i2d_X509(certificate, &peer_der_);
+    if (peer_der_size_ <= 0)
+        return {};
+    return {peer_der_, static_cast<std::size_t>(peer_der_size_)};
+}
+
+bool Session::describe_peer(CertificateVisitor& visitor) const {
+    X509* certificate = SSL_get0_peer_certificate(ssl_.get());
+    if (certificate == nullptr)
+        return false;
+    openssl::describe(certificate, visitor);
+    ERR_clear_error();
+    return true;
+}
+
+}  // namespace ussl::openssl
+
+namespace ussl {
+
+const Engine openssl_engine{
+    .version =
+        [] {
+            // "OpenSSL 3.0.15 3 Sep 2024": the date is nobody's business.
+            const std::string_view full = OpenSSL_version(OPENSSL_VERSION);
+            return std::string_view{full.data(), full.find(' ', sizeof "OpenSSL")};
+        },
+    .has_system_store = true,
+    .make_context = openssl::Context::make,
+};
+
+}  // namespace ussl

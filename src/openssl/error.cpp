@@ -1,0 +1,95 @@
+#include <openssl/sslerr.h>
+
+#include "../policy.hpp"
+#include "openssl.hpp"
+
+namespace ussl::openssl {
+namespace {
+
+Code code_of_reason(int reason) {
+    switch (reason) {
+        case SSL_R_UNSUPPORTED_PROTOCOL:
+        case SSL_R_WRONG_VERSION_NUMBER:
+        case SSL_R_WRONG_SSL_VERSION:
+        case SSL_R_UNKNOWN_PROTOCOL:
+        case SSL_R_VERSION_TOO_LOW:
+        case SSL_R_VERSION_TOO_HIGH:
+        case SSL_R_NO_PROTOCOLS_AVAILABLE:
+        case SSL_R_BAD_LEGACY_VERSION:
+        case SSL_R_INAPPROPRIATE_FALLBACK:
+            return Code::NO_SHARED_VERSION;
+        case SSL_R_NO_SHARED_CIPHER:
+        case SSL_R_NO_CIPHERS_AVAILABLE:
+        case SSL_R_NO_SHARED_SIGNATURE_ALGORITHMS:
+        case SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM:
+        case SSL_R_NO_SUITABLE_KEY_SHARE:
+        case SSL_R_NO_SUITABLE_GROUPS:
+        case SSL_R_NO_SHARED_GROUPS:
+        case SSL_R_NO_VALID_SCTS:
+        case SSL_R_DH_KEY_TOO_SMALL:
+        case SSL_R_UNSUPPORTED_ELLIPTIC_CURVE:
+        case SSL_R_WRONG_CURVE:
+        case SSL_R_WRONG_SIGNATURE_TYPE:
+            return Code::NO_SHARED_CIPHER;
+        case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
+            return Code::CERT_MISSING;
+        case SSL_R_BINDER_DOES_NOT_VERIFY:
+            return Code::PSK_KEY;
+        case SSL_R_PSK_IDENTITY_NOT_FOUND:
+            return Code::PSK_IDENTITY;
+        case SSL_R_DECRYPTION_FAILED:
+        case SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC:
+        case SSL_R_DIGEST_CHECK_FAILED:
+            return Code::RECORD_CORRUPT;
+        case SSL_R_HTTP_REQUEST:
+        case SSL_R_HTTPS_PROXY_REQUEST:
+            return Code::NOT_TLS;
+        case ERR_R_ASN1_LIB & ERR_REASON_MASK:
+            return Code::CERT_INVALID;
+        case ERR_R_MALLOC_FAILURE & ERR_REASON_MASK:
+            return Code::NO_MEMORY;
+        case ERR_R_INTERNAL_ERROR & ERR_REASON_MASK:
+            return Code::ENGINE;
+        default:
+            return Code::PROTOCOL;
+    }
+}
+
+}  // namespace
+
+Error take_error(const Session& session) {
+    const unsigned long last = ERR_peek_last_error();
+    ERR_clear_error();
+
+    Error error;
+    error.code = Code::ENGINE;
+    error.detail = static_cast<std::uint32_t>(last);
+    if (session.psk_ignored) {
+        error.code = Code::PSK_REFUSED;
+        return error;
+    }
+    if (ERR_GET_LIB(last) != ERR_LIB_SSL) {
+        if (ERR_GET_REASON(last) == ERR_R_MALLOC_FAILURE)
+            error.code = Code::NO_MEMORY;
+        return error;
+    }
+    const int reason = ERR_GET_REASON(last);
+    if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED && session.certificate_failures != 0) {
+        error = policy::certificate_error(session.certificate_failures);
+        error.detail = static_cast<std::uint32_t>(last);
+        return error;
+    }
+    // An alert that came in is an error whose reason is its number, moved up.
+    if (reason > SSL_AD_REASON_OFFSET && reason <= SSL_AD_REASON_OFFSET + 255) {
+        error.alert = Error::Alert::received;
+        error.alert_number = static_cast<std::uint8_t>(reason - SSL_AD_REASON_OFFSET);
+        return error;
+    }
+    error.code = code_of_reason(reason & ERR_REASON_MASK);
+    // Once both have agreed on a version, a wrong one is noise.
+    if (error.code == Code::NO_SHARED_VERSION && session.established())
+        error.code = Code::RECORD_CORRUPT;
+    return error;
+}
+
+}  // namespace ussl::openssl

@@ -1,0 +1,132 @@
+#pragma once
+
+// Shared by the files of this engine; the only header of ours that includes OpenSSL's.
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#include "../engine.hpp"
+
+namespace ussl::openssl {
+
+/// Calls one of OpenSSL's free functions, so that each handle frees itself.
+template <auto function>
+struct Free {
+    template <class T>
+    void operator()(T* handle) const {
+        function(handle);
+    }
+};
+template <class T, auto function>
+using Handle = std::unique_ptr<T, Free<function>>;
+
+using SslCtx = Handle<SSL_CTX, SSL_CTX_free>;
+using Ssl = Handle<SSL, SSL_free>;
+using Bio = Handle<BIO, BIO_free>;
+using BioMethod = Handle<BIO_METHOD, BIO_meth_free>;
+using Certificate = Handle<X509, X509_free>;
+using Key = Handle<EVP_PKEY, EVP_PKEY_free>;
+using SslSession = Handle<SSL_SESSION, SSL_SESSION_free>;
+using AlternativeNames = Handle<GENERAL_NAMES, GENERAL_NAMES_free>;
+
+class Session;
+
+class Context final : public EngineContext {
+  public:
+    static std::expected<Owned<EngineContext>, Refusal> make(const Options& options);
+    Owned<EngineSession> make_session(const HostName* name) override;
+
+    [[nodiscard]] Verify verify() const { return verify_; }
+    [[nodiscard]] bool uses_psk() const { return psk_; }
+    [[nodiscard]] const Secret<max_psk_identity>& psk_identity() const { return psk_identity_; }
+    [[nodiscard]] const Secret<max_psk_key>& psk_key() const { return psk_key_; }
+
+  private:
+    friend class Session;
+    friend struct OnHeap;
+    Context() = default;
+
+    bool set_up(const Options& options);
+    bool set_suites();
+    bool set_up_psk(const Options& options);
+    std::optional<Refusal> load_identity(const Options& options);
+    std::optional<Refusal> load_trusted(const Options& options);
+
+    SslCtx ctx_;
+    BioMethod bio_method_;
+    Role role_ = Role::client;
+    Verify verify_ = Verify::none;
+    bool psk_ = false;
+    Secret<max_psk_identity> psk_identity_;
+    Secret<max_psk_key> psk_key_;
+};
+
+class Session final : public EngineSession {
+  public:
+    static Owned<EngineSession> make(const Context& context, const HostName* name);
+    static Session* of(const SSL* ssl) {
+        return static_cast<Session*>(SSL_get_ex_data(ssl, 0));  // SSL_get_app_data of a const SSL
+    }
+    ~Session() override;
+
+    Outcome handshake() override;
+    Outcome read(MutableBytes into) override;
+    Outcome write(Bytes from) override;
+    Outcome flush() override;
+    Outcome close_notify() override;
+    [[nodiscard]] Error failure() const override { return failure_; }
+    [[nodiscard]] bool psk_identity_unknown() const override { return psk_identity_unknown_; }
+    [[nodiscard]] std::size_t pending() const override;
+    [[nodiscard]] Version version() const override;
+    [[nodiscard]] Cipher cipher() const override;
+    [[nodiscard]] Bytes peer_certificate() const override;
+    bool describe_peer(CertificateVisitor& visitor) const override;
+
+    // For the callbacks that OpenSSL calls.
+    [[nodiscard]] const Context& context() const { return context_; }
+    [[nodiscard]] const HostName* name() const { return name_; }
+    /// What verification found, as bits of Error::certificate_failures.
+    std::uint16_t certificate_failures = 0;
+    /// A certificate came where only the pre-shared key will do.
+    bool psk_ignored = false;
+    /// The identity of a ClientKeyExchange as it stood on the wire, NULs and all.
+    std::uint8_t raw_identity[max_psk_identity];
+    std::uint8_t raw_identity_size = 0;
+
+    PskAnswer find_psk(Bytes identity, MutableBytes key, std::size_t& length);
+    void alert_sent(std::uint8_t number);
+    /// The handshake is over.
+    [[nodiscard]] bool established() const { return SSL_is_init_finished(ssl_.get()) != 0; }
+
+  private:
+    friend struct OnHeap;
+    explicit Session(const Context& context, const HostName* name)
+        : context_(context), name_(name) {}
+    Outcome outcome_of(int ret);
+
+    const Context& context_;
+    const HostName* name_;
+    Ssl ssl_;
+    Error failure_;
+    bool psk_identity_unknown_ = false;
+    std::uint8_t alert_sent_ = 0;
+    bool was_alert_sent_ = false;
+    /// What OpenSSL wants to be handed again, as the same bytes, until it has been sent.
+    std::uint8_t* retry_ = nullptr;
+    std::size_t retry_size_ = 0;
+    mutable std::uint8_t* peer_der_ = nullptr;
+    mutable int peer_der_size_ = 0;
+};
+
+// verify.cpp
+int verify_chain(X509_STORE_CTX* store, void*);
+
+// certificate.cpp
+void describe(X509* certificate, CertificateVisitor& visitor);
+
+// error.cpp
+/// What OpenSSL's error queue says; empties it.
+Error take_error(const Session& session);
+
+}  // namespace ussl::openssl

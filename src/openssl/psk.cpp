@@ -1,0 +1,133 @@
+#include <openssl/rand.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "openssl.hpp"
+
+namespace ussl::openssl {
+namespace {
+
+// A pre-shared key as TLS 1.3 wants it: a session whose suite gives the hash, SHA-256.
+SslSession external_session(SSL* ssl, Bytes key) {
+    const unsigned char suite[2] = {0x13, 0x01};  // TLS_AES_128_GCM_SHA256
+    const SSL_CIPHER* cipher = SSL_CIPHER_find(ssl, suite);
+    SslSession session{SSL_SESSION_new()};
+    if (cipher == nullptr || !session ||
+        SSL_SESSION_set1_master_key(session.get(), key.data(), key.size()) != 1 ||
+        SSL_SESSION_set_cipher(session.get(), cipher) != 1 ||
+        SSL_SESSION_set_protocol_version(session.get(), TLS1_3_VERSION) != 1)
+        return nullptr;
+    return session;
+}
+
+int client_tls1_3(SSL* ssl, const EVP_MD* md, const unsigned char** identity,
+                  std::size_t* identity_size, SSL_SESSION** session) {
+    *session = nullptr;
+    if (md != nullptr && EVP_MD_get_type(md) != NID_sha256)
+        return 1;
+    const Context& context = Session::of(ssl)->context();
+    *identity = context.psk_identity().data();
+    *identity_size = context.psk_identity().size();
+    *session = external_session(ssl, {context.psk_key().data(), context.psk_key().size()}).release();
+    return *session != nullptr ? 1 : 0;
+}
+
+unsigned client_tls1_2(SSL* ssl, const char* /*hint*/, char* identity, unsigned identity_size,
+                       unsigned char* key, unsigned key_size) {
+    const Context& context = Session::of(ssl)->context();
+    const auto& name = context.psk_identity();
+    const auto& secret = context.psk_key();
+    if (name.size() >= identity_size || secret.size() > key_size)
+        return 0;
+    std::memcpy(identity, name.data(), name.size());
+    identity[name.size()] = '\0';
+    std::memcpy(key, secret.data(), secret.size());
+    return static_cast<unsigned>(secret.size());
+}
+
+// The key of an identity, or a random one, so that an unknown identity and a wrong key look and
+// take the same from outside (RFC 4279 §2). 0: the lookup failed.
+std::size_t key_of(Session& session, Bytes identity, Secret<max_psk_key>& key) {
+    std::size_t size = 0;
+    switch (session.find_psk(identity, {key.data(), max_psk_key}, size)) {
+        case PskAnswer::found:
+            return size;
+        case PskAnswer::unknown:
+            size = 32;
+            return RAND_bytes(key.data(), static_cast<int>(size)) == 1 ? size : 0;
+        case PskAnswer::aborted:
+            break;
+    }
+    return 0;
+}
+
+int server_tls1_3(SSL* ssl, const unsigned char* identity, std::size_t identity_size,
+                  SSL_SESSION** session) {
+    *session = nullptr;
+    Secret<max_psk_key> key;
+    const std::size_t size = key_of(*Session::of(ssl), {identity, identity_size}, key);
+    if (size == 0)
+        return 0;
+    *session = external_session(ssl, {key.data(), size}).release();
+    return *session != nullptr ? 1 : 0;
+}
+
+unsigned server_tls1_2(SSL* ssl, const char* /*identity*/, unsigned char* out, unsigned out_size) {
+    Session& session = *Session::of(ssl);
+    Secret<max_psk_key> key;
+    const std::size_t size =
+        key_of(session, {session.raw_identity, session.raw_identity_size}, key);
+    if (size == 0)
+        return out_size + 1;  // OpenSSL's way to hear "internal_error"; 0 would tell the peer more
+    std::memcpy(out, key.data(), size);
+    return static_cast<unsigned>(size);
+}
+
+// OpenSSL hands the identity of TLS 1.2 on as a C string, cut off at a NUL, so that "a\0b" would be
+// let in as "a". The message itself has all of it (RFC 4279 §2: a length of two bytes, then the
+// identity). An identity longer than any we know is known to nobody.
+void see_message(int sent, int /*version*/, int type, const void* data, std::size_t size, SSL* ssl,
+                 void*) {
+    const auto* message = static_cast<const std::uint8_t*>(data);
+    constexpr std::size_t header = 4;
+    if (sent != 0 || type != SSL3_RT_HANDSHAKE || size < header + 2 ||
+        message[0] != SSL3_MT_CLIENT_KEY_EXCHANGE)
+        return;
+    Session& session = *Session::of(ssl);
+    const std::size_t length = static_cast<std::size_t>(message[header]) << 8 | message[header + 1];
+    const bool fits = length <= max_psk_identity && length <= size - header - 2;
+    session.raw_identity_size = static_cast<std::uint8_t>(fits ? length : 0);
+    std::copy_n(message + header + 2, session.raw_identity_size, session.raw_identity);
+}
+
+}  // namespace
+
+bool Context::set_up_psk(const Options& options) {
+    SSL_CTX* ctx = ctx_.get();
+    if (role_ == Role::server) {
+        SSL_CTX_set_psk_find_session_callback(ctx, server_tls1_3);
+        SSL_CTX_set_psk_server_callback(ctx, server_tls1_2);
+        SSL_CTX_set_msg_callback(ctx, see_message);
+        if (!options.psk_hint)
+            return true;
+        char hint[max_psk_identity + 1] = {};
+        std::memcpy(hint, options.psk_hint->data(), options.psk_hint->size());
+        return SSL_CTX_use_psk_identity_hint(ctx, hint) == 1;
+    }
+    const Bytes identity = *options.psk_identity;
+    const Bytes key = *options.psk_key;
+    std::memcpy(psk_identity_.data(), identity.data(), identity.size());
+    psk_identity_.set_size(identity.size());
+    std::memcpy(psk_key_.data(), key.data(), key.size());
+    psk_key_.set_size(key.size());
+    SSL_CTX_set_psk_use_session_callback(ctx, client_tls1_3);
+    // OpenSSL cannot send a NUL in an identity of TLS 1.2; TLS 1.3 it is, then.
+    if (std::find(identity.begin(), identity.end(), std::uint8_t{0}) == identity.end()) {
+        SSL_CTX_set_psk_client_callback(ctx, client_tls1_2);
+        return true;
+    }
+    return SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) == 1;
+}
+
+}  // namespace ussl::openssl

@@ -1,0 +1,77 @@
+#pragma once
+
+// What ussl decides for every engine: the defaults and the option rules, each in one place.
+
+#include "engine.hpp"
+
+namespace ussl::policy {
+
+// Cipher suites by their IANA number, best first. docs/security.md says why these and this order.
+
+/// TLS 1.3 with certificates.
+inline constexpr std::uint16_t suites_tls1_3[] = {
+    0x1301,  // TLS_AES_128_GCM_SHA256
+    0x1303,  // TLS_CHACHA20_POLY1305_SHA256
+    0x1302,  // TLS_AES_256_GCM_SHA384
+};
+
+/// TLS 1.2 with certificates: AEAD and forward secrecy only.
+inline constexpr std::uint16_t suites_tls1_2[] = {
+    0xC02B,  // TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+    0xC02F,  // TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
+    0xCCA9,  // TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256
+    0xCCA8,  // TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256
+    0xC02C,  // TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384
+    0xC030,  // TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384
+    0xC0AC,  // TLS_ECDHE_ECDSA_WITH_AES_128_CCM
+    0xC0AD,  // TLS_ECDHE_ECDSA_WITH_AES_256_CCM
+};
+
+/// TLS 1.3 with a pre-shared key: those with SHA-256, the hash of a key that was agreed upon
+/// outside of TLS (RFC 8446 §4.2.11).
+inline constexpr std::uint16_t suites_tls1_3_psk[] = {
+    0x1301,  // TLS_AES_128_GCM_SHA256
+    0x1303,  // TLS_CHACHA20_POLY1305_SHA256
+};
+
+/// TLS 1.2 with a pre-shared key: forward secrecy first, then the plain ones that small devices
+/// and mosquitto use.
+inline constexpr std::uint16_t suites_tls1_2_psk[] = {
+    0xCCAC,  // TLS_ECDHE_PSK_WITH_CHACHA20_POLY1305_SHA256
+    0x00AA,  // TLS_DHE_PSK_WITH_AES_128_GCM_SHA256
+    0x00AB,  // TLS_DHE_PSK_WITH_AES_256_GCM_SHA384
+    0xCCAD,  // TLS_DHE_PSK_WITH_CHACHA20_POLY1305_SHA256
+    0x00A8,  // TLS_PSK_WITH_AES_128_GCM_SHA256
+    0x00A9,  // TLS_PSK_WITH_AES_256_GCM_SHA384
+    0xCCAB,  // TLS_PSK_WITH_CHACHA20_POLY1305_SHA256
+    0xC0A4,  // TLS_PSK_WITH_AES_128_CCM
+    0xC0A5,  // TLS_PSK_WITH_AES_256_CCM
+};
+
+/// The weakest that is accepted from a peer whose certificate is checked.
+inline constexpr int minimum_rsa_bits = 2048;
+inline constexpr int minimum_ec_bits = 256;
+inline constexpr int minimum_hash_bits = 256;
+/// The weakest group of a DHE key exchange.
+inline constexpr int minimum_dh_bits = 2048;
+
+/// The most plaintext that one record holds (RFC 8446 §5.1).
+inline constexpr std::size_t max_record = 16384;
+
+/// Checks what can be checked without parsing; nullopt: nothing to refuse.
+std::optional<Refusal> check(const Engine& engine, const Options& options);
+
+/// "-----BEGIN" stands at the start of a line: PEM, otherwise DER.
+bool is_pem(Bytes data);
+
+/// The error of a received alert, as a handshake (`psk`: with pre-shared keys) or later.
+Code code_of_alert(std::uint8_t alert, bool handshaking, bool psk);
+
+/// The bit of a certificate row in Error::certificate_failures.
+constexpr std::uint16_t failure_bit(Code code) {
+    return static_cast<std::uint16_t>(1U << (static_cast<unsigned>(code) - 201U));
+}
+/// The worst of several failures, and all of them kept.
+Error certificate_error(std::uint16_t failures);
+
+}  // namespace ussl::policy

@@ -1,0 +1,70 @@
+#pragma once
+
+#include "ussl/transport.hpp"
+
+namespace ussl {
+
+/// Between an engine's I/O hooks and the stream: what neither of them remembers.
+///
+/// An engine sees only "moved", "try again", "end" or "broken". The wire keeps why, knows whether
+/// the peer stopped in the middle of a record, saves an alert that could not leave, and lets an
+/// engine whose stream no longer takes bytes go on reading, because the alert that explains it may
+/// still be waiting to be read.
+class Wire {
+  public:
+    /// The stream is known only while a call is under way.
+    class Use {
+      public:
+        Use(Wire& wire, Host& host) : wire_(wire) {
+            wire.host_ = &host;
+            wire.timed_out_ = false;
+        }
+        ~Use() { wire_.host_ = nullptr; }
+        Use(const Use&) = delete;
+        Use& operator=(const Use&) = delete;
+
+      private:
+        Wire& wire_;
+    };
+
+    // For the engines' hooks. `failed` and `aborted` are final.
+    IoResult read(MutableBytes into);
+    IoResult write(Bytes from);
+    [[nodiscard]] Host& host() const { return *host_; }
+
+    // For the connection.
+    [[nodiscard]] bool aborted() const { return aborted_; }
+    [[nodiscard]] bool timed_out() const { return timed_out_; }
+    [[nodiscard]] bool ended() const { return ended_; }
+    [[nodiscard]] int read_errno() const { return read_errno_; }
+    [[nodiscard]] int write_errno() const { return write_errno_; }
+    /// Part of a record has arrived, the rest not yet.
+    [[nodiscard]] bool inside_record() const { return header_bytes_ != 0 || body_left_ != 0; }
+    /// The first bytes that arrived could not be a TLS record (RFC 8446 §5.1).
+    [[nodiscard]] bool not_tls() const { return not_tls_; }
+
+    /// After the engine has failed: sends what is left of its alert, as far as that goes now.
+    void send_rest(Host& host);
+    /// A program-side callback other than the stream ended the call.
+    void abort() { aborted_ = true; }
+
+  private:
+    void follow_records(Bytes arrived);
+
+    Host* host_ = nullptr;
+    int read_errno_ = 0;
+    int write_errno_ = 0;
+    std::uint16_t body_left_ = 0;
+    std::uint8_t header_bytes_ = 0;
+    std::uint8_t length_high_ = 0;
+    bool first_record_ = true;
+    bool aborted_ = false;
+    bool timed_out_ = false;
+    bool ended_ = false;
+    bool not_tls_ = false;
+    /// The end of what the engine could not write, if it is short enough to be an alert.
+    std::uint8_t rest_size_ = 0;
+    std::uint8_t rest_[64];
+};
+
+}  // namespace ussl
