@@ -71,6 +71,8 @@ class EngineContext : public OnHeap {
 struct Engine {
     std::string_view (*version)();
     bool has_system_store;
+    /// SHA-256 over the parts, one after the other; false: it could not be computed.
+    bool (*sha256)(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out);
     /// Parses and keeps what `options` says; option rules that need no parsing were checked.
     std::expected<Owned<EngineContext>, Refusal> (*make_context)(const Options& options);
 };

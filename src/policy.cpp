@@ -83,7 +83,8 @@ Code code_of_alert(std::uint8_t alert, bool handshaking, bool psk) {
             return Code::PSK_REFUSED;
         case 20:  // bad_record_mac
         case 21:  // decryption_failed
-        case 47:  // illegal_parameter: OpenSSL's word for a binder that does not verify
+        case 40:  // handshake_failure: OpenSSL's word for an identity it does not know
+        case 47:  // illegal_parameter: and for a binder that does not verify
         case 51:  // decrypt_error
             if (handshaking && psk)
                 return Code::PSK_REFUSED;

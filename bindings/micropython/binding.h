@@ -38,6 +38,8 @@ typedef struct _ussl_context_obj_t {
     mp_obj_t psk_hint;      // bytes-like, or None
     uint8_t server;
     uint8_t verify_mode;
+    uint8_t share;          // may use what another context with the same options has made
+    uint8_t is_shared;
     void *made;             // ussl::Context, counted
 } ussl_context_obj_t;
 

@@ -82,9 +82,7 @@ class DictBuilder final : public ussl::CertificateVisitor {
         }
     }
 
-    void store(qstr key, mp_obj_t value) {
-        mp_obj_dict_store(dict_, MP_OBJ_NEW_QSTR(key), value);
-    }
+    void store(qstr key, mp_obj_t value) { mp_obj_dict_store(dict_, MP_OBJ_NEW_QSTR(key), value); }
 
     static std::string_view text(ussl::Bytes bytes) {
         return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};

@@ -1,5 +1,9 @@
 // SSLContext: credentials, trust and verification that many sockets share.
 
+#include <string.h>
+
+#include <atomic>
+
 #include "binding.h"
 #include "ussl/context.hpp"
 
@@ -20,34 +24,107 @@ std::optional<Bytes> bytes_of(mp_obj_t object) {
     return Bytes{static_cast<const uint8_t*>(buffer.buf), buffer.len};
 }
 
+// The contexts of wrap_socket(), which makes one for every call: calls with the same options share
+// one for as long as the collector leaves any of them alive, so that keys and certificates are not
+// parsed again and again. Holds no key longer than the sockets that use it would.
+struct Shared {
+    uint8_t fingerprint[32];
+    Context* context;
+    unsigned users;
+};
+Shared shared[8];
+std::atomic_flag shared_lock = ATOMIC_FLAG_INIT;
+
+// Threads of the unix port run at the same time. Nothing is allocated or raised while it is held.
+class SharedLock {
+  public:
+    SharedLock() {
+        while (shared_lock.test_and_set(std::memory_order_acquire)) {
+        }
+    }
+    ~SharedLock() { shared_lock.clear(std::memory_order_release); }
+    SharedLock(const SharedLock&) = delete;
+    SharedLock& operator=(const SharedLock&) = delete;
+};
+
+Context* find_shared(const uint8_t* fingerprint) {
+    const SharedLock lock;
+    for (Shared& entry : shared) {
+        if (entry.users == 0 || memcmp(entry.fingerprint, fingerprint, 32) != 0)
+            continue;
+        ++entry.users;
+        entry.context->retain();
+        return entry.context;
+    }
+    return nullptr;
+}
+
+// false: there is no room; the context stays its owner's alone.
+bool add_shared(const uint8_t* fingerprint, Context* context) {
+    const SharedLock lock;
+    for (Shared& entry : shared) {
+        if (entry.users != 0)
+            continue;
+        memcpy(entry.fingerprint, fingerprint, 32);
+        entry.context = context;
+        entry.users = 1;
+        return true;
+    }
+    return false;
+}
+
+void leave_shared(const Context* context) {
+    const SharedLock lock;
+    for (Shared& entry : shared)
+        if (entry.users != 0 && entry.context == context)
+            --entry.users;
+}
+
 struct Made {
     const char* refusal;
     bool out_of_memory;
 };
+Options options_of(const ussl_context_obj_t* self) {
+    return Options{.role = self->server != 0 ? ussl::Role::server : ussl::Role::client,
+                   .key = bytes_of(self->key),
+                   .key_password = bytes_of(self->key_password),
+                   .certificate = bytes_of(self->certificate),
+                   .trusted = bytes_of(self->trusted),
+                   .verify = static_cast<ussl::Verify>(self->verify_mode),
+                   .psk_identity = bytes_of(self->psk_identity),
+                   .psk_key = bytes_of(self->psk_key),
+                   .psk_server = self->psk_keys != mp_const_none,
+                   .psk_hint = bytes_of(self->psk_hint)};
+}
+
 Made make(ussl_context_obj_t* self) {
-    auto made = Context::make(
-        ussl::default_engine(),
-        Options{.role = self->server != 0 ? ussl::Role::server : ussl::Role::client,
-                .key = bytes_of(self->key),
-                .key_password = bytes_of(self->key_password),
-                .certificate = bytes_of(self->certificate),
-                .trusted = bytes_of(self->trusted),
-                .verify = static_cast<ussl::Verify>(self->verify_mode),
-                .psk_identity = bytes_of(self->psk_identity),
-                .psk_key = bytes_of(self->psk_key),
-                .psk_server = self->psk_keys != mp_const_none,
-                .psk_hint = bytes_of(self->psk_hint)});
+    const ussl::Engine& engine = ussl::default_engine();
+    const Options options = options_of(self);
+    uint8_t fingerprint[32];
+    const bool share = self->share != 0 && ussl::fingerprint(engine, options, fingerprint);
+    if (share) {
+        self->made = find_shared(fingerprint);
+        self->is_shared = self->made != nullptr;
+        if (self->made != nullptr)
+            return {nullptr, false};
+    }
+    auto made = Context::make(engine, options);
     if (!made)
         return {made.error().reason, made.error().out_of_memory};
-    self->made = made->detach();
+    self->made = made->get();
+    self->is_shared = share && add_shared(fingerprint, made->get());
+    made->detach();
     return {nullptr, false};
 }
 
 void forget_made(ussl_context_obj_t* self) {
     auto* made = static_cast<Context*>(self->made);
     self->made = nullptr;
-    if (made != nullptr)
-        made->drop();
+    if (made == nullptr)
+        return;
+    if (self->is_shared != 0)
+        leave_shared(made);
+    made->drop();
 }
 
 }  // namespace
@@ -55,12 +132,11 @@ void forget_made(ussl_context_obj_t* self) {
 extern "C" {
 
 ussl_context_obj_t* ussl_context_new(bool server) {
-    ussl_context_obj_t* self =
-        mp_obj_malloc_with_finaliser(ussl_context_obj_t, &ussl_context_type);
+    ussl_context_obj_t* self = mp_obj_malloc_with_finaliser(ussl_context_obj_t, &ussl_context_type);
     self->key = self->key_password = self->certificate = self->trusted = mp_const_none;
     self->psk_identity = self->psk_key = self->psk_keys = self->psk_hint = mp_const_none;
     self->server = server ? 1 : 0;
-    self->verify_mode = 0;
+    self->verify_mode = self->share = self->is_shared = 0;
     self->made = nullptr;
     return self;
 }
@@ -153,8 +229,7 @@ mp_obj_t ussl_context_load_verify_locations(size_t n_args, const mp_obj_t* args,
     if (cadata == (values[ARG_cafile].u_obj != mp_const_none))
         mp_raise_TypeError(MP_ERROR_TEXT("either cadata or cafile"));
     bool from_file;
-    const mp_obj_t trusted =
-        ussl_load(values[cadata ? ARG_cadata : ARG_cafile].u_obj, &from_file);
+    const mp_obj_t trusted = ussl_load(values[cadata ? ARG_cadata : ARG_cafile].u_obj, &from_file);
 
     ussl_context_obj_t* trial = ussl_context_new(false);
     trial->trusted = trusted;

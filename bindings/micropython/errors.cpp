@@ -1,5 +1,5 @@
-#include "binding.h"
 #include "errors.hpp"
+#include "binding.h"
 
 using ussl::Code;
 using ussl::Error;

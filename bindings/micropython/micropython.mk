@@ -16,7 +16,8 @@ SRC_USERMOD_LIB_CXX += $(sort $(wildcard $(USSL_DIR)/src/*.cpp))
 ifeq ($(USSL_ENGINE),openssl)
 SRC_USERMOD_LIB_CXX += $(sort $(wildcard $(USSL_DIR)/src/openssl/*.cpp))
 USSL_DEFINES := -DUSSL_ENGINE_OPENSSL
-LDFLAGS_USERMOD += -lssl -lcrypto
+# libstdc++ only for what an unoptimised build leaves of inline functions.
+LDFLAGS_USERMOD += -lssl -lcrypto -lstdc++
 else
 $(error USSL_ENGINE=$(USSL_ENGINE): this version has the engine "openssl" only)
 endif

@@ -189,8 +189,8 @@ mp_obj_t ussl_wrap_socket(size_t n_args, const mp_obj_t* args, mp_map_t* kw_args
     mp_arg_val_t values[ARG_count];
     mp_arg_parse_all(n_args, args, kw_args, ARG_count, allowed, values);
 
-    const mp_obj_t key = either(values[ARG_keyfile], MP_QSTR_keyfile, values[ARG_key], MP_QSTR_key,
-                                mp_const_none);
+    const mp_obj_t key =
+        either(values[ARG_keyfile], MP_QSTR_keyfile, values[ARG_key], MP_QSTR_key, mp_const_none);
     const mp_obj_t certificate = either(values[ARG_certfile], MP_QSTR_certfile, values[ARG_cert],
                                         MP_QSTR_cert, mp_const_none);
     const mp_obj_t trusted = either(values[ARG_ca_certs], MP_QSTR_ca_certs, values[ARG_cadata],
@@ -200,6 +200,7 @@ mp_obj_t ussl_wrap_socket(size_t n_args, const mp_obj_t* args, mp_map_t* kw_args
                MP_QSTR_do_handshake_on_connect, mp_const_true);
 
     ussl_context_obj_t* context = ussl_context_new(values[ARG_server_side].u_bool);
+    context->share = 1;
     // Whoever names a root wants it checked.
     context->verify_mode = trusted != mp_const_none ? 2 : 0;
     if (values[ARG_cert_reqs].u_obj != MP_OBJ_NULL)

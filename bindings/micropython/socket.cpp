@@ -53,8 +53,7 @@ class PyHost final : public ussl::Host {
     }
 
     bool ready(Direction direction) override {
-        const mp_uint_t flag =
-            direction == Direction::read ? MP_STREAM_POLL_RD : MP_STREAM_POLL_WR;
+        const mp_uint_t flag = direction == Direction::read ? MP_STREAM_POLL_RD : MP_STREAM_POLL_WR;
         // A stream that cannot be polled cannot tell.
         mp_uint_t ready = 0;
         return !poll(flag, &ready) || ready != 0;
@@ -92,9 +91,9 @@ class PyHost final : public ussl::Host {
             return count <= asked ? IoResult::moved(count) : IoResult::failed(MP_EIO);
         switch (error) {
             case MP_EAGAIN:
-            #if MP_EWOULDBLOCK != MP_EAGAIN
+#if MP_EWOULDBLOCK != MP_EAGAIN
             case MP_EWOULDBLOCK:
-            #endif
+#endif
             case MP_EINPROGRESS:
             case MP_EALREADY:
                 return IoResult::would_block();
@@ -197,8 +196,8 @@ mp_obj_t read_bytes(size_t n_args, const mp_obj_t* args, bool once) {
     vstr_t vstr;
     vstr_init_len(&vstr, static_cast<size_t>(size));
     bool none;
-    const size_t got =
-        read_fully(self, reinterpret_cast<uint8_t*>(vstr.buf), static_cast<size_t>(size), once, &none);
+    const size_t got = read_fully(self, reinterpret_cast<uint8_t*>(vstr.buf),
+                                  static_cast<size_t>(size), once, &none);
     return new_bytes(&vstr, got, none);
 }
 
@@ -221,8 +220,7 @@ mp_obj_t write_bytes(ussl_socket_obj_t* self, const uint8_t* buf, size_t size, b
     PyHost host(self);
     size_t taken = 0;
     do {
-        const Progress progress =
-            connection_of(self)->write(host, {buf + taken, size - taken});
+        const Progress progress = connection_of(self)->write(host, {buf + taken, size - taken});
         if (progress.kind != Progress::Kind::done) {
             if (taken == 0) {
                 raise_unless_progress(self, progress.kind);
@@ -333,9 +331,9 @@ Made make_connection(ussl_socket_obj_t* self, void* context, const char* name, s
                      bool report_truncation) {
     auto* shared = static_cast<ussl::Context*>(context);
     shared->retain();
-    auto made = Connection::make(ussl::Ref<ussl::Context>(shared),
-                                 {.server_hostname = {name, name_size},
-                                  .report_truncation = report_truncation});
+    auto made = Connection::make(
+        ussl::Ref<ussl::Context>(shared),
+        {.server_hostname = {name, name_size}, .report_truncation = report_truncation});
     if (!made)
         return {made.error().reason, made.error().out_of_memory};
     self->connection = made->release();

@@ -13,7 +13,9 @@ namespace {
 
 // A stream written in Python gets memory of the interpreter's heap: it may keep what it was given
 // after the call, when the engine's buffer is long gone.
-bool is_python(mp_obj_t stream) { return mp_obj_is_instance_type(mp_obj_get_type(stream)); }
+bool is_python(mp_obj_t stream) {
+    return mp_obj_is_instance_type(mp_obj_get_type(stream));
+}
 
 // None: nothing now; a count; or a negative errno, as MicroPython's io.IOBase has it.
 mp_uint_t count_of(mp_obj_t returned, int* errcode) {
@@ -129,7 +131,7 @@ extern "C" size_t ussl_call_psk_get(mp_obj_t psk_keys, const uint8_t* identity,
 // by then: a forgotten socket is closed only if its descriptor is still the same file. Sockets of
 // other ports close themselves when they are collected.
 extern "C" uint64_t ussl_stream_identity(mp_obj_t stream) {
-    #if defined(__unix__)
+#if defined(__unix__)
     int error;
     mp_obj_t exception;
     struct stat status;
@@ -139,10 +141,10 @@ extern "C" uint64_t ussl_stream_identity(mp_obj_t stream) {
     if (fd == MP_STREAM_ERROR || fd == USSL_RAISED || fstat(static_cast<int>(fd), &status) != 0)
         return 0;
     return static_cast<uint64_t>(status.st_dev) << 48 ^ static_cast<uint64_t>(status.st_ino);
-    #else
+#else
     (void)stream;
     return 0;
-    #endif
+#endif
 }
 
 extern "C" void ussl_stream_close_forgotten(mp_obj_t stream, uint64_t identity) {

@@ -207,9 +207,11 @@ def run(args):
     except MQTTError as e:
         print("MQTT:", e, file=sys.stderr)
     except OSError as e:
-        # ussl's errors carry a negative code and a text; other codes are the network's own.
-        what = "TLS" if len(e.args) == 2 and e.args[0] < 0 else "network"
-        print("%s:" % what, *e.args, file=sys.stderr)
+        # ussl's errors carry a negative code and a text; all others come from the network.
+        if len(e.args) == 2 and e.args[0] < 0:
+            print("TLS: %d %s" % e.args, file=sys.stderr)
+        else:
+            print("network:", e, file=sys.stderr)
     except ValueError as e:  # e.g. a key that is not hex, or that is too long
         print("wrong argument:", e, file=sys.stderr)
         return 2

@@ -89,6 +89,10 @@ class Context final : public OnHeap {
     bool psk_ = false;
 };
 
+/// SHA-256 over all that `options` says: options of one fingerprint make contexts that are alike, so
+/// that a binding may share one. false: it could not be computed.
+bool fingerprint(const Engine& engine, const Options& options, std::span<std::uint8_t, 32> out);
+
 /// The engine that this build is for (see USSL_ENGINE).
 const Engine& default_engine();
 /// "OpenSSL 3.0.15", "Mbed TLS 3.6.6": the library that is linked, as it names itself.

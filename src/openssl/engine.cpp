@@ -99,6 +99,14 @@ bool write_names(SSL* ssl, const std::uint16_t (&suites)[count], std::span<char>
     return used != 0;
 }
 
+bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out) {
+    const DigestContext digest{EVP_MD_CTX_new()};
+    bool good = digest && EVP_DigestInit_ex(digest.get(), EVP_sha256(), nullptr) == 1;
+    for (const Bytes part : parts)
+        good = good && EVP_DigestUpdate(digest.get(), part.data(), part.size()) == 1;
+    return good && EVP_DigestFinal_ex(digest.get(), out.data(), nullptr) == 1;
+}
+
 }  // namespace
 
 // --- Context
@@ -361,6 +369,7 @@ const Engine openssl_engine{
             return std::string_view{full.data(), full.find(' ', sizeof "OpenSSL")};
         },
     .has_system_store = true,
+    .sha256 = openssl::sha256,
     .make_context = openssl::Context::make,
 };
 

@@ -28,6 +28,7 @@ using BioMethod = Handle<BIO_METHOD, BIO_meth_free>;
 using Certificate = Handle<X509, X509_free>;
 using Key = Handle<EVP_PKEY, EVP_PKEY_free>;
 using SslSession = Handle<SSL_SESSION, SSL_SESSION_free>;
+using DigestContext = Handle<EVP_MD_CTX, EVP_MD_CTX_free>;
 using AlternativeNames = Handle<GENERAL_NAMES, GENERAL_NAMES_free>;
 
 class Session;
