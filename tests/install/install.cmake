@@ -1,0 +1,13 @@
+# Installs the library into a scratch folder and builds a program that finds it there.
+set(scratch ${BUILD}/install-test)
+file(REMOVE_RECURSE ${scratch})
+function(step)
+    execute_process(COMMAND ${ARGV} RESULT_VARIABLE result)
+    if(NOT result EQUAL 0)
+        message(FATAL_ERROR "failed: ${ARGV}")
+    endif()
+endfunction()
+step(${CMAKE_COMMAND} --install ${BUILD} --prefix ${scratch}/prefix)
+step(${CMAKE_COMMAND} -S ${SOURCE} -B ${scratch}/build -G Ninja -DCMAKE_PREFIX_PATH=${scratch}/prefix)
+step(${CMAKE_COMMAND} --build ${scratch}/build)
+step(${scratch}/build/consumer)

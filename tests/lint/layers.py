@@ -1,0 +1,48 @@
+#!/usr/bin/python3
+"""Dependencies point down only (docs/design.md), and the tree names no machine's paths."""
+
+import re
+import subprocess
+import sys
+
+# who may include what: the files that a pattern of an include is for
+RULES = [
+    (r"openssl/", r"src/openssl/|bench/|tests/install/", "OpenSSL is the engine's business"),
+    (r"(mbedtls|psa)/", r"src/mbedtls/", "Mbed TLS is the engine's business"),
+    (r"(py|extmod|shared)/", r"bindings/micropython/", "MicroPython is the binding's business"),
+    (r"(\.\./)*openssl/openssl\.hpp|openssl\.hpp", r"src/openssl/", "no one looks into an engine"),
+    (r"(\.\./)*(src/)?(engine|wire|policy|hostname)\.hpp", r"src/|tests/contract/", "these are the library's own"),
+    (r"(\.\./)*(src/)?engines\.hpp", r"src/|tests/contract/", "only a build chooses engines"),
+    (r"<(iostream|fstream|sstream|string|vector|map|functional)>?", r"tests/|bench/", "not in the library"),
+]
+
+
+def main():
+    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+                            capture_output=True, text=True, check=True).stdout.split("\n")
+    faults = []
+    includes = 0
+    for path in filter(None, listed):
+        try:
+            with open(path, encoding="utf-8") as f:
+                text = f.read()
+        except (UnicodeDecodeError, FileNotFoundError):
+            continue
+        for number, line in enumerate(text.split("\n"), 1):
+            if path != "tests/lint/layers.py" and re.search(r"(?<![\w.])/(work|root|home)/\w", line):
+                faults.append(f"{path}:{number}: a path of one machine: {line.strip()}")
+            found = re.match(r'\s*#\s*include\s+("([^"]+)"|<[^>]+>)', line)
+            if not found:
+                continue
+            includes += 1
+            name = found.group(1) if found.group(1).startswith("<") else found.group(2)
+            for what, allowed, why in RULES:
+                if re.match(what, name) or re.match(what, name.strip("<>")):
+                    if not re.match(allowed, path):
+                        faults.append(f"{path}:{number}: includes {name}: {why}")
+    print("\n".join(faults) if faults else f"{includes} includes, all in their place")
+    return 1 if faults or not includes else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
