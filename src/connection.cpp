@@ -55,12 +55,13 @@ class Connection::Turn {
         if (connection.state_ == State::closed)
             refused_ = Kind::closed;
         else
-            use_.emplace(connection.session_->wire(), host);
+            connection.session_->wire().attach(host);
     }
     ~Turn() {
-        use_.reset();
         if (!holds_)
             return;
+        if (connection_.session_)
+            connection_.session_->wire().detach();
         if (connection_.close_after_call_)
             connection_.abandon();
         connection_.busy_.store(false, std::memory_order_release);
@@ -73,7 +74,6 @@ class Connection::Turn {
 
   private:
     Connection& connection_;
-    std::optional<Wire::Use> use_;
     Kind refused_ = Kind::done;
     bool holds_ = false;
 };
@@ -92,8 +92,9 @@ std::expected<Owned<Connection>, Refusal> Connection::make(Ref<Context> context,
         if (!connection->name_)
             return std::unexpected(no_memory);
         if (!connection->name_->parse(settings.server_hostname))
-            return std::unexpected(Refusal{
-                "server_hostname is neither a DNS name (ASCII, xn-- for others) nor an IP address"});
+            return std::unexpected(
+                Refusal{"server_hostname is neither a DNS name (ASCII, xn-- for others) nor an IP "
+                        "address"});
     } else if (context->role() == Role::client && context->verify() != Verify::none &&
                !context->uses_psk()) {
         return std::unexpected(Refusal{"cert_reqs needs server_hostname"});
@@ -139,8 +140,8 @@ Progress Connection::read(Host& host, MutableBytes into) {
             return progress;
     }
     const Outcome outcome = session_->read(into);
-    read_waits_ = outcome.kind == Outcome::Kind::want_write ? Waits::stream_writable
-                                                            : Waits::stream_readable;
+    read_waits_ =
+        outcome.kind == Outcome::Kind::want_write ? Waits::stream_writable : Waits::stream_readable;
     return settle(host, outcome);
 }
 
@@ -161,8 +162,8 @@ Progress Connection::write(Host& host, Bytes from) {
 
     from = from.first(std::min(from.size(), policy::max_record));
     const Outcome outcome = session_->write(from);
-    write_waits_ = outcome.kind == Outcome::Kind::want_read ? Waits::stream_readable
-                                                            : Waits::stream_writable;
+    write_waits_ =
+        outcome.kind == Outcome::Kind::want_read ? Waits::stream_readable : Waits::stream_writable;
     if (session_->wire().write_errno() != 0)
         return look_for_alert(host);
     if (outcome.kind == Outcome::Kind::want_write) {
@@ -221,7 +222,7 @@ void Connection::close(Host& host) {
             return;
         }
         NeverBlocking stream(host);
-        const Wire::Use use(session_->wire(), stream);
+        session_->wire().attach(stream);
         if (failed())
             session_->wire().send_rest(stream);
         else if (state_ == State::open && !error_)
@@ -251,13 +252,17 @@ Waits Connection::waits_for(Direction direction) const {
     return error_ ? Waits::nothing : write_waits_;
 }
 
-std::size_t Connection::pending() const { return state_ == State::open ? session_->pending() : 0; }
+std::size_t Connection::pending() const {
+    return state_ == State::open ? session_->pending() : 0;
+}
 
 Version Connection::version() const {
     return state_ == State::open ? session_->version() : Version::none;
 }
 
-Cipher Connection::cipher() const { return state_ == State::open ? session_->cipher() : Cipher{}; }
+Cipher Connection::cipher() const {
+    return state_ == State::open ? session_->cipher() : Cipher{};
+}
 
 Bytes Connection::peer_certificate() const {
     return state_ == State::open ? session_->peer_certificate() : Bytes{};

@@ -48,7 +48,11 @@ bool fingerprint(const Engine& engine, const Options& options, std::span<std::ui
     return engine.sha256(std::span<const Bytes>{parts, count + 1}, out);
 }
 
-std::string_view engine_version(const Engine& engine) { return engine.version(); }
-bool has_system_store(const Engine& engine) { return engine.has_system_store; }
+std::string_view engine_version(const Engine& engine) {
+    return engine.version();
+}
+bool has_system_store(const Engine& engine) {
+    return engine.has_system_store;
+}
 
 }  // namespace ussl

@@ -19,8 +19,8 @@ constexpr Row rows[] = {
 };
 
 constexpr bool hundreds_say_the_class() {
-#define USSL_ERROR(name, number, error_class, text) \
-    if (number / 100 != static_cast<int>(ErrorClass::error_class))  \
+#define USSL_ERROR(name, number, error_class, text)                \
+    if (number / 100 != static_cast<int>(ErrorClass::error_class)) \
         return false;
 #include "errors.def"
 #undef USSL_ERROR
@@ -61,7 +61,9 @@ class Writer {
 
 }  // namespace
 
-ErrorClass class_of(Code code) { return static_cast<ErrorClass>(static_cast<unsigned>(code) / 100); }
+ErrorClass class_of(Code code) {
+    return static_cast<ErrorClass>(static_cast<unsigned>(code) / 100);
+}
 
 int Error::number() const {
     return code == Code::stream ? static_cast<int>(detail) : -static_cast<int>(code);
@@ -80,37 +82,68 @@ std::string_view text_of(Code code) {
 // RFC 8446 §6, RFC 5246 §7.2, RFC 4279 §2 and RFC 7301 §3.2.
 std::string_view alert_name(std::uint8_t number) {
     switch (number) {
-        case 0: return "close_notify";
-        case 10: return "unexpected_message";
-        case 20: return "bad_record_mac";
-        case 21: return "decryption_failed";
-        case 22: return "record_overflow";
-        case 30: return "decompression_failure";
-        case 40: return "handshake_failure";
-        case 42: return "bad_certificate";
-        case 43: return "unsupported_certificate";
-        case 44: return "certificate_revoked";
-        case 45: return "certificate_expired";
-        case 46: return "certificate_unknown";
-        case 47: return "illegal_parameter";
-        case 48: return "unknown_ca";
-        case 49: return "access_denied";
-        case 50: return "decode_error";
-        case 51: return "decrypt_error";
-        case 70: return "protocol_version";
-        case 71: return "insufficient_security";
-        case 80: return "internal_error";
-        case 86: return "inappropriate_fallback";
-        case 90: return "user_canceled";
-        case 100: return "no_renegotiation";
-        case 109: return "missing_extension";
-        case 110: return "unsupported_extension";
-        case 112: return "unrecognized_name";
-        case 113: return "bad_certificate_status_response";
-        case 115: return "unknown_psk_identity";
-        case 116: return "certificate_required";
-        case 120: return "no_application_protocol";
-        default: return "unknown";
+        case 0:
+            return "close_notify";
+        case 10:
+            return "unexpected_message";
+        case 20:
+            return "bad_record_mac";
+        case 21:
+            return "decryption_failed";
+        case 22:
+            return "record_overflow";
+        case 30:
+            return "decompression_failure";
+        case 40:
+            return "handshake_failure";
+        case 42:
+            return "bad_certificate";
+        case 43:
+            return "unsupported_certificate";
+        case 44:
+            return "certificate_revoked";
+        case 45:
+            return "certificate_expired";
+        case 46:
+            return "certificate_unknown";
+        case 47:
+            return "illegal_parameter";
+        case 48:
+            return "unknown_ca";
+        case 49:
+            return "access_denied";
+        case 50:
+            return "decode_error";
+        case 51:
+            return "decrypt_error";
+        case 70:
+            return "protocol_version";
+        case 71:
+            return "insufficient_security";
+        case 80:
+            return "internal_error";
+        case 86:
+            return "inappropriate_fallback";
+        case 90:
+            return "user_canceled";
+        case 100:
+            return "no_renegotiation";
+        case 109:
+            return "missing_extension";
+        case 110:
+            return "unsupported_extension";
+        case 112:
+            return "unrecognized_name";
+        case 113:
+            return "bad_certificate_status_response";
+        case 115:
+            return "unknown_psk_identity";
+        case 116:
+            return "certificate_required";
+        case 120:
+            return "no_application_protocol";
+        default:
+            return "unknown";
     }
 }
 

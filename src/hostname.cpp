@@ -11,7 +11,9 @@ std::string_view from(std::string_view text, std::size_t at) {
     return text;
 }
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
+char lower(char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+}
 
 bool same_name(std::string_view a, std::string_view b) {
     if (a.size() != b.size())
@@ -80,7 +82,8 @@ bool parse_ipv6(std::string_view text, std::uint8_t* out) {
     while (at < text.size()) {
         const std::string_view rest = from(text, at);
         const std::size_t end = rest.find(':');
-        const std::string_view group = std::string_view{rest.data(), end < rest.size() ? end : rest.size()};
+        const std::string_view group =
+            std::string_view{rest.data(), end < rest.size() ? end : rest.size()};
         if (end == std::string_view::npos && group.find('.') != std::string_view::npos) {
             if (filled > 12 || !parse_ipv4(group, bytes + filled))
                 return false;
@@ -177,8 +180,8 @@ void HostNameCheck::alternative_address(Bytes address) {
 }
 
 void HostNameCheck::common_name(std::string_view pattern) {
-    matches_ = matches_ || (!has_alternatives_ && !name_.is_address() &&
-                            pattern_matches(pattern, name_.dns()));
+    matches_ = matches_ ||
+               (!has_alternatives_ && !name_.is_address() && pattern_matches(pattern, name_.dns()));
 }
 
 }  // namespace ussl

@@ -12,11 +12,19 @@ extern "C" void ussl_port_release(void* memory);
 namespace ussl {
 
 #ifdef USSL_PORT_MEMORY
-void* allocate(std::size_t bytes) noexcept { return ussl_port_allocate(bytes); }
-void release(void* memory) noexcept { ussl_port_release(memory); }
+void* allocate(std::size_t bytes) noexcept {
+    return ussl_port_allocate(bytes);
+}
+void release(void* memory) noexcept {
+    ussl_port_release(memory);
+}
 #else
-void* allocate(std::size_t bytes) noexcept { return std::malloc(bytes); }
-void release(void* memory) noexcept { std::free(memory); }
+void* allocate(std::size_t bytes) noexcept {
+    return std::malloc(bytes);
+}
+void release(void* memory) noexcept {
+    std::free(memory);
+}
 #endif
 
 void wipe(void* memory, std::size_t bytes) noexcept {

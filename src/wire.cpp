@@ -88,8 +88,8 @@ void Wire::follow_records(Bytes arrived) {
         }
         const std::uint8_t byte = arrived[0];
         arrived = arrived.subspan(1);
-        if (first_record_ && ((header_bytes_ == 0 && (byte < 20 || byte > 24)) ||
-                              (header_bytes_ == 1 && byte != 3)))
+        if (first_record_ &&
+            ((header_bytes_ == 0 && (byte < 20 || byte > 24)) || (header_bytes_ == 1 && byte != 3)))
             not_tls_ = true;
         if (header_bytes_ == 3)
             length_high_ = byte;

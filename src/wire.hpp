@@ -13,19 +13,11 @@ namespace ussl {
 class Wire {
   public:
     /// The stream is known only while a call is under way.
-    class Use {
-      public:
-        Use(Wire& wire, Host& host) : wire_(wire) {
-            wire.host_ = &host;
-            wire.timed_out_ = false;
-        }
-        ~Use() { wire_.host_ = nullptr; }
-        Use(const Use&) = delete;
-        Use& operator=(const Use&) = delete;
-
-      private:
-        Wire& wire_;
-    };
+    void attach(Host& host) {
+        host_ = &host;
+        timed_out_ = false;
+    }
+    void detach() { host_ = nullptr; }
 
     // For the engines' hooks. `failed` and `aborted` are final.
     IoResult read(MutableBytes into);

@@ -21,7 +21,10 @@ ussl_socket_obj_t* socket_of(mp_obj_t self) {
     return static_cast<ussl_socket_obj_t*>(MP_OBJ_TO_PTR(self));
 }
 
+// Gone once the collector's finaliser has run, which a program can call, too.
 Connection* connection_of(ussl_socket_obj_t* self) {
+    if (self->connection == nullptr)
+        mp_raise_OSError(MP_EBADF);
     return static_cast<Connection*>(self->connection);
 }
 
@@ -260,7 +263,7 @@ void close_stream(ussl_socket_obj_t* self) {
 }
 
 void close_socket(ussl_socket_obj_t* self) {
-    if (!connection_of(self)->closed()) {
+    if (self->connection != nullptr && !connection_of(self)->closed()) {
         PyHost host(self);
         connection_of(self)->close(host);
     }
@@ -269,6 +272,8 @@ void close_socket(ussl_socket_obj_t* self) {
 
 // What a poll finds; may send what was taken before, so that it leaves without another write.
 mp_uint_t poll_socket(ussl_socket_obj_t* self, mp_uint_t wanted) {
+    if (self->connection == nullptr)
+        return MP_STREAM_POLL_NVAL;
     Connection* connection = connection_of(self);
     PyHost host(self);
     mp_uint_t ready = 0;
@@ -469,10 +474,12 @@ mp_obj_t ussl_socket_exit(size_t n_args, const mp_obj_t* args) {
 // The collector's: nothing here may allocate or raise.
 mp_obj_t ussl_socket_del(mp_obj_t self_in) {
     ussl_socket_obj_t* self = socket_of(self_in);
-    Connection* connection = connection_of(self);
+    auto* connection = static_cast<Connection*>(self->connection);
+    // Busy: a call was jumped out of, and may have left the engine anyhow; or a callback asks.
     if (connection == nullptr || connection->busy())
         return mp_const_none;
-    connection->abandon();
+    self->connection = nullptr;
+    delete connection;
     if (self->stream != MP_OBJ_NULL)
         ussl_stream_close_forgotten(self->stream, self->stream_identity);
     self->stream = MP_OBJ_NULL;

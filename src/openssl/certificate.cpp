@@ -26,15 +26,16 @@ void visit_name(const X509_NAME* name, Party party, CertificateVisitor& visitor)
         const int size = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(entry));
         const int rdn = X509_NAME_ENTRY_set(entry);
         if (size >= 0)
-            visitor.attribute(party, rdn != last_rdn, key,
-                              {reinterpret_cast<const char*>(utf8), static_cast<std::size_t>(size)});
+            visitor.attribute(
+                party, rdn != last_rdn, key,
+                {reinterpret_cast<const char*>(utf8), static_cast<std::size_t>(size)});
         last_rdn = rdn;
         OPENSSL_free(utf8);
     }
 }
 
 CertificateVisitor::Time time_of(const ASN1_TIME* time) {
-    struct tm tm {};
+    struct tm tm{};
     ASN1_TIME_to_tm(time, &tm);
     return {tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec};
 }
@@ -63,8 +64,7 @@ void describe(X509* certificate, CertificateVisitor& visitor) {
                 visitor.alternative_name(AltName::email, bytes_of(name->d.rfc822Name));
                 break;
             case GEN_URI:
-                visitor.alternative_name(AltName::uri,
-                                         bytes_of(name->d.uniformResourceIdentifier));
+                visitor.alternative_name(AltName::uri, bytes_of(name->d.uniformResourceIdentifier));
                 break;
             default:
                 break;

@@ -35,7 +35,9 @@ int give_password(char* into, int size, int /*writing*/, void* data) {
 }
 
 // Nothing may follow what was read.
-bool at_end(BIO* bio) { return BIO_pending(bio) == 0; }
+bool at_end(BIO* bio) {
+    return BIO_pending(bio) == 0;
+}
 
 // Hands each certificate to `take` in order, which keeps it or returns false. False: there is
 // none, or one of them cannot be read or taken.
@@ -52,8 +54,8 @@ bool for_each_certificate(Bytes data, Take take) {
         Certificate certificate{PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)};
         if (!certificate) {
             const unsigned long error = ERR_peek_last_error();
-            const bool no_more = ERR_GET_LIB(error) == ERR_LIB_PEM &&
-                                 ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
+            const bool no_more =
+                ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
             if (no_more)
                 ERR_clear_error();
             return any && no_more;

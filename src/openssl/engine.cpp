@@ -2,8 +2,8 @@
 #include <cstdio>
 #include <cstring>
 
-#include "../policy.hpp"
 #include "../engines.hpp"
+#include "../policy.hpp"
 #include "openssl.hpp"
 
 namespace ussl::openssl {
@@ -17,7 +17,9 @@ constexpr char signature_algorithms[] =
 
 // --- the stream as a BIO
 
-Session* session_of(BIO* bio) { return static_cast<Session*>(BIO_get_data(bio)); }
+Session* session_of(BIO* bio) {
+    return static_cast<Session*>(BIO_get_data(bio));
+}
 
 int bio_read(BIO* bio, char* into, std::size_t size, std::size_t* count) {
     BIO_clear_retry_flags(bio);
@@ -146,8 +148,7 @@ bool Context::set_up(const Options& options) {
         return false;
     // Everything that /etc/ssl/openssl.cnf could have changed is set again here.
     SSL_CTX_set_security_level(ctx, 2);
-    SSL_CTX_set0_security_ex_data(ctx,
-                                  reinterpret_cast<void*>(SSL_CTX_get_security_callback(ctx)));
+    SSL_CTX_set0_security_ex_data(ctx, reinterpret_cast<void*>(SSL_CTX_get_security_callback(ctx)));
     SSL_CTX_set_security_callback(ctx, security_callback);
     SSL_CTX_clear_options(ctx, SSL_OP_ALLOW_NO_DHE_KEX | SSL_OP_LEGACY_SERVER_CONNECT |
                                    SSL_OP_ALLOW_UNSAFE_LEGACY_RENEGOTIATION);
@@ -155,8 +156,8 @@ bool Context::set_up(const Options& options) {
     // from answering a peer that has only closed its own direction.
     SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET |
                                  SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);
-    SSL_CTX_set_mode(ctx, SSL_MODE_AUTO_RETRY | SSL_MODE_RELEASE_BUFFERS |
-                              SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_mode(
+        ctx, SSL_MODE_AUTO_RETRY | SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_num_tickets(ctx, 0);
     SSL_CTX_set_info_callback(ctx, info_callback);
@@ -328,9 +329,13 @@ PskAnswer Session::find_psk(Bytes identity, MutableBytes key, std::size_t& lengt
     return answer;
 }
 
-std::size_t Session::pending() const { return static_cast<std::size_t>(SSL_pending(ssl_.get())); }
+std::size_t Session::pending() const {
+    return static_cast<std::size_t>(SSL_pending(ssl_.get()));
+}
 
-Version Session::version() const { return static_cast<Version>(SSL_version(ssl_.get())); }
+Version Session::version() const {
+    return static_cast<Version>(SSL_version(ssl_.get()));
+}
 
 Cipher Session::cipher() const {
     const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl_.get());

@@ -44,11 +44,11 @@ Code code_of_reason(int reason) {
         case SSL_R_HTTP_REQUEST:
         case SSL_R_HTTPS_PROXY_REQUEST:
             return Code::NOT_TLS;
-        case ERR_R_ASN1_LIB & ERR_REASON_MASK:
+        case ERR_R_ASN1_LIB& ERR_REASON_MASK:
             return Code::CERT_INVALID;
-        case ERR_R_MALLOC_FAILURE & ERR_REASON_MASK:
+        case ERR_R_MALLOC_FAILURE& ERR_REASON_MASK:
             return Code::NO_MEMORY;
-        case ERR_R_INTERNAL_ERROR & ERR_REASON_MASK:
+        case ERR_R_INTERNAL_ERROR& ERR_REASON_MASK:
             return Code::ENGINE;
         default:
             return Code::PROTOCOL;

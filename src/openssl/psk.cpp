@@ -29,7 +29,8 @@ int client_tls1_3(SSL* ssl, const EVP_MD* md, const unsigned char** identity,
     const Context& context = Session::of(ssl)->context();
     *identity = context.psk_identity().data();
     *identity_size = context.psk_identity().size();
-    *session = external_session(ssl, {context.psk_key().data(), context.psk_key().size()}).release();
+    *session =
+        external_session(ssl, {context.psk_key().data(), context.psk_key().size()}).release();
     return *session != nullptr ? 1 : 0;
 }
 

@@ -1,0 +1,3 @@
+// For the sanitizer build: the same as the other one, and exit.c.
+
+#include "../mpconfigvariant.h"

@@ -1,0 +1,2 @@
+# See exit.c.
+LDFLAGS += -Wl,--wrap=mp_deinit
