@@ -25,6 +25,13 @@ mp_obj_t read_file(mp_obj_t file) {
         mp_load_method(file, MP_QSTR_read, call);
         return mp_call_method_n_kw(0, 0, call);
     }
+    // A directory has a size, too, and only a read tells that it is one.
+    char first;
+    mp_stream_read_exactly(file, &first, 1, &error);
+    if (error == 0)
+        mp_stream_seek(file, 0, MP_SEEK_SET, &error);
+    if (error != 0)
+        mp_raise_OSError(error);
     vstr_t vstr;
     vstr_init_len(&vstr, static_cast<size_t>(size));
     vstr.len = mp_stream_read_exactly(file, vstr.buf, static_cast<mp_uint_t>(size), &error);

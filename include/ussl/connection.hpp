@@ -32,7 +32,7 @@ struct Progress {
 
 /// What a read (or write) waits for.
 enum class Waits : std::uint8_t {
-    nothing,         ///< it makes progress, or fails, without the stream
+    nothing,  ///< it makes progress, or fails, without the stream
     stream_readable,
     stream_writable,
 };
@@ -48,7 +48,7 @@ class Connection final : public OnHeap {
     struct Settings {
         /// Client: the server's DNS name or IP address; sent as SNI unless it is an address
         /// (RFC 6066 §3), and checked against the certificate (RFC 9525). Empty: none.
-        std::string_view server_hostname;
+        std::string_view server_hostname{};
         /// End of stream without close_notify: true gives TRUNCATED, false an ordinary end.
         /// During the handshake or inside a record it is an error in any case.
         bool report_truncation = false;

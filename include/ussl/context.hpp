@@ -33,17 +33,17 @@ enum class Version : std::uint16_t { none = 0, tls1_2 = 0x0303, tls1_3 = 0x0304 
 struct Options {
     Role role = Role::client;
 
-    std::optional<Bytes> key;           ///< PKCS#1, SEC1, PKCS#8, encrypted PKCS#8
-    std::optional<Bytes> key_password;  ///< for an encrypted key
-    std::optional<Bytes> certificate;   ///< this side's, then the rest of its chain (PEM)
-    std::optional<Bytes> trusted;       ///< the roots; absent: the system's store, if there is one
+    std::optional<Bytes> key{};           ///< PKCS#1, SEC1, PKCS#8, encrypted PKCS#8
+    std::optional<Bytes> key_password{};  ///< for an encrypted key
+    std::optional<Bytes> certificate{};   ///< this side's, then the rest of its chain (PEM)
+    std::optional<Bytes> trusted{};  ///< the roots; absent: the system's store, if there is one
 
     Verify verify = Verify::none;
 
-    std::optional<Bytes> psk_identity;  ///< client: 1 to max_psk_identity bytes
-    std::optional<Bytes> psk_key;       ///< client: 1 to max_psk_key bytes
-    bool psk_server = false;            ///< server: keys are looked up with Host::find_psk
-    std::optional<Bytes> psk_hint;      ///< server: sent in TLS 1.2 (RFC 4279 §5.2)
+    std::optional<Bytes> psk_identity{};  ///< client: 1 to max_psk_identity bytes
+    std::optional<Bytes> psk_key{};       ///< client: 1 to max_psk_key bytes
+    bool psk_server = false;              ///< server: keys are looked up with Host::find_psk
+    std::optional<Bytes> psk_hint{};      ///< server: sent in TLS 1.2 (RFC 4279 §5.2)
 
     Version minimum_version = Version::tls1_2;
     Version maximum_version = Version::tls1_3;
@@ -89,8 +89,8 @@ class Context final : public OnHeap {
     bool psk_ = false;
 };
 
-/// SHA-256 over all that `options` says: options of one fingerprint make contexts that are alike, so
-/// that a binding may share one. false: it could not be computed.
+/// SHA-256 over all that `options` says: options of one fingerprint make contexts that are alike,
+/// so that a binding may share one. false: it could not be computed.
 bool fingerprint(const Engine& engine, const Options& options, std::span<std::uint8_t, 32> out);
 
 /// The engine that this build is for (see USSL_ENGINE).

@@ -50,7 +50,7 @@ std::string_view text_of(Code code);
 std::string_view alert_name(std::uint8_t number);
 
 /// Long enough for every text that describe() makes.
-inline constexpr std::size_t max_description = 640;
+inline constexpr std::size_t max_description = 1024;
 
 /// Writes "NAME: what happened (alert sent: …)" and returns its length; never NUL-terminated,
 /// cut off at the end of `into`.

@@ -1,0 +1,220 @@
+#include "contract.hpp"
+
+#include <cstdlib>
+#include <cstring>
+#include <set>
+
+namespace contract {
+
+const std::string& cert(const std::string& name) {
+    static std::map<std::string, std::string> read;
+    std::string& content = read[name];
+    if (content.empty()) {
+        const char* folder = std::getenv("USSL_CERTS");
+        std::ifstream file((folder != nullptr ? folder : "certs") + ("/" + name), std::ios::binary);
+        content.assign(std::istreambuf_iterator<char>(file), {});
+        if (content.empty())
+            ADD_FAILURE() << "no test certificate " << name << " (USSL_CERTS names the folder)";
+    }
+    return content;
+}
+
+IoResult MemoryHost::read(MutableBytes into) {
+    ++reads;
+    if (next_read)
+        return *next_read;
+    if (in.bytes.empty())
+        return in.closed ? IoResult::end() : IoResult::would_block();
+    const std::size_t n = std::min(into.size(), in.bytes.size());
+    std::copy_n(in.bytes.begin(), n, into.begin());
+    in.bytes.erase(in.bytes.begin(), in.bytes.begin() + static_cast<std::ptrdiff_t>(n));
+    moved += n;
+    return IoResult::moved(n);
+}
+
+IoResult MemoryHost::write(Bytes from) {
+    ++writes;
+    if (on_write)
+        on_write();
+    if (next_write)
+        return *next_write;
+    const std::size_t room = out.capacity - std::min(out.capacity, out.bytes.size());
+    if (room == 0)
+        return IoResult::would_block();
+    const std::size_t n = std::min(from.size(), room);
+    out.bytes.insert(out.bytes.end(), from.begin(), from.begin() + static_cast<std::ptrdiff_t>(n));
+    moved += n;
+    return IoResult::moved(n);
+}
+
+ussl::PskAnswer MemoryHost::find_psk(Bytes identity, MutableBytes key, std::size_t& length) {
+    asked.emplace_back(identity.begin(), identity.end());
+    if (lookup_aborts)
+        return ussl::PskAnswer::aborted;
+    const auto found = keys.find(asked.back());
+    if (found == keys.end())
+        return ussl::PskAnswer::unknown;
+    length = found->second.size();
+    std::memcpy(key.data(), found->second.data(), length);
+    return ussl::PskAnswer::found;
+}
+
+Plan with_certificate(const std::string& server, const std::string& root) {
+    Plan setup;
+    setup.client.trusted = bytes(cert(root));
+    setup.client.verify = Verify::required;
+    setup.server.role = Role::server;
+    setup.server.key = bytes(cert(server + ".key"));
+    setup.server.certificate = bytes(cert(server + ".crt"));
+    return setup;
+}
+
+Plan with_psk(std::string_view identity, std::string_view key) {
+    Plan setup;
+    setup.client.psk_identity = bytes(identity);
+    setup.client.psk_key = bytes(key);
+    setup.server.role = Role::server;
+    setup.server.psk_server = true;
+    setup.keys[std::string(identity)] = key;
+    setup.name = "";
+    return setup;
+}
+
+void only(Plan& setup, Version version) {
+    setup.client.minimum_version = setup.client.maximum_version = version;
+    setup.server.minimum_version = setup.server.maximum_version = version;
+}
+
+namespace {
+
+ussl::Owned<Connection> connect(const ussl::Engine& engine, const Options& options,
+                                const Connection::Settings& settings) {
+    auto context = Context::make(engine, options);
+    if (!context) {
+        ADD_FAILURE() << context.error().reason;
+        std::abort();
+    }
+    auto connection = Connection::make(*context, settings);
+    if (!connection) {
+        ADD_FAILURE() << connection.error().reason;
+        std::abort();
+    }
+    return std::move(*connection);
+}
+
+}  // namespace
+
+Pair::Pair(const Plan& setup)
+    : client(connect(
+          *setup.client_engine, setup.client,
+          {.server_hostname = setup.name, .report_truncation = setup.client_reports_truncation})),
+      server(connect(*setup.server_engine, setup.server, {})) {
+    to_server.capacity = to_client.capacity = setup.capacity;
+    server_host.keys = setup.keys;
+}
+
+bool Pair::handshake() {
+    run_until_still();
+    return client_progress.kind == Kind::done && server_progress.kind == Kind::done;
+}
+
+void Pair::run_until_still() {
+    for (std::size_t before = 0, now = 1; before != now;) {
+        before = now;
+        client_progress = client->handshake(client_host);
+        server_progress = server->handshake(server_host);
+        now = 1 + client_host.moved + server_host.moved;
+    }
+    saw(client->error());
+    saw(server->error());
+}
+
+std::string read_all(Connection& connection, MemoryHost& host, bool* end) {
+    std::string got;
+    if (end != nullptr)
+        *end = false;
+    for (;;) {
+        std::uint8_t buffer[4096];
+        const Progress progress = connection.read(host, buffer);
+        if (progress.kind == Kind::end && end != nullptr)
+            *end = true;
+        if (progress.kind != Kind::done) {
+            saw(connection.error());
+            return got;
+        }
+        got.append(reinterpret_cast<const char*>(buffer), progress.count);
+    }
+}
+
+std::size_t write_some(Connection& connection, MemoryHost& host, std::string_view data) {
+    std::size_t taken = 0;
+    while (taken < data.size()) {
+        const Progress progress = connection.write(host, bytes(data.substr(taken)));
+        if (progress.kind != Kind::done) {
+            saw(connection.error());
+            break;
+        }
+        taken += progress.count;
+    }
+    return taken;
+}
+
+std::string describe(const Error& error) {
+    char text[ussl::max_description];
+    return {text, ussl::describe(error, text)};
+}
+
+std::string pattern(std::size_t size, unsigned seed) {
+    std::string made(size, '\0');
+    for (char& c : made) {
+        seed = seed * 1664525 + 1013904223;
+        c = static_cast<char>(seed >> 24);
+    }
+    return made;
+}
+
+// --- every row of the error table is provoked, or has its reason here
+
+namespace {
+
+std::set<Code>& seen() {
+    static std::set<Code> codes;
+    return codes;
+}
+
+const std::map<Code, const char*> not_provoked = {
+    {Code::CERT_REVOKED, "needs revocation lists, which no option gives yet"},
+    {Code::NO_MEMORY, "needs an allocation to fail inside OpenSSL; there is no hook for it yet"},
+    {Code::BAD_USE, "no error of a connection but Progress::misuse (see stream_test); a binding's"},
+    {Code::ENGINE, "what is not expected to happen; errors_test checks its text"},
+};
+
+class EveryRow : public testing::Environment {
+  public:
+    void TearDown() override {
+        if (testing::GTEST_FLAG(filter) != "*")
+            return;  // not all tests have run
+        for (const Code code : {
+#define USSL_ERROR(name, number, error_class, text) Code::name,
+#include "errors.def"
+#undef USSL_ERROR
+             }) {
+            const bool excused = not_provoked.contains(code);
+            EXPECT_TRUE(excused || seen().contains(code))
+                << ussl::name_of(code) << " was provoked by no test";
+            EXPECT_FALSE(excused && seen().contains(code))
+                << ussl::name_of(code) << " was provoked after all; it needs no reason";
+        }
+    }
+};
+
+testing::Environment* const every_row = testing::AddGlobalTestEnvironment(new EveryRow);
+
+}  // namespace
+
+void saw(const Error& error) {
+    if (error)
+        seen().insert(error.code);
+}
+
+}  // namespace contract

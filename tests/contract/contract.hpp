@@ -1,0 +1,139 @@
+#pragma once
+
+// Both ends of a connection in memory, over rings as small as one byte, with every pair of engines.
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <map>
+#include <optional>
+#include <ostream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engines.hpp"
+#include "ussl/connection.hpp"
+
+namespace contract {
+
+using ussl::Bytes;
+using ussl::Code;
+using ussl::Connection;
+using ussl::Context;
+using ussl::Direction;
+using ussl::Error;
+using ussl::IoResult;
+using ussl::MutableBytes;
+using ussl::Options;
+using ussl::Progress;
+using ussl::Role;
+using ussl::Verify;
+using ussl::Version;
+
+using Kind = Progress::Kind;
+
+inline Bytes bytes(std::string_view text) {
+    return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+
+/// A file of the test certificates.
+const std::string& cert(const std::string& name);
+
+/// One direction between two ends.
+struct Ring {
+    std::deque<std::uint8_t> bytes;
+    std::size_t capacity = 1 << 20;
+    bool closed = false;
+
+    [[nodiscard]] std::string text() const { return {bytes.begin(), bytes.end()}; }
+};
+
+/// One end's view of two rings; what a call comes to can be forced.
+class MemoryHost final : public ussl::Host {
+  public:
+    MemoryHost(Ring& in, Ring& out) : in(in), out(out) {}
+
+    IoResult read(MutableBytes into) override;
+    IoResult write(Bytes from) override;
+    bool ready(Direction direction) override {
+        return direction == Direction::read ? !in.bytes.empty() || in.closed
+                                            : out.bytes.size() < out.capacity;
+    }
+    ussl::PskAnswer find_psk(Bytes identity, MutableBytes key, std::size_t& length) override;
+
+    Ring& in;
+    Ring& out;
+    std::optional<IoResult> next_read;   ///< what every read comes to, while set
+    std::optional<IoResult> next_write;  ///< the same for writes
+    std::map<std::string, std::string> keys;
+    bool lookup_aborts = false;
+    std::vector<std::string> asked;  ///< identities that were looked up
+    std::size_t moved = 0;           ///< bytes, both ways
+    int reads = 0;
+    int writes = 0;
+    std::function<void()> on_write;  ///< called from within a write
+};
+
+/// What a pair is made of.
+struct Plan {
+    const ussl::Engine* client_engine = &ussl::openssl_engine;
+    const ussl::Engine* server_engine = &ussl::openssl_engine;
+    Options client;
+    Options server;
+    std::string name = "localhost";
+    bool client_reports_truncation = false;
+    std::map<std::string, std::string> keys;
+    std::size_t capacity = 1 << 20;
+};
+
+/// A server with a certificate and a client that verifies it.
+Plan with_certificate(const std::string& server = "server", const std::string& root = "ca.crt");
+/// Both with a pre-shared key.
+Plan with_psk(std::string_view identity = "me", std::string_view key = "0123456789abcdef");
+void only(Plan& setup, Version version);
+
+/// A client and a server that talk to each other.
+class Pair {
+  public:
+    explicit Pair(const Plan& setup);
+
+    /// Runs both handshakes until neither moves; true: both are done.
+    bool handshake();
+    /// Runs both until nothing moves any more.
+    void run_until_still();
+
+    Ring to_server, to_client;
+    MemoryHost client_host{to_client, to_server};
+    MemoryHost server_host{to_server, to_client};
+    ussl::Owned<Connection> client, server;
+    Progress client_progress{Kind::blocked};
+    Progress server_progress{Kind::blocked};
+};
+
+/// Everything that can be read now; `end` is set if the stream ended.
+std::string read_all(Connection& connection, MemoryHost& host, bool* end = nullptr);
+/// Writes until nothing more is taken; returns how much was.
+std::size_t write_some(Connection& connection, MemoryHost& host, std::string_view data);
+std::string describe(const Error& error);
+/// For checking that every row of the error table was provoked somewhere.
+void saw(const Error& error);
+
+std::string pattern(std::size_t size, unsigned seed = 1);
+
+}  // namespace contract
+
+namespace ussl {
+inline void PrintTo(Code code, std::ostream* out) {
+    *out << (name_of(code).empty() ? std::to_string(static_cast<int>(code))
+                                   : std::string(name_of(code)));
+}
+inline void PrintTo(Progress::Kind kind, std::ostream* out) {
+    static const char* const names[] = {"done",   "blocked", "timed_out", "end",
+                                        "failed", "misuse",  "closed"};
+    *out << names[static_cast<int>(kind)];
+}
+}  // namespace ussl

@@ -1,0 +1,60 @@
+// Texts and numbers of the error table.
+
+#include "contract.hpp"
+
+namespace contract {
+namespace {
+
+TEST(Errors, HaveNamesNumbersAndTexts) {
+    EXPECT_EQ(ussl::name_of(Code::CERT_EXPIRED), "CERT_EXPIRED");
+    EXPECT_EQ(static_cast<int>(Code::CERT_EXPIRED), 209);
+    EXPECT_EQ(ussl::class_of(Code::CERT_EXPIRED), ussl::ErrorClass::certificate);
+    EXPECT_EQ(ussl::class_of(Code::stream), ussl::ErrorClass::stream);
+    EXPECT_TRUE(ussl::name_of(Code::none).empty());
+    EXPECT_TRUE(ussl::text_of(Code::stream).empty());
+    Error error;
+    EXPECT_FALSE(error);
+    EXPECT_EQ(describe(error), "");
+    error.code = Code::CERT_EXPIRED;
+    EXPECT_EQ(error.number(), -209);
+    error.code = Code::stream;
+    error.detail = 104;
+    EXPECT_EQ(error.number(), 104);
+}
+
+TEST(Errors, TextsNameTheAlertAndTheEnginesCode) {
+    Error error;
+    error.code = Code::ENGINE;
+    error.detail = 0x0a00012f;
+    EXPECT_EQ(describe(error), "ENGINE: the TLS engine failed (engine code 0x0a00012f)");
+    error.code = Code::HANDSHAKE_FAILED;
+    error.alert = Error::Alert::received;
+    error.alert_number = 40;
+    EXPECT_EQ(
+        describe(error),
+        "HANDSHAKE_FAILED: the peer refused the handshake (alert received: handshake_failure)");
+    error.alert_number = 255;
+    EXPECT_TRUE(describe(error).ends_with("(alert received: unknown)"));
+}
+
+TEST(Errors, TheLongestTextFits) {
+    Error error;
+    error.code = Code::CERT_BAD_SIGNATURE;
+    error.certificate_failures = 0x7FF;
+    error.alert = Error::Alert::sent;
+    error.alert_number = 113;
+    EXPECT_LT(describe(error).size(), ussl::max_description);
+    EXPECT_TRUE(describe(error).ends_with("(alert sent: bad_certificate_status_response)"));
+    char small[10];
+    EXPECT_EQ(ussl::describe(error, small), 10U);
+}
+
+TEST(Errors, EveryAlertHasItsName) {
+    int named = 0;
+    for (int number = 0; number < 256; ++number)
+        named += ussl::alert_name(static_cast<std::uint8_t>(number)) != "unknown" ? 1 : 0;
+    EXPECT_EQ(named, 30);
+}
+
+}  // namespace
+}  // namespace contract

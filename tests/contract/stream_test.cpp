@@ -1,0 +1,373 @@
+// What a stream can do to a connection: block, end, break, time out, call back.
+
+#include "contract.hpp"
+
+namespace contract {
+namespace {
+
+class Stream : public testing::TestWithParam<Version> {
+  protected:
+    static Plan setup() {
+        Plan made = with_certificate();
+        only(made, GetParam());
+        return made;
+    }
+};
+INSTANTIATE_TEST_SUITE_P(Versions, Stream, testing::Values(Version::tls1_2, Version::tls1_3),
+                         [](const auto& info) {
+                             return info.param == Version::tls1_2 ? "tls1_2" : "tls1_3";
+                         });
+
+TEST_P(Stream, WhatWasTakenIsFinalAndWhatComesNextIsNew) {
+    Pair pair(setup());
+    ASSERT_TRUE(pair.handshake());
+    pair.to_server.capacity = 10;
+    // The record cannot leave; it is taken all the same.
+    ASSERT_EQ(pair.client->write(pair.client_host, bytes("first")).count, 5U);
+    EXPECT_TRUE(pair.client->unsent());
+    // Nothing more is taken until it has left.
+    EXPECT_EQ(pair.client->write(pair.client_host, bytes("first and second")).kind, Kind::blocked);
+    EXPECT_EQ(pair.client->waits_for(Direction::write), ussl::Waits::stream_writable);
+    pair.to_server.capacity = 1000;
+    EXPECT_EQ(pair.client->write(pair.client_host, bytes("another")).count, 7U);
+    EXPECT_FALSE(pair.client->unsent());
+    EXPECT_EQ(read_all(*pair.server, pair.server_host), "firstanother");
+}
+
+TEST_P(Stream, FlushSendsWhatWasTaken) {
+    Pair pair(setup());
+    ASSERT_TRUE(pair.handshake());
+    pair.to_server.capacity = 1;
+    ASSERT_EQ(pair.client->write(pair.client_host, bytes("hello")).count, 5U);
+    EXPECT_EQ(pair.client->flush(pair.client_host).kind, Kind::blocked);
+    pair.to_server.capacity = 1000;
+    EXPECT_EQ(pair.client->flush(pair.client_host).kind, Kind::done);
+    EXPECT_EQ(read_all(*pair.server, pair.server_host), "hello");
+}
+
+TEST_P(Stream, ReadingGoesOnWhileOnesOwnWriteIsStuck) {
+    Pair pair(setup());
+    ASSERT_TRUE(pair.handshake());
+    pair.to_server.capacity = pair.to_client.capacity = 100;
+    const std::string much = pattern(5000);
+    EXPECT_EQ(write_some(*pair.client, pair.client_host, much), much.size());
+    EXPECT_EQ(write_some(*pair.server, pair.server_host, much), much.size());
+    std::string up;
+    std::string down;
+    for (int round = 0; round < 1000 && up.size() + down.size() < 2 * much.size(); ++round) {
+        up += read_all(*pair.server, pair.server_host);
+        down += read_all(*pair.client, pair.client_host);
+    }
+    EXPECT_EQ(up, much);
+    EXPECT_EQ(down, much);
+}
+
+TEST_P(Stream, CloseSaysGoodbyeAnyNumberOfTimes) {
+    Pair pair(setup());
+    ASSERT_TRUE(pair.handshake());
+    write_some(*pair.client, pair.client_host, "last words");
+    pair.client->close(pair.client_host);
+    pair.client->close(pair.client_host);
+    pair.to_server.closed = true;
+    bool end = false;
+    EXPECT_EQ(read_all(*pair.server, pair.server_host, &end), "last words");
+    EXPECT_TRUE(end);
+    EXPECT_EQ(pair.server->read(pair.server_host, {}).kind, Kind::end);
+    EXPECT_EQ(pair.client->write(pair.client_host, bytes("x")).kind, Kind::closed);
+    std::uint8_t buffer[1];
+    EXPECT_EQ(pair.client->read(pair.client_host, buffer).kind, Kind::closed);
+    EXPECT_EQ(pair.client->handshake(pair.client_host).kind, Kind::closed);
+    EXPECT_EQ(pair.client->waits_for(Direction::read), ussl::Waits::nothing);
+    EXPECT_EQ(pair.client->version(), Version::none);
+    EXPECT_EQ(pair.client->pending(), 0U);
+}
+
+TEST_P(Stream, CloseSendsWhatWasTakenIfTheStreamTakesIt) {
+    Pair pair(setup());
+    ASSERT_TRUE(pair.handshake());
+    pair.to_server.capacity = 3;
+    ASSERT_EQ(pair.client->write(pair.client_host, bytes("hello")).count, 5U);
+    pair.to_server.capacity = 1000;
+    pair.client->close(pair.client_host);
+    bool end = false;
+    EXPECT_EQ(read_all(*pair.server, pair.server_host, &end), "hello");
+    EXPECT_TRUE(end);
+}
+
+TEST_P(Stream, CloseNeverWritesToAStreamThatIsNotReady) {
+    Pair pair(setup());
+    ASSERT_TRUE(pair.handshake());
+    pair.to_server.capacity = 0;
+    const int writes = pair.client_host.writes;
+    pair.client->close(pair.client_host);
+    EXPECT_EQ(pair.client_host.writes, writes);
+    EXPECT_TRUE(pair.client->closed());
+}
+
+TEST_P(Stream, ABareEndIsAnEndUnlessItIsToBeReported) {
+    for (const bool report : {false, true}) {
+        Plan made = setup();
+        made.client_reports_truncation = report;
+        Pair pair(made);
+        ASSERT_TRUE(pair.handshake());
+        write_some(*pair.server, pair.server_host, "data");
+        pair.to_client.closed = true;
+        bool end = false;
+        EXPECT_EQ(read_all(*pair.client, pair.client_host, &end), "data");
+        EXPECT_EQ(end, !report);
+        EXPECT_EQ(pair.client->error().code, report ? Code::TRUNCATED : Code::none);
+        // A peer that has closed its own direction still listens.
+        EXPECT_EQ(pair.client->write(pair.client_host, bytes("reply")).count, report ? 0U : 5U);
+    }
+}
+
+TEST_P(Stream, AnEndInsideARecordIsAlwaysAnError) {
+    for (const std::size_t missing : {1, 10, 24}) {
+        Pair pair(setup());
+        ASSERT_TRUE(pair.handshake());
+        write_some(*pair.server, pair.server_host, "data");
+        ASSERT_GT(pair.to_client.bytes.size(), missing);
+        pair.to_client.bytes.resize(pair.to_client.bytes.size() - missing);
+        pair.to_client.closed = true;
+        EXPECT_EQ(read_all(*pair.client, pair.client_host), "");
+        EXPECT_EQ(pair.client->error().code, Code::TRUNCATED) << missing;
+        std::uint8_t buffer[1];
+        EXPECT_EQ(pair.client->read(pair.client_host, buffer).kind, Kind::failed);
+    }
+}
+
+TEST_P(Stream, AnErrorOfTheStreamIsItsErrno) {
+    Pair pair(setup());
+    ASSERT_TRUE(pair.handshake());
+    pair.client_host.next_read = IoResult::failed(104);
+    std::uint8_t buffer[1];
+    EXPECT_EQ(pair.client->read(pair.client_host, buffer).kind, Kind::failed);
+    EXPECT_EQ(pair.client->error().code, Code::stream);
+    EXPECT_EQ(pair.client->error().number(), 104);
+    // The first error is kept.
+    pair.client_host.next_read = IoResult::failed(5);
+    EXPECT_EQ(pair.client->read(pair.client_host, buffer).kind, Kind::failed);
+    EXPECT_EQ(pair.client->write(pair.client_host, bytes("x")).kind, Kind::failed);
+    EXPECT_EQ(pair.client->error().number(), 104);
+}
+
+TEST_P(Stream, AnAlertThatCameInIsReadBeforeABrokenPipeIsReported) {
+    Pair pair(setup());
+    ASSERT_TRUE(pair.handshake());
+    // The server finds a damaged record, sends an alert and goes.
+    write_some(*pair.client, pair.client_host, "data");
+    pair.to_server.bytes.back() ^= 1;
+    read_all(*pair.server, pair.server_host);
+    EXPECT_EQ(pair.server->error().code, Code::RECORD_CORRUPT);
+    EXPECT_EQ(pair.server->error().alert, Error::Alert::sent);
+    pair.to_client.closed = true;
+    pair.client_host.next_write = IoResult::failed(32);
+    EXPECT_EQ(pair.client->write(pair.client_host, bytes("more")).kind, Kind::failed);
+    EXPECT_EQ(pair.client->error().code, Code::ALERT);
+    EXPECT_EQ(describe(pair.client->error()),
+              "ALERT: the peer ended the connection (alert received: bad_record_mac)");
+    saw(pair.client->error());
+}
+
+TEST_P(Stream, ABrokenPipeWithoutAnAlertIsTheErrnoAndWhatCameStaysReadable) {
+    Pair pair(setup());
+    ASSERT_TRUE(pair.handshake());
+    write_some(*pair.server, pair.server_host, "farewell");
+    pair.to_client.closed = true;
+    pair.client_host.next_write = IoResult::failed(32);
+    EXPECT_EQ(pair.client->write(pair.client_host, bytes("more")).kind, Kind::failed);
+    EXPECT_EQ(pair.client->error().number(), 32);
+    EXPECT_EQ(pair.client->write(pair.client_host, bytes("more")).kind, Kind::failed);
+    bool end = false;
+    EXPECT_EQ(read_all(*pair.client, pair.client_host, &end), "farewell");
+    EXPECT_TRUE(end);
+}
+
+TEST_P(Stream, AnAlertIsReadAlthoughTheStreamBrokeInTheHandshake) {
+    Plan made = setup();
+    made.server.trusted = bytes(cert("ca.crt"));
+    made.server.verify = Verify::required;
+    Pair pair(made);
+    // Until the server has spoken; then it meets a client without a certificate.
+    pair.client->handshake(pair.client_host);
+    pair.server->handshake(pair.server_host);
+    Ring copy = pair.to_client;
+    pair.client->handshake(pair.client_host);
+    pair.server->handshake(pair.server_host);
+    ASSERT_EQ(pair.server->error().code, Code::CERT_MISSING);
+    saw(pair.server->error());
+    if (GetParam() == Version::tls1_3)
+        return;  // the client is done by then; its first read or write finds the alert
+    pair.client_host.next_write = IoResult::failed(32);
+    pair.to_client.closed = true;
+    EXPECT_EQ(pair.client->handshake(pair.client_host).kind, Kind::failed);
+    EXPECT_EQ(pair.client->error().alert, Error::Alert::received);
+}
+
+TEST_P(Stream, ATimeOutIsNoEnd) {
+    Pair pair(setup());
+    ASSERT_TRUE(pair.handshake());
+    pair.client_host.next_read = IoResult::timed_out();
+    std::uint8_t buffer[100];
+    EXPECT_EQ(pair.client->read(pair.client_host, buffer).kind, Kind::timed_out);
+    pair.client_host.next_read.reset();
+    write_some(*pair.server, pair.server_host, "late");
+    EXPECT_EQ(read_all(*pair.client, pair.client_host), "late");
+
+    pair.client_host.next_write = IoResult::timed_out();
+    EXPECT_EQ(pair.client->write(pair.client_host, bytes("one")).count, 3U);
+    EXPECT_EQ(pair.client->write(pair.client_host, bytes("two")).kind, Kind::timed_out);
+    pair.client_host.next_write.reset();
+    EXPECT_EQ(pair.client->write(pair.client_host, bytes("two")).count, 3U);
+    EXPECT_EQ(read_all(*pair.server, pair.server_host), "onetwo");
+}
+
+TEST_P(Stream, AProgramThatEndsTheCallIsNotAsked) {
+    Pair pair(setup());
+    pair.client->handshake(pair.client_host);
+    pair.client_host.next_read = IoResult::aborted();
+    EXPECT_EQ(pair.client->handshake(pair.client_host).kind, Kind::failed);
+    EXPECT_EQ(pair.client->error().code, Code::aborted);
+    const int reads = pair.client_host.reads;
+    EXPECT_EQ(pair.client->handshake(pair.client_host).kind, Kind::failed);
+    EXPECT_EQ(pair.client_host.reads, reads);
+}
+
+TEST_P(Stream, AnAlertGoesOutEvenIfTheStreamWasFull) {
+    Pair pair(setup());
+    ASSERT_TRUE(pair.handshake());
+    write_some(*pair.client, pair.client_host, "data");
+    pair.to_server.bytes.back() ^= 1;
+    pair.to_client.capacity = 0;
+    read_all(*pair.server, pair.server_host);
+    ASSERT_TRUE(pair.server->failed());
+    EXPECT_TRUE(pair.to_client.bytes.empty());
+    pair.to_client.capacity = 1000;
+    pair.server->close(pair.server_host);
+    read_all(*pair.client, pair.client_host);
+    EXPECT_EQ(pair.client->error().alert, Error::Alert::received);
+    EXPECT_EQ(pair.client->error().alert_number, 20);
+}
+
+TEST_P(Stream, ADamagedRecordIsSeenAnywhere) {
+    for (std::size_t at = 5; at < 25; ++at) {
+        Pair pair(setup());
+        ASSERT_TRUE(pair.handshake());
+        write_some(*pair.client, pair.client_host, "data");
+        ASSERT_LT(at, pair.to_server.bytes.size());
+        pair.to_server.bytes[at] ^= 0x10;
+        EXPECT_EQ(read_all(*pair.server, pair.server_host), "");
+        EXPECT_EQ(pair.server->error().code, Code::RECORD_CORRUPT) << at;
+    }
+}
+
+TEST_P(Stream, ACallFromWithinACallIsMisuse) {
+    Pair pair(setup());
+    ASSERT_TRUE(pair.handshake());
+    std::uint8_t buffer[10];
+    int misuses = 0;
+    pair.client_host.on_write = [&] {
+        misuses += pair.client->read(pair.client_host, buffer).kind == Kind::misuse ? 1 : 0;
+        misuses += pair.client->write(pair.client_host, bytes("x")).kind == Kind::misuse ? 1 : 0;
+        misuses += pair.client->handshake(pair.client_host).kind == Kind::misuse ? 1 : 0;
+        misuses += pair.client->shutdown(pair.client_host).kind == Kind::misuse ? 1 : 0;
+    };
+    EXPECT_EQ(pair.client->write(pair.client_host, bytes("hello")).count, 5U);
+    EXPECT_EQ(misuses, 4);
+    EXPECT_EQ(read_all(*pair.server, pair.server_host), "hello");
+}
+
+TEST_P(Stream, ACloseFromWithinACallTakesEffectAfterIt) {
+    Pair pair(setup());
+    ASSERT_TRUE(pair.handshake());
+    pair.client_host.on_write = [&] { pair.client->close(pair.client_host); };
+    pair.client->write(pair.client_host, bytes("hello"));
+    EXPECT_TRUE(pair.client->closed());
+    EXPECT_EQ(pair.client->write(pair.client_host, bytes("x")).kind, Kind::closed);
+}
+
+TEST_P(Stream, ShutdownWaitsForThePeersGoodbye) {
+    Pair pair(setup());
+    EXPECT_EQ(pair.client->shutdown(pair.client_host).kind, Kind::misuse);
+    ASSERT_TRUE(pair.handshake());
+    EXPECT_EQ(pair.client->shutdown(pair.client_host).kind, Kind::blocked);
+    EXPECT_EQ(pair.client->write(pair.client_host, bytes("x")).kind, Kind::misuse);
+    bool end = false;
+    EXPECT_EQ(read_all(*pair.server, pair.server_host, &end), "");
+    EXPECT_TRUE(end);
+    EXPECT_EQ(pair.server->shutdown(pair.server_host).kind, Kind::done);
+    EXPECT_EQ(pair.client->shutdown(pair.client_host).kind, Kind::done);
+    // What follows on the stream is left alone.
+    EXPECT_TRUE(pair.to_client.bytes.empty());
+}
+
+TEST_P(Stream, ShutdownDoesNotThrowUnreadDataAway) {
+    Pair pair(setup());
+    ASSERT_TRUE(pair.handshake());
+    write_some(*pair.server, pair.server_host, "unread");
+    EXPECT_EQ(pair.client->shutdown(pair.client_host).kind, Kind::misuse);
+    EXPECT_EQ(read_all(*pair.client, pair.client_host), "unread");
+    pair.server->shutdown(pair.server_host);
+    EXPECT_EQ(pair.client->shutdown(pair.client_host).kind, Kind::done);
+}
+
+TEST_P(Stream, ShutdownKnowsABareEndFromAGoodbye) {
+    Pair pair(setup());
+    ASSERT_TRUE(pair.handshake());
+    pair.to_client.closed = true;
+    EXPECT_EQ(pair.client->shutdown(pair.client_host).kind, Kind::failed);
+    EXPECT_EQ(pair.client->error().code, Code::TRUNCATED);
+}
+
+TEST_P(Stream, WhatIsHeldInsideIsReadable) {
+    Pair pair(setup());
+    ASSERT_TRUE(pair.handshake());
+    EXPECT_EQ(pair.client->waits_for(Direction::read), ussl::Waits::stream_readable);
+    EXPECT_EQ(pair.client->waits_for(Direction::write), ussl::Waits::stream_writable);
+    write_some(*pair.server, pair.server_host, "foobar");
+    std::uint8_t buffer[3];
+    EXPECT_EQ(pair.client->read(pair.client_host, buffer).count, 3U);
+    EXPECT_EQ(pair.client->pending(), 3U);
+    EXPECT_EQ(pair.client->waits_for(Direction::read), ussl::Waits::nothing);
+}
+
+TEST(Streams, ThatDoNotSpeakTlsAreToldApart) {
+    for (const char* words : {"HTTP/1.1 400 Bad Request\r\n\r\n", "GET / HTTP/1.1\r\n\r\n",
+                              "220 mail.example ESMTP\r\n", "\x10\x2c\x01\x04MQTT\x04\x02"}) {
+        Pair pair(with_certificate());
+        const Bytes sent = bytes(words);
+        pair.to_client.bytes.assign(sent.begin(), sent.end());
+        pair.to_server.bytes.assign(sent.begin(), sent.end());
+        pair.client->handshake(pair.client_host);
+        pair.server->handshake(pair.server_host);
+        EXPECT_EQ(pair.client->error().code, Code::NOT_TLS) << words;
+        EXPECT_EQ(pair.server->error().code, Code::NOT_TLS) << words;
+        saw(pair.client->error());
+    }
+}
+
+TEST(Streams, ThatBreakTheRulesOfTlsAreToldApart) {
+    Pair pair(with_certificate());
+    // A server hello, where a client hello belongs.
+    const std::uint8_t message[] = {22, 3, 3, 0, 4, 2, 0, 0, 0};
+    pair.to_server.bytes.assign(std::begin(message), std::end(message));
+    EXPECT_EQ(pair.server->handshake(pair.server_host).kind, Kind::failed);
+    EXPECT_EQ(pair.server->error().code, Code::PROTOCOL);
+    EXPECT_EQ(pair.server->error().alert, Error::Alert::sent);
+    saw(pair.server->error());
+}
+
+TEST(Versions, ThatDoNotMeetAreToldApart) {
+    Plan setup = with_certificate();
+    setup.client.maximum_version = Version::tls1_2;
+    setup.server.minimum_version = Version::tls1_3;
+    Pair pair(setup);
+    EXPECT_FALSE(pair.handshake());
+    EXPECT_EQ(pair.client->error().code, Code::NO_SHARED_VERSION);
+    EXPECT_EQ(pair.server->error().code, Code::NO_SHARED_VERSION);
+    EXPECT_EQ(pair.client->error().alert, Error::Alert::received);
+    EXPECT_EQ(pair.server->error().alert, Error::Alert::sent);
+}
+
+}  // namespace
+}  // namespace contract

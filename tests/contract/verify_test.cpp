@@ -1,0 +1,221 @@
+// Who is let in: every kind of certificate, on both sides.
+
+#include "contract.hpp"
+#include "ussl/certificate.hpp"
+
+namespace contract {
+namespace {
+
+struct Server {
+    const char* certificate;
+    const char* root;
+    const char* name;
+    Code expected;
+    int alert;  // 0: none
+};
+
+constexpr Server servers[] = {
+    {"server", "ca.crt", "localhost", Code::none, 0},
+    {"server", "ca.crt", "LOCALHOST", Code::none, 0},
+    {"server", "ca.crt", "127.0.0.1", Code::none, 0},
+    {"server", "ca.crt", "::1", Code::none, 0},
+    {"server", "ca.der", "localhost", Code::none, 0},
+    {"server", "ca-all.crt", "localhost", Code::none, 0},
+    {"server", "server.crt", "localhost", Code::none, 0},  // trusted by itself
+    {"server-rsa", "ca-rsa.crt", "localhost", Code::none, 0},
+    {"server-ed25519", "ca.crt", "localhost", Code::none, 0},
+    {"server-wildcard", "ca.crt", "a.example.test", Code::none, 0},
+    {"server-cn", "ca.crt", "localhost", Code::none, 0},
+    {"server-ip", "ca.crt", "127.0.0.1", Code::none, 0},
+    {"server-selfsigned", "server-selfsigned.crt", "localhost", Code::none, 0},
+    {"server-intermediate", "ca-intermediate.crt", "localhost", Code::none, 0},
+
+    {"server-other", "ca.crt", "localhost", Code::CERT_UNKNOWN_ISSUER, 48},
+    {"server-intermediate", "ca.crt", "localhost", Code::CERT_UNKNOWN_ISSUER, 48},
+    {"server-selfsigned", "ca.crt", "localhost", Code::CERT_SELF_SIGNED, 48},
+    {"server-expired", "ca.crt", "localhost", Code::CERT_EXPIRED, 45},
+    {"server-future", "ca.crt", "localhost", Code::CERT_NOT_YET_VALID, 45},
+    {"server-name", "ca.crt", "localhost", Code::CERT_HOSTNAME, 42},
+    {"server-expired-name", "ca.crt", "localhost", Code::CERT_HOSTNAME, 42},
+    {"server", "ca.crt", "localhost.example", Code::CERT_HOSTNAME, 42},
+    {"server", "ca.crt", "127.0.0.2", Code::CERT_HOSTNAME, 42},
+    {"server-wildcard", "ca.crt", "example.test", Code::CERT_HOSTNAME, 42},
+    {"server-wildcard", "ca.crt", "a.b.example.test", Code::CERT_HOSTNAME, 42},
+    {"server-ip", "ca.crt", "localhost", Code::CERT_HOSTNAME, 42},
+    {"server-cn", "ca.crt", "127.0.0.1", Code::CERT_HOSTNAME, 42},
+    {"server-clientauth", "ca.crt", "localhost", Code::CERT_PURPOSE, 43},
+    {"server-critical", "ca.crt", "localhost", Code::CERT_INVALID, 42},
+    {"server-flipped", "ca.crt", "localhost", Code::CERT_BAD_SIGNATURE, 42},
+    {"server-weak", "ca.crt", "localhost", Code::CERT_WEAK, 42},
+    {"server-sha1", "ca-rsa.crt", "localhost", Code::CERT_WEAK, 42},
+};
+
+class ServerCertificates : public testing::TestWithParam<Server> {};
+std::string server_name(const testing::TestParamInfo<Server>& info) {
+    std::string name = std::to_string(info.index) + "_" + info.param.certificate + "_" +
+                       info.param.root + "_" + info.param.name;
+    for (char& c : name)
+        if (isalnum(static_cast<unsigned char>(c)) == 0)
+            c = '_';
+    return name;
+}
+INSTANTIATE_TEST_SUITE_P(All, ServerCertificates, testing::ValuesIn(servers), server_name);
+
+TEST_P(ServerCertificates, GetTheSameVerdictInBothVersions) {
+    const Server& c = GetParam();
+    for (const Version version : {Version::tls1_2, Version::tls1_3}) {
+        Plan setup = with_certificate(c.certificate, c.root);
+        setup.name = c.name;
+        only(setup, version);
+        Pair pair(setup);
+        const bool done = pair.handshake();
+        EXPECT_EQ(pair.client->error().code, c.expected) << describe(pair.client->error());
+        EXPECT_EQ(done, c.expected == Code::none) << describe(pair.server->error());
+        if (c.alert != 0) {
+            EXPECT_EQ(pair.client->error().alert, Error::Alert::sent);
+            EXPECT_EQ(pair.client->error().alert_number, c.alert);
+            EXPECT_EQ(pair.server->error().code, Code::CERT_REFUSED);
+            EXPECT_EQ(pair.server->error().alert_number, c.alert);
+        }
+    }
+}
+
+TEST_P(ServerCertificates, AreNotLookedAtUnlessAskedFor) {
+    const Server& c = GetParam();
+    for (const Version version : {Version::tls1_2, Version::tls1_3}) {
+        Plan setup = with_certificate(c.certificate, c.root);
+        setup.name = c.name;
+        setup.client.verify = Verify::none;
+        only(setup, version);
+        Pair pair(setup);
+        EXPECT_TRUE(pair.handshake()) << describe(pair.client->error());
+        EXPECT_FALSE(pair.client->peer_certificate().empty());
+        EXPECT_FALSE(pair.client->peer_verified());
+    }
+}
+
+TEST(Verification, OptionalMeansRequiredForAClient) {
+    Plan setup = with_certificate("server-expired");
+    setup.client.verify = Verify::optional;
+    Pair pair(setup);
+    EXPECT_FALSE(pair.handshake());
+    EXPECT_EQ(pair.client->error().code, Code::CERT_EXPIRED);
+}
+
+TEST(Verification, NamesAllThatIsWrongWorstFirst) {
+    Pair pair(with_certificate("server-expired-name"));
+    EXPECT_FALSE(pair.handshake());
+    const std::string text = describe(pair.client->error());
+    EXPECT_TRUE(text.starts_with("CERT_HOSTNAME: ")) << text;
+    EXPECT_NE(text.find("; CERT_EXPIRED: "), std::string::npos) << text;
+    EXPECT_TRUE(text.ends_with("(alert sent: bad_certificate)")) << text;
+}
+
+TEST(Verification, FollowsAChainToItsRoot) {
+    Plan setup = with_certificate("server-intermediate");
+    setup.server.certificate = bytes(cert("server-chain.crt"));
+    Pair pair(setup);
+    EXPECT_TRUE(pair.handshake()) << describe(pair.client->error());
+}
+
+TEST(Verification, RefusesAnIssuerThatIsNoCA) {
+    Plan setup = with_certificate("server-noca");
+    setup.server.certificate = bytes(cert("server-noca-chain.crt"));
+    Pair pair(setup);
+    EXPECT_FALSE(pair.handshake());
+    EXPECT_EQ(pair.client->error().code, Code::CERT_INVALID);
+}
+
+struct Client {
+    const char* certificate;  // nullptr: none
+    Verify verify;
+    Code expected;
+};
+
+constexpr Client clients[] = {
+    {"client", Verify::required, Code::none},
+    {"client", Verify::optional, Code::none},
+    {"client", Verify::none, Code::none},
+    {nullptr, Verify::required, Code::CERT_MISSING},
+    {nullptr, Verify::optional, Code::none},
+    {nullptr, Verify::none, Code::none},
+    {"client-other", Verify::required, Code::CERT_UNKNOWN_ISSUER},
+    {"client-other", Verify::optional, Code::CERT_UNKNOWN_ISSUER},
+    {"client-other", Verify::none, Code::none},
+    {"client-expired", Verify::required, Code::CERT_EXPIRED},
+    {"client-expired", Verify::optional, Code::CERT_EXPIRED},
+    {"client-serverauth", Verify::required, Code::CERT_PURPOSE},
+    {"client-serverauth", Verify::optional, Code::CERT_PURPOSE},
+    {"server-selfsigned", Verify::required, Code::CERT_SELF_SIGNED},
+};
+
+TEST(ClientCertificates, GetTheSameVerdictInBothVersions) {
+    for (const Client& c : clients) {
+        for (const Version version : {Version::tls1_2, Version::tls1_3}) {
+            Plan setup = with_certificate();
+            if (c.certificate != nullptr) {
+                setup.client.key = bytes(cert(std::string(c.certificate) + ".key"));
+                setup.client.certificate = bytes(cert(std::string(c.certificate) + ".crt"));
+            }
+            setup.server.trusted = bytes(cert("ca.crt"));
+            setup.server.verify = c.verify;
+            only(setup, version);
+            Pair pair(setup);
+            const bool done = pair.handshake();
+            const char* name = c.certificate != nullptr ? c.certificate : "no certificate";
+            EXPECT_EQ(pair.server->error().code, c.expected) << name;
+            if (c.expected == Code::none) {
+                EXPECT_TRUE(done) << name << describe(pair.client->error());
+                const bool shown = c.certificate != nullptr && c.verify != Verify::none;
+                EXPECT_EQ(pair.server->peer_certificate().empty(), !shown) << name;
+                continue;
+            }
+            // A TLS 1.3 client is done before it hears of it.
+            read_all(*pair.client, pair.client_host);
+            const bool missing_in_1_2 = c.certificate == nullptr && version == Version::tls1_2;
+            EXPECT_EQ(pair.client->error().code,
+                      missing_in_1_2 ? Code::HANDSHAKE_FAILED : Code::CERT_REFUSED)
+                << name;
+            saw(pair.client->error());
+        }
+    }
+}
+
+class Recorder final : public ussl::CertificateVisitor {
+  public:
+    void identity(int version, Bytes serial) override {
+        text += "v" + std::to_string(version) + (serial.empty() ? " no serial" : "");
+    }
+    void attribute(Party party, bool starts_rdn, std::string_view name,
+                   std::string_view value) override {
+        text += party == Party::subject ? " s" : " i";
+        text += starts_rdn ? ":" : "+";
+        text += std::string(name) + "=" + std::string(value);
+    }
+    void validity(const Time& not_before, const Time& not_after) override {
+        text += " " + std::to_string(not_before.year) + "-" + std::to_string(not_after.month);
+    }
+    void alternative_name(AltName kind, Bytes value) override {
+        text += kind == AltName::ip ? " ip" + std::to_string(value.size())
+                                    : " dns:" + std::string(value.begin(), value.end());
+    }
+    std::string text;
+};
+
+TEST(PeerCertificate, CanBeLookedInto) {
+    Pair pair(with_certificate());
+    Recorder recorder;
+    EXPECT_FALSE(pair.client->describe_peer(recorder));
+    ASSERT_TRUE(pair.handshake());
+    EXPECT_FALSE(pair.server->describe_peer(recorder));
+    ASSERT_TRUE(pair.client->describe_peer(recorder));
+    EXPECT_EQ(recorder.text,
+              "v3 s:organizationName=ussl tests s:commonName=localhost"
+              " i:organizationName=ussl tests i:commonName=ussl test root"
+              " 2020-12 dns:localhost ip4 ip16");
+    const Bytes der = pair.client->peer_certificate();
+    EXPECT_EQ(std::string(der.begin(), der.end()), cert("server.der"));
+}
+
+}  // namespace
+}  // namespace contract

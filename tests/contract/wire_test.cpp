@@ -1,0 +1,89 @@
+// What the wire knows of a stream.
+
+#include "contract.hpp"
+
+namespace contract {
+namespace {
+
+struct Ends {
+    Ring in, out;
+    MemoryHost host{in, out};
+    ussl::Wire wire;
+    Ends() { wire.attach(host); }
+
+    IoResult feed(std::string_view data) {
+        in.bytes.insert(in.bytes.end(), data.begin(), data.end());
+        std::uint8_t buffer[100];
+        return wire.read(buffer);
+    }
+};
+
+TEST(Wire, KnowsWhereRecordsEnd) {
+    Ends ends;
+    EXPECT_FALSE(ends.wire.inside_record());
+    for (const std::string_view piece :
+         {std::string_view("\x17\x03", 2), std::string_view("\x03\x00", 2),
+          std::string_view("\x02", 1), std::string_view("a", 1)}) {
+        ends.feed(piece);
+        EXPECT_TRUE(ends.wire.inside_record());
+    }
+    ends.feed("b");
+    EXPECT_FALSE(ends.wire.inside_record());
+    ends.feed({"\x17\x03\x03\x00\x00\x17\x03\x03\x01\x00", 10});
+    EXPECT_TRUE(ends.wire.inside_record());
+    EXPECT_FALSE(ends.wire.not_tls());
+}
+
+TEST(Wire, LooksAtTheFirstRecordOnlyForWhetherItIsTls) {
+    Ends http;
+    http.feed("HTTP/1.1");
+    EXPECT_TRUE(http.wire.not_tls());
+    Ends version;
+    version.feed({"\x16\x48", 2});
+    EXPECT_TRUE(version.wire.not_tls());
+    Ends later;
+    later.feed({"\x16\x03\x01\x00\x00H", 6});
+    EXPECT_FALSE(later.wire.not_tls());
+}
+
+TEST(Wire, SwallowsWritesOnceTheStreamTakesNoMore) {
+    Ends ends;
+    ends.host.next_write = IoResult::failed(32);
+    EXPECT_EQ(ends.wire.write(bytes("abc")).count, 3U);
+    EXPECT_EQ(ends.wire.write_errno(), 32);
+    EXPECT_EQ(ends.wire.write(bytes("abcd")).count, 4U);
+    EXPECT_EQ(ends.host.writes, 1);
+}
+
+TEST(Wire, KeepsTheEndOfWhatCouldNotLeave) {
+    Ends ends;
+    ends.out.capacity = 2;
+    EXPECT_EQ(ends.wire.write(bytes("alert")).count, 2U);
+    EXPECT_EQ(ends.wire.write(bytes("ert")).kind, IoResult::Kind::would_block);
+    ends.out.capacity = 4;
+    ends.wire.send_rest(ends.host);
+    EXPECT_EQ(ends.out.text(), "aler");
+    ends.out.capacity = 100;
+    ends.wire.send_rest(ends.host);
+    ends.wire.send_rest(ends.host);
+    EXPECT_EQ(ends.out.text(), "alert");
+}
+
+TEST(Wire, IsFinalAboutFailures) {
+    Ends ends;
+    ends.host.next_read = IoResult::failed(104);
+    EXPECT_EQ(ends.feed("").error, 104);
+    ends.host.next_read.reset();
+    EXPECT_EQ(ends.feed("more").error, 104);
+    Ends aborted;
+    aborted.host.next_read = IoResult::aborted();
+    EXPECT_EQ(aborted.feed("").kind, IoResult::Kind::aborted);
+    EXPECT_EQ(aborted.wire.write(bytes("x")).kind, IoResult::Kind::aborted);
+    Ends ended;
+    ended.in.closed = true;
+    EXPECT_EQ(ended.feed("").kind, IoResult::Kind::end);
+    EXPECT_EQ(ended.feed("more").kind, IoResult::Kind::end);
+}
+
+}  // namespace
+}  // namespace contract
