@@ -36,8 +36,8 @@ bool fingerprint(const Engine& engine, const Options& options, std::span<std::ui
     } numbers = {};
     Bytes parts[count + 1];
     for (std::size_t i = 0; i < count; ++i) {
-        numbers.sizes[i] = contents[i] ? contents[i]->size() : ~std::uint64_t{0};
         parts[i + 1] = contents[i].value_or(Bytes{});
+        numbers.sizes[i] = contents[i] ? parts[i + 1].size() : ~std::uint64_t{0};
     }
     numbers.rest[0] = static_cast<std::uint64_t>(options.role);
     numbers.rest[1] = static_cast<std::uint64_t>(options.verify);

@@ -11,6 +11,11 @@ std::string_view from(std::string_view text, std::size_t at) {
     return text;
 }
 
+std::string_view up_to(std::string_view text, std::size_t at) {
+    text.remove_suffix(text.size() - at);
+    return text;
+}
+
 char lower(char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
 }
@@ -51,76 +56,71 @@ int digit(char c, int base) {
     return value < base ? value : -1;
 }
 
-// Four decimal numbers without leading zeros (which some would read as octal).
-bool parse_ipv4(std::string_view text, std::uint8_t* out) {
-    std::size_t at = 0;
-    for (int part = 0; part < 4; ++part) {
-        if (part != 0 && (at >= text.size() || text[at++] != '.'))
-            return false;
-        int value = 0;
-        const std::size_t start = at;
-        while (at < text.size() && at - start < 3 && digit(text[at], 10) >= 0)
-            value = value * 10 + digit(text[at++], 10);
-        if (at == start || value > 255 || (text[start] == '0' && at - start > 1))
-            return false;
-        out[part] = static_cast<std::uint8_t>(value);
-    }
-    return at == text.size();
+// Takes what stands before the separator off the front of `text`; `more`: the separator was there.
+std::string_view take(std::string_view& text, char separator, bool& more) {
+    const std::size_t at = text.find(separator);
+    more = at != std::string_view::npos;
+    const std::string_view part = up_to(text, more ? at : text.size());
+    text.remove_prefix(more ? at + 1 : text.size());
+    return part;
 }
 
-// RFC 4291 §2.2: eight groups of hexadecimal digits, one run of zero groups as "::", the last two
-// groups also as an IPv4 address.
+// A number of 1 to `most` digits; -1: it is none.
+int number(std::string_view text, int base, std::size_t most) {
+    if (text.empty() || text.size() > most)
+        return -1;
+    int value = 0;
+    for (const char c : text) {
+        const int d = digit(c, base);
+        if (d < 0)
+            return -1;
+        value = value * base + d;
+    }
+    return value;
+}
+
+// Four decimal numbers without leading zeros (which some would read as octal).
+bool parse_ipv4(std::string_view text, std::uint8_t* out) {
+    for (int i = 0; i < 4; ++i) {
+        bool more = false;
+        const std::string_view part = take(text, '.', more);
+        const int value = number(part, 10, 3);
+        if (value < 0 || value > 255 || (part.size() > 1 && part[0] == '0') || more != (i < 3))
+            return false;
+        out[i] = static_cast<std::uint8_t>(value);
+    }
+    return true;
+}
+
+// Groups of hexadecimal digits between colons; at the end of an address the last two may stand as
+// an IPv4 address. The number of bytes, or -1.
+int parse_groups(std::string_view text, bool at_end, std::uint8_t* out) {
+    int size = 0;
+    for (bool more = !text.empty(); more;) {
+        const std::string_view group = take(text, ':', more);
+        if (at_end && !more && size <= 12 && parse_ipv4(group, out + size))
+            return size + 4;
+        const int value = number(group, 16, 4);
+        if (value < 0 || size > 14)
+            return -1;
+        out[size++] = static_cast<std::uint8_t>(value >> 8);
+        out[size++] = static_cast<std::uint8_t>(value);
+    }
+    return size;
+}
+
+// RFC 4291 §2.2: eight groups, of which one run of zeros may stand as "::".
 bool parse_ipv6(std::string_view text, std::uint8_t* out) {
-    std::uint8_t bytes[16] = {};
-    std::size_t filled = 0;
-    std::optional<std::size_t> gap;
-    std::size_t at = 0;
-    if (text.starts_with("::")) {
-        gap = 0;
-        at = 2;
-    }
-    while (at < text.size()) {
-        const std::string_view rest = from(text, at);
-        const std::size_t end = rest.find(':');
-        const std::string_view group =
-            std::string_view{rest.data(), end < rest.size() ? end : rest.size()};
-        if (end == std::string_view::npos && group.find('.') != std::string_view::npos) {
-            if (filled > 12 || !parse_ipv4(group, bytes + filled))
-                return false;
-            filled += 4;
-            at = text.size();
-            break;
-        }
-        if (group.empty() || group.size() > 4 || filled > 14)
-            return false;
-        unsigned value = 0;
-        for (const char c : group) {
-            const int d = digit(c, 16);
-            if (d < 0)
-                return false;
-            value = value * 16 + static_cast<unsigned>(d);
-        }
-        bytes[filled++] = static_cast<std::uint8_t>(value >> 8);
-        bytes[filled++] = static_cast<std::uint8_t>(value);
-        at += group.size();
-        if (at == text.size())
-            break;
-        ++at;
-        if (at < text.size() && text[at] == ':') {
-            if (gap)
-                return false;
-            gap = filled;
-            ++at;
-        } else if (at == text.size()) {
-            return false;
-        }
-    }
-    if (gap ? filled > 14 : filled != 16)
+    const std::size_t gap = text.find("::");
+    if (gap == std::string_view::npos)
+        return parse_groups(text, true, out) == 16;
+    std::uint8_t tail[16];
+    const int before = parse_groups(up_to(text, gap), false, out);
+    const int after = parse_groups(from(text, gap + 2), true, tail);
+    if (before < 0 || after < 0 || before + after > 14)
         return false;
-    const std::size_t head = gap.value_or(filled);
-    std::memcpy(out, bytes, head);
-    std::memset(out + head, 0, 16 - filled);
-    std::memcpy(out + head + (16 - filled), bytes + head, filled - head);
+    std::memset(out + before, 0, static_cast<std::size_t>(16 - before));
+    std::memcpy(out + 16 - after, tail, static_cast<std::size_t>(after));
     return true;
 }
 

@@ -16,8 +16,9 @@ class HostName : public OnHeap {
     bool parse(std::string_view text);
 
     [[nodiscard]] bool is_address() const { return address_size_ != 0; }
-    /// The DNS name, NUL-terminated; empty for an address.
+    /// The DNS name; empty for an address.
     [[nodiscard]] std::string_view dns() const { return {dns_, dns_size_}; }
+    [[nodiscard]] const char* dns_c_str() const { return dns_; }
     [[nodiscard]] Bytes address() const { return {address_, address_size_}; }
 
   private:

@@ -96,13 +96,14 @@ std::optional<Refusal> Context::load_identity(const Options& options) {
     SSL_CTX* ctx = ctx_.get();
     bool first = true;
     bool matches = false;
-    const bool loaded = for_each_certificate(*options.certificate, [&](Certificate certificate) {
-        if (!first)
-            return SSL_CTX_add0_chain_cert(ctx, certificate.release()) == 1;
-        first = false;
-        matches = X509_check_private_key(certificate.get(), key.get()) == 1;
-        return !matches || SSL_CTX_use_certificate(ctx, certificate.get()) == 1;
-    });
+    const bool loaded =
+        for_each_certificate(options.certificate.value_or(Bytes{}), [&](Certificate certificate) {
+            if (!first)
+                return SSL_CTX_add0_chain_cert(ctx, certificate.release()) == 1;
+            first = false;
+            matches = X509_check_private_key(certificate.get(), key.get()) == 1;
+            return !matches || SSL_CTX_use_certificate(ctx, certificate.get()) == 1;
+        });
     if (!loaded)
         return invalid_certificate;
     if (!matches)

@@ -226,7 +226,7 @@ Owned<EngineSession> Session::make(const Context& context, const HostName* name)
     }
     SSL_set_connect_state(ssl);
     if (name != nullptr && !name->is_address() &&
-        SSL_set_tlsext_host_name(ssl, name->dns().data()) != 1) {
+        SSL_set_tlsext_host_name(ssl, name->dns_c_str()) != 1) {
         ERR_clear_error();
         return nullptr;
     }
@@ -252,7 +252,7 @@ Outcome Session::handshake() {
 Outcome Session::read(MutableBytes into) {
     forget_others_errors();
     std::size_t count = 0;
-    char probe;
+    char probe = 0;
     const int ret = into.empty() ? SSL_peek_ex(ssl_.get(), &probe, 1, &count)
                                  : SSL_read_ex(ssl_.get(), into.data(), into.size(), &count);
     return ret == 1 ? Outcome::done(count) : outcome_of(ret);
@@ -370,8 +370,9 @@ const Engine openssl_engine{
     .version =
         [] {
             // "OpenSSL 3.0.15 3 Sep 2024": the date is nobody's business.
-            const std::string_view full = OpenSSL_version(OPENSSL_VERSION);
-            return std::string_view{full.data(), full.find(' ', sizeof "OpenSSL")};
+            std::string_view text = OpenSSL_version(OPENSSL_VERSION);
+            text.remove_suffix(text.size() - text.find(' ', sizeof "OpenSSL"));
+            return text;
         },
     .has_system_store = true,
     .sha256 = openssl::sha256,

@@ -1,0 +1,96 @@
+#!/usr/bin/python3
+"""Runs the tests of this folder on MicroPython with ussl, each file in a process of its own.
+
+    run_tests.py [--micropython PROGRAM] [--list] [NAME...]
+
+NAME chooses files: `options` is test_options.py. The program may also come in USSL_MICROPYTHON;
+the folder of certificates in USSL_CERTS (by default they are made into a temporary folder).
+If the program was built with AddressSanitizer, what that reports fails the test.
+"""
+import argparse
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+SECONDS = 60
+SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:|Assertion .* failed")
+# MicroPython's own: it copies nothing from nowhere when it slices an empty bytearray. With its stack.
+KNOWN = re.compile(r"^\.\./\.\./py/\w+\.c:\d+:\d+: runtime error: null pointer passed as argument .*\n(?: +#.*\n|\n)*", re.M)
+# A file may ask for another heap in one of its first lines: "# heap: 64m".
+HEAP = re.compile(r"^# heap: (\w+)$", re.M)
+
+
+def run(program, path, asan, environment):
+    """Returns (passed, output)."""
+    heap = HEAP.search(path.read_text()[:500])
+    command = [program, *(["-X", f"heapsize={heap[1]}"] if heap else []), str(path)]
+    try:
+        done = subprocess.run(command, cwd=HERE, env=environment, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              timeout=SECONDS * (5 if asan else 1))
+    except subprocess.TimeoutExpired as e:
+        return False, (e.stdout or b"").decode(errors="replace") + f"timed out after {e.timeout} s\n"
+    output = KNOWN.sub("", done.stdout.decode(errors="replace"))
+    if done.returncode != 0:
+        output += f"exit status {done.returncode}\n"
+    return done.returncode == 0 and not SANITIZER.search(output), output
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--micropython", default=os.environ.get("USSL_MICROPYTHON"))
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("names", nargs="*")
+    options = parser.parse_args()
+
+    files = sorted(HERE.glob("test_*.py"))
+    if options.names:
+        wanted = {"test_" + name.removeprefix("test_").removesuffix(".py") for name in options.names}
+        if unknown := wanted - {path.stem for path in files}:
+            parser.error("no such test: " + ", ".join(sorted(unknown)))
+        files = [path for path in files if path.stem in wanted]
+    if options.list:
+        print(*(path.stem for path in files), sep="\n")
+        return 0
+    if not options.micropython:
+        parser.error("which MicroPython? --micropython, or USSL_MICROPYTHON")
+
+    asan = b"__asan_init" in pathlib.Path(options.micropython).read_bytes()
+    passed = failed = 0
+    with tempfile.TemporaryDirectory(prefix="ussl-test-") as scratch:
+        certs = os.environ.get("USSL_CERTS")
+        if not certs:
+            certs = os.path.join(scratch, "certs")
+            subprocess.run([HERE.parent / "certs" / "make_certs", certs], check=True, stdout=subprocess.DEVNULL)
+        temporary = os.path.join(scratch, "tmp")
+        os.mkdir(temporary)
+        environment = os.environ | {
+            "USSL_CERTS": os.path.abspath(certs),
+            "USSL_TMP": temporary,  # where tests may write
+            "USSL_ASAN": "1" if asan else "0",
+            # MicroPython's own heap is one piece of memory that leaves with the process.
+            "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:allocator_may_return_null=1",
+            "UBSAN_OPTIONS": "print_stacktrace=1",
+        }
+        for path in files:
+            begin = time.monotonic()
+            good, output = run(options.micropython, path, asan, environment)
+            print(f"{path.stem}  {'ok' if good else 'FAILED'}  {time.monotonic() - begin:.1f} s")
+            lines = output.splitlines()
+            tests = [line for line in lines if re.fullmatch(r"test_\w+ (ok|FAILED)", line)]
+            passed += sum(line.endswith(" ok") for line in tests)
+            bad = sum(line.endswith(" FAILED") for line in tests)
+            # A file that fails without a failed test, or with no test at all, has died.
+            failed += bad or not (good and tests)
+            print(*("    " + line for line in (tests if good else lines)), sep="\n", flush=True)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,406 @@
+# What wrap_socket takes and refuses, before any I/O.
+# heap: 64m
+
+import array
+import errno
+import gc
+import os
+
+import ussl
+from ussltest import *
+
+
+def wrap(*positional, **options):
+    """wrap_socket over a stream that must not be touched."""
+    stream = End()
+    try:
+        options.setdefault("do_handshake", False)
+        if "do_handshake_on_connect" in options or len(positional) > 6:
+            del options["do_handshake"]
+        return ussl.wrap_socket(stream, *positional, **options)
+    finally:
+        equal(stream.calls, 0)
+        equal(stream.closed, 0)
+
+
+def refused(kind, text, *positional, **options):
+    return raises(kind, lambda: wrap(*positional, **options), text=text)
+
+
+def scratch(name, content):
+    path = os.getenv("USSL_TMP") + "/" + name
+    with open(path, "wb") as f:
+        f.write(content)
+    return path
+
+
+def server_with(key, certificate, **options):
+    """A server that has them shakes hands; returns the certificate that a client saw."""
+    a, b = pipe()
+    client = ussl.wrap_socket(a, do_handshake=False)
+    server = ussl.wrap_socket(b, True, key, certificate, do_handshake=False, **options)
+    shake(client, server)
+    return client.getpeercert(True)
+
+
+# --- the stream
+
+
+def test_a_stream_is_needed():
+    for wrong in (None, 5, "text", b"bytes", [], object()):
+        raises(OSError, ussl.wrap_socket, wrong, do_handshake=False)
+    raises(TypeError, ussl.wrap_socket)
+    raises(TypeError, ussl.wrap_socket, sock=None, wrong=1)
+
+
+def test_a_file_or_BytesIO_is_a_stream():
+    sock = ussl.wrap_socket(io.BytesIO(), do_handshake=False)
+    raises(OSError, sock.read, 1)
+    sock.close()
+    # The handshake finds the end of the stream.
+    raises(OSError, ussl.wrap_socket, io.BytesIO())
+
+
+# --- who is who
+
+
+def test_a_server_needs_something_to_show():
+    for text in ("keyfile", "certfile", "psk_keys"):
+        refused(ValueError, text, True)
+        refused(ValueError, text, server_side=True)
+        refused(ValueError, text, server_side=1, ca_certs=cert("ca.crt"))
+
+
+def test_key_and_certificate_go_together():
+    for server in (False, True):
+        refused(ValueError, ("keyfile", "certfile"), server, cert("server.key"))
+        refused(ValueError, ("keyfile", "certfile"), server, None, cert("server.crt"))
+        refused(ValueError, ("keyfile", "certfile"), server_side=server, keyfile=cert("server.key"))
+        refused(ValueError, ("keyfile", "certfile"), server_side=server, certfile=cert("server.crt"))
+        refused(ValueError, ("keyfile", "certfile"), server_side=server, key=cert_bytes("server.key"))
+        # The newer spelling of one with the older of the other is fine.
+        wrap(server_side=server, key=cert("server.key"), certfile=cert("server.crt"))
+
+
+def test_key_and_certificate_that_do_not_match():
+    for key, certificate in (("server.key", "client.crt"), ("server-rsa.key", "server.crt"),
+                             ("server.key", "server-rsa.crt"), ("client-rsa.key", "server-rsa.crt")):
+        for server in (False, True):
+            refused(ValueError, ("keyfile", "certfile", "match"), server, cert(key), cert(certificate))
+
+
+def test_both_spellings_are_a_TypeError():
+    for old, new, value in (("keyfile", "key", cert("server.key")), ("certfile", "cert", cert("server.crt")),
+                            ("ca_certs", "cadata", cert("ca.crt")),
+                            ("do_handshake", "do_handshake_on_connect", False)):
+        options = {old: value, new: value}
+        raises(TypeError, ussl.wrap_socket, End(), text=(old, new), **options)
+    raises(TypeError, ussl.wrap_socket, End(), False, cert("server.key"), key=cert("server.key"), text="key")
+    raises(TypeError, ussl.wrap_socket, End(), False, False, sock=End())
+
+
+def test_positional_order():
+    a, b = pipe()
+    client = ussl.wrap_socket(a, False, cert("client.key"), cert("client.crt"), ussl.CERT_REQUIRED,
+                              cert("ca.crt"), "localhost", False)
+    server = ussl.wrap_socket(b, True, cert("server.key"), cert("server.crt"), ussl.CERT_REQUIRED,
+                              cert("ca.crt"), None, False)
+    shake(client, server)
+    equal(server.getpeercert(True), cert_bytes("client.der"))
+    equal(client.server_hostname, "localhost")
+    # No more than these.
+    raises(TypeError, ussl.wrap_socket, End(), False, None, None, 0, None, None, False, b"psk")
+
+
+def test_keywords():
+    wrap(server_side=False, keyfile=None, certfile=None, cert_reqs=ussl.CERT_NONE, ca_certs=None,
+         server_hostname=None, psk_ident=None, psk_key=None, psk_keys=None, psk_hint=None, key_password=None)
+    wrap(key=None, cert=None, cadata=None, do_handshake_on_connect=False)
+    refused(TypeError, "", nonsense=1)
+    raises(TypeError, ussl.wrap_socket, End(), False, server_side=False)
+
+
+# --- where keys and certificates come from
+
+
+def test_a_path_or_the_content():
+    wanted = cert_bytes("server.der")
+    key, pem = cert_bytes("server.key"), cert_bytes("server.crt")
+    for k, c in (
+        (cert("server.key"), cert("server.crt")),
+        (key, pem),
+        (bytearray(key), bytearray(pem)),
+        (memoryview(key), memoryview(pem)),
+        (array.array("B", key), array.array("B", pem)),
+        (key.decode(), pem.decode()),
+        (cert("server-pkcs8.der"), cert("server.der")),
+        (cert_bytes("server-pkcs8.der"), cert_bytes("server.der")),
+        (memoryview(b"xx" + key)[2:], pem),
+        (key, b"Text that openssl puts before it\n" + pem + b"and after it\n"),
+        (key.replace(b"\n", b"\r\n"), pem.replace(b"\n", b"\r\n")),
+    ):
+        equal(server_with(k, c) == wanted, True)
+
+
+def test_bytes_are_never_a_path():
+    refused(ValueError, "invalid key", True, cert("server.key").encode(), cert("server.crt"))
+    refused(ValueError, "invalid cert", True, cert("server.key"), cert("server.crt").encode())
+
+
+def test_wrong_types():
+    for wrong in (5, 1.5, [], {}, object(), True):
+        refused(TypeError, "", True, wrong, cert("server.crt"))
+        refused(TypeError, "", True, cert("server.key"), wrong)
+        refused(TypeError, "", ca_certs=wrong, server_hostname="x")
+        refused(TypeError, "", server_hostname=wrong)
+        refused(TypeError, "psk_ident", psk_ident=wrong, psk_key=KEY)
+        refused(TypeError, "psk_key", psk_ident=IDENTITY, psk_key=wrong)
+        refused(TypeError, "psk_hint", server_side=True, psk_keys={}, psk_hint=wrong)
+        refused(TypeError, "key_password", True, cert("server.key"), cert("server.crt"), key_password=wrong)
+    for wrong in (5, 1.5, [], object(), True, "text", b"bytes"):
+        refused(TypeError, "psk_keys", server_side=True, psk_keys=wrong)
+    # A key is not text.
+    refused(TypeError, "psk_key", psk_ident=IDENTITY, psk_key="text")
+
+
+def test_every_format_of_a_key():
+    formats = [n + s for n in ("server", "server-rsa") for s in (".key", "-pkcs8.der")]
+    formats += ["server-ec.pem", "server-ec.der", "server-rsa-rsa.pem", "server-rsa-rsa.der", "server-ed25519.key"]
+    for name in formats:
+        base = "server-ed25519" if "ed25519" in name else "server-rsa" if "server-rsa" in name else "server"
+        for key in (cert(name), cert_bytes(name)):
+            assert server_with(key, cert(base + ".crt")), name
+
+
+def test_encrypted_keys():
+    for base in ("server", "server-rsa"):
+        for ending in (".pem", ".der"):
+            name = base + "-encrypted" + ending
+            for key in (cert(name), cert_bytes(name)):
+                for password in ("secret", b"secret", bytearray(b"secret")):
+                    assert server_with(key, cert(base + ".crt"), key_password=password)
+                for password in (None, "wrong", b"", "secre", "x" * 5000):
+                    refused(ValueError, ("invalid key", "key_password"), True, key, cert(base + ".crt"),
+                            key_password=password)
+
+
+def test_a_password_for_a_key_that_needs_none():
+    assert server_with(cert("server.key"), cert("server.crt"), key_password="unused")
+    refused(ValueError, "key_password", key_password="alone")
+
+
+def test_a_chain():
+    a, b = pipe()
+    client = ussl.wrap_socket(a, ca_certs=cert("ca.crt"), server_hostname="localhost", do_handshake=False)
+    server = ussl.wrap_socket(b, True, cert("server-intermediate.key"), cert("server-chain.crt"),
+                              do_handshake=False)
+    shake(client, server)
+
+
+def test_many_roots():
+    for roots in (cert("ca-all.crt"), cert_bytes("ca-all.crt"), cert("ca.der"), cert_bytes("ca.der")):
+        a, b = pipe()
+        client = ussl.wrap_socket(a, ca_certs=roots, server_hostname="localhost", do_handshake=False)
+        server = ussl.wrap_socket(b, True, cert("server.key"), cert("server.crt"), do_handshake=False)
+        shake(client, server)
+
+
+def test_a_missing_file():
+    missing = cert("no-such-file")
+    for options in ({"keyfile": missing, "certfile": cert("server.crt")},
+                    {"keyfile": cert("server.key"), "certfile": missing},
+                    {"ca_certs": missing, "server_hostname": "x"}):
+        raises(OSError, wrap, code=errno.ENOENT, **options)
+    raises(OSError, wrap, code=errno.ENOENT, ca_certs="", server_hostname="x")
+
+
+def test_a_directory():
+    folder = os.getenv("USSL_CERTS")
+    for options in ({"keyfile": folder, "certfile": cert("server.crt")}, {"ca_certs": folder, "server_hostname": "x"}):
+        raises(OSError, wrap, code=errno.EISDIR, **options)
+
+
+def test_a_file_that_cannot_be_sought():
+    # A pipe, as a shell's <(command) gives it.
+    import _thread
+
+    path = os.getenv("USSL_TMP") + "/pipe"
+    equal(os.system("mkfifo " + path), 0)
+
+    def write():
+        with open(path, "wb") as f:
+            f.write(cert_bytes("ca.crt"))
+
+    _thread.start_new_thread(write, ())
+    wrap(ca_certs=path, server_hostname="x")
+    os.remove(path)
+
+
+def test_files_that_are_something_else():
+    before = open_files()
+    for bad in (cert("garbage"), cert("truncated.key"), cert("server.crt"), cert("truncated.crt"), scratch("empty", b""),
+                b"", b"!", b"-----BEGIN PRIVATE KEY-----\n", "-----BEGIN", cert_bytes("garbage"),
+                cert_bytes("server-pkcs8.der")[:-1], cert_bytes("server-pkcs8.der") + b"more"):
+        refused(ValueError, "invalid key", True, bad, cert("server.crt"))
+    for bad in (cert("garbage"), cert("truncated.crt"), cert("server.key"), scratch("empty", b""), b"", b"!",
+                "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n", cert_bytes("garbage"),
+                cert_bytes("server.der")[:-1], cert_bytes("server.der") + b"more", cert("ca-then-truncated.crt")):
+        refused(ValueError, "invalid cert", True, cert("server.key"), bad)
+        refused(ValueError, "invalid cert", ca_certs=bad, server_hostname="x")
+    equal(open_files(), before)
+
+
+def test_every_truncation():
+    # Of a key and a certificate, PEM and DER: refused, and never a crash.
+    pem, der = cert_bytes("server-ec.pem"), cert_bytes("server-ec.der")
+    step = 9 if ASAN else 2
+    for n in range(0, len(pem) - 30, step):
+        refused(ValueError, "invalid key", True, pem[:n], cert("server.crt"))
+    for n in range(0, len(der), step):
+        refused(ValueError, "invalid key", True, der[:n], cert("server.crt"))
+    pem, der = cert_bytes("server.crt"), cert_bytes("server.der")
+    for n in range(0, len(pem) - 30, 3 * step):
+        refused(ValueError, "invalid cert", ca_certs=pem[:n], server_hostname="x")
+    for n in range(0, len(der), 3 * step):
+        refused(ValueError, "invalid cert", ca_certs=der[:n], server_hostname="x")
+
+
+def test_ten_megabytes_of_garbage():
+    garbage = pattern(1 << 12) * 2560
+    path = scratch("big", garbage)
+    for given in (garbage, path):
+        refused(ValueError, "invalid cert", ca_certs=given, server_hostname="x")
+        refused(ValueError, "invalid key", True, given, cert("server.crt"))
+    gc.collect()
+    text = scratch("big", b"-----BEGIN CERTIFICATE-----\n" + b"A" * (10 << 20))
+    refused(ValueError, "invalid cert", ca_certs=text, server_hostname="x")
+    os.remove(path)
+
+
+def test_a_heap_too_small_for_the_file():
+    path = scratch("huge", b"")
+    with open(path, "wb") as f:
+        for _ in range(80):
+            f.write(bytes(1 << 20))
+    before = open_files()
+    raises(MemoryError, wrap, ca_certs=path, server_hostname="x")
+    equal(open_files(), before)
+    os.remove(path)
+
+
+def open_files():
+    gc.collect()
+    return len(os.listdir("/proc/self/fd"))
+
+
+# --- verification
+
+
+def test_cert_reqs():
+    for wrong in (-1, 3, 99):
+        refused(ValueError, "cert_reqs", cert_reqs=wrong)
+    for wrong in ("CERT_NONE", 1.5, [], None):
+        refused(TypeError, "", cert_reqs=wrong)
+
+
+def test_verification_needs_a_host_name():
+    for mode in (ussl.CERT_OPTIONAL, ussl.CERT_REQUIRED):
+        refused(ValueError, "server_hostname", cert_reqs=mode, ca_certs=cert("ca.crt"))
+        refused(ValueError, "server_hostname", False, None, None, mode, cert("ca.crt"))
+        refused(ValueError, "server_hostname", cert_reqs=mode)
+        # Unix has a system store.
+        wrap(cert_reqs=mode, server_hostname="localhost")
+        # A server checks no names.
+        wrap(True, cert("server.key"), cert("server.crt"), mode, cert("ca.crt"))
+    # Named roots want to be used.
+    refused(ValueError, "server_hostname", ca_certs=cert("ca.crt"))
+    refused(ValueError, "server_hostname", cadata=cert_bytes("ca.crt"))
+    # Passed explicitly, it stands.
+    wrap(ca_certs=cert("ca.crt"), cert_reqs=ussl.CERT_NONE)
+
+
+def test_host_names():
+    for name in ("localhost", "example.com", "a.b.c.example", "xn--bcher-kva.example", "127.0.0.1", "::1", "fe80::1",
+                 "under_score.example", "EXAMPLE.com", "example.com.", "a" * 63 + ".example"):
+        equal(wrap(server_hostname=name).server_hostname, name)
+    for name in ("", " ", ".", "..", "a..b", ".example", "b\xfccher.example", "exa mple", "example.com\x00.evil.example",
+                 "a" * 64 + ".example", "a." * 130 + "example", "[::1]", "example.com:443", "https://example.com",
+                 "x" * 100000, "-\n", "*.example.com"):
+        refused(ValueError, "server_hostname", server_hostname=name)
+
+
+# --- pre-shared keys
+
+
+def test_lengths_of_psk():
+    for size in (0, 49, 64, 1 << 16):
+        refused(ValueError, "psk_key", psk_ident=IDENTITY, psk_key=bytes(size))
+        refused(ValueError, "key", server_side=True, psk_keys={IDENTITY: bytes(size)})
+    for size in (0, 129, 1 << 16):
+        refused(ValueError, "psk_ident", psk_ident=bytes(size), psk_key=KEY)
+        refused(ValueError, "psk_ident", psk_ident="x" * size, psk_key=KEY)
+        refused(ValueError, "psk_hint", server_side=True, psk_keys={}, psk_hint="x" * size)
+        refused(ValueError, "identity", server_side=True, psk_keys={bytes(size): KEY})
+    # 128 bytes, not characters.
+    refused(ValueError, "psk_ident", psk_ident="\xe9" * 65, psk_key=KEY)
+    wrap(psk_ident="\xe9" * 64, psk_key=KEY)
+    for size in (1, 48):
+        wrap(psk_ident=IDENTITY, psk_key=bytes(size))
+    for size in (1, 128):
+        wrap(psk_ident=b"x" * size, psk_key=KEY)
+        wrap(server_side=True, psk_keys={IDENTITY: KEY}, psk_hint="x" * size)
+
+
+def test_psk_ident_and_key_go_together():
+    refused(ValueError, ("psk_ident", "psk_key"), psk_ident=IDENTITY)
+    refused(ValueError, ("psk_ident", "psk_key"), psk_key=KEY)
+
+
+def test_psk_for_the_wrong_side():
+    refused(ValueError, "psk_keys", server_side=True, psk_ident=IDENTITY, psk_key=KEY)
+    refused(ValueError, "psk_keys", server_side=True, psk_keys={}, psk_ident=IDENTITY, psk_key=KEY)
+    refused(ValueError, "psk_keys", psk_keys={IDENTITY: KEY})
+    refused(ValueError, "psk_hint", psk_ident=IDENTITY, psk_key=KEY, psk_hint="x")
+    refused(ValueError, "psk_hint", psk_hint="x")
+    refused(ValueError, "psk_hint", True, cert("server.key"), cert("server.crt"), psk_hint="x")
+
+
+def test_psk_goes_without_certificates():
+    files = {"keyfile": cert("server.key"), "certfile": cert("server.crt")}
+    for extra in (files, {"keyfile": cert("server.key")}, {"certfile": cert("server.crt")}, {"ca_certs": cert("ca.crt")}):
+        refused(ValueError, "psk", psk_ident=IDENTITY, psk_key=KEY, server_hostname="x", **extra)
+        refused(ValueError, "psk", server_side=True, psk_keys={IDENTITY: KEY}, **extra)
+
+
+def test_psk_keys():
+    import collections
+
+    wrap(server_side=True, psk_keys={})
+    wrap(server_side=True, psk_keys=collections.OrderedDict())
+    wrap(server_side=True, psk_keys={bytearray(b"x") and b"x": bytearray(KEY)})
+    refused(TypeError, "psk_keys", server_side=True, psk_keys={"text": KEY})
+    refused(TypeError, "psk_keys", server_side=True, psk_keys={IDENTITY: "text"})
+    refused(TypeError, "psk_keys", server_side=True, psk_keys={IDENTITY: None})
+    refused(ValueError, "psk_hint", server_side=True, psk_keys={}, psk_hint="with\x00NUL")
+
+    class HasGet:
+        def get(self, identity):
+            raise AssertionError("not asked before a client comes")
+
+    wrap(server_side=True, psk_keys=HasGet())
+
+
+# --- nothing stays behind
+
+
+def test_refusals_leave_nothing_open():
+    before = open_files()
+    for _ in range(50):
+        try:
+            wrap(True, cert("server.key"), cert("truncated.crt"))
+        except ValueError:
+            pass
+    equal(open_files(), before)
+
+
+run(globals())

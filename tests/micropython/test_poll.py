@@ -1,0 +1,306 @@
+# poll tells the truth, in every state.
+
+import errno
+import select
+import time
+
+import ussl
+from ussltest import *
+
+BOTH = POLL_RD | POLL_WR
+
+
+def polled(sock, flags=BOTH):
+    return sock.ioctl(IOCTL_POLL, flags)
+
+
+def test_open_and_idle():
+    client, server, a, b = psk_pair()
+    equal(polled(client), POLL_WR)
+    equal(polled(client, POLL_RD), 0)
+    equal(polled(client, POLL_WR), POLL_WR)
+    equal(polled(client, 0), 0)
+
+
+def test_readable_and_read_agree():
+    client, server, a, b = psk_pair()
+    # TLS 1.3: the server's session tickets may lie there still; a read takes them away.
+    equal(client.read(1), None)
+    equal(polled(client, POLL_RD), 0)
+    server.write(b"hello")
+    equal(polled(client, POLL_RD), POLL_RD)
+    equal(client.read(5), b"hello")
+    equal(polled(client, POLL_RD), 0)
+
+
+def test_plaintext_held_inside():
+    client, server, a, b = psk_pair()
+    server.write(b"hello")
+    equal(client.read(1), b"h")
+    equal(len(a.inbox), 0)  # the stream is empty, the rest is in there
+    equal(polled(client, POLL_RD), POLL_RD)
+    equal(client.read(4), b"ello")
+    equal(polled(client, POLL_RD), 0)
+
+
+def test_a_record_held_inside():
+    # Whatever the engine reads ahead: as long as there is more to read, poll says so.
+    client, server, a, b = psk_pair()
+    for i in range(5):
+        server.write(b"%d" % i)
+    for i in range(5):
+        equal(polled(client, POLL_RD), POLL_RD)
+        equal(client.recv(1), b"%d" % i)
+    equal(polled(client, POLL_RD), 0)
+
+
+def test_not_writable_while_the_stream_is_full():
+    client, server, a, b = psk_pair()
+    a.room = 0
+    equal(polled(client, POLL_WR), 0)
+    equal(client.write(b"held"), 4)
+    equal(polled(client, POLL_WR), 0)
+    equal(client.write(b"more"), None)
+    a.room = 1000
+    equal(polled(client, POLL_WR), POLL_WR)
+    equal(client.write(b"more"), 4)
+    equal(server.read(8), b"heldmore")
+
+
+def test_a_poll_sends_what_is_held():
+    client, server, a, b = psk_pair()
+    a.room = 0
+    client.write(b"held")
+    a.room = 1000
+    equal(server.read(1), None)
+    polled(client, POLL_WR)
+    equal(server.read(4), b"held")
+
+
+def test_a_client_first_wants_to_write():
+    a, b = pipe()
+    client = psk_client(a, do_handshake=False)
+    # Reading and writing both begin with a hello that must leave.
+    equal(polled(client, POLL_RD), POLL_RD)
+    equal(polled(client, POLL_WR), POLL_WR)
+    a.room = 0
+    equal(polled(client), 0)
+    equal(client.read(1), None)
+    equal(polled(client), 0)
+
+
+def test_a_server_first_wants_to_read():
+    a, b = pipe()
+    server = psk_server(b, do_handshake=False)
+    equal(polled(server, POLL_WR), 0)
+    equal(polled(server, POLL_RD), 0)
+    a.write(b"\x16")
+    equal(polled(server, POLL_WR), POLL_WR)
+    equal(polled(server, POLL_RD), POLL_RD)
+
+
+def test_wants_of_a_handshake():
+    a, b = pipe()
+    client = psk_client(a, do_handshake=False)
+    server = psk_server(b, do_handshake=False)
+    equal(step(client), False)
+    # The hello is out: both directions wait for the answer.
+    equal(polled(client), 0)
+    equal(polled(server), BOTH)
+    b.room = 0
+    equal(step(server), False)
+    # Its answer is stuck: both wait until it can leave.
+    equal(polled(server), 0)
+    b.room = 1 << 20
+    equal(polled(server), BOTH)
+
+
+def test_a_handshake_driven_by_poll_alone():
+    # If poll ever said "nothing" while there was something to do, this would stop.
+    for chunk in (1, 50, 1 << 20):
+        a, b = pipe()
+        a.chunk = b.chunk = chunk
+        client = psk_client(a, do_handshake=False)
+        server = psk_server(b, do_handshake=False)
+        c = s = None
+        for _ in range(10000):
+            progress = False
+            if not c and polled(client, POLL_WR):
+                c = client.write(b"ping")
+                progress = True
+            if not s and polled(server, POLL_RD):
+                s = server.read(4)
+                progress = True
+            if c and s:
+                break
+            assert progress, (chunk, c, s)
+        equal((c, s), (4, b"ping"))
+
+
+def test_no_call_is_in_vain_when_poll_says_ready():
+    # Each call that a poll advised moves bytes on the stream or returns something.
+    a, b = pipe()
+    client = psk_client(a, do_handshake=False)
+    server = psk_server(b, do_handshake=False)
+    vain = 0
+    for _ in range(100):
+        for sock in (client, server):
+            if polled(sock, POLL_RD):
+                before = len(a.log), len(b.log), len(a.inbox), len(b.inbox)
+                if sock.read(1) is None and before == (
+                    len(a.log), len(b.log), len(a.inbox), len(b.inbox)):
+                    vain += 1
+    equal(vain, 0)
+
+
+def test_end_of_stream_is_readable():
+    client, server, a, b = psk_pair()
+    server.close()
+    equal(polled(client, POLL_RD), POLL_RD)
+    equal(client.read(), b"")
+    equal(polled(client, POLL_RD), POLL_RD)
+    equal(client.read(), b"")
+    equal(polled(client, POLL_RD), POLL_RD)
+
+
+def test_closed_is_NVAL_each_time():
+    client, server, a, b = psk_pair()
+    client.close()
+    for _ in range(3):
+        equal(polled(client), POLL_NVAL)
+        equal(polled(client, 0), POLL_NVAL)
+        equal(polled(client, POLL_RD), POLL_NVAL)
+
+
+def test_failed_is_NVAL_each_time():
+    a, b = pipe()
+    b.write(b"HTTP/1.0 400 No\r\n\r\n")
+    client = psk_client(a, do_handshake=False)
+    raises(OSError, client.read, 1, code=ussl.ERR_NOT_TLS)
+    for _ in range(3):
+        equal(polled(client), POLL_NVAL)
+    client.close()
+    equal(polled(client), POLL_NVAL)
+
+
+def test_unwrapped_is_NVAL():
+    client, server, a, b = psk_pair()
+    server.close()
+    client.unwrap()
+    equal(polled(client), POLL_NVAL)
+
+
+def test_unsupported_ioctls():
+    client, server, a, b = psk_pair()
+    for request in (0, IOCTL_SEEK, 5, 6, 7, 8, 9, IOCTL_GET_FILENO, 11, 99, -1):
+        raises(OSError, client.ioctl, request, 0, code=errno.EINVAL)
+    client.write(b"fine")
+    equal(server.read(4), b"fine")
+
+
+def test_ioctl_flush_and_close():
+    client, server, a, b = psk_pair()
+    equal(client.ioctl(IOCTL_FLUSH, 0), 0)
+    equal(client.ioctl(IOCTL_CLOSE, 0), 0)
+    equal(client.ioctl(IOCTL_CLOSE, 0), 0)
+    equal(a.closed, 1)
+    raises(OSError, client.read, 1, code=errno.EBADF)
+
+
+def test_other_flags_of_the_stream_are_passed_on():
+    class HangsUp(End):
+        def ioctl(self, request, arg):
+            return POLL_HUP | POLL_WR if request == IOCTL_POLL else End.ioctl(self, request, arg)
+
+    a, b = HangsUp(), End()
+    a.peer, b.peer = b, a
+    client, server, a, b = psk_pair(a, b)
+    equal(polled(client, POLL_WR | POLL_HUP), POLL_WR | POLL_HUP)
+
+
+def test_select_poll_over_memory():
+    client, server, a, b = psk_pair()
+    client.read(1)
+    poller = select.poll()
+    poller.register(client, select.POLLIN)
+    equal(poller.poll(0), [])
+    server.write(b"x")
+    equal(poller.poll(0), [(client, select.POLLIN)])
+    equal(client.read(1), b"x")
+    equal(poller.poll(0), [])
+    poller.modify(client, select.POLLIN | select.POLLOUT)
+    equal(poller.poll(0), [(client, select.POLLOUT)])
+    poller.unregister(client)
+    equal(poller.poll(0), [])
+
+
+def test_select_poll_over_sockets():
+    a, b = tcp_pair()
+    a.setblocking(False)
+    b.setblocking(False)
+    client = psk_client(a, do_handshake=False)
+    server = psk_server(b, do_handshake=False)
+    poller = select.poll()
+    poller.register(client, select.POLLOUT)
+    poller.register(server, select.POLLIN)
+    sent = got = None
+    calls = 0
+    until = time.ticks_add(time.ticks_ms(), 10000)
+    while not got:
+        assert time.ticks_diff(until, time.ticks_ms()) > 0
+        for sock, event in poller.poll(1000):
+            calls += 1
+            if sock is client and not sent:
+                sent = client.write(b"hello")
+                if sent:
+                    poller.modify(client, select.POLLIN)
+            elif sock is server:
+                got = server.read(5)
+    equal((sent, got), (5, b"hello"))
+    # Not one turn for each of thousands of polls: the handshake takes a few.
+    assert calls < 30, calls
+
+
+def stalled(make, flags):
+    """How much CPU time half a second of waiting in poll uses, and how often it wakes."""
+    a, b = tcp_pair()
+    a.setblocking(False)
+    sock = make(a, do_handshake=False)
+    raises(OSError, sock.do_handshake, code=errno.EAGAIN)
+    poller = select.poll()
+    poller.register(sock, flags)
+    begin, cpu = time.ticks_ms(), time.clock()
+    wakes = 0
+    while time.ticks_diff(time.ticks_ms(), begin) < 500:
+        for s, event in poller.poll(100):
+            wakes += 1
+            s.read(1)
+    return wakes, time.clock() - cpu
+
+
+def test_no_busy_loop_while_a_handshake_stalls():
+    for make in (psk_client, psk_server):
+        for flags in (select.POLLIN, select.POLLOUT, select.POLLIN | select.POLLOUT):
+            wakes, cpu = stalled(make, flags)
+            # `write wants to read` must not be told as writable: the loop would never sleep.
+            equal(wakes, 0)
+            limit = 0.1 if not ASAN else 0.4
+            assert cpu < limit, cpu
+
+
+def test_a_stream_that_cannot_be_polled():
+    class NoPoll(End):
+        def ioctl(self, request, arg):
+            return -errno.EINVAL
+
+    a, b = NoPoll(), NoPoll()
+    a.peer, b.peer = b, a
+    client, server, a, b = psk_pair(a, b)
+    client.write(b"works")
+    equal(server.read(5), b"works")
+    raises(OSError, polled, client)
+    client.write(b"still")
+    equal(server.read(5), b"still")
+
+
+run(globals())

@@ -1,0 +1,257 @@
+# What the tests share: streams in memory, certificates, a runner. Runs on MicroPython.
+
+import errno
+import io
+import os
+import socket
+import sys
+
+import ussl
+
+EPIPE = 32  # MicroPython's errno has no name for it
+POLL_RD, POLL_WR, POLL_ERR, POLL_HUP, POLL_NVAL = 1, 4, 8, 16, 32
+IOCTL_FLUSH, IOCTL_SEEK, IOCTL_POLL, IOCTL_CLOSE, IOCTL_GET_FILENO = 1, 2, 3, 4, 10
+
+ASAN = os.getenv("USSL_ASAN") == "1"
+
+
+# --- streams
+
+
+class End(io.IOBase):
+    """One end of a connection in memory. Non-blocking, unless it has a `pump`: a read that finds
+    nothing then calls it until there is something, as a blocking stream waits for its peer."""
+
+    def __init__(self):
+        self.inbox = bytearray()  # what arrived and was not read yet
+        self.peer = None
+        self.chunk = 1 << 30  # most that one read or write moves
+        self.room = 1 << 30  # what writes still take
+        self.reads_stuck = False
+        self.at_end = False  # the peer has closed
+        self.broken = False  # writes fail
+        self.closed = 0  # how many times
+        self.log = bytearray()  # all that was written
+        self.calls = 0
+        self.pump = None
+
+    def readinto(self, buf):
+        self.calls += 1
+        while self.pump and not self.inbox and not self.at_end:
+            self.pump()
+        if self.reads_stuck or (not self.inbox and not self.at_end):
+            return None
+        n = min(len(buf), len(self.inbox), self.chunk)
+        buf[:n] = self.inbox[:n]
+        self.inbox = self.inbox[n:]
+        return n
+
+    def write(self, buf):
+        self.calls += 1
+        if self.broken:
+            return -EPIPE
+        n = min(len(buf), self.chunk, self.room)
+        if n == 0:
+            return None
+        self.room -= n
+        self.log += buf[:n]
+        self.peer.inbox += buf[:n]
+        return n
+
+    def ioctl(self, request, arg):
+        if request == IOCTL_POLL:
+            ready = 0
+            if not self.reads_stuck and (self.inbox or self.at_end):
+                ready |= POLL_RD
+            if self.room > 0:
+                ready |= POLL_WR
+            return ready & arg
+        if request == IOCTL_CLOSE:
+            self.closed += 1
+            self.peer.at_end = True
+            return 0
+        return -errno.EINVAL
+
+
+def pipe():
+    a, b = End(), End()
+    a.peer, b.peer = b, a
+    return a, b
+
+
+def listen():
+    """A listener on a free loopback port, and its address. MicroPython has no getsockname."""
+    while True:
+        port = 10000 + int.from_bytes(os.urandom(2), "big") % 22000
+        address = socket.getaddrinfo("127.0.0.1", port)[0][-1]
+        listener = socket.socket()
+        try:
+            listener.bind(address)
+            listener.listen(50)
+            return listener, address
+        except OSError as e:
+            listener.close()
+            if e.errno != errno.EADDRINUSE:
+                raise
+
+
+def tcp_pair():
+    """Two connected sockets over loopback."""
+    listener, address = listen()
+    a = socket.socket()
+    a.connect(address)
+    b = listener.accept()[0]
+    listener.close()
+    return a, b
+
+
+# --- connections
+
+IDENTITY = b"tester"
+KEY = b"0123456789abcdef"
+
+
+def psk_client(stream, **options):
+    options.setdefault("psk_ident", IDENTITY)
+    options.setdefault("psk_key", KEY)
+    return ussl.wrap_socket(stream, **options)
+
+
+def psk_server(stream, **options):
+    options.setdefault("psk_keys", {IDENTITY: KEY})
+    return ussl.wrap_socket(stream, server_side=True, **options)
+
+
+def step(sock):
+    """One step of a handshake; whether it is done."""
+    try:
+        sock.do_handshake()
+        return True
+    except OSError as e:
+        if e.errno != errno.EAGAIN:
+            raise
+        return False
+
+
+def shake(client, server, rounds=10000):
+    """Both handshakes, step by step, in this one thread."""
+    c = s = False
+    for _ in range(rounds):
+        c = c or step(client)
+        s = s or step(server)
+        if c and s:
+            return
+    raise AssertionError("the handshake does not end")
+
+
+def shake_out(client, server):
+    """As shake, for one that fails: what each side got (an exception or None)."""
+    result = [None, None]
+    done = [False, False]
+    for _ in range(10000):
+        for i, sock in enumerate((client, server)):
+            if not done[i]:
+                try:
+                    done[i] = step(sock)
+                except Exception as e:
+                    result[i] = e
+                    done[i] = True
+                    sock.close()
+        if done[0] and done[1]:
+            # TLS 1.3: a client is done before the server has looked at what it sent.
+            if result[1] and not result[0]:
+                try:
+                    client.read(1)
+                except Exception as e:
+                    result[0] = e
+            return result
+    raise AssertionError("the handshake does not end")
+
+
+def psk_pair(a=None, b=None, **options):
+    """A client and a server that have shaken hands over streams in memory, and these."""
+    if a is None:
+        a, b = pipe()
+    client = psk_client(a, do_handshake=False, **options)
+    server = psk_server(b, do_handshake=False, **options)
+    shake(client, server)
+    return client, server, a, b
+
+
+def cert_pair(a=None, b=None, client=None, server=None):
+    if a is None:
+        a, b = pipe()
+    s = {"keyfile": cert("server.key"), "certfile": cert("server.crt")}
+    s.update(server or {})
+    c = ussl.wrap_socket(a, do_handshake=False, **(client or {}))
+    s = ussl.wrap_socket(b, server_side=True, do_handshake=False, **s)
+    shake(c, s)
+    return c, s, a, b
+
+
+def pattern(size, seed=1):
+    """Bytes in which no two places look alike."""
+    out = bytearray(size)
+    x = seed
+    for i in range(size):
+        x = (x * 1103515245 + 12345) & 0x7FFFFFFF
+        out[i] = x >> 16 & 255
+    return bytes(out)
+
+
+# --- certificates
+
+
+def cert(name):
+    """The path of a file that tests/certs/make_certs made."""
+    return os.getenv("USSL_CERTS") + "/" + name
+
+
+def cert_bytes(name):
+    with open(cert(name), "rb") as f:
+        return f.read()
+
+
+# --- checks
+
+
+def raises(kind, call, *args, code=None, text=None, **options):
+    """Calls; checks the exception's exact type, its errno and that its text holds `text`."""
+    try:
+        result = call(*args, **options)
+    except Exception as e:
+        if type(e) is not kind:
+            raise
+        if code is not None and (not e.args or e.args[0] != code):
+            raise AssertionError("errno %r, not %r: %r" % (e.args and e.args[0], code, e))
+        for wanted in (text,) if isinstance(text, str) else text or ():
+            if wanted not in str(e):
+                raise AssertionError("%r is not in %r" % (wanted, str(e)))
+        return e
+    raise AssertionError("no %s; it returned %r" % (kind.__name__, result))
+
+
+def equal(got, wanted):
+    if got != wanted or type(got) is not type(wanted):
+        raise AssertionError("%s, not %s" % (short(got), short(wanted)))
+
+
+def short(value):
+    text = repr(value)
+    return text if len(text) <= 200 else text[:150] + "... (%d)" % len(value)
+
+
+def run(names):
+    """Runs every test_* of a module: run(globals()). Arguments of the program choose among them."""
+    failed = 0
+    for name in sorted(names):
+        if not name.startswith("test_") or (len(sys.argv) > 1 and name not in sys.argv[1:]):
+            continue
+        try:
+            names[name]()
+            print(name, "ok")
+        except Exception as e:
+            failed += 1
+            print(name, "FAILED")
+            sys.print_exception(e)
+    sys.exit(1 if failed else 0)
