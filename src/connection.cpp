@@ -97,7 +97,8 @@ std::expected<Owned<Connection>, Refusal> Connection::make(Ref<Context> context,
                         "address"});
     } else if (context->role() == Role::client && context->verify() != Verify::none &&
                !context->uses_psk()) {
-        return std::unexpected(Refusal{"cert_reqs needs server_hostname"});
+        return std::unexpected(
+            Refusal{"checking the server (ca_certs, cert_reqs) needs server_hostname"});
     }
     connection->session_ = context->engine().make_session(connection->name_.get());
     if (!connection->session_)

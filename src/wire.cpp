@@ -1,5 +1,6 @@
 #include "wire.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace ussl {
@@ -81,20 +82,19 @@ void Wire::send_rest(Host& host) {
 void Wire::follow_records(Bytes arrived) {
     while (!arrived.empty()) {
         if (body_left_ != 0) {
-            const std::size_t n = arrived.size() < body_left_ ? arrived.size() : body_left_;
+            const std::size_t n = std::min<std::size_t>(arrived.size(), body_left_);
             body_left_ = static_cast<std::uint16_t>(body_left_ - n);
             arrived = arrived.subspan(n);
             continue;
         }
-        const std::uint8_t byte = arrived[0];
-        arrived = arrived.subspan(1);
-        if (first_record_ &&
-            ((header_bytes_ == 0 && (byte < 20 || byte > 24)) || (header_bytes_ == 1 && byte != 3)))
-            not_tls_ = true;
-        if (header_bytes_ == 3)
-            length_high_ = byte;
-        if (++header_bytes_ == 5) {
-            body_left_ = static_cast<std::uint16_t>(length_high_ << 8 | byte);
+        const std::size_t n = std::min(arrived.size(), sizeof header_ - header_bytes_);
+        std::memcpy(header_ + header_bytes_, arrived.data(), n);
+        header_bytes_ = static_cast<std::uint8_t>(header_bytes_ + n);
+        arrived = arrived.subspan(n);
+        if (first_record_)
+            not_tls_ = header_[0] < 20 || header_[0] > 24 || (header_bytes_ > 1 && header_[1] != 3);
+        if (header_bytes_ == sizeof header_) {
+            body_left_ = static_cast<std::uint16_t>(header_[3] << 8 | header_[4]);
             header_bytes_ = 0;
             first_record_ = false;
         }

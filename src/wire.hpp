@@ -48,7 +48,7 @@ class Wire {
     int write_errno_ = 0;
     std::uint16_t body_left_ = 0;
     std::uint8_t header_bytes_ = 0;
-    std::uint8_t length_high_ = 0;
+    std::uint8_t header_[5] = {};
     bool first_record_ = true;
     bool aborted_ = false;
     bool timed_out_ = false;

@@ -22,6 +22,12 @@ else
 $(error USSL_ENGINE=$(USSL_ENGINE): this version has the engine "openssl" only)
 endif
 
+# The port's -Os is right for a board; a host has the room.
+USSL_OBJECTS := $(patsubst %.cpp,$(BUILD)/%.o,$(filter $(USSL_DIR)/%,$(SRC_USERMOD_CXX) $(SRC_USERMOD_LIB_CXX)))
+ifeq ($(USSL_ENGINE),openssl)
+$(USSL_OBJECTS): CXXFLAGS += -O2
+endif
+
 CFLAGS_USERMOD += -I$(USSL_DIR)/include -I$(USSL_DIR)/src
 CXXFLAGS_USERMOD += -std=c++23 -fno-exceptions -fno-rtti -fno-threadsafe-statics $(USSL_DEFINES)
 # MicroPython's headers are C and break these rules when read as C++.

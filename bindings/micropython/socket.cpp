@@ -57,9 +57,15 @@ class PyHost final : public ussl::Host {
 
     bool ready(Direction direction) override {
         const mp_uint_t flag = direction == Direction::read ? MP_STREAM_POLL_RD : MP_STREAM_POLL_WR;
-        // A stream that cannot be polled cannot tell.
+        const mp_obj_t before = self_->exception;
         mp_uint_t ready = 0;
-        return !poll(flag, &ready) || ready != 0;
+        const Polled polled = poll(flag, &ready);
+        if (polled == Polled::raised && !refuses(self_->exception))
+            return false;
+        if (polled == Polled::known)
+            return ready != 0;
+        self_->exception = before;
+        return true;  // a stream that cannot be polled cannot tell
     }
 
     ussl::PskAnswer find_psk(ussl::Bytes identity, ussl::MutableBytes key,
@@ -72,21 +78,30 @@ class PyHost final : public ussl::Host {
         return length != 0 ? ussl::PskAnswer::found : ussl::PskAnswer::unknown;
     }
 
-    /// Asks the stream; false: it cannot be polled.
-    bool poll(mp_uint_t flags, mp_uint_t* ready) {
+    /// Asks the stream. `unknown`: it cannot be polled; `raised`: the exception is kept.
+    enum class Polled : uint8_t { known, unknown, raised };
+    Polled poll(mp_uint_t flags, mp_uint_t* ready) {
         if (self_->stream == MP_OBJ_NULL)
-            return false;
+            return Polled::unknown;
         int error;
-        mp_obj_t exception;
         const mp_uint_t result =
-            ussl_stream_ioctl(self_->stream, MP_STREAM_POLL, flags, &error, &exception);
-        if (result == MP_STREAM_ERROR || result == USSL_RAISED)
-            return false;
+            ussl_stream_ioctl(self_->stream, MP_STREAM_POLL, flags, &error, &self_->exception);
+        if (result == USSL_RAISED)
+            return Polled::raised;
+        if (result == MP_STREAM_ERROR)
+            return Polled::unknown;
         *ready = result;
-        return true;
+        return Polled::known;
     }
 
   private:
+    /// How streams written in Python say that they do not know an ioctl.
+    static bool refuses(mp_obj_t exception) {
+        const mp_const_obj_t type = MP_OBJ_FROM_PTR(mp_obj_get_type(exception));
+        return mp_obj_is_subclass_fast(type, MP_OBJ_FROM_PTR(&mp_type_NotImplementedError)) ||
+               mp_obj_is_subclass_fast(type, MP_OBJ_FROM_PTR(&mp_type_OSError));
+    }
+
     static IoResult result_of(mp_uint_t count, std::size_t asked, int error) {
         if (count == USSL_RAISED)
             return IoResult::aborted();
@@ -263,23 +278,32 @@ void close_stream(ussl_socket_obj_t* self) {
 }
 
 void close_socket(ussl_socket_obj_t* self) {
+    const mp_obj_t before = self->exception;
     if (self->connection != nullptr && !connection_of(self)->closed()) {
         PyHost host(self);
         connection_of(self)->close(host);
     }
     close_stream(self);
+    // Raised while saying goodbye. What failed before has been raised before.
+    if (self->exception != before)
+        nlr_raise(self->exception);
 }
 
 // What a poll finds; may send what was taken before, so that it leaves without another write.
 mp_uint_t poll_socket(ussl_socket_obj_t* self, mp_uint_t wanted) {
-    if (self->connection == nullptr)
+    // Without a stream: closed, even if a call in another thread has yet to come back.
+    if (self->connection == nullptr || self->stream == MP_OBJ_NULL)
         return MP_STREAM_POLL_NVAL;
     Connection* connection = connection_of(self);
     PyHost host(self);
     mp_uint_t ready = 0;
-    if (connection->unsent() && !connection->busy() && host.poll(MP_STREAM_POLL_WR, &ready) &&
-        (ready & MP_STREAM_POLL_WR) != 0)
-        connection->flush(host);
+    if (connection->unsent() && !connection->busy()) {
+        const PyHost::Polled polled = host.poll(MP_STREAM_POLL_WR, &ready);
+        if (polled == PyHost::Polled::raised)
+            nlr_raise(self->exception);
+        if (polled == PyHost::Polled::known && (ready & MP_STREAM_POLL_WR) != 0)
+            connection->flush(host);
+    }
     if (connection->closed() || connection->failed())
         return MP_STREAM_POLL_NVAL;
 
@@ -308,8 +332,14 @@ mp_uint_t poll_socket(ussl_socket_obj_t* self, mp_uint_t wanted) {
     const mp_uint_t ask = reads_when | writes_when;
     if (ask == 0)
         return found;
-    if (!host.poll(ask | (wanted & ~(MP_STREAM_POLL_RD | MP_STREAM_POLL_WR)), &ready))
-        return MP_STREAM_ERROR;
+    switch (host.poll(ask | (wanted & ~(MP_STREAM_POLL_RD | MP_STREAM_POLL_WR)), &ready)) {
+        case PyHost::Polled::known:
+            break;
+        case PyHost::Polled::unknown:
+            return MP_STREAM_ERROR;
+        case PyHost::Polled::raised:
+            nlr_raise(self->exception);
+    }
     if ((ready & reads_when) != 0)
         found |= MP_STREAM_POLL_RD;
     if ((ready & writes_when) != 0)

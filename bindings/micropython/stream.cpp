@@ -57,11 +57,26 @@ mp_uint_t write_stream(mp_obj_t stream, const void* buf, size_t size, int* errco
     return call_python(stream, MP_QSTR_write, mp_obj_new_bytearray(size, buf), errcode);
 }
 
+// A subclass of socket has methods only.
+mp_uint_t ioctl_without(mp_obj_t stream, mp_uint_t request, int* errcode) {
+    if (request != MP_STREAM_CLOSE) {
+        *errcode = MP_EINVAL;
+        return MP_STREAM_ERROR;
+    }
+    mp_obj_t call[2];
+    mp_load_method_maybe(stream, MP_QSTR_close, call);
+    if (call[0] != MP_OBJ_NULL)
+        mp_call_method_n_kw(0, 0, call);
+    return 0;
+}
+
 mp_uint_t ioctl_stream(mp_obj_t stream, mp_uint_t request, uintptr_t arg, int* errcode) {
     if (!is_python(stream))
         return mp_get_stream(stream)->ioctl(stream, request, arg, errcode);
     mp_obj_t call[4];
-    mp_load_method(stream, MP_QSTR_ioctl, call);
+    mp_load_method_maybe(stream, MP_QSTR_ioctl, call);
+    if (call[0] == MP_OBJ_NULL)
+        return ioctl_without(stream, request, errcode);
     call[2] = mp_obj_new_int_from_uint(request);
     call[3] = mp_obj_new_int_from_uint(arg);
     return count_of(mp_call_method_n_kw(2, 0, call), errcode);

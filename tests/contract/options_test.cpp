@@ -125,7 +125,8 @@ TEST(Options, HostNamesAreCheckedAtTheCall) {
     }
     const auto nameless = Connection::make(*context, {});
     ASSERT_FALSE(nameless);
-    EXPECT_STREQ(nameless.error().reason, "cert_reqs needs server_hostname");
+    EXPECT_STREQ(nameless.error().reason,
+                 "checking the server (ca_certs, cert_reqs) needs server_hostname");
 }
 
 TEST(Options, OfOneFingerprintAreTheSame) {

@@ -355,4 +355,22 @@ def test_goodbyes_over_sockets():
     a.close()
 
 
+def test_close_of_a_stream_that_knows_no_poll():
+    for refusal in (NotImplementedError, OSError):
+        client, server, a, b = psk_pair()
+        known = a.ioctl
+
+        def ioctl(request, arg, refusal=refusal):
+            if request == IOCTL_POLL:
+                raise refusal(errno.EINVAL)
+            return known(request, arg)
+
+        a.ioctl = ioctl
+        client.close()
+        equal(a.closed, 1)
+        # The goodbye went out all the same.
+        equal(server.read(), b"")
+        server.unwrap()
+
+
 run(globals())

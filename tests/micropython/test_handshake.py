@@ -252,6 +252,9 @@ def test_over_a_subclass_of_socket():
     server = server()
     client.write(b"hello")
     equal(server.read(5), b"hello")
+    client.close()
+    equal(server.read(1), b"")
+    raises(OSError, a.write, b"x", code=errno.EBADF)
     server.close()
 
 

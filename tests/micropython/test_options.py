@@ -377,7 +377,7 @@ def test_psk_keys():
 
     wrap(server_side=True, psk_keys={})
     wrap(server_side=True, psk_keys=collections.OrderedDict())
-    wrap(server_side=True, psk_keys={bytearray(b"x") and b"x": bytearray(KEY)})
+    wrap(server_side=True, psk_keys={b"x": bytearray(KEY)})
     refused(TypeError, "psk_keys", server_side=True, psk_keys={"text": KEY})
     refused(TypeError, "psk_keys", server_side=True, psk_keys={IDENTITY: "text"})
     refused(TypeError, "psk_keys", server_side=True, psk_keys={IDENTITY: None})

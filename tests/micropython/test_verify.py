@@ -125,7 +125,7 @@ def test_modes_of_a_client():
 def test_roots_alone_mean_REQUIRED():
     c, s = outcome("server-other", checking())
     equal(c.errno, ussl.ERR_CERT_UNKNOWN_ISSUER)
-    c, s = outcome("server", {"server": 1} and {}, {"ca_certs": cert("ca.crt")})
+    c, s = outcome("server", {}, {"ca_certs": cert("ca.crt")})
     equal(s.errno, ussl.ERR_CERT_MISSING)
 
 
@@ -180,6 +180,21 @@ def test_a_client_without_a_certificate():
     assert "certificate_required" in c.args[1], c
     equal(outcome("server", checking(), {"ca_certs": roots, "cert_reqs": OPTIONAL}), [None, None])
     equal(outcome("server", checking(), {"ca_certs": roots, "cert_reqs": NONE}), [None, None])
+
+
+def test_a_client_that_only_writes_hears_of_the_refusal():
+    # TLS 1.3: for the client the handshake is over before the server has looked at its certificate.
+    a, b = pipe()
+    client = ussl.wrap_socket(a, do_handshake=False)
+    server = ussl.wrap_socket(b, True, cert("server.key"), cert("server.crt"), ca_certs=cert("ca.crt"),
+                              do_handshake=False)
+    while not step(client):
+        step(server)
+    equal(client.write(b"a"), 1)
+    raises(OSError, server.do_handshake, code=ussl.ERR_CERT_MISSING)
+    server.close()
+    a.broken = True
+    raises(OSError, client.write, b"b", code=ussl.ERR_CERT_REFUSED, text="certificate_required")
 
 
 def test_a_server_that_does_not_ask():
