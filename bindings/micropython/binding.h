@@ -19,6 +19,12 @@ extern "C" {
 #include "py/stream.h"
 #include "py/unicode.h"
 
+#if !MICROPY_NLR_SETJMP
+// MicroPython's own declaration does not say that it returns twice, like setjmp, and a compiler that
+// does not know may have given the place of a variable away by the time the exception needs it.
+__attribute__((returns_twice)) unsigned int (nlr_push)(nlr_buf_t *);
+#endif
+
 // MicroPython's numbers.
 #define USSL_PROTOCOL_TLS_CLIENT (0)
 #define USSL_PROTOCOL_TLS_SERVER (1)
