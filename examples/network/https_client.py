@@ -1,0 +1,113 @@
+# Fetches a page over HTTPS, and makes sure that it comes from the server it was asked of.
+#
+# On a computer:
+#
+#     micropython https_client.py URL [CA_FILE]
+#
+# CA_FILE holds the root certificates to trust (PEM or DER). Without it, the system's are used, where
+# there are any (unix). On a board: copy this file and the root certificate of your server to it, set
+# the clock (certificates have dates: `import ntptime; ntptime.settime()`), and
+# `import https_client; https_client.main("https://example.org/", "root.pem")`.
+
+import socket
+import sys
+
+import ussl
+
+TIMEOUT = 10  # seconds that any one step may take
+
+
+class HTTPError(Exception):
+    pass
+
+
+def split_url(url):
+    """("example.org", 443, "/path") of an https URL."""
+    scheme, _, rest = url.partition("://")
+    if scheme != "https" or not rest:
+        raise ValueError("not an https URL: " + url)
+    host, slash, path = rest.partition("/")
+    port = 443
+    if host[:1] == "[":  # an IPv6 address
+        host, _, tail = host[1:].partition("]")
+        if tail:
+            port = int(tail[1:])
+    elif ":" in host:
+        host, _, tail = host.partition(":")
+        port = int(tail)
+    return host, port, slash + path or "/"
+
+
+def connect(host, port, ca_file=None):
+    """A TLS connection to the server of that name, and to no other."""
+    sock = socket.socket()
+    try:
+        sock.settimeout(TIMEOUT)
+        sock.connect(socket.getaddrinfo(host, port)[0][-1])
+        return ussl.wrap_socket(
+            sock, cert_reqs=ussl.CERT_REQUIRED, ca_certs=ca_file, server_hostname=host
+        )
+    except Exception:
+        sock.close()
+        raise
+
+
+def get(url, ca_file=None):
+    """Fetches a page; returns its status line, its headers (lower-case names) and its body."""
+    host, port, path = split_url(url)
+    stream = connect(host, port, ca_file)
+    try:
+        # HTTP/1.0: the body comes as it is, and the server closes after it.
+        stream.write("GET %s HTTP/1.0\r\nHost: %s\r\nConnection: close\r\n\r\n" % (path, host))
+        status = stream.readline().decode().strip()
+        if not status.startswith("HTTP/"):
+            raise HTTPError("this is no HTTP server: %r" % status)
+        headers = {}
+        while True:
+            line = stream.readline().decode()
+            if not line.strip():
+                break
+            name, _, value = line.partition(":")
+            headers[name.strip().lower()] = value.strip()
+        body = stream.read(int(headers.get("content-length", -1)))
+        # An attacker can end the stream early, but cannot make up a length.
+        if len(body) < int(headers.get("content-length", 0)):
+            raise HTTPError("the page is cut off after %d bytes" % len(body))
+        name, version, _ = stream.cipher()
+        print("%s, %s" % (version, name))
+        return status, headers, body
+    finally:
+        stream.close()
+
+
+def main(url, ca_file=None):
+    status, headers, body = get(url, ca_file)
+    print(status)
+    for name in ("server", "content-type", "content-length"):
+        if name in headers:
+            print("%s: %s" % (name, headers[name]))
+    print()
+    print(body.decode())
+
+
+def run(args):
+    if len(args) not in (1, 2):
+        print("usage: https_client.py URL [CA_FILE]", file=sys.stderr)
+        return 2
+    try:
+        main(*args)
+        return 0
+    except HTTPError as e:
+        print("HTTP:", e, file=sys.stderr)
+    except OSError as e:
+        # ussl's errors carry a negative code and a text; other codes are the network's own.
+        what = "TLS" if len(e.args) == 2 and e.args[0] < 0 else "network"
+        print("%s:" % what, *e.args, file=sys.stderr)
+    except ValueError as e:  # a URL, or a CA file, that cannot be read
+        print("wrong argument:", e, file=sys.stderr)
+        return 2
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:]))
