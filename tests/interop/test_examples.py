@@ -1,0 +1,157 @@
+"""Every example against a real counterpart. (https_server: test_curl, mqtt_psk: test_mosquitto.)"""
+
+import http.server
+import ssl
+import unittest
+
+from harness import *
+
+EXAMPLES = ROOT / "examples" / "network"
+
+
+def run(name, *arguments):
+    return subprocess.run([MICROPYTHON, EXAMPLES / name, *map(str, arguments)],
+                          capture_output=True, text=True, timeout=TIMEOUT)
+
+
+class HttpsClient(Case):
+    def serve(self, certificate="server", chain=None):
+        class Page(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                body = b"a page about " + self.path.encode() + b"\n" + b"x" * 50000
+                self.send_response(200)
+                self.send_header("Content-Type", "text/plain")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        class Server(http.server.HTTPServer):
+            def handle_error(self, *_):
+                pass  # a client that refuses us
+
+        server = Server(("127.0.0.1", 0), Page)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(cert(chain or certificate + ".crt"), cert(certificate + ".key"))
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(thread.join, TIMEOUT)
+        self.addCleanup(server.shutdown)
+        return f"https://localhost:{server.server_address[1]}/some/page"
+
+    def test_fetches_a_page(self):
+        for certificate, chain, root in (("server", None, "ca.crt"), ("server-rsa", None, "ca-rsa.crt"),
+                                         ("server-intermediate", "server-chain.crt", "ca-all.crt")):
+            with self.subTest(certificate=certificate):
+                ran = run("https_client.py", self.serve(certificate, chain), cert(root))
+                self.assertEqual(ran.returncode, 0, ran.stderr)
+                self.assertIn("TLSv1.3", ran.stdout)
+                self.assertIn("200 OK", ran.stdout)
+                self.assertIn("a page about /some/page", ran.stdout)
+                self.assertIn("x" * 50000, ran.stdout)
+
+    def test_fetches_a_page_whose_end_is_the_end_of_the_stream(self):
+        port = free_port()
+        server = self.start("openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-www", "-tls1_2",
+                            "-cert", cert("server.crt"), "-key", cert("server.key"))
+        self.await_port(port, server)
+        ran = run("https_client.py", f"https://localhost:{port}/", cert("ca.crt"))
+        self.assertEqual(ran.returncode, 0, ran.stderr)
+        self.assertIn("TLSv1.2", ran.stdout)
+
+    def test_says_why_not(self):
+        for certificate, root, expected in (("server-expired", "ca.crt", "CERT_EXPIRED"),
+                                            ("server", "ca-other.crt", "CERT_UNKNOWN_ISSUER"),
+                                            ("server-name", "ca.crt", "CERT_HOSTNAME")):
+            with self.subTest(certificate=certificate):
+                ran = run("https_client.py", self.serve(certificate), cert(root))
+                self.assertEqual(ran.returncode, 1)
+                self.assertTrue(ran.stderr.startswith(f"TLS: {ERR[expected]} {expected}:"), ran.stderr)
+        # Without a CA file it is the system's, which knows nothing of the test root.
+        ran = run("https_client.py", self.serve())
+        self.assertEqual(ran.returncode, 1)
+        self.assertTrue(ran.stderr.startswith(f"TLS: {ERR['CERT_UNKNOWN_ISSUER']}"), ran.stderr)
+        ran = run("https_client.py", f"https://localhost:{free_port()}/", cert("ca.crt"))
+        self.assertEqual((ran.returncode, ran.stderr[:8]), (1, "network:"))
+        self.assertEqual(run("https_client.py", "http://localhost/").returncode, 2)
+        self.assertEqual(run("https_client.py").returncode, 2)
+
+
+class AsyncioEcho(Case):
+    def serve(self):
+        port = free_port()
+        server = self.start(MICROPYTHON, EXAMPLES / "asyncio_echo_server.py", "127.0.0.1", port,
+                            cert("server.crt"), cert("server.key"))
+        server.wait_for("listening")
+        return server, port
+
+    def test_client_and_server(self):
+        server, port = self.serve()
+        for _ in range(3):
+            ran = run("asyncio_echo_client.py", "127.0.0.1", port, cert("ca.crt"))
+            self.assertEqual(ran.returncode, 0, ran.stderr + server.text())
+            self.assertIn("100001 bytes came back", ran.stdout)
+
+    def test_the_client_refuses_a_stranger(self):
+        server, port = self.serve()
+        ran = run("asyncio_echo_client.py", "127.0.0.1", port, cert("ca-other.crt"))
+        self.assertEqual(ran.returncode, 1)
+        self.assertIn("CERT_UNKNOWN_ISSUER", ran.stderr)
+        server.wait_for("CERT_REFUSED")
+
+    def test_a_silent_client_keeps_nobody_waiting(self):
+        server, port = self.serve()
+        with socket.create_connection(("127.0.0.1", port)):
+            client = self.start("openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-quiet",
+                                "-CAfile", cert("ca.crt"))
+            client.send(b"anybody there?\n")
+            client.wait_for("anybody there?")
+
+
+class MutualTls(Case):
+    def serve(self):
+        port = free_port()
+        server = self.start(MICROPYTHON, EXAMPLES / "mutual_tls_server.py", "127.0.0.1", port,
+                            cert("server.crt"), cert("server.key"), cert("ca.crt"))
+        server.wait_for("listening")
+        return server, port
+
+    def test_client_and_server(self):
+        server, port = self.serve()
+        ran = run("mutual_tls_client.py", "127.0.0.1", port, cert("ca.crt"), cert("client.crt"), cert("client.key"))
+        self.assertEqual((ran.returncode, ran.stdout), (0, "hello, client one\n"), ran.stderr)
+        server.wait_for("let in: client one")
+
+    def test_the_server_lets_openssl_in_and_strangers_out(self):
+        server, port = self.serve()
+        for version in ("-tls1_2", "-tls1_3"):
+            client = self.start("openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-quiet", version,
+                                "-cert", cert("client.crt"), "-key", cert("client.key"))
+            client.wait_for("hello, client one")
+        ran = run("mutual_tls_client.py", "127.0.0.1", port, cert("ca.crt"),
+                  cert("client-other.crt"), cert("client-other.key"))
+        self.assertEqual(ran.returncode, 1)
+        self.assertIn("CERT_REFUSED", ran.stderr)
+        server.wait_for("CERT_UNKNOWN_ISSUER")
+        self.start("openssl", "s_client", "-connect", f"127.0.0.1:{port}").wait()
+        server.wait_for("CERT_MISSING")
+
+    def test_the_client_at_openssl(self):
+        port = free_port()
+        server = self.start("openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-Verify", "1",
+                            "-verify_return_error", "-CAfile", cert("ca.crt"),
+                            "-cert", cert("server.crt"), "-key", cert("server.key"))
+        self.await_port(port, server)
+        client = self.start(MICROPYTHON, EXAMPLES / "mutual_tls_client.py", "127.0.0.1", port, cert("ca.crt"),
+                            cert("client.crt"), cert("client.key"))
+        server.wait_for("client one")  # s_server describes whom it let in
+        server.send(b"hello from openssl\n")
+        self.assertEqual((client.wait(), client.text()), (0, "hello from openssl\n"))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
