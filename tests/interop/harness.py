@@ -133,18 +133,22 @@ class Case(unittest.TestCase):
             time.sleep(0.02)
         self.fail(f"nothing listens on {port}: {process.text() if process else ''}")
 
+    def start_peer(self, job):
+        # Not as an argument: MicroPython's are no longer than 255 bytes.
+        return self.start(MICROPYTHON, PEER, env={**os.environ, "USSL_JOB": json.dumps(job)})
+
     def ussl_server(self, talk="echo", times=1, **options):
         """Our server; its process and port."""
         port = free_port()
         job = {"role": "server", "port": port, "talk": talk, "times": times, "options": options}
-        server = self.start(MICROPYTHON, PEER, json.dumps(job))
+        server = self.start_peer(job)
         server.wait_for("listening")
         return server, port
 
     def ussl_client(self, port, talk="echo", lines=3, size=100, **options):
         """Runs our client; what it has to tell."""
         job = {"role": "client", "port": port, "talk": talk, "lines": lines, "size": size, "options": options}
-        client = self.start(MICROPYTHON, PEER, json.dumps(job))
+        client = self.start_peer(job)
         status = client.wait()
         return self.told(client, status)
 

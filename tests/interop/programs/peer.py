@@ -1,4 +1,4 @@
-# One end of a conversation, on MicroPython: peer.py JSON
+# One end of a conversation, on MicroPython. The environment variable USSL_JOB is a JSON object:
 #
 #     role     "client" or "server"; a server prints "listening" once it is
 #     port     on 127.0.0.1
@@ -11,12 +11,12 @@
 
 import hashlib
 import json
+import os
 import socket
-import sys
 
 import ussl
 
-job = json.loads(sys.argv[1])
+job = json.loads(os.getenv("USSL_JOB"))
 options = {}
 for name, value in job["options"].items():
     if name.endswith("_hex"):
