@@ -1,4 +1,4 @@
-# An echo server for any number of clients at once, with asyncio: every line comes back.
+# An echo server for any number of clients at once, with asyncio: what they send comes back.
 #
 # On a computer:
 #
@@ -22,10 +22,10 @@ async def echo(reader, writer):
     # The handshake happens with the first read; a client that is slow with it keeps nobody waiting.
     try:
         while True:
-            line = await reader.readline()
-            if not line:
+            data = await reader.read(1024)  # at most: readline() would keep a line of any length
+            if not data:
                 break  # the client said goodbye
-            writer.write(line)
+            writer.write(data)
             await writer.drain()
     except OSError as e:
         print("refused:", *e.args)

@@ -1,4 +1,5 @@
 # A small HTTPS server. One page, one connection at a time, and nothing that a client does stops it.
+# (One that is slow on purpose can make others wait: asyncio_echo_server.py serves many at once.)
 #
 # On a computer:
 #
@@ -23,7 +24,8 @@ PORT = 8443
 CERT = "cert.pem"
 KEY = "key.pem"
 
-TIMEOUT = 5  # seconds that a client may keep everybody waiting
+TIMEOUT = 5  # seconds without a word from the client
+MAX_LINE, MAX_HEADERS = 1024, 64  # of a request: a client must not fill the memory
 
 PAGE = """<!DOCTYPE html>
 <title>ussl</title>
@@ -35,11 +37,21 @@ PAGE = """<!DOCTYPE html>
 started = time.time()
 
 
+def read_line(stream):
+    line = stream.readline(MAX_LINE)
+    if len(line) == MAX_LINE:
+        raise OSError("a line of the request is too long")
+    return line.strip()
+
+
 def respond(stream):
     """Reads a request and answers it."""
-    request = stream.readline().split()
-    while stream.readline().strip():  # the headers, of which none matters here
-        pass
+    request = read_line(stream).split()
+    for _ in range(MAX_HEADERS):
+        if not read_line(stream):  # of the headers, none matters here
+            break
+    else:
+        raise OSError("the request has too many headers")
     if len(request) != 3 or request[0] not in (b"GET", b"HEAD"):
         status, body = "405 Method Not Allowed", "only GET and HEAD\n"
     elif request[1] != b"/":

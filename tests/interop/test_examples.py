@@ -41,7 +41,7 @@ class HttpsClient(Case):
         self.addCleanup(server.server_close)
         self.addCleanup(thread.join, TIMEOUT)
         self.addCleanup(server.shutdown)
-        return f"https://localhost:{server.server_address[1]}/some/page"
+        return f"https://127.0.0.1:{server.server_address[1]}/some/page"
 
     def test_fetches_a_page(self):
         for certificate, chain, root in (("server", None, "ca.crt"), ("server-rsa", None, "ca-rsa.crt"),
@@ -59,7 +59,7 @@ class HttpsClient(Case):
         server = self.start("openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-www", "-tls1_2",
                             "-cert", cert("server.crt"), "-key", cert("server.key"))
         self.await_port(port, server)
-        ran = run("https_client.py", f"https://localhost:{port}/", cert("ca.crt"))
+        ran = run("https_client.py", f"https://127.0.0.1:{port}/", cert("ca.crt"))
         self.assertEqual(ran.returncode, 0, ran.stderr)
         self.assertIn("TLSv1.2", ran.stdout)
 
@@ -75,7 +75,7 @@ class HttpsClient(Case):
         ran = run("https_client.py", self.serve())
         self.assertEqual(ran.returncode, 1)
         self.assertTrue(ran.stderr.startswith(f"TLS: {ERR['CERT_UNKNOWN_ISSUER']}"), ran.stderr)
-        ran = run("https_client.py", f"https://localhost:{free_port()}/", cert("ca.crt"))
+        ran = run("https_client.py", f"https://127.0.0.1:{free_port()}/", cert("ca.crt"))
         self.assertEqual((ran.returncode, ran.stderr[:8]), (1, "network:"))
         self.assertEqual(run("https_client.py", "http://localhost/").returncode, 2)
         self.assertEqual(run("https_client.py").returncode, 2)
