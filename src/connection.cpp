@@ -287,8 +287,11 @@ Progress Connection::run_handshake(Host& host) {
     // The engine went on although the stream took nothing more, in case the peer has said why.
     if (session_->wire().write_errno() != 0 && outcome.kind == Outcome::Kind::want_read)
         return fail(host, stream_error(session_->wire().write_errno()));
-    if (outcome.kind == Outcome::Kind::end)
-        return fail(host, explain());
+    if (outcome.kind == Outcome::Kind::end) {
+        // The stream's end, or a close_notify, which to an engine is no error.
+        const Error error = explain();
+        return fail(host, error ? error : plain_error(Code::PEER_CLOSED));
+    }
     if (outcome.kind != Outcome::Kind::done)
         return settle(host, outcome);
     state_ = State::open;

@@ -77,6 +77,7 @@ Code code_of_alert(std::uint8_t alert, bool handshaking, bool psk) {
         case 45:   // certificate_expired
         case 46:   // certificate_unknown
         case 48:   // unknown_ca
+        case 49:   // access_denied: GnuTLS's word for a certificate that it does not want
         case 116:  // certificate_required
             return Code::CERT_REFUSED;
         case 115:  // unknown_psk_identity

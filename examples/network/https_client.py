@@ -22,12 +22,12 @@ class HTTPError(Exception):
 
 
 def split_url(url):
-    """("example.org", 443, "/path") of an https URL."""
+    """("example.org:443", "example.org", 443, "/path") of an https URL."""
     scheme, _, rest = url.partition("://")
     if scheme != "https" or not rest:
         raise ValueError("not an https URL: " + url)
-    host, slash, path = rest.partition("/")
-    port = 443
+    authority, slash, path = rest.partition("/")
+    host, port = authority, 443
     if host[:1] == "[":  # an IPv6 address
         host, _, tail = host[1:].partition("]")
         if tail:
@@ -35,15 +35,16 @@ def split_url(url):
     elif ":" in host:
         host, _, tail = host.partition(":")
         port = int(tail)
-    return host, port, slash + path or "/"
+    return authority, host, port, slash + path or "/"
 
 
 def connect(host, port, ca_file=None):
     """A TLS connection to the server of that name, and to no other."""
-    sock = socket.socket()
+    found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
+    sock = socket.socket(found[0])  # IPv4 or IPv6
     try:
         sock.settimeout(TIMEOUT)
-        sock.connect(socket.getaddrinfo(host, port)[0][-1])
+        sock.connect(found[-1])
         return ussl.wrap_socket(
             sock, cert_reqs=ussl.CERT_REQUIRED, ca_certs=ca_file, server_hostname=host
         )
@@ -52,26 +53,35 @@ def connect(host, port, ca_file=None):
         raise
 
 
-def get(url, ca_file=None):
-    """Fetches a page; returns its status line, its headers (lower-case names) and its body."""
-    host, port, path = split_url(url)
-    stream = connect(host, port, ca_file)
+def read_head(stream):
+    """The status line, the headers, and the length of the body: -1 is up to the end of the stream."""
+    status = stream.readline()
+    if not status.startswith(b"HTTP/"):
+        raise HTTPError("this is no HTTP server: %r" % status)
     try:
-        # HTTP/1.0: the body comes as it is, and the server closes after it.
-        stream.write("GET %s HTTP/1.0\r\nHost: %s\r\nConnection: close\r\n\r\n" % (path, host))
-        status = stream.readline().decode().strip()
-        if not status.startswith("HTTP/"):
-            raise HTTPError("this is no HTTP server: %r" % status)
         headers = {}
         while True:
-            line = stream.readline().decode()
-            if not line.strip():
+            line = stream.readline().decode().strip()
+            if not line:
                 break
             name, _, value = line.partition(":")
             headers[name.strip().lower()] = value.strip()
-        body = stream.read(int(headers.get("content-length", -1)))
+        return status.decode().strip(), headers, int(headers.get("content-length", -1))
+    except ValueError as e:
+        raise HTTPError("the server's headers cannot be read: %s" % e)
+
+
+def get(url, ca_file=None):
+    """Fetches a page; returns its status line, its headers (lower-case names) and its body."""
+    authority, host, port, path = split_url(url)
+    stream = connect(host, port, ca_file)
+    try:
+        # HTTP/1.0: the body comes as it is, and the server closes after it.
+        stream.write("GET %s HTTP/1.0\r\nHost: %s\r\nConnection: close\r\n\r\n" % (path, authority))
+        status, headers, length = read_head(stream)
+        body = stream.read(length)
         # An attacker can end the stream early, but cannot make up a length.
-        if len(body) < int(headers.get("content-length", 0)):
+        if len(body) < length:
             raise HTTPError("the page is cut off after %d bytes" % len(body))
         name, version, _ = stream.cipher()
         print("%s, %s" % (version, name))
@@ -87,7 +97,7 @@ def main(url, ca_file=None):
         if name in headers:
             print("%s: %s" % (name, headers[name]))
     print()
-    print(body.decode())
+    sys.stdout.buffer.write(body)  # as it is: it may be an image
 
 
 def run(args):

@@ -162,10 +162,11 @@ class MQTTClient:
 
 def open_psk(host, port, identity, key):
     """A TLS connection on which both ends have proved to know the key."""
-    sock = socket.socket()
+    found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
+    sock = socket.socket(found[0])  # IPv4 or IPv6
     try:
         sock.settimeout(TIMEOUT)
-        sock.connect(socket.getaddrinfo(host, port)[0][-1])
+        sock.connect(found[-1])
         return ussl.wrap_socket(sock, psk_ident=identity, psk_key=key)
     except Exception:
         sock.close()

@@ -21,10 +21,11 @@ TIMEOUT = 10  # seconds that any one step may take
 
 
 def main(host=HOST, port=PORT, ca=CA, cert=CERT, key=KEY):
-    stream = sock = socket.socket()
+    found = socket.getaddrinfo(host, int(port), 0, socket.SOCK_STREAM)[0]
+    stream = sock = socket.socket(found[0])  # IPv4 or IPv6
     try:
         sock.settimeout(TIMEOUT)
-        sock.connect(socket.getaddrinfo(host, int(port))[0][-1])
+        sock.connect(found[-1])
         stream = ussl.wrap_socket(
             sock, ca_certs=ca, server_hostname=host, certfile=cert, keyfile=key
         )

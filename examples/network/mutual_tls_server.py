@@ -51,9 +51,10 @@ def serve(sock, cert, key, ca):
 
 
 def main(host=HOST, port=PORT, cert=CERT, key=KEY, ca=CA):
-    listener = socket.socket()
+    found = socket.getaddrinfo(host, int(port), 0, socket.SOCK_STREAM)[0]
+    listener = socket.socket(found[0])  # IPv4 or IPv6
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(socket.getaddrinfo(host, int(port))[0][-1])
+    listener.bind(found[-1])
     listener.listen(5)
     print("listening on %s:%s" % (host, port))
     while True:

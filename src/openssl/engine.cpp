@@ -17,6 +17,19 @@ constexpr char signature_algorithms[] =
 
 // --- the stream as a BIO
 
+// What OpenSSL takes from a stream's function. Nothing but an end is 0: OpenSSL lets some of its
+// own functions return it, and a 0 of theirs has a meaning of its own.
+int returned(const IoResult& result) {
+    switch (result.kind) {
+        case IoResult::Kind::bytes:
+            return 1;
+        case IoResult::Kind::end:
+            return 0;
+        default:
+            return -1;
+    }
+}
+
 Session* session_of(BIO* bio) {
     return static_cast<Session*>(BIO_get_data(bio));
 }
@@ -28,7 +41,7 @@ int bio_read(BIO* bio, char* into, std::size_t size, std::size_t* count) {
     if (result.kind == IoResult::Kind::would_block || result.kind == IoResult::Kind::timed_out)
         BIO_set_retry_read(bio);
     *count = result.count;
-    return result.kind == IoResult::Kind::bytes ? 1 : 0;
+    return returned(result);
 }
 
 int bio_write(BIO* bio, const char* from, std::size_t size, std::size_t* count) {
@@ -38,7 +51,7 @@ int bio_write(BIO* bio, const char* from, std::size_t size, std::size_t* count) 
     if (result.kind == IoResult::Kind::would_block || result.kind == IoResult::Kind::timed_out)
         BIO_set_retry_write(bio);
     *count = result.count;
-    return result.kind == IoResult::Kind::bytes ? 1 : 0;
+    return returned(result);
 }
 
 long bio_control(BIO* bio, int command, long, void*) {
@@ -156,8 +169,9 @@ bool Context::set_up(const Options& options) {
     // from answering a peer that has only closed its own direction.
     SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET |
                                  SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);
-    SSL_CTX_set_mode(
-        ctx, SSL_MODE_AUTO_RETRY | SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    // NO_AUTO_CHAIN: what is sent is what certfile holds, whatever ca_certs has.
+    SSL_CTX_set_mode(ctx, SSL_MODE_AUTO_RETRY | SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN |
+                              SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_num_tickets(ctx, 0);
     SSL_CTX_set_info_callback(ctx, info_callback);

@@ -204,6 +204,58 @@ TEST_P(Stream, AnAlertIsReadAlthoughTheStreamBrokeInTheHandshake) {
     EXPECT_EQ(pair.client->error().alert, Error::Alert::received);
 }
 
+TEST_P(Stream, ABrokenPipeInTheHandshakeIsTheErrno) {
+    Pair first(setup());
+    first.client_host.next_write = IoResult::failed(32);
+    EXPECT_EQ(first.client->handshake(first.client_host).kind, Kind::failed);
+    EXPECT_EQ(first.client->error().number(), 32);
+
+    // In TLS 1.3 the client has nothing to wait for after its last flight, and is not done all the
+    // same if that could not leave.
+    Pair last(setup());
+    last.client->handshake(last.client_host);
+    last.server->handshake(last.server_host);
+    last.client_host.next_write = IoResult::failed(32);
+    EXPECT_EQ(last.client->handshake(last.client_host).kind, Kind::failed);
+    EXPECT_EQ(last.client->error().number(), 32);
+    std::uint8_t buffer[1];
+    EXPECT_EQ(last.client->read(last.client_host, buffer).kind, Kind::failed);
+}
+
+TEST_P(Stream, ABrokenPipeWhileFlushingLeavesWhatCameReadable) {
+    Pair pair(setup());
+    ASSERT_TRUE(pair.handshake());
+    pair.to_server.capacity = 3;
+    ASSERT_EQ(pair.client->write(pair.client_host, bytes("hello")).count, 5U);
+    write_some(*pair.server, pair.server_host, "farewell");
+    pair.server->close(pair.server_host);
+    pair.client_host.next_write = IoResult::failed(32);
+    EXPECT_EQ(pair.client->flush(pair.client_host).kind, Kind::failed);
+    EXPECT_EQ(pair.client->flush(pair.client_host).kind, Kind::failed);
+    EXPECT_EQ(pair.client->error().number(), 32);
+    EXPECT_FALSE(pair.client->failed());
+    EXPECT_EQ(pair.client->waits_for(Direction::write), ussl::Waits::nothing);
+    bool end = false;
+    EXPECT_EQ(read_all(*pair.client, pair.client_host, &end), "farewell");
+    EXPECT_TRUE(end);
+}
+
+TEST_P(Stream, AGoodbyeThatDoesNotLeaveAtOnceLeavesLater) {
+    Pair pair(setup());
+    ASSERT_TRUE(pair.handshake());
+    pair.to_server.capacity = 3;
+    EXPECT_EQ(pair.client->shutdown(pair.client_host).kind, Kind::blocked);
+    EXPECT_EQ(pair.client->shutdown(pair.client_host).kind, Kind::blocked);
+    pair.to_server.capacity = 1000;
+    EXPECT_EQ(pair.client->shutdown(pair.client_host).kind, Kind::blocked);
+    bool end = false;
+    read_all(*pair.server, pair.server_host, &end);
+    EXPECT_TRUE(end);
+    EXPECT_TRUE(pair.to_server.bytes.empty());
+    pair.server->shutdown(pair.server_host);
+    EXPECT_EQ(pair.client->shutdown(pair.client_host).kind, Kind::done);
+}
+
 TEST_P(Stream, ATimeOutIsNoEnd) {
     Pair pair(setup());
     ASSERT_TRUE(pair.handshake());
@@ -355,6 +407,19 @@ TEST(Streams, ThatBreakTheRulesOfTlsAreToldApart) {
     EXPECT_EQ(pair.server->error().code, Code::PROTOCOL);
     EXPECT_EQ(pair.server->error().alert, Error::Alert::sent);
     saw(pair.server->error());
+}
+
+TEST(Streams, ThatSayGoodbyeInsteadOfHelloAreClosed) {
+    for (const bool psk : {false, true}) {
+        Pair pair(psk ? with_psk() : with_certificate());
+        const std::uint8_t close_notify[] = {21, 3, 3, 0, 2, 1, 0};
+        pair.client->handshake(pair.client_host);
+        pair.to_client.bytes.assign(std::begin(close_notify), std::end(close_notify));
+        EXPECT_EQ(pair.client->handshake(pair.client_host).kind, Kind::failed);
+        EXPECT_EQ(pair.client->error().code, Code::PEER_CLOSED);
+        std::uint8_t buffer[1];
+        EXPECT_EQ(pair.client->read(pair.client_host, buffer).kind, Kind::failed);
+    }
 }
 
 TEST(Versions, ThatDoNotMeetAreToldApart) {

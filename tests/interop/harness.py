@@ -1,10 +1,12 @@
-"""What the interop suites share: ports, processes that are always ended, and our own end."""
+"""What the interop suites share: ports, processes that are always ended, and our own end of a conversation."""
 
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
-import signal
+import random
+import re
 import socket
 import subprocess
 import tempfile
@@ -13,13 +15,21 @@ import time
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PEER = ROOT / "tests" / "interop" / "programs" / "peer.py"
+PROGRAMS = ROOT / "tests" / "interop" / "programs"
 MICROPYTHON = os.environ["USSL_MICROPYTHON"]
 CERTS = pathlib.Path(os.environ["USSL_CERTS"])
 TIMEOUT = 30  # seconds that any one conversation may take
 
 KEY = "000102030405060708090a0b0c0d0e0f"
 WRONG_KEY = "ff0102030405060708090a0b0c0d0e0f"
+
+VERSIONS = ("TLSv1.2", "TLSv1.3")
+# A server's certificate, and the root that signed it.
+KINDS = (("server", "ca.crt"), ("server-rsa", "ca-rsa.crt"))
+CERT_NONE, CERT_OPTIONAL, CERT_REQUIRED = 0, 1, 2
+BULK = 400_000  # bytes of a conversation that is checked by checksum
+# What the names of TLS 1.2's suites say of the server's certificate.
+IN_SUITE = {"server": "_ECDSA_", "server-rsa": "_ECDHE_RSA_"}
 
 
 def cert(name):
@@ -31,8 +41,6 @@ def cert(name):
 
 def errors():
     """The rows of the error table, by name, as ussl raises them."""
-    import re
-
     table = (ROOT / "src" / "errors.def").read_text()
     return {name: -int(number) for name, number in re.findall(r"^USSL_ERROR\((\w+),\s*(\d+)", table, re.M)}
 
@@ -40,138 +48,15 @@ def errors():
 ERR = errors()
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+# --- wrap_socket's arguments that most tests want; what ends in _hex becomes bytes
 
 
-class Process:
-    """A program whose output is gathered while it runs."""
-
-    def __init__(self, *command, **options):
-        self.command = [str(part) for part in command]
-        self.process = subprocess.Popen(
-            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options
-        )
-        self.output = b""
-        self.changed = threading.Condition()
-        self.reader = threading.Thread(target=self._gather, daemon=True)
-        self.reader.start()
-
-    def _gather(self):
-        while chunk := os.read(self.process.stdout.fileno(), 65536):
-            with self.changed:
-                self.output += chunk
-                self.changed.notify_all()
-        with self.changed:
-            self.changed.notify_all()
-
-    def text(self):
-        return self.output.decode(errors="replace")
-
-    def wait_for(self, words, seconds=TIMEOUT):
-        """Until the output has these words; fails if the program ends or time runs out before."""
-        with self.changed:
-            found = self.changed.wait_for(
-                lambda: words in self.text() or not self.reader.is_alive(), seconds
-            )
-        if not found or words not in self.text():
-            raise AssertionError(f"no {words!r} from {self.command}:\n{self.text()}")
-
-    def send(self, data):
-        self.process.stdin.write(data)
-        self.process.stdin.flush()
-
-    def end_input(self):
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.close()
-
-    def wait(self, seconds=TIMEOUT):
-        """Until it ends by itself; its exit status."""
-        try:
-            status = self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"{self.command} does not end:\n{self.text()}") from None
-        self.reader.join(seconds)
-        return status
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(5)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-        self.reader.join(5)
-        self.end_input()
-        self.process.stdout.close()
-
-
-class Case(unittest.TestCase):
-    """A test whose processes end with it."""
-
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory(prefix="ussl-")
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
-
-    def start(self, *command, **options):
-        process = Process(*command, **options)
-        self.addCleanup(process.stop)
-        return process
-
-    def await_port(self, port, process=None):
-        """Until something listens there. It sees a connection that says nothing."""
-        end = time.monotonic() + TIMEOUT
-        while time.monotonic() < end:
-            with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), 5):
-                return
-            if process and process.process.poll() is not None:
-                break
-            time.sleep(0.02)
-        self.fail(f"nothing listens on {port}: {process.text() if process else ''}")
-
-    def start_peer(self, job):
-        # Not as an argument: MicroPython's are no longer than 255 bytes.
-        return self.start(MICROPYTHON, PEER, env={**os.environ, "USSL_JOB": json.dumps(job)})
-
-    def ussl_server(self, talk="echo", times=1, **options):
-        """Our server; its process and port."""
-        port = free_port()
-        job = {"role": "server", "port": port, "talk": talk, "times": times, "options": options}
-        server = self.start_peer(job)
-        server.wait_for("listening")
-        return server, port
-
-    def ussl_client(self, port, talk="echo", lines=3, size=100, **options):
-        """Runs our client; what it has to tell."""
-        job = {"role": "client", "port": port, "talk": talk, "lines": lines, "size": size, "options": options}
-        client = self.start_peer(job)
-        status = client.wait()
-        return self.told(client, status)
-
-    def told(self, process, status=None):
-        """What our end has told of its one conversation."""
-        if status is None:
-            status = process.wait()
-        self.assertEqual(status, 0, process.text())
-        return json.loads(process.text().strip().split("\n")[-1])
-
-    def assert_done(self, told, version=None):
-        self.assertTrue(told.get("done"), told)
-        if version:
-            self.assertEqual(told["version"], version)
-
-    def assert_error(self, told, *names):
-        self.assertIn(told.get("errno"), [ERR[name] for name in names], told)
-        self.assertNotIn("done", told)
-
-
-# wrap_socket's arguments that most tests want
 def server_cert(name="server", **more):
     return {"certfile": cert(name + ".crt"), "keyfile": cert(name + ".key"), **more}
+
+
+def own_cert(name):
+    return server_cert(name) if name else {}
 
 
 def trusting(root="ca.crt", **more):
@@ -186,6 +71,222 @@ def psk_server(**keys):
     return {"psk_keys": keys or {"me": KEY}}
 
 
-VERSIONS = ("TLSv1.2", "TLSv1.3")
-# certificate of the server, and the root that signed it
-KINDS = (("server", "ca.crt"), ("server-rsa", "ca-rsa.crt"))
+# --- data
+
+
+def some_data(size=BULK):
+    """Random lines of text, the same with each call."""
+    lines = random.Random(size)
+    data = b"".join(b"%064x\n" % lines.getrandbits(256) for _ in range(size // 65 + 1))
+    return data[: size - 1] + b"\n"
+
+
+def checksum(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+# --- ports and processes
+
+used_ports = set()
+
+
+def free_port():
+    """One that this process has not handed out before, and that no outgoing connection gets."""
+    while True:
+        port = random.SystemRandom().randrange(10000, 32000)
+        if port in used_ports:
+            continue
+        used_ports.add(port)
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            return port
+
+
+def listened_ports():
+    """Asks the kernel: a connection made to find out would be a strange client to the server."""
+    ports = set()
+    for table in ("tcp", "tcp6"):
+        with contextlib.suppress(FileNotFoundError):
+            for line in pathlib.Path("/proc/net", table).read_text().splitlines()[1:]:
+                fields = line.split()
+                if fields[3] == "0A":
+                    ports.add(int(fields[1].rpartition(":")[2], 16))
+    return ports
+
+
+class Process:
+    """A program whose output is gathered while it runs."""
+
+    def __init__(self, *command, **options):
+        self.command = [str(part) for part in command]
+        self.process = subprocess.Popen(
+            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
+        )
+        self.output = bytearray()  # its standard output
+        self.errors = bytearray()
+        self.changed = threading.Condition()
+        self.readers = [
+            threading.Thread(target=self._gather, args=(pipe, kept), daemon=True)
+            for pipe, kept in ((self.process.stdout, self.output), (self.process.stderr, self.errors))
+        ]
+        for reader in self.readers:
+            reader.start()
+
+    def _gather(self, pipe, kept):
+        while chunk := os.read(pipe.fileno(), 65536):
+            with self.changed:
+                kept += chunk
+                self.changed.notify_all()
+        with self.changed:
+            self.changed.notify_all()
+
+    def text(self):
+        return (self.errors + self.output).decode(errors="replace")
+
+    def story(self):
+        """For a failure message."""
+        ends = f"exit status {self.process.returncode}" if self.process.poll() is not None else "running"
+        text = self.text()
+        return f"--- {' '.join(self.command)} ({ends}):\n{text if len(text) < 6000 else text[:6000] + '…'}"
+
+    def wait_until(self, condition, what, seconds=TIMEOUT):
+        """Fails if the program ends or time runs out before."""
+        with self.changed:
+            self.changed.wait_for(
+                lambda: condition() or not any(reader.is_alive() for reader in self.readers), seconds
+            )
+            if not condition():
+                raise AssertionError(f"no {what} from {self.command}")
+
+    def wait_for(self, words, seconds=10):
+        """Until the output has these words."""
+        raw = words.encode()
+        self.wait_until(lambda: raw in self.output or raw in self.errors, repr(words), seconds)
+
+    def wait_for_output(self, size, seconds=TIMEOUT):
+        """Until there are that many bytes of output."""
+        self.wait_until(lambda: len(self.output) >= size, f"{size} bytes", seconds)
+
+    def send(self, data):
+        self.process.stdin.write(data)
+        self.process.stdin.flush()
+
+    def end_input(self):
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+
+    def wait(self, seconds=TIMEOUT):
+        """Until it ends by itself; its exit status."""
+        try:
+            status = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self.command} does not end") from None
+        for reader in self.readers:
+            reader.join(seconds)
+        return status
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        for reader in self.readers:
+            reader.join(5)
+        self.end_input()
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+
+class Case(unittest.TestCase):
+    """Tests hold their conversations in subTests: these end what was started, and show what it said if they fail."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="ussl-")
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.started = []
+        self.jobs = 0
+        self.addCleanup(self.stop_all)
+
+    def stop_all(self):
+        for process in reversed(self.started):
+            process.stop()
+        self.started.clear()
+
+    @contextlib.contextmanager
+    def subTest(self, **parameters):
+        with super().subTest(**parameters):
+            try:
+                yield
+            except Exception as e:
+                time.sleep(0.2)  # for the last words
+                for process in self.started:
+                    e.add_note(process.story())
+                raise
+            finally:
+                self.stop_all()
+
+    def start(self, *command, **options):
+        process = Process(*command, **options)
+        self.started.append(process)
+        return process
+
+    def await_port(self, port, process):
+        """Until something listens there."""
+        end = time.monotonic() + TIMEOUT
+        while port not in listened_ports():
+            if process.process.poll() is not None or time.monotonic() > end:
+                self.fail(f"nothing listens on {port}")
+            time.sleep(0.01)
+
+    # --- our end
+
+    def run_program(self, name, **job):
+        """Starts programs/NAME. The job goes in a file: MicroPython 1.25 dies of an argument beyond 255 bytes."""
+        self.jobs += 1
+        path = self.folder / f"job-{self.jobs}.json"
+        path.write_text(json.dumps(job))
+        return self.start(MICROPYTHON, PROGRAMS / name, path)
+
+    def ussl_server(self, talk="echo", times=1, program="peer.py", **options):
+        """Our server; its process and port."""
+        port = free_port()
+        server = self.run_program(program, role="server", port=port, talk=talk, times=times, options=options)
+        server.wait_for("listening")
+        return server, port
+
+    def start_ussl_client(self, port, talk="echo", size=1000, **options):
+        return self.run_program("peer.py", role="client", port=port, talk=talk, size=size, options=options)
+
+    def ussl_client(self, port, talk="echo", size=1000, **options):
+        """Runs our client; what it has to tell."""
+        return self.told(self.start_ussl_client(port, talk, size, **options))
+
+    def told_all(self, process):
+        """What our end has told of each conversation."""
+        self.assertEqual(process.wait(), 0)
+        return [json.loads(line) for line in process.output.decode().splitlines() if line.startswith("{")]
+
+    def told(self, process):
+        """What our end has told of its one conversation."""
+        (told,) = self.told_all(process)
+        return told
+
+    def assert_done(self, told, version=None):
+        self.assertTrue(told.get("done"), told)
+        if version:
+            self.assertEqual(told["version"], version)
+
+    def assert_error(self, told, name, stage="handshake"):
+        """The exact error, and that the conversation had come that far."""
+        self.assertEqual(told.get("errno"), ERR[name], told)
+        self.assertTrue(told["text"].startswith(name + ": "), told)
+        self.assertEqual(told["stage"], stage, told)
+        self.assertNotIn("done", told)
+
+    def assert_refused_certificate(self, told, version):
+        """What our client hears of a server that does not want its certificate, or its lack of one."""
+        self.assert_error(told, "CERT_REFUSED", "handshake" if version == "TLSv1.2" else "talk")

@@ -1,22 +1,31 @@
-# One end of a conversation, on MicroPython. The environment variable USSL_JOB is a JSON object:
+# One end of a conversation, on MicroPython: peer.py JOB, a JSON file:
 #
 #     role     "client" or "server"; a server prints "listening" once it is
 #     port     on 127.0.0.1
 #     options  arguments of ussl.wrap_socket; names that end in _hex are bytes
-#     talk     "echo": a server sends back every line; a client sends `lines` lines of `size` bytes
-#              and checks what comes back. "hello": each sends a line and reads one.
+#     talk     "echo":  a server sends back every line; a client sends lines, `size` bytes together,
+#                       each of them once the one before has come back
+#              "bulk":  sends `size` bytes, then reads `size` bytes
+#              "hello": sends a line and reads one
+#              "read":  reads one byte
+#              "mqtt":  a client publishes `size` bytes to itself
+#              "hear":  reads one MQTT packet
 #     times    how many connections a server takes, one after the other (default 1)
 #
-# Prints one JSON object per connection: what was agreed on, or the error.
+# Prints one JSON object per connection: what was agreed on, the checksums, or the error and the
+# stage ("handshake" or "talk") that it ended.
 
+import binascii
 import hashlib
 import json
-import os
 import socket
+import sys
 
 import ussl
 
-job = json.loads(os.getenv("USSL_JOB"))
+with open(sys.argv[1]) as f:
+    job = json.load(f)
+size = job.get("size", 1000)
 options = {}
 for name, value in job["options"].items():
     if name.endswith("_hex"):
@@ -26,24 +35,59 @@ for name, value in job["options"].items():
     options[name] = value
 
 
-def line_of(number, size):
-    seed = str(number).encode()
-    data = b""
-    while len(data) < size:
+class Checked:
+    """A stream that keeps checksums of both directions."""
+
+    def __init__(self, stream):
+        self.stream = stream
+        self.sent, self.received = hashlib.sha256(), hashlib.sha256()
+        self.sent_size = self.received_size = 0
+
+    def write(self, data):
+        n = self.stream.write(data)
+        if n != len(data):
+            raise ValueError("write took %r of %d" % (n, len(data)))
+        self.sent.update(data)
+        self.sent_size += n
+
+    def got(self, data):
+        self.received.update(data)
+        self.received_size += len(data)
+        return data
+
+    def read(self, n):
+        return self.got(self.stream.read(n))
+
+    def readline(self):
+        return self.got(self.stream.readline())
+
+    def tell(self):
+        told["sent"] = binascii.hexlify(self.sent.digest()).decode()
+        told["received"] = binascii.hexlify(self.received.digest()).decode()
+        told["sent_size"], told["received_size"] = self.sent_size, self.received_size
+
+
+def lines(size):
+    """Lines, `size` bytes together, of all lengths up to 5000."""
+    seed = b"ussl"
+    block = b""
+    for _ in range(160):
         seed = hashlib.sha256(seed).digest()
-        data += seed.hex().encode()
-    return data[: size - 1] + b"\n"
+        block += seed.hex().encode()
+    n = 0
+    while size > 0:
+        n = min(n * 3 % 4999 + 2, size)
+        yield block[n % 97 :][: n - 1] + b"\n"
+        size -= n
 
 
-def echo_client(s):
-    for number in range(job.get("lines", 3)):
-        sent = line_of(number, job.get("size", 100))
-        s.write(sent)
-        if s.read(len(sent)) != sent:
-            raise ValueError("line %d came back changed" % number)
-
-
-def echo_server(s):
+def echo(s):
+    if job["role"] == "client":
+        for line in lines(size):
+            s.write(line)
+            if s.read(len(line)) != line:
+                raise ValueError("a line came back changed")
+        return
     while True:
         line = s.readline()
         if not line:
@@ -51,30 +95,88 @@ def echo_server(s):
         s.write(line)
 
 
+def bulk(s):
+    for line in lines(size):
+        s.write(line)
+    left = size
+    while left:
+        data = s.read(min(left, 5000))
+        if not data:
+            break
+        left -= len(data)
+
+
 def hello(s):
     s.write(b"hello from ussl\n")
     told["heard"] = s.readline().decode()
 
 
+def read(s):
+    told["heard"] = s.read(1).decode()
+
+
+def mqtt_packet(kind, body):
+    length, head = len(body), bytes((kind,))
+    while length > 127:
+        head += bytes((length & 127 | 128,))
+        length >>= 7
+    return head + bytes((length,)) + body
+
+
+def read_mqtt_packet(s):
+    kind = s.read(1)
+    if not kind:
+        raise ValueError("an end instead of an MQTT packet")
+    length = shift = 0
+    while True:
+        byte = s.read(1)[0]
+        length |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:
+            return kind[0], s.read(length)
+
+
+def expect(packet, kind, body):
+    if packet != (kind, body):
+        raise ValueError("an MQTT packet that was not expected: %r" % ((packet[0], packet[1][:40]),))
+
+
+def mqtt(s):
+    topic = b"\0\4loop"
+    s.write(mqtt_packet(0x10, b"\0\4MQTT\4\2\0\x3c\0\4peer"))  # a clean session
+    expect(read_mqtt_packet(s), 0x20, b"\0\0")
+    s.write(mqtt_packet(0x82, b"\0\1" + topic + b"\0"))
+    expect(read_mqtt_packet(s), 0x90, b"\0\1\0")
+    packet = mqtt_packet(0x30, topic + b"".join(lines(size)))
+    s.write(packet)
+    if s.read(len(packet)) != packet:
+        raise ValueError("the message came back changed")
+    s.write(mqtt_packet(0xE0, b""))
+
+
+def hear(s):
+    told["heard"] = binascii.hexlify(read_mqtt_packet(s)[1]).decode()
+
+
 def converse(sock):
-    server = job["role"] == "server"
     s = sock
+    told["stage"] = "handshake"
     try:
         sock.settimeout(20)
-        s = ussl.wrap_socket(sock, server_side=server, **options)
+        s = ussl.wrap_socket(sock, server_side=job["role"] == "server", **options)
+        told["stage"] = "talk"
         told["version"] = s.version()
         told["cipher"] = s.cipher()[0]
         certificate = s.getpeercert(True)
         told["certificate"] = len(certificate) if certificate else 0
         told["subject"] = s.getpeercert().get("subject") if certificate else None
-        if job.get("talk", "echo") == "hello":
-            hello(s)
-        else:
-            (echo_server if server else echo_client)(s)
+        checked = Checked(s)
+        {"echo": echo, "bulk": bulk, "hello": hello, "read": read, "mqtt": mqtt, "hear": hear}[job["talk"]](checked)
+        checked.tell()
         told["done"] = True
     except OSError as e:
         told["errno"] = e.errno
-        told["text"] = str(e)
+        told["text"] = e.args[1] if len(e.args) > 1 else ""
     finally:
         s.close()
 
