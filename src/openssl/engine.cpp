@@ -313,6 +313,11 @@ Outcome Session::close_notify() {
 Outcome Session::outcome_of(int ret) {
     if (ret == 1)
         return Outcome::done();
+    // After the peer's goodbye, OpenSSL would call a write that the program ended an end, too.
+    if (wire_.aborted()) {
+        failure_ = take_error(*this);
+        return Outcome::failed();
+    }
     switch (SSL_get_error(ssl_.get(), ret)) {
         case SSL_ERROR_WANT_READ:
             return Outcome::want_read();

@@ -285,6 +285,18 @@ TEST_P(Stream, AProgramThatEndsTheCallIsNotAsked) {
     EXPECT_EQ(pair.client_host.reads, reads);
 }
 
+TEST_P(Stream, AProgramThatEndsAWriteAfterThePeersGoodbyeIsHeard) {
+    Pair pair(setup());
+    ASSERT_TRUE(pair.handshake());
+    pair.server->close(pair.server_host);
+    bool end = false;
+    read_all(*pair.client, pair.client_host, &end);
+    ASSERT_TRUE(end);
+    pair.client_host.next_write = IoResult::aborted();
+    EXPECT_EQ(pair.client->write(pair.client_host, bytes("x")).kind, Kind::failed);
+    EXPECT_EQ(pair.client->error().code, Code::aborted);
+}
+
 TEST_P(Stream, AnAlertGoesOutEvenIfTheStreamWasFull) {
     Pair pair(setup());
     ASSERT_TRUE(pair.handshake());
