@@ -24,12 +24,14 @@ Error plain_error(Code code) {
     return error;
 }
 
-/// The stream as close() may use it: a write that could block does not happen. Small pieces,
-/// because a stream that is ready takes some bytes at once, but not any number of them.
+/// The stream where the program does not expect to wait: nothing happens that could block. Small
+/// pieces, because a stream that is ready takes some bytes at once, but not any number of them.
 class NeverBlocking final : public Host {
   public:
     explicit NeverBlocking(Host& host) : host_(host) {}
-    IoResult read(MutableBytes) override { return IoResult::would_block(); }
+    IoResult read(MutableBytes into) override {
+        return host_.ready(Direction::read) ? host_.read(into) : IoResult::would_block();
+    }
     IoResult write(Bytes from) override {
         if (!host_.ready(Direction::write))
             return IoResult::would_block();
@@ -88,6 +90,8 @@ std::expected<Owned<Connection>, Refusal> Connection::make(Ref<Context> context,
     if (!connection)
         return std::unexpected(no_memory);
     if (!settings.server_hostname.empty()) {
+        if (context->role() == Role::server)
+            return std::unexpected(Refusal{"server_hostname is a client's"});
         connection->name_.reset(new HostName);
         if (!connection->name_)
             return std::unexpected(no_memory);
@@ -155,7 +159,7 @@ Progress Connection::write(Host& host, Bytes from) {
     Progress progress = run_handshake(host);
     if (progress.kind != Kind::done || from.empty())
         return progress;
-    if (said_goodbye_)
+    if (goodbye_ != Goodbye::none)
         return {Kind::misuse};
     progress = flush_unsent(host);
     if (progress.kind != Kind::done)
@@ -194,11 +198,19 @@ Progress Connection::shutdown(Host& host) {
     const Progress progress = flush_unsent(host);
     if (progress.kind != Kind::done)
         return progress;
-    if (!said_goodbye_) {
+    if (goodbye_ != Goodbye::said) {
+        if (session_->pending() != 0)
+            return {Kind::misuse};
+        goodbye_ = Goodbye::begun;
+        // The peer answers when it has heard ours: until that has left there is nothing to read.
         const Outcome outcome = session_->close_notify();
+        read_waits_ = outcome.kind == Outcome::Kind::want_write ? Waits::stream_writable
+                                                                : Waits::stream_readable;
+        if (session_->wire().write_errno() != 0)
+            return look_for_alert(host);
         if (outcome.kind != Outcome::Kind::done)
             return settle(host, outcome);
-        said_goodbye_ = true;
+        goodbye_ = Goodbye::said;
     }
     if (!ended_) {
         const Outcome outcome = session_->read({});
@@ -233,7 +245,7 @@ void Connection::close(Host& host) {
 }
 
 void Connection::say_goodbye(Host& host) {
-    if (flush_unsent(host).kind == Kind::done && !said_goodbye_)
+    if (flush_unsent(host).kind == Kind::done && goodbye_ != Goodbye::said)
         session_->close_notify();
 }
 
@@ -320,13 +332,15 @@ Progress Connection::look_for_alert(Host& host) {
     unsent_ = false;
     const int write_errno = session_->wire().write_errno();
     if (!ended_ && session_->pending() == 0 && host.ready(Direction::read)) {
+        // What comes first may be a ticket, with nothing behind it.
+        NeverBlocking stream(host);
+        session_->wire().attach(stream);
         const Outcome outcome = session_->read({});
+        session_->wire().attach(host);
+        // An end is left for read() to find, which knows a bare one from a goodbye.
         if (outcome.kind == Outcome::Kind::failed) {
             const Error error = explain();
-            if (error.code == Code::aborted || error.alert == Error::Alert::received)
-                return fail(host, error);
-        } else if (outcome.kind == Outcome::Kind::end) {
-            ended_ = true;
+            return fail(host, error.code == Code::stream ? stream_error(write_errno) : error);
         }
     }
     error_ = stream_error(write_errno);
@@ -354,7 +368,9 @@ Progress Connection::settle(Host& host, Outcome outcome) {
 }
 
 Progress Connection::fail(Host& host, const Error& error) {
-    error_ = error;
+    // A stream that has broken in one direction keeps the errno of the first.
+    if (!only_writes_fail_ || error.code != Code::stream)
+        error_ = error;
     only_writes_fail_ = false;
     session_->wire().send_rest(host);
     return {Kind::failed};
@@ -373,12 +389,13 @@ Error Connection::explain() const {
     }
     if (wire.read_errno() != 0)
         return stream_error(wire.read_errno());
-    if (wire.ended()) {
+    const bool speaks_tls = !wire.not_tls() || class_of(error.code) == ErrorClass::certificate;
+    if (wire.ended() && speaks_tls) {
         if (wire.write_errno() != 0)
             return stream_error(wire.write_errno());
         return plain_error(handshaking ? Code::PEER_CLOSED : Code::TRUNCATED);
     }
-    if (wire.not_tls() && class_of(error.code) != ErrorClass::certificate)
+    if (!speaks_tls)
         error.code = Code::NOT_TLS;
     // With a wrong key the first encrypted record of the peer makes no sense.
     const bool psk_server = context_->uses_psk() && context_->role() == Role::server;

@@ -49,6 +49,8 @@ std::optional<Refusal> check(const Engine& engine, const Options& o) {
         return Refusal{"key_password needs keyfile"};
     if (o.verify != Verify::none && !psk && !o.trusted && !engine.has_system_store)
         return Refusal{"cert_reqs needs ca_certs: this port has no system store"};
+    if (o.minimum_version < Version::tls1_2 || o.maximum_version > Version::tls1_3)
+        return Refusal{"minimum_version and maximum_version are TLS 1.2 or 1.3"};
     if (o.minimum_version > o.maximum_version)
         return Refusal{"minimum_version is above maximum_version"};
     return std::nullopt;

@@ -103,6 +103,8 @@ class Connection final : public OnHeap {
 
   private:
     enum class State : std::uint8_t { handshaking, open, closed };
+    /// Our close_notify: nothing may be written once it is begun.
+    enum class Goodbye : std::uint8_t { none, begun, said };
 
     class Turn;
 
@@ -125,9 +127,9 @@ class Connection final : public OnHeap {
     State state_ = State::handshaking;
     Waits read_waits_ = Waits::stream_readable;
     Waits write_waits_ = Waits::stream_writable;
-    bool unsent_ = false;            ///< taken, not flushed
-    bool ended_ = false;             ///< the peer sends nothing more
-    bool said_goodbye_ = false;      ///< our close_notify is out or taken
+    bool unsent_ = false;  ///< taken, not flushed
+    bool ended_ = false;   ///< the peer sends nothing more
+    Goodbye goodbye_ = Goodbye::none;
     bool only_writes_fail_ = false;  ///< error_ is the stream's that takes no more bytes
     bool close_after_call_ = false;  ///< close() came from within a call
     bool report_truncation_ = false;

@@ -34,6 +34,12 @@ int give_password(char* into, int size, int /*writing*/, void* data) {
     return static_cast<int>(password.password->size());
 }
 
+// For an encrypted certificate, which nobody has: without a callback OpenSSL would ask on the
+// terminal.
+int refuse_password(char*, int, int, void*) {
+    return -1;
+}
+
 // Nothing may follow what was read.
 bool at_end(BIO* bio) {
     return BIO_pending(bio) == 0;
@@ -51,7 +57,7 @@ bool for_each_certificate(Bytes data, Take take) {
         return certificate && at_end(bio.get()) && take(std::move(certificate));
     }
     for (bool any = false;; any = true) {
-        Certificate certificate{PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)};
+        Certificate certificate{PEM_read_bio_X509(bio.get(), nullptr, refuse_password, nullptr)};
         if (!certificate) {
             const unsigned long error = ERR_peek_last_error();
             const bool no_more =
@@ -82,6 +88,28 @@ Key parse_key(Bytes data, Password& password) {
     return key;
 }
 
+// Whether TLS has a signature for a key: some that OpenSSL can read have none, or not with the
+// groups that are offered.
+bool can_sign(const EVP_PKEY* key) {
+    switch (EVP_PKEY_get_base_id(key)) {
+        case EVP_PKEY_RSA:
+        case EVP_PKEY_RSA_PSS:
+        case EVP_PKEY_ED25519:
+        case EVP_PKEY_ED448:
+            return true;
+        case EVP_PKEY_EC: {
+            char name[32] = {};
+            if (EVP_PKEY_get_group_name(key, name, sizeof name, nullptr) != 1)
+                return false;
+            const int curve = OBJ_txt2nid(name);
+            return curve == NID_X9_62_prime256v1 || curve == NID_secp384r1 ||
+                   curve == NID_secp521r1;
+        }
+        default:
+            return false;
+    }
+}
+
 }  // namespace
 
 std::optional<Refusal> Context::load_identity(const Options& options) {
@@ -92,6 +120,8 @@ std::optional<Refusal> Context::load_identity(const Options& options) {
     if (!key)
         return password.asked ? Refusal{"invalid key: key_password is missing or wrong"}
                               : invalid_key;
+    if (!can_sign(key.get()))
+        return Refusal{"unsupported key: this engine cannot sign TLS with it"};
 
     SSL_CTX* ctx = ctx_.get();
     bool first = true;
@@ -99,7 +129,7 @@ std::optional<Refusal> Context::load_identity(const Options& options) {
     const bool loaded =
         for_each_certificate(options.certificate.value_or(Bytes{}), [&](Certificate certificate) {
             if (!first)
-                return SSL_CTX_add0_chain_cert(ctx, certificate.release()) == 1;
+                return SSL_CTX_add1_chain_cert(ctx, certificate.get()) == 1;
             first = false;
             matches = X509_check_private_key(certificate.get(), key.get()) == 1;
             return !matches || SSL_CTX_use_certificate(ctx, certificate.get()) == 1;

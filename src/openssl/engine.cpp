@@ -13,7 +13,8 @@ namespace {
 constexpr char groups[] = "X25519:P-256:P-384:P-521";
 constexpr char signature_algorithms[] =
     "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:ed25519:"
-    "RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512";
+    "RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512:ed448:"
+    "rsa_pss_pss_sha256:rsa_pss_pss_sha384:rsa_pss_pss_sha512";
 
 // --- the stream as a BIO
 
@@ -142,11 +143,10 @@ std::expected<Owned<EngineContext>, Refusal> Context::make(const Options& option
         refusal = context->load_identity(options);
     if (!refusal)
         refusal = context->load_trusted(options);
-    const unsigned long last = ERR_peek_last_error();
-    ERR_clear_error();
+    const bool lacked_memory = take_lack_of_memory();
     if (!refusal)
         return context;
-    if (ERR_GET_REASON(last) == ERR_R_MALLOC_FAILURE)
+    if (lacked_memory)
         return std::unexpected(no_memory);
     return std::unexpected(*refusal);
 }
@@ -260,7 +260,9 @@ static void forget_others_errors() {
 
 Outcome Session::handshake() {
     forget_others_errors();
-    return outcome_of(SSL_do_handshake(ssl_.get()));
+    const Outcome outcome = outcome_of(SSL_do_handshake(ssl_.get()));
+    established_ = outcome.kind == Outcome::Kind::done;
+    return outcome;
 }
 
 Outcome Session::read(MutableBytes into) {
@@ -341,6 +343,10 @@ void Session::alert_sent(std::uint8_t number) {
 }
 
 PskAnswer Session::find_psk(Bytes identity, MutableBytes key, std::size_t& length) {
+    if (identity.empty() || identity.size() > max_psk_identity) {
+        psk_identity_unknown_ = true;  // nobody's; the program is not asked
+        return PskAnswer::unknown;
+    }
     const PskAnswer answer = wire_.host().find_psk(identity, key, length);
     psk_identity_unknown_ = answer == PskAnswer::unknown;
     if (answer == PskAnswer::aborted)

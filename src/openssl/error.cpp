@@ -40,15 +40,27 @@ Code code_of_reason(int reason) {
         case SSL_R_DECRYPTION_FAILED:
         case SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC:
         case SSL_R_DIGEST_CHECK_FAILED:
+        case SSL_R_BAD_RECORD_TYPE:
+        case SSL_R_PACKET_LENGTH_TOO_LONG:
+        case SSL_R_ENCRYPTED_LENGTH_TOO_LONG:
+        case SSL_R_LENGTH_TOO_SHORT:
             return Code::RECORD_CORRUPT;
         case SSL_R_HTTP_REQUEST:
         case SSL_R_HTTPS_PROXY_REQUEST:
             return Code::NOT_TLS;
         case ERR_R_ASN1_LIB& ERR_REASON_MASK:
             return Code::CERT_INVALID;
-        case ERR_R_MALLOC_FAILURE& ERR_REASON_MASK:
-            return Code::NO_MEMORY;
         case ERR_R_INTERNAL_ERROR& ERR_REASON_MASK:
+        // A part of OpenSSL that failed, as newer versions name it.
+        case ERR_R_BIO_LIB& ERR_REASON_MASK:
+        case ERR_R_BN_LIB& ERR_REASON_MASK:
+        case ERR_R_BUF_LIB& ERR_REASON_MASK:
+        case ERR_R_CRYPTO_LIB& ERR_REASON_MASK:
+        case ERR_R_DH_LIB& ERR_REASON_MASK:
+        case ERR_R_EC_LIB& ERR_REASON_MASK:
+        case ERR_R_EVP_LIB& ERR_REASON_MASK:
+        case ERR_R_RSA_LIB& ERR_REASON_MASK:
+        case ERR_R_X509_LIB& ERR_REASON_MASK:
             return Code::ENGINE;
         default:
             return Code::PROTOCOL;
@@ -57,22 +69,29 @@ Code code_of_reason(int reason) {
 
 }  // namespace
 
+bool take_lack_of_memory() {
+    bool lacks = false;
+    while (const unsigned long error = ERR_get_error())
+        lacks = lacks || ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE;
+    return lacks;
+}
+
 Error take_error(const Session& session) {
     const unsigned long last = ERR_peek_last_error();
-    ERR_clear_error();
-
     Error error;
     error.code = Code::ENGINE;
     error.detail = static_cast<std::uint32_t>(last);
+    // What OpenSSL makes of it further up is mostly an "internal error".
+    if (take_lack_of_memory() || session.verification_lacked_memory) {
+        error.code = Code::NO_MEMORY;
+        return error;
+    }
     if (session.psk_ignored) {
         error.code = Code::PSK_REFUSED;
         return error;
     }
-    if (ERR_GET_LIB(last) != ERR_LIB_SSL) {
-        if (ERR_GET_REASON(last) == ERR_R_MALLOC_FAILURE)
-            error.code = Code::NO_MEMORY;
+    if (ERR_GET_LIB(last) != ERR_LIB_SSL)
         return error;
-    }
     const int reason = ERR_GET_REASON(last);
     if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED && session.certificate_failures != 0) {
         error = policy::certificate_error(session.certificate_failures);

@@ -89,16 +89,20 @@ class Session final : public EngineSession {
     [[nodiscard]] const HostName* name() const { return name_; }
     /// What verification found, as bits of Error::certificate_failures.
     std::uint16_t certificate_failures = 0;
+    /// Memory ran out while verifying: what was found says nothing.
+    bool verification_lacked_memory = false;
     /// A certificate came where only the pre-shared key will do.
     bool psk_ignored = false;
     /// The identity of a ClientKeyExchange as it stood on the wire, NULs and all.
     std::uint8_t raw_identity[max_psk_identity];
     std::uint8_t raw_identity_size = 0;
+    /// Identities of a TLS 1.3 ClientHello that were not looked up yet.
+    std::size_t identities_left = 0;
 
     PskAnswer find_psk(Bytes identity, MutableBytes key, std::size_t& length);
     void alert_sent(std::uint8_t number);
-    /// The handshake is over.
-    [[nodiscard]] bool established() const { return SSL_is_init_finished(ssl_.get()) != 0; }
+    /// The handshake is over; OpenSSL itself no longer knows once the connection has failed.
+    [[nodiscard]] bool established() const { return established_; }
 
   private:
     friend struct OnHeap;
@@ -110,6 +114,7 @@ class Session final : public EngineSession {
     const HostName* name_;
     Ssl ssl_;
     Error failure_;
+    bool established_ = false;
     bool psk_identity_unknown_ = false;
     std::uint8_t alert_sent_ = 0;
     bool was_alert_sent_ = false;
@@ -127,6 +132,8 @@ int verify_chain(X509_STORE_CTX* store, void*);
 void describe(X509* certificate, CertificateVisitor& visitor);
 
 // error.cpp
+/// Empties OpenSSL's error queue; whether memory ran out anywhere below what failed.
+bool take_lack_of_memory();
 /// What OpenSSL's error queue says; empties it.
 Error take_error(const Session& session);
 

@@ -47,28 +47,48 @@ unsigned client_tls1_2(SSL* ssl, const char* /*hint*/, char* identity, unsigned 
     return static_cast<unsigned>(secret.size());
 }
 
-// The key of an identity, or a random one, so that an unknown identity and a wrong key look and
-// take the same from outside (RFC 4279 §2). 0: the lookup failed.
-std::size_t key_of(Session& session, Bytes identity, Secret<max_psk_key>& key) {
+// In place of the key of an unknown identity, so that this and a wrong key look and take the same
+// from outside (RFC 4279 §2). 0: there is none to be had.
+std::size_t random_key(Secret<max_psk_key>& key) {
+    constexpr int size = 32;
+    return RAND_bytes(key.data(), size) == 1 ? size : 0;
+}
+
+// A client of TLS 1.3 may offer several identities, somebody else's ticket before its own key.
+int count_identities(SSL* ssl, int*, void*) {
+    const unsigned char* data = nullptr;
     std::size_t size = 0;
-    switch (session.find_psk(identity, {key.data(), max_psk_key}, size)) {
-        case PskAnswer::found:
-            return size;
-        case PskAnswer::unknown:
-            size = 32;
-            return RAND_bytes(key.data(), static_cast<int>(size)) == 1 ? size : 0;
-        case PskAnswer::aborted:
-            break;
-    }
-    return 0;
+    std::size_t& count = Session::of(ssl)->identities_left;
+    count = 0;
+    constexpr std::size_t age = 4;  // RFC 8446 §4.2.11: length, identity, obfuscated age
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_psk, &data, &size) != 1 || size < 2)
+        return SSL_CLIENT_HELLO_SUCCESS;
+    std::size_t end = 2 + (static_cast<std::size_t>(data[0]) << 8 | data[1]);
+    if (end > size)
+        end = size;
+    for (std::size_t at = 2; at + 2 <= end; ++count)
+        at += 2 + (static_cast<std::size_t>(data[at]) << 8 | data[at + 1]) + age;
+    return SSL_CLIENT_HELLO_SUCCESS;
 }
 
 int server_tls1_3(SSL* ssl, const unsigned char* identity, std::size_t identity_size,
                   SSL_SESSION** session) {
     *session = nullptr;
+    // Otherwise OpenSSL would go on to ask for each unknown identity in the words of TLS 1.2.
+    SSL_set_psk_server_callback(ssl, nullptr);
+    Session& offered = *Session::of(ssl);
     Secret<max_psk_key> key;
-    const std::size_t size = key_of(*Session::of(ssl), {identity, identity_size}, key);
-    if (size == 0)
+    std::size_t size = 0;
+    const PskAnswer answer =
+        offered.find_psk({identity, identity_size}, {key.data(), max_psk_key}, size);
+    if (answer == PskAnswer::unknown) {
+        if (offered.identities_left > 1) {
+            --offered.identities_left;
+            return 1;  // the next one may be known
+        }
+        size = random_key(key);
+    }
+    if (answer == PskAnswer::aborted || size == 0)
         return 0;
     *session = external_session(ssl, {key.data(), size}).release();
     return *session != nullptr ? 1 : 0;
@@ -77,9 +97,12 @@ int server_tls1_3(SSL* ssl, const unsigned char* identity, std::size_t identity_
 unsigned server_tls1_2(SSL* ssl, const char* /*identity*/, unsigned char* out, unsigned out_size) {
     Session& session = *Session::of(ssl);
     Secret<max_psk_key> key;
-    const std::size_t size =
-        key_of(session, {session.raw_identity, session.raw_identity_size}, key);
-    if (size == 0)
+    std::size_t size = 0;
+    const PskAnswer answer = session.find_psk({session.raw_identity, session.raw_identity_size},
+                                              {key.data(), max_psk_key}, size);
+    if (answer == PskAnswer::unknown)
+        size = random_key(key);
+    if (answer == PskAnswer::aborted || size == 0)
         return out_size + 1;  // OpenSSL's way to hear "internal_error"; 0 would tell the peer more
     std::memcpy(out, key.data(), size);
     return static_cast<unsigned>(size);
@@ -110,6 +133,7 @@ bool Context::set_up_psk(const Options& options) {
         SSL_CTX_set_psk_find_session_callback(ctx, server_tls1_3);
         SSL_CTX_set_psk_server_callback(ctx, server_tls1_2);
         SSL_CTX_set_msg_callback(ctx, see_message);
+        SSL_CTX_set_client_hello_cb(ctx, count_identities, nullptr);
         if (!options.psk_hint)
             return true;
         char hint[max_psk_identity + 1] = {};

@@ -168,12 +168,15 @@ int verify_chain(X509_STORE_CTX* store, void*) {
         failures |= failure_bit(Code::CERT_WEAK);
     if (session.name() != nullptr && !is_for(X509_STORE_CTX_get0_cert(store), *session.name()))
         failures |= failure_bit(Code::CERT_HOSTNAME);
-    ERR_clear_error();
-    if (failures == 0) {
+    session.verification_lacked_memory =
+        take_lack_of_memory() || X509_STORE_CTX_get_error(store) == X509_V_ERR_OUT_OF_MEM;
+    if (failures == 0 && !session.verification_lacked_memory) {
         X509_STORE_CTX_set_error(store, X509_V_OK);
         return 1;
     }
-    X509_STORE_CTX_set_error(store, x509_error_of(policy::certificate_error(failures).code));
+    X509_STORE_CTX_set_error(store, session.verification_lacked_memory
+                                        ? X509_V_ERR_OUT_OF_MEM
+                                        : x509_error_of(policy::certificate_error(failures).code));
     return 0;
 }
 

@@ -23,9 +23,12 @@ IoResult MemoryHost::read(MutableBytes into) {
     ++reads;
     if (next_read)
         return *next_read;
+    if (disturb)
+        if (const auto instead = disturb(Direction::read))
+            return *instead;
     if (in.bytes.empty())
         return in.closed ? IoResult::end() : IoResult::would_block();
-    const std::size_t n = std::min(into.size(), in.bytes.size());
+    const std::size_t n = std::min({into.size(), in.bytes.size(), most});
     std::copy_n(in.bytes.begin(), n, into.begin());
     in.bytes.erase(in.bytes.begin(), in.bytes.begin() + static_cast<std::ptrdiff_t>(n));
     moved += n;
@@ -38,10 +41,13 @@ IoResult MemoryHost::write(Bytes from) {
         on_write();
     if (next_write)
         return *next_write;
+    if (disturb)
+        if (const auto instead = disturb(Direction::write))
+            return *instead;
     const std::size_t room = out.capacity - std::min(out.capacity, out.bytes.size());
     if (room == 0)
         return IoResult::would_block();
-    const std::size_t n = std::min(from.size(), room);
+    const std::size_t n = std::min({from.size(), room, most});
     out.bytes.insert(out.bytes.end(), from.begin(), from.begin() + static_cast<std::ptrdiff_t>(n));
     moved += n;
     return IoResult::moved(n);
@@ -49,6 +55,8 @@ IoResult MemoryHost::write(Bytes from) {
 
 ussl::PskAnswer MemoryHost::find_psk(Bytes identity, MutableBytes key, std::size_t& length) {
     asked.emplace_back(identity.begin(), identity.end());
+    if (on_lookup)
+        on_lookup();
     if (lookup_aborts)
         return ussl::PskAnswer::aborted;
     const auto found = keys.find(asked.back());
@@ -80,9 +88,50 @@ Plan with_psk(std::string_view identity, std::string_view key) {
     return setup;
 }
 
-void only(Plan& setup, Version version) {
-    setup.client.minimum_version = setup.client.maximum_version = version;
-    setup.server.minimum_version = setup.server.maximum_version = version;
+std::vector<Engines> all_engines() {
+    struct Named {
+        const char* name;
+        const ussl::Engine* engine;
+    };
+    static constexpr Named engines[] = {{"openssl", &ussl::openssl_engine}};
+    std::vector<Engines> all;
+    for (const Named& client : engines)
+        for (const Named& server : engines)
+            all.push_back(
+                {std::string(client.name) + "_" + server.name, client.engine, server.engine});
+    return all;
+}
+
+std::vector<Case> all_cases() {
+    std::vector<Case> all;
+    for (const Engines& engines : all_engines())
+        for (const Version version : {Version::tls1_2, Version::tls1_3})
+            all.push_back({engines, version});
+    return all;
+}
+
+Plan Engines::with(Plan plan) const {
+    plan.client_engine = client;
+    plan.server_engine = server;
+    return plan;
+}
+
+void only(Plan& plan, Version version) {
+    plan.client.minimum_version = plan.client.maximum_version = version;
+    plan.server.minimum_version = plan.server.maximum_version = version;
+}
+
+Plan Case::with(Plan plan) const {
+    only(plan, version);
+    return engines.with(plan);
+}
+
+std::ostream& operator<<(std::ostream& out, const Engines& engines) {
+    return out << engines.name;
+}
+
+std::ostream& operator<<(std::ostream& out, const Case& c) {
+    return out << c.engines << (c.version == Version::tls1_2 ? "_1_2" : "_1_3");
 }
 
 namespace {
@@ -173,44 +222,10 @@ std::string pattern(std::size_t size, unsigned seed) {
     return made;
 }
 
-// --- every row of the error table is provoked, or has its reason here
-
-namespace {
-
 std::set<Code>& seen() {
     static std::set<Code> codes;
     return codes;
 }
-
-const std::map<Code, const char*> not_provoked = {
-    {Code::CERT_REVOKED, "needs revocation lists, which no option gives yet"},
-    {Code::NO_MEMORY, "needs an allocation to fail inside OpenSSL; there is no hook for it yet"},
-    {Code::BAD_USE, "no error of a connection but Progress::misuse (see stream_test); a binding's"},
-    {Code::ENGINE, "what is not expected to happen; errors_test checks its text"},
-};
-
-class EveryRow : public testing::Environment {
-  public:
-    void TearDown() override {
-        if (testing::GTEST_FLAG(filter) != "*")
-            return;  // not all tests have run
-        for (const Code code : {
-#define USSL_ERROR(name, number, error_class, text) Code::name,
-#include "errors.def"
-#undef USSL_ERROR
-             }) {
-            const bool excused = not_provoked.contains(code);
-            EXPECT_TRUE(excused || seen().contains(code))
-                << ussl::name_of(code) << " was provoked by no test";
-            EXPECT_FALSE(excused && seen().contains(code))
-                << ussl::name_of(code) << " was provoked after all; it needs no reason";
-        }
-    }
-};
-
-testing::Environment* const every_row = testing::AddGlobalTestEnvironment(new EveryRow);
-
-}  // namespace
 
 void saw(const Error& error) {
     if (error)

@@ -11,6 +11,7 @@
 #include <map>
 #include <optional>
 #include <ostream>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -75,7 +76,11 @@ class MemoryHost final : public ussl::Host {
     std::size_t moved = 0;           ///< bytes, both ways
     int reads = 0;
     int writes = 0;
-    std::function<void()> on_write;  ///< called from within a write
+    std::function<void()> on_write;   ///< called from within a write
+    std::function<void()> on_lookup;  ///< called from within find_psk
+    /// What a call comes to instead of moving bytes, if it says so.
+    std::function<std::optional<IoResult>(Direction)> disturb;
+    std::size_t most = SIZE_MAX;  ///< bytes that one call moves
 };
 
 /// What a pair is made of.
@@ -94,7 +99,46 @@ struct Plan {
 Plan with_certificate(const std::string& server = "server", const std::string& root = "ca.crt");
 /// Both with a pre-shared key.
 Plan with_psk(std::string_view identity = "me", std::string_view key = "0123456789abcdef");
-void only(Plan& setup, Version version);
+
+/// Both ends may use this version only.
+void only(Plan& plan, Version version);
+
+/// Which engine is at which end. Every test that runs a connection runs with every pair; a further
+/// engine is one more line in contract.cpp.
+struct Engines {
+    std::string name;
+    const ussl::Engine* client;
+    const ussl::Engine* server;
+
+    [[nodiscard]] Plan with(Plan plan) const;
+};
+std::vector<Engines> all_engines();
+
+/// A pair of engines that may use one version only.
+struct Case {
+    Engines engines;
+    Version version;
+
+    [[nodiscard]] Plan with(Plan plan) const;
+};
+std::vector<Case> all_cases();
+
+std::ostream& operator<<(std::ostream& out, const Engines& engines);
+std::ostream& operator<<(std::ostream& out, const Case& c);
+
+/// Fixtures: plan(p) is p for the engines (and the version) that the test runs with.
+template <class Parameter>
+struct Each : testing::TestWithParam<Parameter> {
+    static Plan plan(Plan made) { return testing::TestWithParam<Parameter>::GetParam().with(made); }
+};
+using EachPair = Each<Engines>;
+using EachCase = Each<Case>;
+#define INSTANTIATE_EACH_PAIR(fixture)                                           \
+    INSTANTIATE_TEST_SUITE_P(Engines, fixture, testing::ValuesIn(all_engines()), \
+                             testing::PrintToStringParamName())
+#define INSTANTIATE_EACH_CASE(fixture)                                         \
+    INSTANTIATE_TEST_SUITE_P(Engines, fixture, testing::ValuesIn(all_cases()), \
+                             testing::PrintToStringParamName())
 
 /// A client and a server that talk to each other.
 class Pair {
@@ -119,8 +163,9 @@ std::string read_all(Connection& connection, MemoryHost& host, bool* end = nullp
 /// Writes until nothing more is taken; returns how much was.
 std::size_t write_some(Connection& connection, MemoryHost& host, std::string_view data);
 std::string describe(const Error& error);
-/// For checking that every row of the error table was provoked somewhere.
+/// For checking that every row of the error table was provoked somewhere (errors_test).
 void saw(const Error& error);
+std::set<Code>& seen();
 
 std::string pattern(std::size_t size, unsigned seed = 1);
 

@@ -7,16 +7,19 @@
 namespace contract {
 namespace {
 
-std::string refusal_of(const Options& options) {
-    const auto made = Context::make(ussl::openssl_engine, options);
-    return made ? "" : made.error().reason;
-}
+/// The engine under test is the client's of each pair.
+class OptionRules : public EachPair {
+  protected:
+    static const ussl::Engine& engine() { return *GetParam().client; }
+    static std::string refusal_of(const Options& options) {
+        const auto made = Context::make(engine(), options);
+        return made ? "" : made.error().reason;
+    }
+    static Options server() { return with_certificate().server; }
+};
+INSTANTIATE_EACH_PAIR(OptionRules);
 
-Options server() {
-    return with_certificate().server;
-}
-
-TEST(Options, ThatContradictThemselvesAreRefused) {
+TEST_P(OptionRules, ThatContradictThemselvesAreRefused) {
     const std::string long_identity(129, 'i');
     const std::string long_key(49, 'k');
     EXPECT_EQ(refusal_of({.role = Role::server}),
@@ -52,20 +55,24 @@ TEST(Options, ThatContradictThemselvesAreRefused) {
               "psk_hint must not hold NUL");
     EXPECT_EQ(refusal_of({.minimum_version = Version::tls1_3, .maximum_version = Version::tls1_2}),
               "minimum_version is above maximum_version");
+    EXPECT_EQ(refusal_of({.minimum_version = Version::none}),
+              "minimum_version and maximum_version are TLS 1.2 or 1.3");
+    EXPECT_EQ(refusal_of({.maximum_version = static_cast<Version>(0x0305)}),
+              "minimum_version and maximum_version are TLS 1.2 or 1.3");
     EXPECT_EQ(refusal_of(server()), "");
     EXPECT_EQ(refusal_of({}), "");
     EXPECT_EQ(refusal_of({.verify = Verify::required}), "");  // the system's store
 }
 
-TEST(Options, VerificationNeedsASystemStoreOrRoots) {
-    ussl::Engine without_store = ussl::openssl_engine;
+TEST_P(OptionRules, VerificationNeedsASystemStoreOrRoots) {
+    ussl::Engine without_store = engine();
     without_store.has_system_store = false;
     const auto made = Context::make(without_store, {.verify = Verify::required});
     ASSERT_FALSE(made);
     EXPECT_STREQ(made.error().reason, "cert_reqs needs ca_certs: this port has no system store");
 }
 
-TEST(Options, EveryFormOfAKeyIsRead) {
+TEST_P(OptionRules, EveryFormOfAKeyIsRead) {
     for (const std::string name : {"server", "server-rsa"}) {
         Options options{.role = Role::server, .certificate = bytes(cert(name + ".crt"))};
         const std::string old = name + (name == "server" ? "-ec" : "-rsa");
@@ -86,7 +93,33 @@ TEST(Options, EveryFormOfAKeyIsRead) {
     }
 }
 
-TEST(Options, WhatCannotBeReadIsRefused) {
+// As `openssl ecparam -genkey` and many a provisioning tool leave them.
+TEST_P(OptionRules, PemFilesMayHoldMoreThanWhatIsLookedFor) {
+    const std::string parameters =
+        "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
+    const std::string both = cert("server.key") + cert("server.crt");
+    const std::string reversed = cert("server.crt") + cert("server-ec.pem");
+    const auto crlf = [](std::string text) {
+        for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 2)
+            text.insert(at, 1, '\r');
+        return text;
+    };
+    const auto refusal = [](const std::string& key, const std::string& certificate) {
+        return refusal_of(
+            {.role = Role::server, .key = bytes(key), .certificate = bytes(certificate)});
+    };
+    EXPECT_EQ(refusal(parameters + cert("server-ec.pem"), cert("server.crt")), "");
+    EXPECT_EQ(refusal(both, both), "");
+    EXPECT_EQ(refusal(reversed, reversed), "");
+    EXPECT_EQ(refusal("words\n" + cert("server.key"), "words\n" + cert("server.crt") + "words\n"),
+              "");
+    EXPECT_EQ(refusal(crlf(cert("server.key")), crlf(cert("server.crt"))), "");
+    std::string unfinished = cert("server.crt");
+    unfinished.pop_back();
+    EXPECT_EQ(refusal(cert("server.key"), unfinished), "");
+}
+
+TEST_P(OptionRules, WhatCannotBeReadIsRefused) {
     Options options = server();
     for (const std::string& bad : {cert("truncated.key"), cert("garbage"), cert("server.crt"),
                                    cert("server-ec.der") + "x", std::string("\0", 1)}) {
@@ -113,8 +146,42 @@ TEST(Options, WhatCannotBeReadIsRefused) {
     EXPECT_EQ(refusal_of(options), "keyfile and certfile do not match");
 }
 
-TEST(Options, HostNamesAreCheckedAtTheCall) {
-    const auto context = Context::make(ussl::openssl_engine, with_certificate().client);
+// Nothing of it is of use, and nobody is asked for its password.
+TEST_P(OptionRules, AnEncryptedCertificateIsInvalid) {
+    std::string encrypted = cert("server.crt");
+    encrypted.insert(encrypted.find('\n') + 1,
+                     "Proc-Type: 4,ENCRYPTED\n"
+                     "DEK-Info: AES-128-CBC,000102030405060708090A0B0C0D0E0F\n\n");
+    Options options = server();
+    options.certificate = bytes(encrypted);
+    EXPECT_EQ(refusal_of(options), "invalid cert");
+}
+
+// An identity that is taken can be used; one that cannot be used is refused at the call.
+TEST_P(OptionRules, AKeyThatIsTakenCanSign) {
+    for (const std::string name : {"server", "server-rsa", "server-weak", "server-weak-ec",
+                                   "server-ed25519", "server-ed448", "server-rsa-pss"}) {
+        const Plan made = GetParam().with(with_certificate(name));
+        Plan plan = made;
+        plan.client = {};  // verifies nothing
+        const auto context = Context::make(*plan.server_engine, plan.server);
+        if (!context) {
+            EXPECT_TRUE(std::string_view(context.error().reason).starts_with("unsupported key"))
+                << name << ": " << context.error().reason;
+            EXPECT_TRUE(name != "server" && name != "server-rsa" && name != "server-weak");
+            continue;
+        }
+        Pair pair(plan);
+        // The client may not have what the server signs with.
+        EXPECT_TRUE(pair.handshake() || pair.server->error().code == Code::NO_SHARED_CIPHER ||
+                    plan.client_engine != plan.server_engine)
+            << name << " " << describe(pair.client->error()) << " / "
+            << describe(pair.server->error());
+    }
+}
+
+TEST_P(OptionRules, HostNamesAreCheckedAtTheCall) {
+    const auto context = Context::make(engine(), with_certificate().client);
     ASSERT_TRUE(context);
     for (const char* bad : {"a b", "exa_mple..test", ".example", "1.2.3.4.5", "256.1.1.1",
                             "b\xc3\xbc"
@@ -123,27 +190,29 @@ TEST(Options, HostNamesAreCheckedAtTheCall) {
         const auto made = Connection::make(*context, {.server_hostname = bad});
         EXPECT_EQ(made.has_value(), std::string(bad) == "-") << bad;
     }
+    const auto listening = Context::make(engine(), server());
+    const auto named = Connection::make(*listening, {.server_hostname = "localhost"});
+    ASSERT_FALSE(named);
+    EXPECT_STREQ(named.error().reason, "server_hostname is a client's");
     const auto nameless = Connection::make(*context, {});
     ASSERT_FALSE(nameless);
     EXPECT_STREQ(nameless.error().reason,
                  "checking the server (ca_certs, cert_reqs) needs server_hostname");
 }
 
-TEST(Options, OfOneFingerprintAreTheSame) {
+TEST_P(OptionRules, OfOneFingerprintAreTheSame) {
     std::uint8_t one[32];
     std::uint8_t other[32];
     Options options = server();
-    ASSERT_TRUE(fingerprint(ussl::openssl_engine, options, one));
-    ASSERT_TRUE(fingerprint(ussl::openssl_engine, options, other));
+    ASSERT_TRUE(fingerprint(engine(), options, one));
+    ASSERT_TRUE(fingerprint(engine(), options, other));
     EXPECT_EQ(std::memcmp(one, other, 32), 0);
     options.verify = Verify::required;
-    ASSERT_TRUE(fingerprint(ussl::openssl_engine, options, other));
+    ASSERT_TRUE(fingerprint(engine(), options, other));
     EXPECT_NE(std::memcmp(one, other, 32), 0);
     // The same bytes, divided otherwise.
-    ASSERT_TRUE(fingerprint(ussl::openssl_engine,
-                            {.psk_identity = bytes("ab"), .psk_key = bytes("c")}, one));
-    ASSERT_TRUE(fingerprint(ussl::openssl_engine,
-                            {.psk_identity = bytes("a"), .psk_key = bytes("bc")}, other));
+    ASSERT_TRUE(fingerprint(engine(), {.psk_identity = bytes("ab"), .psk_key = bytes("c")}, one));
+    ASSERT_TRUE(fingerprint(engine(), {.psk_identity = bytes("a"), .psk_key = bytes("bc")}, other));
     EXPECT_NE(std::memcmp(one, other, 32), 0);
 }
 

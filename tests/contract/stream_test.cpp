@@ -5,18 +5,11 @@
 namespace contract {
 namespace {
 
-class Stream : public testing::TestWithParam<Version> {
+class Stream : public EachCase {
   protected:
-    static Plan setup() {
-        Plan made = with_certificate();
-        only(made, GetParam());
-        return made;
-    }
+    static Plan setup() { return plan(with_certificate()); }
 };
-INSTANTIATE_TEST_SUITE_P(Versions, Stream, testing::Values(Version::tls1_2, Version::tls1_3),
-                         [](const auto& info) {
-                             return info.param == Version::tls1_2 ? "tls1_2" : "tls1_3";
-                         });
+INSTANTIATE_EACH_CASE(Stream);
 
 TEST_P(Stream, WhatWasTakenIsFinalAndWhatComesNextIsNew) {
     Pair pair(setup());
@@ -183,6 +176,51 @@ TEST_P(Stream, ABrokenPipeWithoutAnAlertIsTheErrnoAndWhatCameStaysReadable) {
     EXPECT_TRUE(end);
 }
 
+TEST_P(Stream, ABareEndAfterABrokenPipeIsJudgedAsAnyOther) {
+    for (const bool report : {false, true}) {
+        for (const bool inside : {false, true}) {
+            Plan made = setup();
+            made.client_reports_truncation = report;
+            Pair pair(made);
+            ASSERT_TRUE(pair.handshake());
+            write_some(*pair.server, pair.server_host, inside ? "data" : "");
+            if (inside)
+                pair.to_client.bytes.pop_back();
+            pair.to_client.closed = true;
+            pair.client_host.next_write = IoResult::failed(32);
+            EXPECT_EQ(pair.client->write(pair.client_host, bytes("more")).kind, Kind::failed);
+            EXPECT_EQ(pair.client->error().number(), 32);
+            bool end = false;
+            EXPECT_EQ(read_all(*pair.client, pair.client_host, &end), "");
+            EXPECT_EQ(end, !report && !inside);
+            EXPECT_EQ(pair.client->error().code, end ? Code::stream : Code::TRUNCATED);
+        }
+    }
+}
+
+TEST_P(Stream, TheErrnoOfTheFirstBreakIsKept) {
+    Pair pair(setup());
+    ASSERT_TRUE(pair.handshake());
+    pair.client_host.next_write = IoResult::failed(32);
+    EXPECT_EQ(pair.client->write(pair.client_host, bytes("x")).kind, Kind::failed);
+    pair.client_host.next_read = IoResult::failed(104);
+    std::uint8_t buffer[1];
+    EXPECT_EQ(pair.client->read(pair.client_host, buffer).kind, Kind::failed);
+    EXPECT_TRUE(pair.client->failed());
+    EXPECT_EQ(pair.client->error().number(), 32);
+}
+
+TEST_P(Stream, ADamagedRecordIsSeenAlthoughTheStreamBroke) {
+    Pair pair(setup());
+    ASSERT_TRUE(pair.handshake());
+    write_some(*pair.server, pair.server_host, "data");
+    pair.to_client.bytes.back() ^= 1;
+    pair.client_host.next_write = IoResult::failed(32);
+    EXPECT_EQ(pair.client->write(pair.client_host, bytes("x")).kind, Kind::failed);
+    EXPECT_EQ(read_all(*pair.client, pair.client_host), "");
+    EXPECT_EQ(pair.client->error().code, Code::RECORD_CORRUPT);
+}
+
 TEST_P(Stream, AnAlertIsReadAlthoughTheStreamBrokeInTheHandshake) {
     Plan made = setup();
     made.server.trusted = bytes(cert("ca.crt"));
@@ -196,7 +234,7 @@ TEST_P(Stream, AnAlertIsReadAlthoughTheStreamBrokeInTheHandshake) {
     pair.server->handshake(pair.server_host);
     ASSERT_EQ(pair.server->error().code, Code::CERT_MISSING);
     saw(pair.server->error());
-    if (GetParam() == Version::tls1_3)
+    if (GetParam().version == Version::tls1_3)
         return;  // the client is done by then; its first read or write finds the alert
     pair.client_host.next_write = IoResult::failed(32);
     pair.to_client.closed = true;
@@ -246,14 +284,58 @@ TEST_P(Stream, AGoodbyeThatDoesNotLeaveAtOnceLeavesLater) {
     pair.to_server.capacity = 3;
     EXPECT_EQ(pair.client->shutdown(pair.client_host).kind, Kind::blocked);
     EXPECT_EQ(pair.client->shutdown(pair.client_host).kind, Kind::blocked);
+    EXPECT_EQ(pair.client->waits_for(Direction::read), ussl::Waits::stream_writable);
     pair.to_server.capacity = 1000;
     EXPECT_EQ(pair.client->shutdown(pair.client_host).kind, Kind::blocked);
+    EXPECT_EQ(pair.client->waits_for(Direction::read), ussl::Waits::stream_readable);
     bool end = false;
     read_all(*pair.server, pair.server_host, &end);
     EXPECT_TRUE(end);
     EXPECT_TRUE(pair.to_server.bytes.empty());
     pair.server->shutdown(pair.server_host);
     EXPECT_EQ(pair.client->shutdown(pair.client_host).kind, Kind::done);
+}
+
+TEST_P(Stream, NothingIsWrittenAfterAGoodbyeThatIsStuck) {
+    Pair pair(setup());
+    ASSERT_TRUE(pair.handshake());
+    pair.to_server.capacity = 3;
+    EXPECT_EQ(pair.client->shutdown(pair.client_host).kind, Kind::blocked);
+    EXPECT_EQ(pair.client->write(pair.client_host, bytes("more")).kind, Kind::misuse);
+    EXPECT_FALSE(pair.client->error());
+    pair.to_server.capacity = 1000;
+    EXPECT_EQ(pair.client->shutdown(pair.client_host).kind, Kind::blocked);
+    EXPECT_EQ(pair.client->write(pair.client_host, bytes("more")).kind, Kind::misuse);
+    bool end = false;
+    EXPECT_EQ(read_all(*pair.server, pair.server_host, &end), "");
+    EXPECT_TRUE(end);
+}
+
+TEST_P(Stream, AGoodbyeOverABrokenStreamIsItsErrno) {
+    for (const bool peer_is_there : {true, false}) {
+        Pair pair(setup());
+        ASSERT_TRUE(pair.handshake());
+        pair.client_host.next_write = IoResult::failed(32);
+        pair.to_client.closed = !peer_is_there;
+        EXPECT_EQ(pair.client->shutdown(pair.client_host).kind, Kind::failed);
+        EXPECT_EQ(pair.client->error().number(), 32);
+    }
+}
+
+TEST_P(Stream, LookingForTheReasonOfABreakReadsOnlyWhatIsThere) {
+    Pair pair(setup());
+    ASSERT_TRUE(pair.handshake());
+    write_some(*pair.server, pair.server_host, "half of it");
+    pair.to_client.bytes.resize(pair.to_client.bytes.size() / 2);
+    bool read_nothing = false;
+    pair.client_host.disturb = [&](Direction direction) -> std::optional<IoResult> {
+        read_nothing |= direction == Direction::read && pair.to_client.bytes.empty();
+        return std::nullopt;
+    };
+    pair.client_host.next_write = IoResult::failed(32);
+    EXPECT_EQ(pair.client->write(pair.client_host, bytes("x")).kind, Kind::failed);
+    EXPECT_EQ(pair.client->error().number(), 32);
+    EXPECT_FALSE(read_nothing) << "it would have blocked";
 }
 
 TEST_P(Stream, ATimeOutIsNoEnd) {
@@ -375,6 +457,79 @@ TEST_P(Stream, ShutdownDoesNotThrowUnreadDataAway) {
     EXPECT_EQ(pair.client->shutdown(pair.client_host).kind, Kind::done);
 }
 
+TEST_P(Stream, ShutdownIsRefusedBeforeItSaysGoodbyeIfThereIsUnreadData) {
+    Pair pair(setup());
+    ASSERT_TRUE(pair.handshake());
+    write_some(*pair.server, pair.server_host, "unread");
+    std::uint8_t buffer[2];
+    ASSERT_EQ(pair.client->read(pair.client_host, buffer).count, 2U);
+    EXPECT_EQ(pair.client->shutdown(pair.client_host).kind, Kind::misuse);
+    EXPECT_TRUE(pair.to_server.bytes.empty());
+    EXPECT_EQ(pair.client->write(pair.client_host, bytes("reply")).count, 5U);
+}
+
+TEST_P(Stream, AfterThePeersGoodbyeThisSideMayStillSpeak) {
+    Pair pair(setup());
+    ASSERT_TRUE(pair.handshake());
+    EXPECT_EQ(pair.server->shutdown(pair.server_host).kind, Kind::blocked);
+    bool end = false;
+    read_all(*pair.client, pair.client_host, &end);
+    EXPECT_TRUE(end);
+    EXPECT_EQ(pair.client->waits_for(Direction::read), ussl::Waits::nothing);
+    EXPECT_EQ(pair.client->write(pair.client_host, bytes("one more thing")).count, 14U);
+    EXPECT_EQ(pair.server->shutdown(pair.server_host).kind, Kind::misuse);
+    EXPECT_EQ(read_all(*pair.server, pair.server_host), "one more thing");
+    EXPECT_EQ(pair.client->shutdown(pair.client_host).kind, Kind::done);
+    EXPECT_EQ(pair.server->shutdown(pair.server_host).kind, Kind::done);
+}
+
+TEST_P(Stream, CloseDuringTheHandshakeSendsNothingMore) {
+    Pair pair(setup());
+    pair.client->handshake(pair.client_host);
+    const std::size_t sent = pair.to_server.bytes.size();
+    pair.client->close(pair.client_host);
+    EXPECT_TRUE(pair.client->closed());
+    EXPECT_EQ(pair.to_server.bytes.size(), sent);
+    pair.to_server.closed = true;
+    pair.server->handshake(pair.server_host);
+    EXPECT_EQ(pair.server->handshake(pair.server_host).kind, Kind::failed);
+    EXPECT_EQ(pair.server->error().code, Code::PEER_CLOSED);
+}
+
+TEST_P(Stream, AbandonLeavesTheStreamAlone) {
+    Pair pair(setup());
+    ASSERT_TRUE(pair.handshake());
+    pair.to_server.capacity = 3;
+    ASSERT_EQ(pair.client->write(pair.client_host, bytes("hello")).count, 5U);
+    const int calls = pair.client_host.reads + pair.client_host.writes;
+    pair.client->abandon();
+    pair.client->abandon();
+    pair.client->close(pair.client_host);
+    EXPECT_TRUE(pair.client->closed());
+    EXPECT_EQ(pair.client_host.reads + pair.client_host.writes, calls);
+}
+
+TEST_P(Stream, NothingAndTooMuchAreTakenAsTheyAre) {
+    Pair pair(setup());
+    ASSERT_TRUE(pair.handshake());
+    EXPECT_EQ(pair.client->write(pair.client_host, {}).kind, Kind::done);
+    EXPECT_EQ(pair.client->read(pair.client_host, {}).kind, Kind::done);
+    EXPECT_TRUE(pair.to_server.bytes.empty());
+    const std::string much = pattern(100000);
+    EXPECT_EQ(pair.client->write(pair.client_host, bytes(much)).count, 16384U);
+    EXPECT_EQ(read_all(*pair.server, pair.server_host), much.substr(0, 16384));
+}
+
+TEST_P(Stream, ATimeOutInTheHandshakeIsNoFailure) {
+    Pair pair(setup());
+    pair.client_host.next_read = IoResult::timed_out();
+    EXPECT_EQ(pair.client->handshake(pair.client_host).kind, Kind::timed_out);
+    std::uint8_t buffer[1];
+    EXPECT_EQ(pair.client->read(pair.client_host, buffer).kind, Kind::timed_out);
+    pair.client_host.next_read.reset();
+    EXPECT_TRUE(pair.handshake());
+}
+
 TEST_P(Stream, ShutdownKnowsABareEndFromAGoodbye) {
     Pair pair(setup());
     ASSERT_TRUE(pair.handshake());
@@ -395,10 +550,13 @@ TEST_P(Stream, WhatIsHeldInsideIsReadable) {
     EXPECT_EQ(pair.client->waits_for(Direction::read), ussl::Waits::nothing);
 }
 
-TEST(Streams, ThatDoNotSpeakTlsAreToldApart) {
+using Streams = EachPair;
+INSTANTIATE_EACH_PAIR(Streams);
+
+TEST_P(Streams, ThatDoNotSpeakTlsAreToldApart) {
     for (const char* words : {"HTTP/1.1 400 Bad Request\r\n\r\n", "GET / HTTP/1.1\r\n\r\n",
                               "220 mail.example ESMTP\r\n", "\x10\x2c\x01\x04MQTT\x04\x02"}) {
-        Pair pair(with_certificate());
+        Pair pair(plan(with_certificate()));
         const Bytes sent = bytes(words);
         pair.to_client.bytes.assign(sent.begin(), sent.end());
         pair.to_server.bytes.assign(sent.begin(), sent.end());
@@ -410,8 +568,8 @@ TEST(Streams, ThatDoNotSpeakTlsAreToldApart) {
     }
 }
 
-TEST(Streams, ThatBreakTheRulesOfTlsAreToldApart) {
-    Pair pair(with_certificate());
+TEST_P(Streams, ThatBreakTheRulesOfTlsAreToldApart) {
+    Pair pair(plan(with_certificate()));
     // A server hello, where a client hello belongs.
     const std::uint8_t message[] = {22, 3, 3, 0, 4, 2, 0, 0, 0};
     pair.to_server.bytes.assign(std::begin(message), std::end(message));
@@ -421,9 +579,9 @@ TEST(Streams, ThatBreakTheRulesOfTlsAreToldApart) {
     saw(pair.server->error());
 }
 
-TEST(Streams, ThatSayGoodbyeInsteadOfHelloAreClosed) {
+TEST_P(Streams, ThatSayGoodbyeInsteadOfHelloAreClosed) {
     for (const bool psk : {false, true}) {
-        Pair pair(psk ? with_psk() : with_certificate());
+        Pair pair(plan(psk ? with_psk() : with_certificate()));
         const std::uint8_t close_notify[] = {21, 3, 3, 0, 2, 1, 0};
         pair.client->handshake(pair.client_host);
         pair.to_client.bytes.assign(std::begin(close_notify), std::end(close_notify));
@@ -434,8 +592,8 @@ TEST(Streams, ThatSayGoodbyeInsteadOfHelloAreClosed) {
     }
 }
 
-TEST(Versions, ThatDoNotMeetAreToldApart) {
-    Plan setup = with_certificate();
+TEST_P(Streams, WhoseVersionsDoNotMeetAreToldApart) {
+    Plan setup = plan(with_certificate());
     setup.client.maximum_version = Version::tls1_2;
     setup.server.minimum_version = Version::tls1_3;
     Pair pair(setup);

@@ -50,60 +50,65 @@ constexpr Server servers[] = {
     {"server-sha1", "ca-rsa.crt", "localhost", Code::CERT_WEAK, 42},
 };
 
-class ServerCertificates : public testing::TestWithParam<Server> {};
-std::string server_name(const testing::TestParamInfo<Server>& info) {
-    std::string name = std::to_string(info.index) + "_" + info.param.certificate + "_" +
-                       info.param.root + "_" + info.param.name;
+class ServerCertificates : public testing::TestWithParam<std::tuple<Case, Server>> {
+  protected:
+    static const Server& server() { return std::get<1>(GetParam()); }
+    static Plan setup() {
+        Plan made = with_certificate(server().certificate, server().root);
+        made.name = server().name;
+        return std::get<0>(GetParam()).with(made);
+    }
+};
+std::string case_name(const testing::TestParamInfo<std::tuple<Case, Server>>& info) {
+    const auto& [engines, server] = info.param;
+    std::string name = testing::PrintToString(engines) + "_" + std::to_string(info.index) + "_" +
+                       server.certificate + "_" + server.root + "_" + server.name;
     for (char& c : name)
         if (isalnum(static_cast<unsigned char>(c)) == 0)
             c = '_';
     return name;
 }
-INSTANTIATE_TEST_SUITE_P(All, ServerCertificates, testing::ValuesIn(servers), server_name);
+INSTANTIATE_TEST_SUITE_P(All, ServerCertificates,
+                         testing::Combine(testing::ValuesIn(all_cases()),
+                                          testing::ValuesIn(servers)),
+                         case_name);
 
-TEST_P(ServerCertificates, GetTheSameVerdictInBothVersions) {
-    const Server& c = GetParam();
-    for (const Version version : {Version::tls1_2, Version::tls1_3}) {
-        Plan setup = with_certificate(c.certificate, c.root);
-        setup.name = c.name;
-        only(setup, version);
-        Pair pair(setup);
-        const bool done = pair.handshake();
-        EXPECT_EQ(pair.client->error().code, c.expected) << describe(pair.client->error());
-        EXPECT_EQ(done, c.expected == Code::none) << describe(pair.server->error());
-        if (c.alert != 0) {
-            EXPECT_EQ(pair.client->error().alert, Error::Alert::sent);
-            EXPECT_EQ(pair.client->error().alert_number, c.alert);
-            EXPECT_EQ(pair.server->error().code, Code::CERT_REFUSED);
-            EXPECT_EQ(pair.server->error().alert_number, c.alert);
-        }
-    }
+TEST_P(ServerCertificates, GetTheirVerdict) {
+    const Code expected = server().expected;
+    Pair pair(setup());
+    const bool done = pair.handshake();
+    EXPECT_EQ(pair.client->error().code, expected) << describe(pair.client->error());
+    EXPECT_EQ(done, expected == Code::none) << describe(pair.server->error());
+    if (expected == Code::none)
+        return;
+    EXPECT_EQ(pair.client->error().alert, Error::Alert::sent);
+    EXPECT_EQ(pair.client->error().alert_number, server().alert);
+    EXPECT_EQ(pair.server->error().code, Code::CERT_REFUSED);
+    EXPECT_EQ(pair.server->error().alert_number, server().alert);
 }
 
 TEST_P(ServerCertificates, AreNotLookedAtUnlessAskedFor) {
-    const Server& c = GetParam();
-    for (const Version version : {Version::tls1_2, Version::tls1_3}) {
-        Plan setup = with_certificate(c.certificate, c.root);
-        setup.name = c.name;
-        setup.client.verify = Verify::none;
-        only(setup, version);
-        Pair pair(setup);
-        EXPECT_TRUE(pair.handshake()) << describe(pair.client->error());
-        EXPECT_FALSE(pair.client->peer_certificate().empty());
-        EXPECT_FALSE(pair.client->peer_verified());
-    }
+    Plan made = setup();
+    made.client.verify = Verify::none;
+    Pair pair(made);
+    EXPECT_TRUE(pair.handshake()) << describe(pair.client->error());
+    EXPECT_FALSE(pair.client->peer_certificate().empty());
+    EXPECT_FALSE(pair.client->peer_verified());
 }
 
-TEST(Verification, OptionalMeansRequiredForAClient) {
-    Plan setup = with_certificate("server-expired");
+using Verification = EachPair;
+INSTANTIATE_EACH_PAIR(Verification);
+
+TEST_P(Verification, OptionalMeansRequiredForAClient) {
+    Plan setup = plan(with_certificate("server-expired"));
     setup.client.verify = Verify::optional;
     Pair pair(setup);
     EXPECT_FALSE(pair.handshake());
     EXPECT_EQ(pair.client->error().code, Code::CERT_EXPIRED);
 }
 
-TEST(Verification, NamesAllThatIsWrongWorstFirst) {
-    Pair pair(with_certificate("server-expired-name"));
+TEST_P(Verification, NamesAllThatIsWrongWorstFirst) {
+    Pair pair(plan(with_certificate("server-expired-name")));
     EXPECT_FALSE(pair.handshake());
     const std::string text = describe(pair.client->error());
     EXPECT_TRUE(text.starts_with("CERT_HOSTNAME: ")) << text;
@@ -111,15 +116,15 @@ TEST(Verification, NamesAllThatIsWrongWorstFirst) {
     EXPECT_TRUE(text.ends_with("(alert sent: bad_certificate)")) << text;
 }
 
-TEST(Verification, FollowsAChainToItsRoot) {
-    Plan setup = with_certificate("server-intermediate");
+TEST_P(Verification, FollowsAChainToItsRoot) {
+    Plan setup = plan(with_certificate("server-intermediate"));
     setup.server.certificate = bytes(cert("server-chain.crt"));
     Pair pair(setup);
     EXPECT_TRUE(pair.handshake()) << describe(pair.client->error());
 }
 
-TEST(Verification, RefusesAnIssuerThatIsNoCA) {
-    Plan setup = with_certificate("server-noca");
+TEST_P(Verification, RefusesAnIssuerThatIsNoCA) {
+    Plan setup = plan(with_certificate("server-noca"));
     setup.server.certificate = bytes(cert("server-noca-chain.crt"));
     Pair pair(setup);
     EXPECT_FALSE(pair.handshake());
@@ -149,35 +154,36 @@ constexpr Client clients[] = {
     {"server-selfsigned", Verify::required, Code::CERT_SELF_SIGNED},
 };
 
-TEST(ClientCertificates, GetTheSameVerdictInBothVersions) {
+using ClientCertificates = EachCase;
+INSTANTIATE_EACH_CASE(ClientCertificates);
+
+TEST_P(ClientCertificates, GetTheirVerdict) {
+    const Version version = GetParam().version;
     for (const Client& c : clients) {
-        for (const Version version : {Version::tls1_2, Version::tls1_3}) {
-            Plan setup = with_certificate();
-            if (c.certificate != nullptr) {
-                setup.client.key = bytes(cert(std::string(c.certificate) + ".key"));
-                setup.client.certificate = bytes(cert(std::string(c.certificate) + ".crt"));
-            }
-            setup.server.trusted = bytes(cert("ca.crt"));
-            setup.server.verify = c.verify;
-            only(setup, version);
-            Pair pair(setup);
-            const bool done = pair.handshake();
-            const char* name = c.certificate != nullptr ? c.certificate : "no certificate";
-            EXPECT_EQ(pair.server->error().code, c.expected) << name;
-            if (c.expected == Code::none) {
-                EXPECT_TRUE(done) << name << describe(pair.client->error());
-                const bool shown = c.certificate != nullptr && c.verify != Verify::none;
-                EXPECT_EQ(pair.server->peer_certificate().empty(), !shown) << name;
-                continue;
-            }
-            // A TLS 1.3 client is done before it hears of it.
-            read_all(*pair.client, pair.client_host);
-            const bool missing_in_1_2 = c.certificate == nullptr && version == Version::tls1_2;
-            EXPECT_EQ(pair.client->error().code,
-                      missing_in_1_2 ? Code::HANDSHAKE_FAILED : Code::CERT_REFUSED)
-                << name;
-            saw(pair.client->error());
+        Plan setup = plan(with_certificate());
+        if (c.certificate != nullptr) {
+            setup.client.key = bytes(cert(std::string(c.certificate) + ".key"));
+            setup.client.certificate = bytes(cert(std::string(c.certificate) + ".crt"));
         }
+        setup.server.trusted = bytes(cert("ca.crt"));
+        setup.server.verify = c.verify;
+        Pair pair(setup);
+        const bool done = pair.handshake();
+        const char* name = c.certificate != nullptr ? c.certificate : "no certificate";
+        EXPECT_EQ(pair.server->error().code, c.expected) << name;
+        if (c.expected == Code::none) {
+            EXPECT_TRUE(done) << name << describe(pair.client->error());
+            const bool shown = c.certificate != nullptr && c.verify != Verify::none;
+            EXPECT_EQ(pair.server->peer_certificate().empty(), !shown) << name;
+            continue;
+        }
+        // A TLS 1.3 client is done before it hears of it.
+        read_all(*pair.client, pair.client_host);
+        const bool missing_in_1_2 = c.certificate == nullptr && version == Version::tls1_2;
+        EXPECT_EQ(pair.client->error().code,
+                  missing_in_1_2 ? Code::HANDSHAKE_FAILED : Code::CERT_REFUSED)
+            << name;
+        saw(pair.client->error());
     }
 }
 
@@ -202,8 +208,11 @@ class Recorder final : public ussl::CertificateVisitor {
     std::string text;
 };
 
-TEST(PeerCertificate, CanBeLookedInto) {
-    Pair pair(with_certificate());
+using PeerCertificate = EachPair;
+INSTANTIATE_EACH_PAIR(PeerCertificate);
+
+TEST_P(PeerCertificate, CanBeLookedInto) {
+    Pair pair(plan(with_certificate()));
     Recorder recorder;
     EXPECT_FALSE(pair.client->describe_peer(recorder));
     ASSERT_TRUE(pair.handshake());

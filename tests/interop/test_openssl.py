@@ -303,6 +303,28 @@ class OurServer(Case):
                 # From outside, one looks like the other.
                 self.assertEqual(alerts["PSK_KEY"], alerts["PSK_IDENTITY"])
 
+    def test_psk_of_a_client_that_offers_a_ticket_first(self):
+        # Of another server's, which ours cannot know; longer than an identity of ours may be.
+        port = free_port()
+        stranger = self.start("openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-tls1_3", "-rev",
+                              *certificate("server"))
+        self.await_port(port, stranger)
+        ticket = self.folder / "ticket"
+        first = self.s_client(port, "-sess_out", str(ticket), send=b"hello\n")
+        first.wait_until(lambda: ticket.exists() and "END SSL SESSION" in ticket.read_text(), "ticket")
+        first.stop()
+        for key, identity, expected in ((KEY, "me", None), (WRONG_KEY, "me", "PSK_KEY"),
+                                        (KEY, "somebody", "PSK_IDENTITY")):
+            with self.subTest(expected=expected):
+                server, port = self.ussl_server(**psk_server())
+                client = self.s_client(port, "-sess_in", str(ticket), "-psk", key, "-psk_identity", identity,
+                                       "-quiet", send=b"" if expected else b"hello\n")
+                if expected:
+                    self.assertEqual(client.wait(), 1)
+                    self.assert_error(self.told(server), expected)
+                else:
+                    self.echoed(server, client, version="TLSv1.3")
+
     def test_psk_server_and_a_client_without_one(self):
         for version in VERSIONS:
             with self.subTest(version=version):

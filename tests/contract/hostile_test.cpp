@@ -1,0 +1,160 @@
+// Cut, damaged and made-up bytes: an error that fits, no crash, no wait for ever.
+
+#include <random>
+
+#include "contract.hpp"
+
+namespace contract {
+namespace {
+
+enum class Way : std::uint8_t { to_server, to_client };
+using Parameters = std::tuple<Case, const char*, Way>;
+
+class Hostile : public testing::TestWithParam<Parameters> {
+  protected:
+    static Plan setup() {
+        const bool psk = std::get<1>(GetParam()) == std::string_view("psk");
+        return std::get<0>(GetParam()).with(psk ? with_psk() : with_certificate());
+    }
+    /// The ring that is tampered with, and the end that reads from it.
+    static Ring& ring(Pair& pair) { return to_client() ? pair.to_client : pair.to_server; }
+    static Connection& victim(Pair& pair) { return to_client() ? *pair.client : *pair.server; }
+    static MemoryHost& host(Pair& pair) {
+        return to_client() ? pair.client_host : pair.server_host;
+    }
+    static bool to_client() { return std::get<2>(GetParam()) == Way::to_client; }
+
+    /// A whole handshake in which `tamper` is called whenever something may have been written.
+    static void handshake(Pair& pair, const std::function<void()>& tamper) {
+        for (int round = 0; round < 6; ++round) {
+            pair.client->handshake(pair.client_host);
+            if (!to_client())
+                tamper();
+            pair.server->handshake(pair.server_host);
+            if (to_client())
+                tamper();
+        }
+        saw(pair.client->error());
+        saw(pair.server->error());
+    }
+    /// A failure has a row, and not the row of what ussl did not think of.
+    static void expect_explained(const Connection& connection, std::size_t at) {
+        if (!connection.failed())
+            return;
+        EXPECT_FALSE(ussl::name_of(connection.error().code).empty()) << at;
+        EXPECT_NE(connection.error().code, Code::ENGINE) << at << describe(connection.error());
+    }
+};
+INSTANTIATE_TEST_SUITE_P(Engines, Hostile,
+                         testing::Combine(testing::ValuesIn(all_cases()),
+                                          testing::Values("certificate", "psk"),
+                                          testing::Values(Way::to_server, Way::to_client)),
+                         [](const auto& info) {
+                             return testing::PrintToString(std::get<0>(info.param)) + "_" +
+                                    std::get<1>(info.param) +
+                                    (std::get<2>(info.param) == Way::to_client ? "_to_client"
+                                                                               : "_to_server");
+                         });
+
+TEST_P(Hostile, AnEndAtAnyByteOfTheHandshakeIsPeerClosed) {
+    for (std::size_t cut = 0;; ++cut) {
+        Pair pair(setup());
+        std::size_t passed = 0;
+        bool was_cut = false;
+        handshake(pair, [&] {
+            Ring& ring = Hostile::ring(pair);
+            if (was_cut || passed + ring.bytes.size() <= cut) {
+                passed += was_cut ? 0 : ring.bytes.size();
+                return;
+            }
+            ring.bytes.resize(cut - passed);
+            ring.closed = was_cut = true;
+        });
+        if (!was_cut)
+            break;
+        EXPECT_EQ(victim(pair).error().code, Code::PEER_CLOSED) << cut;
+    }
+}
+
+TEST_P(Hostile, ABitFlippedInTheHandshakeIsNoticed) {
+    for (std::size_t at = 0;; at += 5) {
+        Pair pair(setup());
+        std::size_t passed = 0;
+        bool flipped = false;
+        handshake(pair, [&] {
+            Ring& ring = Hostile::ring(pair);
+            if (!flipped && at < passed + ring.bytes.size()) {
+                ring.bytes[at - passed] ^= static_cast<std::uint8_t>(1U << at % 8);
+                flipped = true;
+            }
+            passed += ring.bytes.size();
+        });
+        if (!flipped)
+            break;
+        // A length that has grown is waited for.
+        EXPECT_FALSE(pair.client->handshake_done() && pair.server->handshake_done()) << at;
+        expect_explained(*pair.client, at);
+        expect_explained(*pair.server, at);
+    }
+}
+
+TEST_P(Hostile, ABitFlippedInARecordIsRecordCorrupt) {
+    std::size_t size = 1;
+    for (std::size_t at = 0; at < size; ++at) {
+        Pair pair(setup());
+        ASSERT_TRUE(pair.handshake());
+        Connection& sender = to_client() ? *pair.server : *pair.client;
+        MemoryHost& sender_host = to_client() ? pair.server_host : pair.client_host;
+        write_some(sender, sender_host, "data");
+        size = ring(pair).bytes.size();
+        // More follows, for a length that has grown.
+        write_some(sender, sender_host, pattern(40000));
+        ring(pair).bytes[at] ^= static_cast<std::uint8_t>(1U << at % 8);
+        EXPECT_EQ(read_all(victim(pair), host(pair)), "");
+        EXPECT_EQ(victim(pair).error().code, Code::RECORD_CORRUPT) << at;
+        EXPECT_EQ(victim(pair).error().alert, Error::Alert::sent) << at;
+    }
+}
+
+TEST_P(Hostile, RecordsThatAreMadeUpAreExplained) {
+    std::mt19937 random(1);
+    for (std::size_t i = 0; i < 200; ++i) {
+        Pair pair(setup());
+        if (i % 2 == 0) {
+            ASSERT_TRUE(pair.handshake());
+        }
+        Ring& ring = Hostile::ring(pair);
+        ring.bytes.clear();
+        const std::size_t size = random() % 40;
+        for (const std::size_t byte : {20 + random() % 5, 3UL, 3UL, 0UL, size})
+            ring.bytes.push_back(static_cast<std::uint8_t>(byte));
+        for (std::size_t k = 0; k < size; ++k)
+            ring.bytes.push_back(static_cast<std::uint8_t>(random() % (i % 4 < 2 ? 256 : 4)));
+        ring.closed = true;
+        for (int k = 0; k < 4; ++k)
+            read_all(victim(pair), host(pair));
+        EXPECT_TRUE(victim(pair).failed()) << i;
+        expect_explained(victim(pair), i);
+    }
+}
+
+using Strangers = EachPair;
+INSTANTIATE_EACH_PAIR(Strangers);
+
+TEST_P(Strangers, WhoSayAWordAndGoDoNotSpeakTls) {
+    for (const char* word : {"n", "no", "no\n", "nope", "HTTP/1.0 400\r\n\r\n"}) {
+        Pair pair(plan(with_certificate()));
+        const Bytes sent = bytes(word);
+        for (Ring* ring : {&pair.to_client, &pair.to_server}) {
+            ring->bytes.assign(sent.begin(), sent.end());
+            ring->closed = true;
+        }
+        pair.client->handshake(pair.client_host);
+        pair.server->handshake(pair.server_host);
+        EXPECT_EQ(pair.client->error().code, Code::NOT_TLS) << word;
+        EXPECT_EQ(pair.server->error().code, Code::NOT_TLS) << word;
+    }
+}
+
+}  // namespace
+}  // namespace contract

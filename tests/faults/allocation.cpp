@@ -1,0 +1,59 @@
+#include "allocation.hpp"
+
+#include <openssl/crypto.h>
+
+#include <cstdlib>
+
+// Linked with --wrap=malloc: what the library itself allocates comes by here.
+extern "C" void* __real_malloc(std::size_t size);
+extern "C" void* __wrap_malloc(std::size_t size);
+
+namespace faults {
+namespace {
+
+bool armed = false;
+std::size_t count = 0;
+std::size_t fails_at = 0;
+Shortage kind = Shortage::once;
+
+bool fails() {
+    if (!armed)
+        return false;
+    ++count;
+    return kind == Shortage::once ? count == fails_at : count >= fails_at;
+}
+
+void* engine_malloc(std::size_t size, const char*, int) {
+    return fails() ? nullptr : __real_malloc(size);
+}
+void* engine_realloc(void* old, std::size_t size, const char*, int) {
+    return fails() ? nullptr : std::realloc(old, size);
+}
+void engine_free(void* memory, const char*, int) {
+    std::free(memory);
+}
+
+// OpenSSL takes these only before its first allocation.
+const bool taken = CRYPTO_set_mem_functions(engine_malloc, engine_realloc, engine_free) == 1;
+
+}  // namespace
+
+void arm(std::size_t nth, Shortage shortage) {
+    if (!taken)
+        std::abort();
+    count = 0;
+    fails_at = nth;
+    kind = shortage;
+    armed = true;
+}
+
+std::size_t disarm() {
+    armed = false;
+    return count;
+}
+
+}  // namespace faults
+
+extern "C" void* __wrap_malloc(std::size_t size) {
+    return faults::fails() ? nullptr : __real_malloc(size);
+}
