@@ -173,7 +173,7 @@ Progress Connection::write(Host& host, Bytes from) {
         return look_for_alert(host);
     if (outcome.kind == Outcome::Kind::want_write) {
         unsent_ = true;
-        return {Kind::done, from.size()};
+        return {Kind::done, outcome.count};
     }
     return settle(host, outcome);
 }

@@ -6,8 +6,12 @@ namespace ussl {
 const Engine& default_engine() {
     return openssl_engine;
 }
+#elif defined(USSL_ENGINE_MBEDTLS)
+const Engine& default_engine() {
+    return mbedtls_engine;
+}
 #else
-#error "USSL_ENGINE_OPENSSL must be defined: no other engine is there yet"
+#error "define USSL_ENGINE_OPENSSL or USSL_ENGINE_MBEDTLS"
 #endif
 
 }  // namespace ussl

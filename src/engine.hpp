@@ -18,7 +18,7 @@ struct Outcome {
 
     static constexpr Outcome done(std::size_t n = 0) { return {Kind::done, n}; }
     static constexpr Outcome want_read() { return {Kind::want_read}; }
-    static constexpr Outcome want_write() { return {Kind::want_write}; }
+    static constexpr Outcome want_write(std::size_t n = 0) { return {Kind::want_write, n}; }
     static constexpr Outcome end() { return {Kind::end}; }
     static constexpr Outcome failed() { return {Kind::failed}; }
 };
@@ -32,8 +32,8 @@ class EngineSession : public OnHeap {
     /// Plaintext into `into`. An empty `into` takes in one record at the most and says done when
     /// plaintext is held. `end` is the peer's close_notify only.
     virtual Outcome read(MutableBytes into) = 0;
-    /// One record at the most, never empty. `done` with a count: taken and sent. `want_write`:
-    /// taken as a whole, not all of it sent; flush() before any other write.
+    /// One record at the most, never empty. `done` with a count: taken and sent. `want_write` with
+    /// a count: taken, not all of it sent; flush() before any other write.
     virtual Outcome write(Bytes from) = 0;
     /// Sends what write() took.
     virtual Outcome flush() = 0;

@@ -84,11 +84,12 @@ Code code_of_alert(std::uint8_t alert, bool handshaking, bool psk) {
             return Code::CERT_REFUSED;
         case 115:  // unknown_psk_identity
             return Code::PSK_REFUSED;
-        case 20:  // bad_record_mac
-        case 21:  // decryption_failed
-        case 40:  // handshake_failure: OpenSSL's word for an identity it does not know
-        case 47:  // illegal_parameter: and for a binder that does not verify
-        case 51:  // decrypt_error
+        case 20:   // bad_record_mac
+        case 21:   // decryption_failed
+        case 40:   // handshake_failure: OpenSSL's word for an identity it does not know
+        case 47:   // illegal_parameter: and for a binder that does not verify
+        case 51:   // decrypt_error
+        case 109:  // missing_extension: Mbed TLS's word for a client that has no certificate's
             if (handshaking && psk)
                 return Code::PSK_REFUSED;
             break;

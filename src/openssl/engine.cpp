@@ -290,7 +290,7 @@ Outcome Session::write(Bytes from) {
         return Outcome::failed();
     }
     retry_size_ = from.size();
-    return outcome;
+    return Outcome::want_write(from.size());
 }
 
 Outcome Session::flush() {

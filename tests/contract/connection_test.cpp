@@ -66,7 +66,9 @@ TEST_P(Contract, MovesDataBothWaysOverRingsOfAnySize) {
         std::string down;
         for (int round = 0; up.size() < to_server.size() || down.size() < to_client.size();
              ++round) {
-            ASSERT_LT(round, 300000) << "nothing moves any more";
+            ASSERT_LT(round, 300000)
+                << "nothing moves any more: " << capacity << " " << up.size() << " " << down.size()
+                << " " << describe(pair.client->error()) << " / " << describe(pair.server->error());
             const std::size_t piece = 1 + static_cast<std::size_t>(round) * 37 % 40000;
             sent_up += write_some(*pair.client, pair.client_host,
                                   std::string_view(to_server).substr(sent_up, piece));

@@ -93,7 +93,8 @@ std::vector<Engines> all_engines() {
         const char* name;
         const ussl::Engine* engine;
     };
-    static constexpr Named engines[] = {{"openssl", &ussl::openssl_engine}};
+    static constexpr Named engines[] = {{"openssl", &ussl::openssl_engine},
+                                        {"mbedtls", &ussl::mbedtls_engine}};
     std::vector<Engines> all;
     for (const Named& client : engines)
         for (const Named& server : engines)
@@ -108,6 +109,17 @@ std::vector<Case> all_cases() {
         for (const Version version : {Version::tls1_2, Version::tls1_3})
             all.push_back({engines, version});
     return all;
+}
+
+bool lacks(const ussl::Engine* engine, Lacks what) {
+    switch (what) {
+        case Lacks::eddsa:
+        case Lacks::critical_extensions_unverified:
+            return engine == &ussl::mbedtls_engine;
+        case Lacks::psk_nul_tls1_2_client:
+            return engine == &ussl::openssl_engine;
+    }
+    return false;
 }
 
 Plan Engines::with(Plan plan) const {

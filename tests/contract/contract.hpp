@@ -114,6 +114,10 @@ struct Engines {
 };
 std::vector<Engines> all_engines();
 
+/// Whether docs/engines.md says that this engine cannot do it; every such row has its name here.
+enum class Lacks { eddsa, critical_extensions_unverified, psk_nul_tls1_2_client };
+bool lacks(const ussl::Engine* engine, Lacks what);
+
 /// A pair of engines that may use one version only.
 struct Case {
     Engines engines;

@@ -113,8 +113,15 @@ TEST_P(Psk, AnIdentityWithANulIsTakenWhole) {
     made.client.minimum_version = Version::tls1_2;
     made.client.maximum_version = Version::tls1_3;
     Pair pair(made);
+    if (!lacks(made.client_engine, Lacks::psk_nul_tls1_2_client)) {
+        EXPECT_TRUE(pair.handshake());
+        EXPECT_EQ(pair.server_host.asked, std::vector<std::string>{name});
+        return;
+    }
     EXPECT_FALSE(pair.handshake());
-    EXPECT_EQ(pair.server->error().code, Code::NO_SHARED_VERSION);
+    // A server of TLS 1.2 may not understand what the client offers, and finds no cipher in it.
+    EXPECT_TRUE(pair.server->error().code == Code::NO_SHARED_VERSION ||
+                pair.server->error().code == Code::NO_SHARED_CIPHER);
 }
 
 TEST_P(Psk, AHintDoesNoHarm) {

@@ -516,8 +516,10 @@ TEST_P(Stream, NothingAndTooMuchAreTakenAsTheyAre) {
     EXPECT_EQ(pair.client->read(pair.client_host, {}).kind, Kind::done);
     EXPECT_TRUE(pair.to_server.bytes.empty());
     const std::string much = pattern(100000);
-    EXPECT_EQ(pair.client->write(pair.client_host, bytes(much)).count, 16384U);
-    EXPECT_EQ(read_all(*pair.server, pair.server_host), much.substr(0, 16384));
+    // One record: 16384 bytes, of which an engine may keep one for TLS 1.3's own type.
+    const std::size_t taken = pair.client->write(pair.client_host, bytes(much)).count;
+    EXPECT_TRUE(taken == 16384 || taken == 16383) << taken;
+    EXPECT_TRUE(read_all(*pair.server, pair.server_host) == much.substr(0, taken));
 }
 
 TEST_P(Stream, ATimeOutInTheHandshakeIsNoFailure) {

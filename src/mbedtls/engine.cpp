@@ -1,0 +1,444 @@
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "../engines.hpp"
+#include "../policy.hpp"
+#include "mbedtls.hpp"
+
+namespace ussl::mbedtls {
+namespace {
+
+// Mbed TLS computes fastest with P-256.
+constexpr std::uint16_t groups[] = {
+    MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1, MBEDTLS_SSL_IANA_TLS_GROUP_X25519,
+    MBEDTLS_SSL_IANA_TLS_GROUP_SECP384R1, MBEDTLS_SSL_IANA_TLS_GROUP_SECP521R1,
+    MBEDTLS_SSL_IANA_TLS_GROUP_NONE,
+};
+constexpr std::uint16_t signature_algorithms[] = {
+    MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256, MBEDTLS_TLS1_3_SIG_ECDSA_SECP384R1_SHA384,
+    MBEDTLS_TLS1_3_SIG_ECDSA_SECP521R1_SHA512, MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA256,
+    MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA384,    MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA512,
+    MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA256,       MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA384,
+    MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA512,       MBEDTLS_TLS1_3_SIG_NONE,
+};
+
+// One list for both versions, as Mbed TLS wants it: it ends with a 0.
+template <std::size_t n, std::size_t m>
+constexpr std::array<int, n + m + 1> list_of(const std::uint16_t (&tls1_3)[n],
+                                             const std::uint16_t (&tls1_2)[m]) {
+    std::array<int, n + m + 1> list{};
+    std::size_t at = 0;
+    for (const std::uint16_t suite : tls1_3)
+        list[at++] = suite;
+    for (const std::uint16_t suite : tls1_2)
+        list[at++] = suite;
+    return list;
+}
+constexpr auto suites = list_of(policy::suites_tls1_3, policy::suites_tls1_2);
+constexpr auto suites_psk = list_of(policy::suites_tls1_3_psk, policy::suites_tls1_2_psk);
+
+// Everything passes here; strength is judged by failures_of(), so that it is one failure of many.
+constexpr mbedtls_x509_crt_profile any_profile = {0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0};
+
+int receive(void* session, unsigned char* into, std::size_t size) {
+    const IoResult result = static_cast<Session*>(session)->wire().read({into, size});
+    switch (result.kind) {
+        case IoResult::Kind::bytes:
+            return static_cast<int>(result.count);
+        case IoResult::Kind::end:
+            return 0;
+        case IoResult::Kind::would_block:
+        case IoResult::Kind::timed_out:
+            return MBEDTLS_ERR_SSL_WANT_READ;
+        default:
+            return MBEDTLS_ERR_SSL_INTERNAL_ERROR;
+    }
+}
+
+int send(void* session, const unsigned char* from, std::size_t size) {
+    const IoResult result = static_cast<Session*>(session)->wire().write({from, size});
+    switch (result.kind) {
+        case IoResult::Kind::bytes:
+            return static_cast<int>(result.count);
+        case IoResult::Kind::would_block:
+        case IoResult::Kind::timed_out:
+            return MBEDTLS_ERR_SSL_WANT_WRITE;
+        default:
+            return MBEDTLS_ERR_SSL_INTERNAL_ERROR;
+    }
+}
+
+int verify_certificate(void* session, mbedtls_x509_crt* certificate, int depth,
+                       std::uint32_t* flags) {
+    return static_cast<Session*>(session)->verify(*certificate, depth, *flags);
+}
+
+int find_identity(void*, mbedtls_ssl_context* ssl, const unsigned char* identity,
+                  std::size_t size) {
+    return static_cast<Session*>(mbedtls_ssl_get_user_data_p(ssl))->find_psk({identity, size});
+}
+
+bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out) {
+    psa_hash_operation_t hash = PSA_HASH_OPERATION_INIT;
+    bool good =
+        psa_crypto_init() == PSA_SUCCESS && psa_hash_setup(&hash, PSA_ALG_SHA_256) == PSA_SUCCESS;
+    for (const Bytes part : parts)
+        good = good && psa_hash_update(&hash, part.data(), part.size()) == PSA_SUCCESS;
+    std::size_t size = 0;
+    good = good && psa_hash_finish(&hash, out.data(), out.size(), &size) == PSA_SUCCESS;
+    psa_hash_abort(&hash);
+    return good;
+}
+
+}  // namespace
+
+// --- Context
+
+std::expected<Owned<EngineContext>, Refusal> Context::make(const Options& options) {
+    static constexpr Refusal no_memory{"out of memory", true};
+    Owned<Context> context{new Context};
+    if (!context)
+        return std::unexpected(no_memory);
+    context->role_ = options.role;
+    context->verify_ = options.verify;
+    context->psk_ = options.psk_identity || options.psk_server;
+    take_lack_of_memory();
+    std::optional<Refusal> refusal;
+    if (!context->set_up(options))
+        refusal = Refusal{"the TLS engine could not be set up"};
+    if (!refusal)
+        refusal = context->load_identity(options);
+    if (!refusal)
+        refusal = context->load_trusted(options);
+    if (take_lack_of_memory())
+        return std::unexpected(no_memory);
+    if (refusal)
+        return std::unexpected(*refusal);
+    return context;
+}
+
+bool Context::set_up(const Options& options) {
+    const bool client = role_ == Role::client;
+    mbedtls_ssl_config* config = &config_;
+    if (psa_crypto_init() != PSA_SUCCESS ||
+        mbedtls_ssl_config_defaults(config, client ? MBEDTLS_SSL_IS_CLIENT : MBEDTLS_SSL_IS_SERVER,
+                                    MBEDTLS_SSL_TRANSPORT_STREAM, MBEDTLS_SSL_PRESET_DEFAULT) != 0)
+        return false;
+    mbedtls_ssl_conf_rng(config, mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE);
+    using MbedVersion = mbedtls_ssl_protocol_version;
+    mbedtls_ssl_conf_min_tls_version(config, static_cast<MbedVersion>(options.minimum_version));
+    mbedtls_ssl_conf_max_tls_version(config, static_cast<MbedVersion>(options.maximum_version));
+    mbedtls_ssl_conf_groups(config, groups);
+    mbedtls_ssl_conf_sig_algs(config, signature_algorithms);
+    mbedtls_ssl_conf_ciphersuites(config, psk_ ? suites_psk.data() : suites.data());
+    mbedtls_ssl_conf_cert_profile(config, &any_profile);
+    mbedtls_ssl_conf_dhm_min_bitlen(config, policy::minimum_dh_bits);
+    mbedtls_ssl_conf_tls13_key_exchange_modes(
+        config, psk_ ? MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_PSK_EPHEMERAL
+                     : MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL);
+    // Mbed TLS shows what it finds and goes on; judge_peer() decides, after every step, and
+    // chooses the alert.
+    mbedtls_ssl_conf_authmode(config, verify_ == Verify::none || psk_
+                                          ? MBEDTLS_SSL_VERIFY_NONE
+                                          : MBEDTLS_SSL_VERIFY_OPTIONAL);
+    if (psk_ && !client)
+        mbedtls_ssl_conf_psk_cb(config, find_identity, nullptr);
+    if (!options.psk_key || !options.psk_identity)
+        return true;
+    const Bytes key = *options.psk_key;
+    const Bytes identity = *options.psk_identity;
+    return mbedtls_ssl_conf_psk(config, key.data(), key.size(), identity.data(), identity.size()) ==
+           0;
+}
+
+Owned<EngineSession> Context::make_session(const HostName* name) {
+    return Session::make(*this, name);
+}
+
+// --- Session
+
+Owned<EngineSession> Session::make(const Context& context, const HostName* name) {
+    Owned<Session> session{new Session(context, name)};
+    if (!session)
+        return nullptr;
+    mbedtls_ssl_context* ssl = &session->ssl_;
+    if (mbedtls_ssl_setup(ssl, &context.config_) != 0)
+        return nullptr;
+    // The name goes into SNI; is_for() is what checks it.
+    const bool says_name = name != nullptr && !name->is_address();
+    if (context.role() == Role::client &&
+        mbedtls_ssl_set_hostname(ssl, says_name ? name->dns_c_str() : nullptr) != 0)
+        return nullptr;
+    mbedtls_ssl_set_user_data_p(ssl, session.get());
+    mbedtls_ssl_set_verify(ssl, verify_certificate, session.get());
+    mbedtls_ssl_set_bio(ssl, session.get(), send, receive, nullptr);
+    return session;
+}
+
+Outcome Session::handshake() {
+    take_lack_of_memory();
+    while (mbedtls_ssl_is_handshake_over(&ssl_) == 0) {
+        const int ret = mbedtls_ssl_handshake_step(&ssl_);
+        const Outcome judged = judge_peer();
+        if (judged.kind != Outcome::Kind::done)
+            return judged;
+        if (ret != 0)
+            return outcome_of(ret);
+    }
+    const bool must_verify = context_.verify() != Verify::none && !context_.uses_psk();
+    const bool may_be_absent =
+        context_.role() == Role::server && context_.verify() == Verify::optional;
+    if (must_verify && !was_verified_ &&
+        !(may_be_absent && mbedtls_ssl_get_peer_cert(&ssl_) == nullptr))
+        return fail(MBEDTLS_ERR_SSL_INTERNAL_ERROR);
+    return Outcome::done();
+}
+
+// What Mbed TLS has found of the peer's certificate so far.
+Outcome Session::judge_peer() {
+    const bool client = context_.role() == Role::client;
+    if (take_lack_of_memory()) {
+        lacked_memory_ = true;
+        if (was_verified_) {
+            Error error;
+            error.code = Code::NO_MEMORY;
+            return refuse(error, MBEDTLS_SSL_ALERT_MSG_INTERNAL_ERROR);
+        }
+    }
+    if (certificate_failures_ != 0) {
+        const Error error = policy::certificate_error(certificate_failures_);
+        return refuse(error, alert_of(error.code));
+    }
+    if (!client && context_.verify() == Verify::required && ssl_.session_negotiate != nullptr &&
+        mbedtls_ssl_get_verify_result(&ssl_) == MBEDTLS_X509_BADCERT_MISSING) {
+        Error error;
+        error.code = Code::CERT_MISSING;
+        constexpr std::uint8_t certificate_required = 116;  // RFC 8446 §6.2
+        return refuse(error, version() == Version::tls1_3
+                                 ? certificate_required
+                                 : MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE);
+    }
+    return Outcome::done();
+}
+
+Outcome Session::refuse(const Error& error, std::uint8_t alert) {
+    failure_ = error;
+    failure_.alert = Error::Alert::sent;
+    failure_.alert_number = alert;
+    // A server of TLS 1.3 that has sent its Finished speaks with the application's keys (RFC 8446
+    // §7.3), which Mbed TLS takes up only when the client has finished, too.
+    if (context_.role() == Role::server && ssl_.transform_application != nullptr &&
+        ssl_.transform_out != ssl_.transform_application) {
+        ssl_.transform_out = ssl_.transform_application;
+        std::memset(ssl_.cur_out_ctr, 0, sizeof ssl_.cur_out_ctr);
+    }
+    (void)mbedtls_ssl_send_alert_message(&ssl_, MBEDTLS_SSL_ALERT_LEVEL_FATAL, alert);
+    return Outcome::failed();
+}
+
+Outcome Session::read(MutableBytes into) {
+    const int ret = mbedtls_ssl_read(&ssl_, into.data(), into.size());
+    if (ret > 0)
+        return Outcome::done(static_cast<std::size_t>(ret));
+    if (ret == 0)
+        return into.empty() && pending() != 0 ? Outcome::done() : Outcome::end();
+    return outcome_of(ret);
+}
+
+Outcome Session::write(Bytes from) {
+    // A longer piece would be cut off here without a word if it does not leave at once.
+    const int most = mbedtls_ssl_get_max_out_record_payload(&ssl_);
+    if (most <= 0)
+        return fail(most);
+    from = from.first(std::min(from.size(), static_cast<std::size_t>(most)));
+    const int ret = mbedtls_ssl_write(&ssl_, from.data(), from.size());
+    if (ret == MBEDTLS_ERR_SSL_WANT_WRITE)
+        return Outcome::want_write(from.size());
+    return ret > 0 ? Outcome::done(static_cast<std::size_t>(ret)) : outcome_of(ret);
+}
+
+Outcome Session::flush() {
+    if (ssl_.out_left == 0)
+        return Outcome::done();
+    // While something has not left yet, nothing of what is handed in is looked at.
+    const std::uint8_t unused = 0;
+    const int ret = mbedtls_ssl_write(&ssl_, &unused, 1);
+    return ret > 0 ? Outcome::done() : outcome_of(ret);
+}
+
+Outcome Session::close_notify() {
+    return outcome_of(mbedtls_ssl_close_notify(&ssl_));
+}
+
+Outcome Session::outcome_of(int ret) {
+    switch (ret) {
+        case 0:
+            return Outcome::done();
+        case MBEDTLS_ERR_SSL_WANT_READ:
+            return Outcome::want_read();
+        case MBEDTLS_ERR_SSL_WANT_WRITE:
+            return Outcome::want_write();
+        case MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY:
+        case MBEDTLS_ERR_SSL_CONN_EOF:
+            return Outcome::end();
+        default:
+            return fail(ret);
+    }
+}
+
+Outcome Session::fail(int ret) {
+    failure_ = {};
+    failure_.detail = static_cast<std::uint32_t>(-ret);
+    failure_.code = code_of(ret);
+    if (take_lack_of_memory() || lacked_memory_)
+        failure_.code = Code::NO_MEMORY;
+    if (ret == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE && ssl_.in_msgtype == MBEDTLS_SSL_MSG_ALERT) {
+        failure_.alert = Error::Alert::received;
+        failure_.alert_number = ssl_.in_msg[1];
+        return Outcome::failed();
+    }
+    // A client of TLS 1.3 that refuses what it was shown may not have keys yet: its alert comes as
+    // it is, where Mbed TLS expects it encrypted.
+    constexpr std::uint8_t fatal = MBEDTLS_SSL_ALERT_LEVEL_FATAL;
+    const unsigned char* record = ssl_.in_hdr;
+    if (ret == MBEDTLS_ERR_SSL_INVALID_MAC && version() == Version::tls1_3 &&
+        mbedtls_ssl_is_handshake_over(&ssl_) == 0 && record[0] == MBEDTLS_SSL_MSG_ALERT &&
+        record[3] == 0 && record[4] == 2 && record[5] == fatal) {
+        failure_.alert = Error::Alert::received;
+        failure_.alert_number = record[6];
+        return Outcome::failed();
+    }
+    if (wire_.aborted() || wire_.ended() || wire_.read_errno() != 0)
+        return Outcome::failed();
+    const bool established = mbedtls_ssl_is_handshake_over(&ssl_) != 0;
+    if (established &&
+        (ret == MBEDTLS_ERR_SSL_INVALID_RECORD || ret == MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION))
+        failure_.code = Code::RECORD_CORRUPT;
+    failure_.alert = Error::Alert::sent;
+    if (ssl_.alert_type != 0 && ssl_.alert_reason == ret) {
+        failure_.alert_number = ssl_.alert_type;
+        // A binder that does not verify; a hello that lacks what this side's credentials need.
+        if (context_.uses_psk() && ssl_.alert_type == MBEDTLS_SSL_ALERT_MSG_DECRYPT_ERROR)
+            failure_.code = Code::PSK_KEY;
+        else if (ssl_.alert_type == MBEDTLS_SSL_ALERT_MSG_MISSING_EXTENSION)
+            failure_.code = Code::NO_SHARED_CIPHER;
+    } else if (ret == MBEDTLS_ERR_SSL_INVALID_MAC) {
+        failure_.alert_number = MBEDTLS_SSL_ALERT_MSG_BAD_RECORD_MAC;
+    } else if (ssl_.out_msgtype == MBEDTLS_SSL_MSG_ALERT && ssl_.out_msglen == 2) {
+        failure_.alert_number = ssl_.out_msg[1];
+    } else {
+        // Mbed TLS leaves without a word.
+        failure_.alert_number = ret == MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE
+                                    ? MBEDTLS_SSL_ALERT_MSG_UNEXPECTED_MESSAGE
+                                : failure_.code == Code::ENGINE || failure_.code == Code::NO_MEMORY
+                                    ? MBEDTLS_SSL_ALERT_MSG_INTERNAL_ERROR
+                                    : MBEDTLS_SSL_ALERT_MSG_DECODE_ERROR;
+        (void)mbedtls_ssl_send_alert_message(&ssl_, MBEDTLS_SSL_ALERT_LEVEL_FATAL,
+                                             failure_.alert_number);
+    }
+    return Outcome::failed();
+}
+
+int Session::verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t& flags) {
+    // The first is the topmost: a root of ours, unless nobody was found who vouches for it.
+    const bool root = !seen_topmost_ && (flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) == 0;
+    seen_topmost_ = true;
+    certificate_failures_ |= failures_of(context_, certificate, depth, flags, root);
+    if (depth == 0) {
+        was_verified_ = true;
+        if (name_ != nullptr && !is_for(certificate, *name_))
+            certificate_failures_ |= policy::failure_bit(Code::CERT_HOSTNAME);
+    }
+    flags = 0;
+    return 0;
+}
+
+// In place of the key of an unknown identity goes a random one, so that this and a wrong key look
+// and take the same from outside (RFC 4279 §2). A client of TLS 1.3 may offer several identities,
+// somebody else's ticket before its own key: only the last one's gets it.
+int Session::find_psk(Bytes identity) {
+    bool last = true;
+    if (version() == Version::tls1_3) {
+        // RFC 8446 §4.2.11: the identities stand one behind the other, each with its length
+        // before and its age (4 bytes) behind it; the length of them all stands before the first.
+        const std::uint8_t* first = identity.data() - 2;
+        if (identities_end_ == nullptr)
+            identities_end_ = first + (first[-2] << 8 | first[-1]);
+        last = identity.data() + identity.size() + 4 >= identities_end_;
+    }
+    Secret<max_psk_key> key;
+    std::size_t size = 0;
+    PskAnswer answer = PskAnswer::unknown;
+    if (!identity.empty() && identity.size() <= max_psk_identity)
+        answer = wire_.host().find_psk(identity, {key.data(), max_psk_key}, size);
+    psk_identity_unknown_ = answer == PskAnswer::unknown;
+    if (last || answer != PskAnswer::unknown)
+        identities_end_ = nullptr;
+    if (answer == PskAnswer::aborted) {
+        wire_.abort();
+        return MBEDTLS_ERR_SSL_INTERNAL_ERROR;
+    }
+    if (answer == PskAnswer::unknown) {
+        size = 32;
+        if (!last || mbedtls_psa_get_random(MBEDTLS_PSA_RANDOM_STATE, key.data(), size) != 0)
+            return MBEDTLS_ERR_SSL_UNKNOWN_IDENTITY;
+    }
+    return mbedtls_ssl_set_hs_psk(&ssl_, key.data(), size);
+}
+
+std::size_t Session::pending() const {
+    return mbedtls_ssl_get_bytes_avail(&ssl_);
+}
+
+Version Session::version() const {
+    return static_cast<Version>(mbedtls_ssl_get_version_number(&ssl_));
+}
+
+// "TLS1-3-AES-128-GCM-SHA256", "TLS-PSK-WITH-…": IANA's name but for the hyphens and the number.
+Cipher Session::cipher() const {
+    const int id = mbedtls_ssl_get_ciphersuite_id_from_ssl(&ssl_);
+    const mbedtls_ssl_ciphersuite_t* suite = mbedtls_ssl_ciphersuite_from_id(id);
+    const char* name = mbedtls_ssl_get_ciphersuite_name(id);
+    if (suite == nullptr)
+        return {};
+    if (std::strncmp(name, "TLS1-3-", 7) == 0) {
+        std::memcpy(cipher_name_, "TLS_", 4);
+        std::strncpy(cipher_name_ + 4, name + 7, sizeof cipher_name_ - 5);
+    } else {
+        std::strncpy(cipher_name_, name, sizeof cipher_name_ - 1);
+    }
+    cipher_name_[sizeof cipher_name_ - 1] = '\0';
+    std::replace(cipher_name_, cipher_name_ + std::strlen(cipher_name_), '-', '_');
+    return {cipher_name_, static_cast<int>(mbedtls_ssl_ciphersuite_get_cipher_key_bitlen(suite))};
+}
+
+Bytes Session::peer_certificate() const {
+    const mbedtls_x509_crt* certificate = mbedtls_ssl_get_peer_cert(&ssl_);
+    return certificate != nullptr ? Bytes{certificate->raw.p, certificate->raw.len} : Bytes{};
+}
+
+bool Session::describe_peer(CertificateVisitor& visitor) const {
+    const mbedtls_x509_crt* certificate = mbedtls_ssl_get_peer_cert(&ssl_);
+    if (certificate == nullptr)
+        return false;
+    mbedtls::describe(*certificate, visitor);
+    return true;
+}
+
+}  // namespace ussl::mbedtls
+
+namespace ussl {
+
+const Engine mbedtls_engine{
+    .version = [] { return std::string_view{MBEDTLS_VERSION_STRING_FULL}; },
+#ifdef USSL_BOARD
+    .has_system_store = false,
+#else
+    .has_system_store = true,
+#endif
+    .sha256 = mbedtls::sha256,
+    .make_context = mbedtls::Context::make,
+};
+
+}  // namespace ussl

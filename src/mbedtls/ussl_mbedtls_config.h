@@ -1,0 +1,135 @@
+// What ussl builds Mbed TLS 3.6 with (MBEDTLS_CONFIG_FILE), on a host and on a board. Each line is
+// there for something that the contract promises, or for speed or size where it says so.
+// USSL_BOARD: bare metal; the port gives memory, entropy and time (see docs/porting.md).
+
+#ifndef USSL_MBEDTLS_CONFIG_H
+#define USSL_MBEDTLS_CONFIG_H
+
+#include <stddef.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
+void* ussl_mbedtls_calloc(size_t count, size_t size);
+void ussl_mbedtls_free(void* memory);
+#ifdef __cplusplus
+}
+#endif
+
+// --- the platform
+
+#define MBEDTLS_PLATFORM_C
+#define MBEDTLS_PLATFORM_MEMORY
+// ussl notes when memory runs out: Mbed TLS itself reports it under many names.
+#define MBEDTLS_PLATFORM_CALLOC_MACRO ussl_mbedtls_calloc
+#define MBEDTLS_PLATFORM_FREE_MACRO ussl_mbedtls_free
+#define MBEDTLS_HAVE_TIME
+#define MBEDTLS_HAVE_TIME_DATE  // certificates expire
+#define MBEDTLS_HAVE_ASM        // bignum and AES-NI
+#ifdef USSL_BOARD
+#define MBEDTLS_NO_PLATFORM_ENTROPY
+#define MBEDTLS_PLATFORM_MS_TIME_ALT
+#define MBEDTLS_PLATFORM_TIME_ALT
+#define MBEDTLS_PLATFORM_GMTIME_R_ALT
+#define MBEDTLS_PSA_CRYPTO_EXTERNAL_RNG  // ussl's, seeded by the port: nothing on the heap
+#else
+#define MBEDTLS_ENTROPY_C
+#define MBEDTLS_FS_IO  // the system's trust store
+#define MBEDTLS_THREADING_C
+#define MBEDTLS_THREADING_PTHREAD
+#define MBEDTLS_AESNI_C
+#define MBEDTLS_AESCE_C
+#define MBEDTLS_GCM_LARGE_TABLE
+#define MBEDTLS_PSA_KEY_STORE_DYNAMIC  // any number of connections
+#endif
+
+// --- TLS
+
+#define MBEDTLS_SSL_TLS_C
+#define MBEDTLS_SSL_CLI_C
+#define MBEDTLS_SSL_SRV_C
+#define MBEDTLS_SSL_PROTO_TLS1_2
+#define MBEDTLS_SSL_PROTO_TLS1_3
+#define MBEDTLS_SSL_TLS1_3_COMPATIBILITY_MODE  // RFC 8446 D.4: through middleboxes
+#define MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL_ENABLED
+#define MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_PSK_EPHEMERAL_ENABLED
+#define MBEDTLS_SSL_KEEP_PEER_CERTIFICATE  // TLS 1.3 and getpeercert()
+#define MBEDTLS_SSL_ALL_ALERT_MESSAGES
+#define MBEDTLS_SSL_EXTENDED_MASTER_SECRET
+#define MBEDTLS_SSL_SERVER_NAME_INDICATION
+#define MBEDTLS_KEY_EXCHANGE_ECDHE_ECDSA_ENABLED
+#define MBEDTLS_KEY_EXCHANGE_ECDHE_RSA_ENABLED
+#define MBEDTLS_KEY_EXCHANGE_ECDHE_PSK_ENABLED
+#define MBEDTLS_KEY_EXCHANGE_DHE_PSK_ENABLED
+#define MBEDTLS_KEY_EXCHANGE_PSK_ENABLED
+#ifdef USSL_BOARD
+// The largest record that is taken and sent; a peer may send 16 KB unless it is told not to.
+#ifndef MBEDTLS_SSL_IN_CONTENT_LEN
+#define MBEDTLS_SSL_IN_CONTENT_LEN 16384
+#endif
+#ifndef MBEDTLS_SSL_OUT_CONTENT_LEN
+#define MBEDTLS_SSL_OUT_CONTENT_LEN 4096
+#endif
+#endif
+
+// --- cryptography
+
+#define MBEDTLS_PSA_CRYPTO_C
+#define MBEDTLS_USE_PSA_CRYPTO
+#define MBEDTLS_CIPHER_C
+#define MBEDTLS_CTR_DRBG_C
+#define MBEDTLS_AES_C
+#define MBEDTLS_GCM_C
+#define MBEDTLS_CCM_C
+#define MBEDTLS_CHACHA20_C
+#define MBEDTLS_POLY1305_C
+#define MBEDTLS_CHACHAPOLY_C
+#define MBEDTLS_MD_C
+#define MBEDTLS_HKDF_C
+#define MBEDTLS_MD5_C   // keys in PEM that were encrypted the old way
+#define MBEDTLS_SHA1_C  // to say of a certificate that it is too weak
+#define MBEDTLS_SHA224_C
+#define MBEDTLS_SHA256_C
+#define MBEDTLS_SHA384_C
+#define MBEDTLS_SHA512_C
+#define MBEDTLS_BIGNUM_C
+#define MBEDTLS_RSA_C
+#define MBEDTLS_PKCS1_V15
+#define MBEDTLS_PKCS1_V21
+#define MBEDTLS_DHM_C
+#define MBEDTLS_ECP_C
+#define MBEDTLS_ECDH_C
+#define MBEDTLS_ECDSA_C
+#define MBEDTLS_ECP_NIST_OPTIM            // several times the speed
+#define MBEDTLS_ECP_DP_SECP192R1_ENABLED  // to say of a certificate that it is too weak
+#define MBEDTLS_ECP_DP_SECP224R1_ENABLED
+#define MBEDTLS_ECP_DP_SECP256R1_ENABLED
+#define MBEDTLS_ECP_DP_SECP384R1_ENABLED
+#define MBEDTLS_ECP_DP_SECP521R1_ENABLED
+#define MBEDTLS_ECP_DP_CURVE25519_ENABLED
+
+// --- keys and certificates
+
+#define MBEDTLS_X509_USE_C
+#define MBEDTLS_X509_CRT_PARSE_C
+#define MBEDTLS_X509_RSASSA_PSS_SUPPORT
+#define MBEDTLS_PK_C
+#define MBEDTLS_PK_PARSE_C
+#define MBEDTLS_PK_WRITE_C
+#define MBEDTLS_PK_PARSE_EC_COMPRESSED
+#define MBEDTLS_ASN1_PARSE_C
+#define MBEDTLS_ASN1_WRITE_C
+#define MBEDTLS_OID_C
+#define MBEDTLS_BASE64_C
+#define MBEDTLS_PEM_PARSE_C
+// Encrypted keys.
+#define MBEDTLS_PKCS5_C
+#define MBEDTLS_PKCS12_C
+#define MBEDTLS_DES_C
+#define MBEDTLS_CIPHER_MODE_CBC
+#define MBEDTLS_CIPHER_PADDING_PKCS7
+
+#define MBEDTLS_PSK_MAX_LEN 48  // the contract's longest key
+
+#define MBEDTLS_VERSION_C
+
+#endif

@@ -1,0 +1,142 @@
+#include <cstring>
+
+#include "../policy.hpp"
+#include "mbedtls.hpp"
+
+namespace ussl::mbedtls {
+namespace {
+
+using policy::failure_bit;
+
+bool same(const mbedtls_x509_buf& a, const mbedtls_x509_buf& b) {
+    return a.len == b.len && (a.len == 0 || std::memcmp(a.p, b.p, a.len) == 0);
+}
+
+bool key_is_weak(const mbedtls_pk_context& key) {
+    const auto bits = static_cast<int>(mbedtls_pk_get_bitlen(&key));
+    if (mbedtls_pk_can_do(&key, MBEDTLS_PK_RSA) != 0)
+        return bits < policy::minimum_rsa_bits;
+    return mbedtls_pk_can_do(&key, MBEDTLS_PK_ECKEY) == 0 || bits < policy::minimum_ec_bits;
+}
+
+bool signature_is_weak(const mbedtls_x509_crt& certificate) {
+    const mbedtls_md_info_t* md = mbedtls_md_info_from_type(certificate.sig_md);
+    return md == nullptr || mbedtls_md_get_size(md) * 8 < policy::minimum_hash_bits;
+}
+
+bool may_sign_certificates(const mbedtls_x509_crt& certificate) {
+    return certificate.ca_istrue != 0 &&
+           mbedtls_x509_crt_check_key_usage(&certificate, MBEDTLS_X509_KU_KEY_CERT_SIGN) == 0;
+}
+
+// The name fits and, where both have one, the key's identifier (RFC 5280 §4.2.1.1).
+bool issued(const mbedtls_x509_crt& issuer, const mbedtls_x509_crt& certificate) {
+    const auto& wanted = certificate.authority_key_id.keyIdentifier;
+    return same(issuer.subject_raw, certificate.issuer_raw) &&
+           (wanted.len == 0 || issuer.subject_key_id.len == 0 ||
+            same(issuer.subject_key_id, wanted));
+}
+
+// Mbed TLS says of every certificate that nobody vouches for no more than that. Those behind it in
+// the peer's chain, and the roots, tell why.
+Code why_not_trusted(const Context& context, const mbedtls_x509_crt& certificate, int depth) {
+    for (const mbedtls_x509_crt* list :
+         {&context.trusted(), static_cast<const mbedtls_x509_crt*>(certificate.next)})
+        for (const mbedtls_x509_crt* candidate = list;
+             candidate != nullptr && candidate->version != 0; candidate = candidate->next)
+            if (issued(*candidate, certificate))
+                return may_sign_certificates(*candidate) ? Code::CERT_BAD_SIGNATURE
+                                                         : Code::CERT_INVALID;
+    return depth == 0 && same(certificate.subject_raw, certificate.issuer_raw)
+               ? Code::CERT_SELF_SIGNED
+               : Code::CERT_UNKNOWN_ISSUER;
+}
+
+bool is_among_trusted(const Context& context, const mbedtls_x509_crt& certificate) {
+    for (const mbedtls_x509_crt* root = &context.trusted(); root != nullptr; root = root->next)
+        if (root->version != 0 && same(root->raw, certificate.raw))
+            return true;
+    return false;
+}
+
+// RFC 5280 §4.2.1.3, §4.2.1.12: a certificate that says what it is for is for nothing else.
+bool purpose_fits(const mbedtls_x509_crt& certificate, bool of_server) {
+    const char* oid = of_server ? MBEDTLS_OID_SERVER_AUTH : MBEDTLS_OID_CLIENT_AUTH;
+    const std::size_t size = of_server ? MBEDTLS_OID_SIZE(MBEDTLS_OID_SERVER_AUTH)
+                                       : MBEDTLS_OID_SIZE(MBEDTLS_OID_CLIENT_AUTH);
+    return mbedtls_x509_crt_check_extended_key_usage(&certificate, oid, size) == 0 &&
+           mbedtls_x509_crt_check_key_usage(&certificate, MBEDTLS_X509_KU_DIGITAL_SIGNATURE) == 0;
+}
+
+std::string_view text_of(const mbedtls_x509_buf& buffer) {
+    return {reinterpret_cast<const char*>(buffer.p), buffer.len};
+}
+
+}  // namespace
+
+std::uint16_t failures_of(const Context& context, const mbedtls_x509_crt& certificate, int depth,
+                          std::uint32_t flags, bool trusted) {
+    std::uint16_t failures = 0;
+    // Whatever stands in ca_certs is trusted, root or not.
+    if ((flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) != 0) {
+        trusted = is_among_trusted(context, certificate);
+        if (!trusted)
+            failures |= failure_bit(why_not_trusted(context, certificate, depth));
+    }
+    if ((flags & MBEDTLS_X509_BADCERT_EXPIRED) != 0)
+        failures |= failure_bit(Code::CERT_EXPIRED);
+    if ((flags & MBEDTLS_X509_BADCERT_FUTURE) != 0)
+        failures |= failure_bit(Code::CERT_NOT_YET_VALID);
+    if ((flags & MBEDTLS_X509_BADCERT_REVOKED) != 0)
+        failures |= failure_bit(Code::CERT_REVOKED);
+    // A trusted certificate's own signature proves nothing and is not looked at.
+    if (key_is_weak(certificate.pk) || (!trusted && signature_is_weak(certificate)))
+        failures |= failure_bit(Code::CERT_WEAK);
+    if (depth == 0 && !purpose_fits(certificate, context.role() == Role::client))
+        failures |= failure_bit(Code::CERT_PURPOSE);
+    return failures;
+}
+
+bool is_for(const mbedtls_x509_crt& certificate, const HostName& name) {
+    HostNameCheck check(name);
+    // RFC 5280 §4.2.1.6: the choice of a GeneralName is its tag's number.
+    constexpr unsigned char dns = MBEDTLS_ASN1_CONTEXT_SPECIFIC | 2;
+    constexpr unsigned char address = MBEDTLS_ASN1_CONTEXT_SPECIFIC | 7;
+    for (const mbedtls_x509_sequence* at = &certificate.subject_alt_names;
+         at != nullptr && at->buf.p != nullptr; at = at->next) {
+        if (at->buf.tag == dns)
+            check.alternative_dns(text_of(at->buf));
+        else if (at->buf.tag == address)
+            check.alternative_address({at->buf.p, at->buf.len});
+        else
+            check.alternative_other();
+    }
+    // The last common name is the most specific one.
+    const mbedtls_x509_name* last = nullptr;
+    for (const mbedtls_x509_name* at = &certificate.subject; at != nullptr; at = at->next)
+        if (MBEDTLS_OID_CMP(MBEDTLS_OID_AT_CN, &at->oid) == 0)
+            last = at;
+    if (last != nullptr)
+        check.common_name(text_of(last->val));
+    return check.matches();
+}
+
+// The same words for the same failures as OpenSSL.
+std::uint8_t alert_of(Code worst) {
+    switch (worst) {
+        case Code::CERT_REVOKED:
+            return MBEDTLS_SSL_ALERT_MSG_CERT_REVOKED;
+        case Code::CERT_UNKNOWN_ISSUER:
+        case Code::CERT_SELF_SIGNED:
+            return MBEDTLS_SSL_ALERT_MSG_UNKNOWN_CA;
+        case Code::CERT_PURPOSE:
+            return MBEDTLS_SSL_ALERT_MSG_UNSUPPORTED_CERT;
+        case Code::CERT_EXPIRED:
+        case Code::CERT_NOT_YET_VALID:
+            return MBEDTLS_SSL_ALERT_MSG_CERT_EXPIRED;
+        default:
+            return MBEDTLS_SSL_ALERT_MSG_BAD_CERT;
+    }
+}
+
+}  // namespace ussl::mbedtls
