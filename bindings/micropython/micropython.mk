@@ -16,16 +16,33 @@ SRC_USERMOD_LIB_CXX += $(sort $(wildcard $(USSL_DIR)/src/*.cpp))
 ifeq ($(USSL_ENGINE),openssl)
 SRC_USERMOD_LIB_CXX += $(sort $(wildcard $(USSL_DIR)/src/openssl/*.cpp))
 USSL_DEFINES := -DUSSL_ENGINE_OPENSSL
-# libstdc++ only for what an unoptimised build leaves of inline functions.
-LDFLAGS_USERMOD += -lssl -lcrypto -lstdc++
+LDFLAGS_USERMOD += -lssl -lcrypto
+else ifeq ($(USSL_ENGINE),mbedtls)
+SRC_USERMOD_LIB_CXX += $(sort $(wildcard $(USSL_DIR)/src/mbedtls/*.cpp))
+USSL_DEFINES := -DUSSL_ENGINE_MBEDTLS
+ifeq ($(MBEDTLS_DIR),)
+MBEDTLS_DIR := $(shell $(USSL_DIR)/tools/deps source mbedtls)
+endif
+ifeq ($(wildcard $(MBEDTLS_DIR)/library/ssl_tls.c),)
+$(error there is no Mbed TLS in MBEDTLS_DIR=$(MBEDTLS_DIR))
+endif
+USSL_MBEDTLS_SOURCES := $(sort $(wildcard $(MBEDTLS_DIR)/library/*.c))
+SRC_USERMOD_LIB_C += $(USSL_MBEDTLS_SOURCES)
+CFLAGS_USERMOD += -I$(MBEDTLS_DIR)/include -I$(USSL_DIR)/src/mbedtls -DMBEDTLS_CONFIG_FILE='"ussl_mbedtls_config.h"'
 else
-$(error USSL_ENGINE=$(USSL_ENGINE): this version has the engine "openssl" only)
+$(error USSL_ENGINE=$(USSL_ENGINE): the engines are openssl and mbedtls)
 endif
 
 # The port's -Os is right for a board; a host has the room.
 USSL_OBJECTS := $(patsubst %.cpp,$(BUILD)/%.o,$(filter $(USSL_DIR)/%,$(SRC_USERMOD_CXX) $(SRC_USERMOD_LIB_CXX)))
-ifeq ($(USSL_ENGINE),openssl)
+USSL_MBEDTLS_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(USSL_MBEDTLS_SOURCES))
+# Warnings of a library are for those who work on it.
+$(USSL_MBEDTLS_OBJECTS): CFLAGS += -w
+ifneq ($(filter %/unix,$(CURDIR)),)
 $(USSL_OBJECTS): CXXFLAGS += -O2
+$(USSL_MBEDTLS_OBJECTS): CFLAGS += -O3
+# libstdc++ only for what an unoptimised build leaves of inline functions.
+LDFLAGS_USERMOD += -lstdc++
 endif
 
 CFLAGS_USERMOD += -I$(USSL_DIR)/include -I$(USSL_DIR)/src
