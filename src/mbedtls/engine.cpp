@@ -15,12 +15,14 @@ constexpr std::uint16_t groups[] = {
     MBEDTLS_SSL_IANA_TLS_GROUP_SECP384R1, MBEDTLS_SSL_IANA_TLS_GROUP_SECP521R1,
     MBEDTLS_SSL_IANA_TLS_GROUP_NONE,
 };
+// Mbed TLS offers all of them to a server that then chooses TLS 1.2, where it cannot read a PSS
+// signature: the others stand first, for servers that follow the client. TLS 1.3 has PSS only.
 constexpr std::uint16_t signature_algorithms[] = {
     MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256, MBEDTLS_TLS1_3_SIG_ECDSA_SECP384R1_SHA384,
-    MBEDTLS_TLS1_3_SIG_ECDSA_SECP521R1_SHA512, MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA256,
-    MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA384,    MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA512,
-    MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA256,       MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA384,
-    MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA512,       MBEDTLS_TLS1_3_SIG_NONE,
+    MBEDTLS_TLS1_3_SIG_ECDSA_SECP521R1_SHA512, MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA256,
+    MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA384,       MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA512,
+    MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA256,    MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA384,
+    MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA512,    MBEDTLS_TLS1_3_SIG_NONE,
 };
 
 // One list for both versions, as Mbed TLS wants it: it ends with a 0.
@@ -41,41 +43,19 @@ constexpr auto suites_psk = list_of(policy::suites_tls1_3_psk, policy::suites_tl
 // Everything passes here; strength is judged by failures_of(), so that it is one failure of many.
 constexpr mbedtls_x509_crt_profile any_profile = {0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0};
 
-int receive(void* session, unsigned char* into, std::size_t size) {
-    const IoResult result = static_cast<Session*>(session)->wire().read({into, size});
-    switch (result.kind) {
-        case IoResult::Kind::bytes:
-            return static_cast<int>(result.count);
-        case IoResult::Kind::end:
-            return 0;
-        case IoResult::Kind::would_block:
-        case IoResult::Kind::timed_out:
-            return MBEDTLS_ERR_SSL_WANT_READ;
-        default:
-            return MBEDTLS_ERR_SSL_INTERNAL_ERROR;
-    }
+int receive_hook(void* session, unsigned char* into, std::size_t size) {
+    return static_cast<Session*>(session)->receive({into, size});
 }
 
-int send(void* session, const unsigned char* from, std::size_t size) {
-    const IoResult result = static_cast<Session*>(session)->wire().write({from, size});
-    switch (result.kind) {
-        case IoResult::Kind::bytes:
-            return static_cast<int>(result.count);
-        case IoResult::Kind::would_block:
-        case IoResult::Kind::timed_out:
-            return MBEDTLS_ERR_SSL_WANT_WRITE;
-        default:
-            return MBEDTLS_ERR_SSL_INTERNAL_ERROR;
-    }
+int send_hook(void* session, const unsigned char* from, std::size_t size) {
+    return static_cast<Session*>(session)->send({from, size});
 }
 
-int verify_certificate(void* session, mbedtls_x509_crt* certificate, int depth,
-                       std::uint32_t* flags) {
+int verify_hook(void* session, mbedtls_x509_crt* certificate, int depth, std::uint32_t* flags) {
     return static_cast<Session*>(session)->verify(*certificate, depth, *flags);
 }
 
-int find_identity(void*, mbedtls_ssl_context* ssl, const unsigned char* identity,
-                  std::size_t size) {
+int psk_hook(void*, mbedtls_ssl_context* ssl, const unsigned char* identity, std::size_t size) {
     return static_cast<Session*>(mbedtls_ssl_get_user_data_p(ssl))->find_psk({identity, size});
 }
 
@@ -143,7 +123,7 @@ bool Context::set_up(const Options& options) {
                                           ? MBEDTLS_SSL_VERIFY_NONE
                                           : MBEDTLS_SSL_VERIFY_OPTIONAL);
     if (psk_ && !client)
-        mbedtls_ssl_conf_psk_cb(config, find_identity, nullptr);
+        mbedtls_ssl_conf_psk_cb(config, psk_hook, nullptr);
     if (!options.psk_key || !options.psk_identity)
         return true;
     const Bytes key = *options.psk_key;
@@ -171,9 +151,31 @@ Owned<EngineSession> Session::make(const Context& context, const HostName* name)
         mbedtls_ssl_set_hostname(ssl, says_name ? name->dns_c_str() : nullptr) != 0)
         return nullptr;
     mbedtls_ssl_set_user_data_p(ssl, session.get());
-    mbedtls_ssl_set_verify(ssl, verify_certificate, session.get());
-    mbedtls_ssl_set_bio(ssl, session.get(), send, receive, nullptr);
+    mbedtls_ssl_set_verify(ssl, verify_hook, session.get());
+    mbedtls_ssl_set_bio(ssl, session.get(), send_hook, receive_hook, nullptr);
     return session;
+}
+
+int Session::receive(MutableBytes into) {
+    if (const int ret = flight_.send(wire()); ret != 0)
+        return ret;
+    const IoResult result = wire().read(into);
+    switch (result.kind) {
+        case IoResult::Kind::bytes:
+            return static_cast<int>(result.count);
+        case IoResult::Kind::end:
+            return 0;
+        case IoResult::Kind::would_block:
+        case IoResult::Kind::timed_out:
+            return MBEDTLS_ERR_SSL_WANT_READ;
+        default:
+            return MBEDTLS_ERR_SSL_INTERNAL_ERROR;
+    }
+}
+
+int Session::send(Bytes from) {
+    return mbedtls_ssl_is_handshake_over(&ssl_) == 0 ? flight_.write(wire(), from)
+                                                     : Flight::write_now(wire(), from);
 }
 
 Outcome Session::handshake() {
@@ -186,6 +188,9 @@ Outcome Session::handshake() {
         if (ret != 0)
             return outcome_of(ret);
     }
+    if (const int ret = flight_.send(wire()); ret != 0)
+        return outcome_of(ret);
+    flight_.end();
     const bool must_verify = context_.verify() != Verify::none && !context_.uses_psk();
     const bool may_be_absent =
         context_.role() == Role::server && context_.verify() == Verify::optional;
@@ -234,6 +239,7 @@ Outcome Session::refuse(const Error& error, std::uint8_t alert) {
         std::memset(ssl_.cur_out_ctr, 0, sizeof ssl_.cur_out_ctr);
     }
     (void)mbedtls_ssl_send_alert_message(&ssl_, MBEDTLS_SSL_ALERT_LEVEL_FATAL, alert);
+    (void)flight_.send(wire());
     return Outcome::failed();
 }
 
@@ -315,6 +321,10 @@ Outcome Session::fail(int ret) {
     if (established &&
         (ret == MBEDTLS_ERR_SSL_INVALID_RECORD || ret == MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION))
         failure_.code = Code::RECORD_CORRUPT;
+    // The server went on with a certificate.
+    if (context_.role() == Role::client && context_.uses_psk() &&
+        failure_.code == Code::NO_SHARED_CIPHER && version() == Version::tls1_3)
+        failure_.code = Code::PSK_REFUSED;
     failure_.alert = Error::Alert::sent;
     if (ssl_.alert_type != 0 && ssl_.alert_reason == ret) {
         failure_.alert_number = ssl_.alert_type;
@@ -337,6 +347,7 @@ Outcome Session::fail(int ret) {
         (void)mbedtls_ssl_send_alert_message(&ssl_, MBEDTLS_SSL_ALERT_LEVEL_FATAL,
                                              failure_.alert_number);
     }
+    (void)flight_.send(wire());
     return Outcome::failed();
 }
 

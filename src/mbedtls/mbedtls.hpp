@@ -67,6 +67,30 @@ class Context final : public EngineContext {
     bool psk_ = false;
 };
 
+/// Mbed TLS writes every message of the handshake by itself. Gathered, they leave in one piece: a
+/// radio is switched on once, and Nagle's algorithm (RFC 896) has nothing to wait for. The results
+/// are those of Mbed TLS's hooks.
+class Flight {
+  public:
+    Flight() = default;
+    Flight(const Flight&) = delete;
+    Flight& operator=(const Flight&) = delete;
+    ~Flight();
+
+    int write(Wire& wire, Bytes from);
+    /// Sends what is held.
+    int send(Wire& wire);
+    /// The handshake is over, and nothing is held.
+    void end();
+    static int write_now(Wire& wire, Bytes from);
+
+  private:
+    static constexpr std::size_t capacity = 1400;  // what one TCP segment carries
+
+    std::uint8_t* held_ = nullptr;
+    std::size_t size_ = 0;
+};
+
 class Session final : public EngineSession {
   public:
     static Owned<EngineSession> make(const Context& context, const HostName* name);
@@ -84,9 +108,12 @@ class Session final : public EngineSession {
     [[nodiscard]] Bytes peer_certificate() const override;
     bool describe_peer(CertificateVisitor& visitor) const override;
 
-    /// Called by Mbed TLS for each certificate of a chain, the topmost first.
+    // Called by Mbed TLS.
+    int receive(MutableBytes into);
+    int send(Bytes from);
+    /// Called for each certificate of a chain, the topmost first.
     int verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t& flags);
-    /// Called by Mbed TLS for each identity that a client offers.
+    /// Called for each identity that a client offers.
     int find_psk(Bytes identity);
 
   private:
@@ -101,6 +128,7 @@ class Session final : public EngineSession {
     const Context& context_;
     const HostName* name_;
     Ssl ssl_;
+    Flight flight_;
     Error failure_;
     /// What verification found, as bits of Error::certificate_failures.
     std::uint16_t certificate_failures_ = 0;

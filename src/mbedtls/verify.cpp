@@ -47,9 +47,8 @@ Code why_not_trusted(const Context& context, const mbedtls_x509_crt& certificate
             if (issued(*candidate, certificate))
                 return may_sign_certificates(*candidate) ? Code::CERT_BAD_SIGNATURE
                                                          : Code::CERT_INVALID;
-    return depth == 0 && same(certificate.subject_raw, certificate.issuer_raw)
-               ? Code::CERT_SELF_SIGNED
-               : Code::CERT_UNKNOWN_ISSUER;
+    return depth == 0 && issued(certificate, certificate) ? Code::CERT_SELF_SIGNED
+                                                          : Code::CERT_UNKNOWN_ISSUER;
 }
 
 bool is_among_trusted(const Context& context, const mbedtls_x509_crt& certificate) {

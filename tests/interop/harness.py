@@ -9,12 +9,16 @@ import random
 import re
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "tests"))
+import lacks as table  # noqa: E402
+
 PROGRAMS = ROOT / "tests" / "interop" / "programs"
 MICROPYTHON = os.environ["USSL_MICROPYTHON"]
 CERTS = pathlib.Path(os.environ["USSL_CERTS"])
@@ -46,6 +50,13 @@ def errors():
 
 
 ERR = errors()
+ENGINE = subprocess.run([MICROPYTHON, "-c", "import ussl; print(ussl.ENGINE)"], check=True, capture_output=True,
+                        text=True, timeout=TIMEOUT).stdout.strip()
+
+
+def lacks(row):
+    """Whether docs/engines.md says that the engine cannot do it."""
+    return table.lacks(str(ROOT), ENGINE, row)
 
 
 # --- wrap_socket's arguments that most tests want; what ends in _hex becomes bytes

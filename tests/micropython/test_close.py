@@ -93,7 +93,7 @@ def test_after_a_failed_handshake():
 def test_the_alert_goes_out_before_the_stream_is_closed():
     a, b = pipe()
     client = psk_client(a, do_handshake=False)
-    b.write(b"\x16\x03\x03\x00\x04junk")
+    b.write(b"\x16\x03\x03\x00\x04\x02\x00\x00\x00")
     a.room = 0
     equal(client.read(1), None)  # the hello cannot leave
     a.room = 1 << 20

@@ -8,11 +8,21 @@ import sys
 
 import ussl
 
+ROOT = sys.path[0] + "/../.."
+sys.path.append(ROOT + "/tests")
+
+import lacks as table
+
 EPIPE = 32  # MicroPython's errno has no name for it
 POLL_RD, POLL_WR, POLL_ERR, POLL_HUP, POLL_NVAL = 1, 4, 8, 16, 32
 IOCTL_FLUSH, IOCTL_SEEK, IOCTL_POLL, IOCTL_CLOSE, IOCTL_GET_FILENO = 1, 2, 3, 4, 10
 
 ASAN = os.getenv("USSL_ASAN") == "1"
+
+
+
+def lacks(row):
+    return table.lacks(ROOT, ussl.ENGINE, row)
 
 
 # --- streams
