@@ -26,7 +26,8 @@ endif
 ifeq ($(wildcard $(MBEDTLS_DIR)/library/ssl_tls.c),)
 $(error there is no Mbed TLS in MBEDTLS_DIR=$(MBEDTLS_DIR))
 endif
-USSL_MBEDTLS_SOURCES := $(sort $(wildcard $(MBEDTLS_DIR)/library/*.c))
+USSL_MBEDTLS_SOURCES := $(filter-out %/ssl_tls12_client.c,$(sort $(wildcard $(MBEDTLS_DIR)/library/*.c)))
+USSL_MBEDTLS_SOURCES += $(USSL_DIR)/src/mbedtls/ssl_tls12_client_pss.c
 SRC_USERMOD_LIB_C += $(USSL_MBEDTLS_SOURCES)
 CFLAGS_USERMOD += -I$(MBEDTLS_DIR)/include -I$(USSL_DIR)/src/mbedtls -DMBEDTLS_CONFIG_FILE='"ussl_mbedtls_config.h"'
 else
@@ -37,7 +38,7 @@ endif
 USSL_OBJECTS := $(patsubst %.cpp,$(BUILD)/%.o,$(filter $(USSL_DIR)/%,$(SRC_USERMOD_CXX) $(SRC_USERMOD_LIB_CXX)))
 USSL_MBEDTLS_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(USSL_MBEDTLS_SOURCES))
 # Warnings of a library are for those who work on it.
-$(USSL_MBEDTLS_OBJECTS): CFLAGS += -w
+$(USSL_MBEDTLS_OBJECTS): CFLAGS += -w -I$(MBEDTLS_DIR)/library
 ifneq ($(filter %/unix,$(CURDIR)),)
 $(USSL_OBJECTS): CXXFLAGS += -O2
 $(USSL_MBEDTLS_OBJECTS): CFLAGS += -O3
