@@ -40,14 +40,22 @@ USSL_MBEDTLS_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(USSL_MBEDTLS_SOURCES))
 # Warnings of a library are for those who work on it.
 $(USSL_MBEDTLS_OBJECTS): CFLAGS += -w -I$(MBEDTLS_DIR)/library
 ifneq ($(filter %/unix,$(CURDIR)),)
-$(USSL_OBJECTS): CXXFLAGS += -O2
+# A host.
+$(USSL_OBJECTS): CXXFLAGS += -O2 -fstack-protector-strong
 $(USSL_MBEDTLS_OBJECTS): CFLAGS += -O3
 # libstdc++ only for what an unoptimised build leaves of inline functions.
 LDFLAGS_USERMOD += -lstdc++
+else
+# A board: memory, entropy and time come from the port.
+SRC_USERMOD_C += $(USSL_BINDING)/port.c
+CFLAGS_USERMOD += -DUSSL_BOARD -DUSSL_PORT_MEMORY
+# A port whose Makefile knows no C++ (qemu) leaves the flags to us.
+ifeq ($(shell grep -c CXXFLAGS Makefile),0)
+CXXFLAGS += $(filter-out -std=% -Wmissing-prototypes -Wold-style-definition,$(CFLAGS))
+endif
 endif
 
 CFLAGS_USERMOD += -I$(USSL_DIR)/include -I$(USSL_DIR)/src
 CXXFLAGS_USERMOD += -std=c++23 -fno-exceptions -fno-rtti -fno-threadsafe-statics $(USSL_DEFINES)
 # MicroPython's headers are C and break these rules when read as C++.
 CXXFLAGS_USERMOD += -Wno-missing-field-initializers -Wno-pedantic -Wno-double-promotion -Wno-float-conversion
-CXXFLAGS_USERMOD += -fstack-protector-strong

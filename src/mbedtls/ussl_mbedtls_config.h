@@ -11,6 +11,10 @@ extern "C" {
 #endif
 void* ussl_mbedtls_calloc(size_t count, size_t size);
 void ussl_mbedtls_free(void* memory);
+#ifdef USSL_BOARD
+typedef long long ussl_mbedtls_time_t;
+ussl_mbedtls_time_t ussl_mbedtls_time(ussl_mbedtls_time_t* also);
+#endif
 #ifdef __cplusplus
 }
 #endif
@@ -28,7 +32,8 @@ void ussl_mbedtls_free(void* memory);
 #ifdef USSL_BOARD
 #define MBEDTLS_NO_PLATFORM_ENTROPY
 #define MBEDTLS_PLATFORM_MS_TIME_ALT
-#define MBEDTLS_PLATFORM_TIME_ALT
+#define MBEDTLS_PLATFORM_TIME_TYPE_MACRO ussl_mbedtls_time_t
+#define MBEDTLS_PLATFORM_TIME_MACRO ussl_mbedtls_time
 #define MBEDTLS_PLATFORM_GMTIME_R_ALT
 #define MBEDTLS_PSA_CRYPTO_EXTERNAL_RNG  // ussl's, seeded by the port: nothing on the heap
 #else
