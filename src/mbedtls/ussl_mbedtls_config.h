@@ -31,13 +31,12 @@ ussl_mbedtls_time_t ussl_mbedtls_time(ussl_mbedtls_time_t* also);
 #define MBEDTLS_HAVE_ASM        // bignum and AES-NI
 #ifdef USSL_BOARD
 #define MBEDTLS_NO_PLATFORM_ENTROPY
+#define MBEDTLS_CTR_DRBG_C
 #define MBEDTLS_PLATFORM_MS_TIME_ALT
 #define MBEDTLS_PLATFORM_TIME_TYPE_MACRO ussl_mbedtls_time_t
 #define MBEDTLS_PLATFORM_TIME_MACRO ussl_mbedtls_time
 #define MBEDTLS_PLATFORM_GMTIME_R_ALT
-#define MBEDTLS_PSA_CRYPTO_EXTERNAL_RNG  // ussl's, seeded by the port: nothing on the heap
 #else
-#define MBEDTLS_ENTROPY_C
 #define MBEDTLS_FS_IO  // the system's trust store
 #define MBEDTLS_THREADING_C
 #define MBEDTLS_THREADING_PTHREAD
@@ -80,8 +79,8 @@ ussl_mbedtls_time_t ussl_mbedtls_time(ussl_mbedtls_time_t* also);
 
 #define MBEDTLS_PSA_CRYPTO_C
 #define MBEDTLS_USE_PSA_CRYPTO
+#define MBEDTLS_PSA_CRYPTO_EXTERNAL_RNG  // random.cpp
 #define MBEDTLS_CIPHER_C
-#define MBEDTLS_CTR_DRBG_C
 #define MBEDTLS_AES_C
 #define MBEDTLS_GCM_C
 #define MBEDTLS_CCM_C

@@ -1,0 +1,55 @@
+// Where Mbed TLS's random numbers come from. Its own sources need memory whenever they are seeded
+// anew, and break when there is none.
+
+#include "mbedtls.hpp"
+
+#ifdef USSL_BOARD
+#include <mbedtls/ctr_drbg.h>
+// The port's; see docs/porting.md.
+extern "C" int ussl_port_entropy(unsigned char* into, std::size_t size);
+#else
+#include <unistd.h>
+#endif
+
+namespace {
+
+#ifdef USSL_BOARD
+// A generator of NIST SP 800-90A seeded by the port. No destructor runs at the end of a board's
+// program, and nothing of this is on the heap, which MicroPython empties with every soft reset.
+constexpr std::size_t most_at_once = MBEDTLS_CTR_DRBG_MAX_REQUEST;
+mbedtls_ctr_drbg_context generator;
+bool seeded = false;
+
+int entropy(void*, unsigned char* into, std::size_t size) {
+    return ussl_port_entropy(into, size) == 0 ? 0 : MBEDTLS_ERR_CTR_DRBG_ENTROPY_SOURCE_FAILED;
+}
+
+bool fill(std::uint8_t* into, std::size_t size) {
+    if (!seeded) {
+        mbedtls_ctr_drbg_init(&generator);
+        seeded = mbedtls_ctr_drbg_seed(&generator, entropy, nullptr, nullptr, 0) == 0;
+    }
+    return seeded && mbedtls_ctr_drbg_random(&generator, into, size) == 0;
+}
+#else
+// The kernel's: right after a fork, and for any number of threads.
+constexpr std::size_t most_at_once = 256;
+
+bool fill(std::uint8_t* into, std::size_t size) {
+    return getentropy(into, size) == 0;
+}
+#endif
+
+}  // namespace
+
+extern "C" psa_status_t mbedtls_psa_external_get_random(mbedtls_psa_external_random_context_t*,
+                                                        std::uint8_t* into, std::size_t size,
+                                                        std::size_t* length) {
+    for (*length = 0; *length < size;) {
+        const std::size_t n = size - *length < most_at_once ? size - *length : most_at_once;
+        if (!fill(into + *length, n))
+            return PSA_ERROR_INSUFFICIENT_ENTROPY;
+        *length += n;
+    }
+    return PSA_SUCCESS;
+}
