@@ -271,7 +271,14 @@ Outcome Session::read(MutableBytes into) {
     char probe = 0;
     const int ret = into.empty() ? SSL_peek_ex(ssl_.get(), &probe, 1, &count)
                                  : SSL_read_ex(ssl_.get(), into.data(), into.size(), &count);
-    return ret == 1 ? Outcome::done(count) : outcome_of(ret);
+    if (ret == 1)
+        return Outcome::done(count);
+    const Outcome outcome = outcome_of(ret);
+    // A record that is too short to hold a tag is an internal error to OpenSSL up to 3.0.19.
+    if (outcome.kind == Outcome::Kind::failed && established_ &&
+        ERR_GET_REASON(failure_.detail) == ERR_R_INTERNAL_ERROR && failure_.code == Code::ENGINE)
+        failure_.code = Code::RECORD_CORRUPT;
+    return outcome;
 }
 
 Outcome Session::write(Bytes from) {
