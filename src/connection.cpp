@@ -165,7 +165,7 @@ Progress Connection::write(Host& host, Bytes from) {
     if (progress.kind != Kind::done)
         return progress;
 
-    from = from.first(std::min(from.size(), policy::max_record));
+    from = from.first(std::min(from.size(), context_->record_size()));
     const Outcome outcome = session_->write(from);
     write_waits_ =
         outcome.kind == Outcome::Kind::want_read ? Waits::stream_readable : Waits::stream_writable;

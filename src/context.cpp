@@ -20,6 +20,8 @@ std::expected<Ref<Context>, Refusal> Context::make(const Engine& engine, const O
     context->role_ = options.role;
     context->verify_ = options.verify;
     context->psk_ = options.psk_identity || options.psk_server;
+    context->record_size_ =
+        static_cast<std::uint16_t>(options.record_size_limit.value_or(max_record_size));
     return context;
 }
 
@@ -32,7 +34,7 @@ bool fingerprint(const Engine& engine, const Options& options, std::span<std::ui
     // The lengths go first (-1: not given), so that no two sets of options read the same.
     struct {
         std::uint64_t sizes[count];
-        std::uint64_t rest[5];
+        std::uint64_t rest[6];
     } numbers = {};
     Bytes parts[count + 1];
     for (std::size_t i = 0; i < count; ++i) {
@@ -44,6 +46,7 @@ bool fingerprint(const Engine& engine, const Options& options, std::span<std::ui
     numbers.rest[2] = options.psk_server ? 1 : 0;
     numbers.rest[3] = static_cast<std::uint64_t>(options.minimum_version);
     numbers.rest[4] = static_cast<std::uint64_t>(options.maximum_version);
+    numbers.rest[5] = options.record_size_limit.value_or(0);
     parts[0] = {reinterpret_cast<const std::uint8_t*>(&numbers), sizeof numbers};
     return engine.sha256(std::span<const Bytes>{parts, count + 1}, out);
 }

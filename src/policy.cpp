@@ -53,6 +53,9 @@ std::optional<Refusal> check(const Engine& engine, const Options& o) {
         return Refusal{"minimum_version and maximum_version are TLS 1.2 or 1.3"};
     if (o.minimum_version > o.maximum_version)
         return Refusal{"minimum_version is above maximum_version"};
+    if (o.record_size_limit &&
+        (*o.record_size_limit < min_record_size || *o.record_size_limit > max_record_size))
+        return Refusal{"record_size_limit must be 512 to 16384"};
     return std::nullopt;
 }
 
@@ -64,6 +67,19 @@ bool is_pem(Bytes data) {
         if (at == 0 || text[at - 1] == '\n' || text[at - 1] == '\r')
             return true;
     return false;
+}
+
+std::uint8_t max_fragment_code(std::optional<std::size_t> limit) {
+    if (!limit || *limit >= max_record_size)
+        return 0;
+    std::uint8_t code = 4;
+    while (max_fragment_size(code) > *limit)
+        --code;
+    return code;
+}
+
+std::size_t max_fragment_size(int code) {
+    return code >= 1 && code <= 4 ? std::size_t{256} << code : 0;
 }
 
 // The numbers of RFC 8446 §6 and RFC 4279 §2.

@@ -55,14 +55,17 @@ inline constexpr int minimum_hash_bits = 256;
 /// The weakest group of a DHE key exchange.
 inline constexpr int minimum_dh_bits = 2048;
 
-/// The most plaintext that one record holds (RFC 8446 §5.1).
-inline constexpr std::size_t max_record = 16384;
-
 /// Checks what can be checked without parsing; nullopt: nothing to refuse.
 std::optional<Refusal> check(const Engine& engine, const Options& options);
 
 /// "-----BEGIN" stands at the start of a line: PEM, otherwise DER.
 bool is_pem(Bytes data);
+
+/// The largest max_fragment_length (RFC 6066 §4) that is not above `limit`: its code, or 0 if there
+/// is nothing to ask for.
+std::uint8_t max_fragment_code(std::optional<std::size_t> limit);
+/// The size that a code stands for; 0: there is no such code.
+std::size_t max_fragment_size(int code);
 
 /// The error of a received alert, as a handshake (`psk`: with pre-shared keys) or later.
 Code code_of_alert(std::uint8_t alert, bool handshaking, bool psk);

@@ -46,6 +46,7 @@ typedef struct _ussl_context_obj_t {
     uint8_t verify_mode;
     uint8_t share;          // may use what another context with the same options has made
     uint8_t is_shared;
+    uint16_t record_size_limit; // 0: none
     void *made;             // ussl::Context, counted
 } ussl_context_obj_t;
 
@@ -139,6 +140,8 @@ mp_obj_t ussl_load(mp_obj_t given, bool *from_file);
 void ussl_check_psk_keys(mp_obj_t psk_keys);
 // Raises unless it is one of CERT_NONE, CERT_OPTIONAL, CERT_REQUIRED.
 uint8_t ussl_verify_mode(mp_obj_t mode);
+// Raises unless it is a size that a record can have, or None (0).
+uint16_t ussl_record_size_limit(mp_obj_t limit);
 
 // --- certificates (certificate.cpp)
 

@@ -94,7 +94,10 @@ Options options_of(const ussl_context_obj_t* self) {
                    .psk_identity = bytes_of(self->psk_identity),
                    .psk_key = bytes_of(self->psk_key),
                    .psk_server = self->psk_keys != mp_const_none,
-                   .psk_hint = bytes_of(self->psk_hint)};
+                   .psk_hint = bytes_of(self->psk_hint),
+                   .record_size_limit = self->record_size_limit != 0
+                                            ? std::optional<std::size_t>(self->record_size_limit)
+                                            : std::nullopt};
 }
 
 Made make(ussl_context_obj_t* self) {
@@ -137,6 +140,7 @@ ussl_context_obj_t* ussl_context_new(bool server) {
     self->psk_identity = self->psk_key = self->psk_keys = self->psk_hint = mp_const_none;
     self->server = server ? 1 : 0;
     self->verify_mode = self->share = self->is_shared = 0;
+    self->record_size_limit = 0;
     self->made = nullptr;
     return self;
 }
@@ -173,15 +177,23 @@ void ussl_context_attr(mp_obj_t self_in, qstr attr, mp_obj_t* dest) {
     if (dest[0] == MP_OBJ_NULL) {
         if (attr == MP_QSTR_verify_mode)
             dest[0] = MP_OBJ_NEW_SMALL_INT(self->verify_mode);
+        else if (attr == MP_QSTR_record_size_limit)
+            dest[0] = self->record_size_limit != 0 ? MP_OBJ_NEW_SMALL_INT(self->record_size_limit)
+                                                   : mp_const_none;
         else
             dest[1] = MP_OBJ_SENTINEL;  // the methods
         return;
     }
-    if (dest[1] != MP_OBJ_NULL && attr == MP_QSTR_verify_mode) {
+    if (dest[1] == MP_OBJ_NULL)
+        return;  // whatever is left alone raises AttributeError
+    if (attr == MP_QSTR_verify_mode)
         self->verify_mode = ussl_verify_mode(dest[1]);
-        forget_made(self);
-        dest[0] = MP_OBJ_NULL;  // stored; whatever is left alone raises AttributeError
-    }
+    else if (attr == MP_QSTR_record_size_limit)
+        self->record_size_limit = ussl_record_size_limit(dest[1]);
+    else
+        return;
+    forget_made(self);
+    dest[0] = MP_OBJ_NULL;  // stored
 }
 
 mp_obj_t ussl_context_load_cert_chain(size_t n_args, const mp_obj_t* args, mp_map_t* kw_args) {

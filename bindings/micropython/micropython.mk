@@ -26,8 +26,9 @@ endif
 ifeq ($(wildcard $(MBEDTLS_DIR)/library/ssl_tls.c),)
 $(error there is no Mbed TLS in MBEDTLS_DIR=$(MBEDTLS_DIR))
 endif
-USSL_MBEDTLS_SOURCES := $(filter-out %/ssl_tls12_client.c,$(sort $(wildcard $(MBEDTLS_DIR)/library/*.c)))
-USSL_MBEDTLS_SOURCES += $(USSL_DIR)/src/mbedtls/ssl_tls12_client_pss.c
+# Some of its files have amended ones in their place.
+USSL_MBEDTLS_SOURCES := $(filter-out %/ssl_tls.c %/ssl_tls12_client.c %/ssl_tls13_generic.c,$(sort $(wildcard $(MBEDTLS_DIR)/library/*.c)))
+USSL_MBEDTLS_SOURCES += $(sort $(wildcard $(USSL_DIR)/src/mbedtls/amended/*.c)) $(USSL_DIR)/src/mbedtls/internals.c
 SRC_USERMOD_LIB_C += $(USSL_MBEDTLS_SOURCES)
 CFLAGS_USERMOD += -I$(MBEDTLS_DIR)/include -I$(USSL_DIR)/src/mbedtls -DMBEDTLS_CONFIG_FILE='"ussl_mbedtls_config.h"'
 else

@@ -148,6 +148,16 @@ uint8_t ussl_verify_mode(mp_obj_t mode) {
     return static_cast<uint8_t>(number);
 }
 
+uint16_t ussl_record_size_limit(mp_obj_t limit) {
+    if (limit == mp_const_none)
+        return 0;
+    const mp_int_t size = mp_obj_get_int(limit);
+    if (size < static_cast<mp_int_t>(ussl::min_record_size) ||
+        size > static_cast<mp_int_t>(ussl::max_record_size))
+        mp_raise_ValueError(MP_ERROR_TEXT("record_size_limit must be 512 to 16384"));
+    return static_cast<uint16_t>(size);
+}
+
 mp_obj_t ussl_wrap_socket(size_t n_args, const mp_obj_t* args, mp_map_t* kw_args) {
     enum {
         ARG_sock,
@@ -164,6 +174,7 @@ mp_obj_t ussl_wrap_socket(size_t n_args, const mp_obj_t* args, mp_map_t* kw_args
         ARG_psk_hint,
         ARG_key_password,
         ARG_suppress_ragged_eofs,
+        ARG_record_size_limit,
         ARG_key,
         ARG_cert,
         ARG_cadata,
@@ -186,6 +197,7 @@ mp_obj_t ussl_wrap_socket(size_t n_args, const mp_obj_t* args, mp_map_t* kw_args
         {MP_QSTR_psk_hint, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_NONE}},
         {MP_QSTR_key_password, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_NONE}},
         {MP_QSTR_suppress_ragged_eofs, MP_ARG_KW_ONLY | MP_ARG_BOOL, {.u_bool = true}},
+        {MP_QSTR_record_size_limit, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_NONE}},
         {MP_QSTR_key, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_PTR(nullptr)}},
         {MP_QSTR_cert, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_PTR(nullptr)}},
         {MP_QSTR_cadata, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_PTR(nullptr)}},
@@ -219,6 +231,7 @@ mp_obj_t ussl_wrap_socket(size_t n_args, const mp_obj_t* args, mp_map_t* kw_args
         ussl_check_psk_keys(context->psk_keys);
     context->psk_hint = text_or_bytes(values[ARG_psk_hint].u_obj, MP_QSTR_psk_hint);
     context->key_password = text_or_bytes(values[ARG_key_password].u_obj, MP_QSTR_key_password);
+    context->record_size_limit = ussl_record_size_limit(values[ARG_record_size_limit].u_obj);
 
     bool key_from_file;
     bool from_file;

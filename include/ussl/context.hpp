@@ -47,7 +47,16 @@ struct Options {
 
     Version minimum_version = Version::tls1_2;
     Version maximum_version = Version::tls1_3;
+
+    /// The most plaintext in a record, min_record_size to max_record_size; absent: max_record_size.
+    /// Holds for what is sent; the peer is asked to keep to it, too, where the versions have a way
+    /// (RFC 6066 §4, RFC 8449), and may not.
+    std::optional<std::size_t> record_size_limit{};
 };
+
+inline constexpr std::size_t min_record_size = 512;
+/// RFC 8446 §5.1.
+inline constexpr std::size_t max_record_size = 16384;
 
 /// Why a call was refused before anything happened: the caller's mistake, in the caller's words.
 /// Always a string literal.
@@ -68,6 +77,8 @@ class Context final : public OnHeap {
     [[nodiscard]] Verify verify() const { return verify_; }
     /// Whether keys, not certificates, authenticate both ends.
     [[nodiscard]] bool uses_psk() const { return psk_; }
+    /// The most plaintext in a record that is sent.
+    [[nodiscard]] std::size_t record_size() const { return record_size_; }
     [[nodiscard]] EngineContext& engine() const { return *engine_; }
 
     void retain() { uses_.fetch_add(1, std::memory_order_relaxed); }
@@ -87,6 +98,7 @@ class Context final : public OnHeap {
     Role role_ = Role::client;
     Verify verify_ = Verify::none;
     bool psk_ = false;
+    std::uint16_t record_size_ = max_record_size;
 };
 
 /// SHA-256 over all that `options` says: options of one fingerprint make contexts that are alike,

@@ -89,6 +89,8 @@ std::expected<Owned<EngineContext>, Refusal> Context::make(const Options& option
         refusal = context->load_identity(options);
     if (!refusal)
         refusal = context->load_trusted(options);
+    if (!refusal)
+        context->limit_records(options.record_size_limit);
     if (take_lack_of_memory())
         return std::unexpected(no_memory);
     if (refusal)
@@ -130,6 +132,27 @@ bool Context::set_up(const Options& options) {
            0;
 }
 
+// Mbed TLS does not divide its messages of the handshake, so that a size which it agreed on with
+// the peer must be one that they fit into.
+void Context::limit_records(std::optional<std::size_t> limit) {
+    longest_message_ = 600;  // a key exchange with DHE
+    std::size_t certificates = 0;
+    for (const mbedtls_x509_crt* at = &chain_; at != nullptr; at = at->next)
+        certificates += at->raw.len + 16;
+    std::size_t names = 0;  // of the roots, in a server's request for a certificate
+    if (role_ == Role::server && verify_ != Verify::none)
+        for (const mbedtls_x509_crt* at = &trusted_; at != nullptr; at = at->next)
+            names += at->subject_raw.len + 16;
+    longest_message_ = std::max({longest_message_, certificates, names});
+
+    std::uint8_t code = policy::max_fragment_code(limit);
+    while (code != 0 && policy::max_fragment_size(code) < longest_message_)
+        code = policy::max_fragment_size(code + 1) != 0 ? code + 1 : 0;
+    (void)mbedtls_ssl_conf_max_frag_len(&config_, code);
+    // amended/tls13_generic.c asks for it.
+    mbedtls_ssl_conf_set_user_data_n(&config_, limit.value_or(max_record_size));
+}
+
 Owned<EngineSession> Context::make_session(const HostName* name) {
     return Session::make(*this, name);
 }
@@ -157,18 +180,7 @@ Owned<EngineSession> Session::make(const Context& context, const HostName* name)
 int Session::receive(MutableBytes into) {
     if (const int ret = flight_.send(wire()); ret != 0)
         return ret;
-    const IoResult result = wire().read(into);
-    switch (result.kind) {
-        case IoResult::Kind::bytes:
-            return static_cast<int>(result.count);
-        case IoResult::Kind::end:
-            return 0;
-        case IoResult::Kind::would_block:
-        case IoResult::Kind::timed_out:
-            return MBEDTLS_ERR_SSL_WANT_READ;
-        default:
-            return MBEDTLS_ERR_SSL_INTERNAL_ERROR;
-    }
+    return records_.receive(wire(), into);
 }
 
 int Session::send(Bytes from) {
@@ -176,10 +188,24 @@ int Session::send(Bytes from) {
                                                      : Flight::write_now(wire(), from);
 }
 
+// A step of Mbed TLS's, and again once there is room for the record that it stopped at.
+template <class Step>
+int Session::with_room(Step step) {
+    for (;;) {
+        const int ret = step();
+        if (!records_.wants_room())
+            return ret;
+        if (!records_.make_room())
+            return MBEDTLS_ERR_SSL_ALLOC_FAILED;
+    }
+}
+
 Outcome Session::handshake() {
     take_lack_of_memory();
     while (mbedtls_ssl_is_handshake_over(&ssl_) == 0) {
-        const int ret = mbedtls_ssl_handshake_step(&ssl_);
+        if (ssl_.state == MBEDTLS_SSL_SERVER_HELLO)
+            agree_on_record_size();
+        const int ret = with_room([this] { return mbedtls_ssl_handshake_step(&ssl_); });
         const Outcome judged = judge_peer();
         if (judged.kind != Outcome::Kind::done)
             return judged;
@@ -189,6 +215,9 @@ Outcome Session::handshake() {
     if (const int ret = flight_.send(wire()); ret != 0)
         return outcome_of(ret);
     flight_.end();
+    records_.rest();
+    if (wanted_fragment_code_ != 0)
+        ssl_.session->mfl_code = wanted_fragment_code_;
     const bool must_verify = context_.verify() != Verify::none && !context_.uses_psk();
     const bool may_be_absent =
         context_.role() == Role::server && context_.verify() == Verify::optional;
@@ -196,6 +225,25 @@ Outcome Session::handshake() {
         !(may_be_absent && mbedtls_ssl_get_peer_cert(&ssl_) == nullptr))
         return fail(MBEDTLS_ERR_SSL_INTERNAL_ERROR);
     return Outcome::done();
+}
+
+// Between ClientHello and what the server says to it.
+void Session::agree_on_record_size() {
+    if (context_.role() == Role::client) {
+        if (ssl_.conf->mfl_code != MBEDTLS_SSL_MAX_FRAG_LEN_NONE)
+            ussl_mbedtls_offered_max_fragment_length(&ssl_);
+        return;
+    }
+    // Where the messages that follow do not fit, the server does not agree. What it sends later
+    // keeps to the wish all the same.
+    mbedtls_ssl_session& session = *ssl_.session_negotiate;
+    if (session.record_size_limit != 0 && session.record_size_limit < context_.longest_message())
+        ussl_mbedtls_ignore_record_size_limit(&ssl_);
+    if (session.mfl_code != MBEDTLS_SSL_MAX_FRAG_LEN_NONE &&
+        policy::max_fragment_size(session.mfl_code) < context_.longest_message()) {
+        wanted_fragment_code_ = session.mfl_code;
+        session.mfl_code = MBEDTLS_SSL_MAX_FRAG_LEN_NONE;
+    }
 }
 
 // What Mbed TLS has found of the peer's certificate so far.
@@ -242,12 +290,27 @@ Outcome Session::refuse(const Error& error, std::uint8_t alert) {
 }
 
 Outcome Session::read(MutableBytes into) {
-    const int ret = mbedtls_ssl_read(&ssl_, into.data(), into.size());
+    // Records may be empty, but a peer that sends nothing else wants to keep us busy.
+    constexpr int most_empty_records = 32;
+    int ret = 0;
+    for (int i = 0; i < most_empty_records; ++i) {
+        // Mbed TLS would take four of them for a forged record.
+        ssl_.nb_zero = 0;
+        ret = with_room([&] { return mbedtls_ssl_read(&ssl_, into.data(), into.size()); });
+        if (ret != 0 || wire_.ended() || pending() != 0)
+            break;
+    }
+    Outcome outcome = Outcome::done();
     if (ret > 0)
-        return Outcome::done(static_cast<std::size_t>(ret));
-    if (ret == 0)
-        return into.empty() && pending() != 0 ? Outcome::done() : Outcome::end();
-    return outcome_of(ret);
+        outcome = Outcome::done(static_cast<std::size_t>(ret));
+    else if (ret < 0)
+        outcome = outcome_of(ret);
+    else if (wire_.ended())
+        outcome = Outcome::end();
+    else if (pending() == 0)
+        outcome = fail(MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE);
+    records_.rest();
+    return outcome;
 }
 
 Outcome Session::write(Bytes from) {
@@ -256,7 +319,15 @@ Outcome Session::write(Bytes from) {
     if (most <= 0)
         return fail(most);
     from = from.first(std::min(from.size(), static_cast<std::size_t>(most)));
+    // Smaller records where there is no memory for a large one.
+    constexpr std::size_t least = 64;
+    while (!records_.room_to_write(from.size())) {
+        if (from.size() <= least)
+            return fail(MBEDTLS_ERR_SSL_ALLOC_FAILED);
+        from = from.first(from.size() / 2);
+    }
     const int ret = mbedtls_ssl_write(&ssl_, from.data(), from.size());
+    records_.rest();
     if (ret == MBEDTLS_ERR_SSL_WANT_WRITE)
         return Outcome::want_write(from.size());
     return ret > 0 ? Outcome::done(static_cast<std::size_t>(ret)) : outcome_of(ret);
@@ -268,6 +339,7 @@ Outcome Session::flush() {
     // While something has not left yet, nothing of what is handed in is looked at.
     const std::uint8_t unused = 0;
     const int ret = mbedtls_ssl_write(&ssl_, &unused, 1);
+    records_.rest();
     return ret > 0 ? Outcome::done() : outcome_of(ret);
 }
 

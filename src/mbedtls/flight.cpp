@@ -9,16 +9,32 @@ Flight::~Flight() {
 }
 
 int Flight::write(Wire& wire, Bytes from) {
-    if (from.size() > capacity - size_)
+    if (from.size() > most - size_)
         if (const int ret = send(wire); ret != 0)
             return ret;
-    if (held_ == nullptr)
-        held_ = static_cast<std::uint8_t*>(allocate(capacity));
-    if (held_ == nullptr || from.size() > capacity)
-        return write_now(wire, from);
+    if (!make_room(from.size())) {
+        const int ret = send(wire);
+        return ret != 0 ? ret : write_now(wire, from);
+    }
     std::memcpy(held_ + size_, from.data(), from.size());
     size_ += from.size();
     return static_cast<int>(from.size());
+}
+
+bool Flight::make_room(std::size_t bytes) {
+    if (size_ + bytes <= capacity_)
+        return true;
+    if (size_ + bytes > most)
+        return false;
+    auto* larger = static_cast<std::uint8_t*>(allocate(size_ + bytes));
+    if (larger == nullptr)
+        return false;
+    if (size_ != 0)
+        std::memcpy(larger, held_, size_);
+    release(held_);
+    held_ = larger;
+    capacity_ = size_ + bytes;
+    return true;
 }
 
 int Flight::send(Wire& wire) {
@@ -35,19 +51,12 @@ int Flight::send(Wire& wire) {
 void Flight::end() {
     release(held_);
     held_ = nullptr;
+    capacity_ = 0;
 }
 
 int Flight::write_now(Wire& wire, Bytes from) {
-    const IoResult result = wire.write(from);
-    switch (result.kind) {
-        case IoResult::Kind::bytes:
-            return static_cast<int>(result.count);
-        case IoResult::Kind::would_block:
-        case IoResult::Kind::timed_out:
-            return MBEDTLS_ERR_SSL_WANT_WRITE;
-        default:
-            return MBEDTLS_ERR_SSL_INTERNAL_ERROR;
-    }
+    const int ret = result_of(wire.write(from), MBEDTLS_ERR_SSL_WANT_WRITE);
+    return ret != 0 ? ret : MBEDTLS_ERR_SSL_INTERNAL_ERROR;
 }
 
 }  // namespace ussl::mbedtls

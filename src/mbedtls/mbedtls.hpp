@@ -19,6 +19,7 @@ extern "C" {
 }
 
 #include "../engine.hpp"
+#include "internals.h"
 
 namespace ussl::mbedtls {
 
@@ -47,6 +48,8 @@ class Context final : public EngineContext {
     [[nodiscard]] Verify verify() const { return verify_; }
     [[nodiscard]] bool uses_psk() const { return psk_; }
     [[nodiscard]] const mbedtls_x509_crt& trusted() const { return trusted_; }
+    /// The longest message of the handshake that this side may send, or a little more.
+    [[nodiscard]] std::size_t longest_message() const { return longest_message_; }
 
   private:
     friend class Session;
@@ -56,15 +59,71 @@ class Context final : public EngineContext {
     bool set_up(const Options& options);
     std::optional<Refusal> load_identity(const Options& options);
     std::optional<Refusal> load_trusted(const Options& options);
+    void limit_records(std::optional<std::size_t> limit);
 
     // In this order: the configuration points to the others.
     Certificates trusted_;
     Certificates chain_;
     Key key_;
     SslConfig config_;
+    std::size_t longest_message_ = 0;
     Role role_ = Role::client;
     Verify verify_ = Verify::none;
     bool psk_ = false;
+};
+
+/// What Mbed TLS's hooks return for a result of the wire; `when_blocked` is the name of waiting.
+int result_of(const IoResult& result, int when_blocked);
+
+/// The two buffers of a connection, as large as the record at hand and no longer there between
+/// records. That needs the header of a record before Mbed TLS has a place for its body: it waits,
+/// as for a stream that has no more, until make_room() has been called.
+///
+/// Without USSL_RECORD_BUFFERS (see ussl_mbedtls_config.h) Mbed TLS has its own.
+class Records {
+  public:
+    explicit Records(mbedtls_ssl_context& ssl) : ssl_(ssl) {}
+    Records(const Records&) = delete;
+    Records& operator=(const Records&) = delete;
+    ~Records();
+
+    /// For Mbed TLS's hook.
+    int receive(Wire& wire, MutableBytes into);
+#ifdef USSL_RECORD_BUFFERS
+    /// Mbed TLS waits for room, not for the stream.
+    [[nodiscard]] bool wants_room() const { return wanted_ != 0; }
+    /// false: there is no memory.
+    bool make_room();
+    /// Room for a record of so many bytes. false: there is no memory.
+    bool room_to_write(std::size_t bytes);
+    /// Lets go of what holds nothing.
+    void rest();
+
+  private:
+    void use_input(unsigned char* buffer, std::size_t size);
+    void use_output(unsigned char* buffer, std::size_t size);
+    void let_go(unsigned char* buffer, std::size_t size);
+
+    /// Sequence number, header, and what protection adds at the most (nonce, MAC, padding of CBC).
+    static constexpr std::size_t around_a_record = 8 + 5 + 16 + 48 + 16;
+    static constexpr std::size_t alert_bytes = 2;
+
+    mbedtls_ssl_context& ssl_;
+    std::size_t wanted_ = 0;
+    std::uint8_t header_size_ = 0;
+    std::uint8_t header_[5];
+    /// Between records: a header always has its place, and an alert.
+    unsigned char smallest_input_[USSL_SMALLEST_INPUT] = {};
+    unsigned char smallest_output_[around_a_record + alert_bytes] = {};
+#else
+    static bool wants_room() { return false; }
+    static bool make_room() { return true; }
+    static bool room_to_write(std::size_t) { return true; }
+    static void rest() {}
+
+  private:
+    [[maybe_unused]] mbedtls_ssl_context& ssl_;
+#endif
 };
 
 /// Mbed TLS writes every message of the handshake by itself. Gathered, they leave in one piece: a
@@ -85,9 +144,12 @@ class Flight {
     static int write_now(Wire& wire, Bytes from);
 
   private:
-    static constexpr std::size_t capacity = 1400;  // what one TCP segment carries
+    bool make_room(std::size_t bytes);
+
+    static constexpr std::size_t most = 1400;  // what one TCP segment carries
 
     std::uint8_t* held_ = nullptr;
+    std::size_t capacity_ = 0;
     std::size_t size_ = 0;
 };
 
@@ -120,14 +182,18 @@ class Session final : public EngineSession {
     friend struct OnHeap;
     explicit Session(const Context& context, const HostName* name)
         : context_(context), name_(name) {}
+    template <class Step>
+    int with_room(Step step);
     Outcome outcome_of(int ret);
     Outcome fail(int ret);
     Outcome refuse(const Error& error, std::uint8_t alert);
     Outcome judge_peer();
+    void agree_on_record_size();
 
     const Context& context_;
     const HostName* name_;
     Ssl ssl_;
+    Records records_{ssl_};
     Flight flight_;
     Error failure_;
     /// What verification found, as bits of Error::certificate_failures.
@@ -136,6 +202,8 @@ class Session final : public EngineSession {
     bool was_verified_ = false;
     bool lacked_memory_ = false;
     bool psk_identity_unknown_ = false;
+    /// The client's max_fragment_length, where this server does not agree to it.
+    std::uint8_t wanted_fragment_code_ = 0;
     const std::uint8_t* identities_end_ = nullptr;
     mutable char cipher_name_[64];
 };

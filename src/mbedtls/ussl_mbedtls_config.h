@@ -60,6 +60,11 @@ ussl_mbedtls_time_t ussl_mbedtls_time(ussl_mbedtls_time_t* also);
 #define MBEDTLS_SSL_ALL_ALERT_MESSAGES
 #define MBEDTLS_SSL_EXTENDED_MASTER_SECRET
 #define MBEDTLS_SSL_SERVER_NAME_INDICATION
+#define MBEDTLS_SSL_MAX_FRAGMENT_LENGTH     // smaller records, if asked for: in TLS 1.2
+#define MBEDTLS_SSL_RECORD_SIZE_LIMIT       // and in TLS 1.3
+#define MBEDTLS_SSL_VARIABLE_BUFFER_LENGTH  // buffers that ussl makes and takes away (records.cpp)
+#define USSL_RECORD_BUFFERS
+#define USSL_SMALLEST_INPUT 16
 #define MBEDTLS_KEY_EXCHANGE_ECDHE_ECDSA_ENABLED
 #define MBEDTLS_KEY_EXCHANGE_ECDHE_RSA_ENABLED
 #define MBEDTLS_KEY_EXCHANGE_ECDHE_PSK_ENABLED

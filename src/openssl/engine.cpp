@@ -178,6 +178,14 @@ bool Context::set_up(const Options& options) {
     SSL_CTX_set_dh_auto(ctx, 1);
     SSL_CTX_set_default_passwd_cb(ctx, [](char*, int, int, void*) { return 0; });
 
+    if (options.record_size_limit) {
+        const std::uint8_t code = policy::max_fragment_code(options.record_size_limit);
+        if (SSL_CTX_set_max_send_fragment(ctx, static_cast<long>(*options.record_size_limit)) !=
+                1 ||
+            SSL_CTX_set_tlsext_max_fragment_length(ctx, code) != 1)
+            return false;
+    }
+
     int mode = SSL_VERIFY_NONE;
     if (verify_ != Verify::none)
         mode = SSL_VERIFY_PEER;

@@ -53,6 +53,11 @@ TEST_P(OptionRules, ThatContradictThemselvesAreRefused) {
                           .psk_server = true,
                           .psk_hint = bytes(std::string_view("a\0b", 3))}),
               "psk_hint must not hold NUL");
+    for (const std::size_t size : {0, 511, 16385})
+        EXPECT_EQ(refusal_of({.record_size_limit = size}),
+                  "record_size_limit must be 512 to 16384");
+    for (const std::size_t size : {512, 1000, 4097, 16384})
+        EXPECT_EQ(refusal_of({.record_size_limit = size}), "");
     EXPECT_EQ(refusal_of({.minimum_version = Version::tls1_3, .maximum_version = Version::tls1_2}),
               "minimum_version is above maximum_version");
     EXPECT_EQ(refusal_of({.minimum_version = Version::none}),

@@ -162,11 +162,16 @@ class Process:
 
     def wait_until(self, condition, what, seconds=TIMEOUT):
         """Fails if the program ends or time runs out before."""
+        met = False
+
+        def met_or_ended():
+            nonlocal met
+            met = condition()
+            return met or not any(reader.is_alive() for reader in self.readers)
+
         with self.changed:
-            self.changed.wait_for(
-                lambda: condition() or not any(reader.is_alive() for reader in self.readers), seconds
-            )
-            if not condition():
+            self.changed.wait_for(met_or_ended, seconds)
+            if not met:
                 raise AssertionError(f"no {what} from {self.command}")
 
     def wait_for(self, words, seconds=10):
@@ -262,10 +267,11 @@ class Case(unittest.TestCase):
         path.write_text(json.dumps(job))
         return self.start(MICROPYTHON, PROGRAMS / name, path)
 
-    def ussl_server(self, talk="echo", times=1, program="peer.py", **options):
+    def ussl_server(self, talk="echo", times=1, program="peer.py", size=1000, **options):
         """Our server; its process and port."""
         port = free_port()
-        server = self.run_program(program, role="server", port=port, talk=talk, times=times, options=options)
+        server = self.run_program(program, role="server", port=port, talk=talk, times=times, size=size,
+                                  options=options)
         server.wait_for("listening")
         return server, port
 

@@ -56,6 +56,19 @@ class OurClient(Case):
                         self.assertIn(IN_SUITE[name], told["cipher"])
                     self.assert_said(server, f"- Version: {NAME[version]}\n")
 
+    def test_small_records(self):
+        for version in VERSIONS:
+            for name, root in KINDS:
+                for limit in (512, 3000):
+                    with self.subTest(version=version, name=name, limit=limit):
+                        server, port = self.gnutls_serv(PRIORITY[version], *self.certificate(name), "--disable-client-cert")
+                        # In TLS 1.2, GnuTLS 3.7 agrees to a max_fragment_length and sends longer records.
+                        talk, size = ("hello", 0) if version == "TLSv1.2" else ("echo", BULK)
+                        told = self.ussl_client(port, talk, size, record_size_limit=limit, **trusting(root))
+                        self.assert_done(told, version)
+                        if size:
+                            self.assertEqual(told["sent"], told["received"])
+
     def test_refused_certificates(self):
         for version in VERSIONS:
             for name, expected in (
@@ -165,6 +178,21 @@ class OurServer(Case):
         self.assertEqual(client.wait(), 1)
         for word in words:
             self.assertIn(word, client.text())
+
+    def test_small_records(self):
+        for version in VERSIONS:
+            for name, root in KINDS:
+                with self.subTest(version=version, name=name):
+                    server, port = self.ussl_server("bulk", size=BULK, **server_cert(name))
+                    # It sends no more than 512 bytes of what it reads at once, and forgets the rest: we do the talking.
+                    client = self.gnutls_cli(PRIORITY[version], port, *self.trusting(root), "--recordsize", "512")
+                    begin = b"- Simple Client Mode:\n\n"
+                    client.wait_until(lambda: len(client.output.partition(begin)[2]) >= BULK, "data")
+                    client.end_input()
+                    self.assertEqual(client.wait(), 0)
+                    told = self.told(server)
+                    self.assert_done(told, version)
+                    self.assertEqual(told["sent"], checksum(client.output.partition(begin)[2][:BULK]))
 
     def test_a_lot_of_data(self):
         data = some_data()

@@ -52,6 +52,13 @@ class OurClient(Mosquitto):
                         self.assertTrue(told["cipher"].startswith("TLS_" + kind), told["cipher"])
                     broker.wait_for("u'me'")
 
+    def test_psk_in_small_records(self):
+        for version in VERSIONS:
+            with self.subTest(version=version):
+                broker, port = self.psk_broker(version)
+                told = self.ussl_client(port, "mqtt", MESSAGE, record_size_limit=1024, **psk_client())
+                self.assert_done(told, version)
+
     def test_psk_refused(self):
         for version in VERSIONS:
             for suite in PSK_SUITES[version]:

@@ -115,9 +115,40 @@ def test_positional_order():
 def test_keywords():
     wrap(server_side=False, keyfile=None, certfile=None, cert_reqs=ussl.CERT_NONE, ca_certs=None,
          server_hostname=None, psk_ident=None, psk_key=None, psk_keys=None, psk_hint=None, key_password=None)
+    wrap(record_size_limit=None)
     wrap(key=None, cert=None, cadata=None, do_handshake_on_connect=False)
     refused(TypeError, "", nonsense=1)
     raises(TypeError, ussl.wrap_socket, End(), False, server_side=False)
+
+
+def test_record_size_limit():
+    for wrong in (0, -1, 511, 16385, 1 << 20):
+        refused(ValueError, "record_size_limit must be 512 to 16384", record_size_limit=wrong)
+        context = ussl.SSLContext(ussl.PROTOCOL_TLS_CLIENT)
+        try:
+            context.record_size_limit = wrong
+            raise AssertionError("taken")
+        except ValueError:
+            equal(context.record_size_limit, None)
+    refused(TypeError, "", record_size_limit="1024")
+    context.record_size_limit = 1024
+    equal(context.record_size_limit, 1024)
+    context.record_size_limit = None
+    equal(context.record_size_limit, None)
+    for limit in (512, 1000, 1024, 16384):
+        a, b = pipe()
+        client = psk_client(a, do_handshake=False, record_size_limit=limit)
+        server = psk_server(b, do_handshake=False)
+        shake(client, server)
+        data = pattern(40000)
+        for sender, receiver, end in ((client, server, a), (server, client, b)):
+            at = len(end.log)
+            equal(sender.write(data), len(data))
+            while at < len(end.log):
+                size = end.log[at + 3] << 8 | end.log[at + 4]
+                assert size <= limit + 40, size
+                at += 5 + size
+            equal(receiver.read(len(data)) == data, True)
 
 
 # --- where keys and certificates come from

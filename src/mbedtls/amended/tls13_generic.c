@@ -1,0 +1,13 @@
+// Compiled in place of Mbed TLS's ssl_tls13_generic.c, which it includes: record_size_limit (RFC
+// 8449) asks for what the program wants, where Mbed TLS would name the largest it can take.
+
+#include "ssl_misc.h"
+
+// In TLS 1.3 the limit counts the byte of the type, too (§4). user_data: see Context::set_up().
+#undef MBEDTLS_SSL_IN_CONTENT_LEN
+#define MBEDTLS_SSL_IN_CONTENT_LEN (1 + (ssl)->conf->user_data.n)
+// It checks the constant.
+#undef MBEDTLS_STATIC_ASSERT
+#define MBEDTLS_STATIC_ASSERT(condition, text)
+
+#include "ssl_tls13_generic.c"

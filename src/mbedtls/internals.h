@@ -1,0 +1,25 @@
+#pragma once
+
+// What Mbed TLS 3.6 keeps to itself; C, because its private headers are.
+
+#include <mbedtls/ssl.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// The largest input buffer that Mbed TLS would make for itself.
+extern const size_t ussl_mbedtls_largest_input;
+
+/// A client that offers TLS 1.2 and 1.3 offers max_fragment_length (RFC 6066 §4), but Mbed TLS
+/// forgets it when a server of TLS 1.3 agrees, and would refuse the answer as unasked for. To be
+/// called between ClientHello and the server's extensions.
+void ussl_mbedtls_offered_max_fragment_length(mbedtls_ssl_context *ssl);
+
+/// A server lets a client's record_size_limit (RFC 8449) pass without an answer. To be called
+/// between ClientHello and the server's extensions.
+void ussl_mbedtls_ignore_record_size_limit(mbedtls_ssl_context *ssl);
+
+#ifdef __cplusplus
+}
+#endif

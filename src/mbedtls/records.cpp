@@ -1,0 +1,137 @@
+#include <algorithm>
+#include <cstring>
+
+#include "mbedtls.hpp"
+
+namespace ussl::mbedtls {
+
+int result_of(const IoResult& result, int when_blocked) {
+    switch (result.kind) {
+        case IoResult::Kind::bytes:
+            return static_cast<int>(result.count);
+        case IoResult::Kind::would_block:
+        case IoResult::Kind::timed_out:
+            return when_blocked;
+        case IoResult::Kind::end:
+            return 0;
+        default:
+            return MBEDTLS_ERR_SSL_INTERNAL_ERROR;
+    }
+}
+
+#ifdef USSL_RECORD_BUFFERS
+
+namespace {
+
+constexpr std::size_t header_bytes = 5;
+
+// Mbed TLS's pointers into a buffer, which keep their distance from its beginning.
+template <std::size_t count>
+void move_to(unsigned char* to, std::size_t to_size, unsigned char*& buffer, std::size_t& size,
+             unsigned char** const (&pointers)[count]) {
+    std::memcpy(to, buffer, std::min(size, to_size));
+    for (unsigned char** pointer : pointers)
+        if (*pointer != nullptr)
+            *pointer = to + (*pointer - buffer);
+    buffer = to;
+    size = to_size;
+}
+
+}  // namespace
+
+int Records::receive(Wire& wire, MutableBytes into) {
+    // in_left: what Mbed TLS has of the record so far.
+    if (ssl_.in_left >= header_bytes)
+        return result_of(wire.read(into), MBEDTLS_ERR_SSL_WANT_READ);
+    while (header_size_ < header_bytes) {
+        const int ret = result_of(wire.read({header_ + header_size_, header_bytes - header_size_}),
+                                  MBEDTLS_ERR_SSL_WANT_READ);
+        if (ret <= 0)
+            return ret;
+        header_size_ = static_cast<std::uint8_t>(header_size_ + ret);
+    }
+    const std::size_t body = static_cast<std::size_t>(header_[3]) << 8 | header_[4];
+    const std::size_t end =
+        static_cast<std::size_t>(ssl_.in_hdr - ssl_.in_buf) + header_bytes + body;
+    // One that is larger than any may be is Mbed TLS's to refuse.
+    if (end > ssl_.in_buf_len && end <= ussl_mbedtls_largest_input) {
+        // Of a message in several records, the next one's header goes behind it.
+        wanted_ = end + header_bytes;
+        return MBEDTLS_ERR_SSL_WANT_READ;
+    }
+    const std::size_t n = std::min(into.size(), header_bytes - ssl_.in_left);
+    std::memcpy(into.data(), header_ + ssl_.in_left, n);
+    if (ssl_.in_left + n == header_bytes)
+        header_size_ = 0;
+    return static_cast<int>(n);
+}
+
+Records::~Records() {
+    // What is ours is not Mbed TLS's to free.
+    if (ssl_.in_buf == smallest_input_)
+        ssl_.in_buf = nullptr;
+    if (ssl_.out_buf == smallest_output_)
+        ssl_.out_buf = nullptr;
+}
+
+void Records::use_input(unsigned char* buffer, std::size_t size) {
+    unsigned char* before = ssl_.in_buf;
+    const std::size_t size_before = ssl_.in_buf_len;
+    move_to(buffer, size, ssl_.in_buf, ssl_.in_buf_len,
+            {&ssl_.in_ctr, &ssl_.in_hdr, &ssl_.in_len, &ssl_.in_iv, &ssl_.in_msg, &ssl_.in_offt});
+    let_go(before, size_before);
+}
+
+void Records::use_output(unsigned char* buffer, std::size_t size) {
+    unsigned char* before = ssl_.out_buf;
+    const std::size_t size_before = ssl_.out_buf_len;
+    move_to(buffer, size, ssl_.out_buf, ssl_.out_buf_len,
+            {&ssl_.out_ctr, &ssl_.out_hdr, &ssl_.out_len, &ssl_.out_iv, &ssl_.out_msg});
+    let_go(before, size_before);
+}
+
+void Records::let_go(unsigned char* buffer, std::size_t size) {
+    if (buffer == smallest_input_ || buffer == smallest_output_)
+        return;
+    wipe(buffer, size);
+    mbedtls_free(buffer);
+}
+
+bool Records::make_room() {
+    auto* buffer = static_cast<unsigned char*>(allocate(wanted_));
+    if (buffer != nullptr)
+        use_input(buffer, wanted_);
+    wanted_ = 0;
+    return buffer != nullptr;
+}
+
+bool Records::room_to_write(std::size_t bytes) {
+    const std::size_t size = around_a_record + bytes;
+    if (ssl_.out_buf_len >= size)
+        return true;
+    auto* buffer = static_cast<unsigned char*>(allocate(size));
+    if (buffer != nullptr)
+        use_output(buffer, size);
+    return buffer != nullptr;
+}
+
+void Records::rest() {
+    if (ssl_.in_buf != smallest_input_ && ssl_.in_left == 0 && ssl_.in_offt == nullptr &&
+        ssl_.in_hslen == 0 && ssl_.badmac_seen_or_in_hsfraglen == 0 &&
+        ssl_.keep_current_message == 0)
+        use_input(smallest_input_, sizeof smallest_input_);
+    if (ssl_.out_buf != smallest_output_ && ssl_.out_left == 0)
+        use_output(smallest_output_, sizeof smallest_output_);
+}
+
+#else  // a port's Mbed TLS, with buffers of its own
+
+Records::~Records() = default;
+
+int Records::receive(Wire& wire, MutableBytes into) {
+    return result_of(wire.read(into), MBEDTLS_ERR_SSL_WANT_READ);
+}
+
+#endif
+
+}  // namespace ussl::mbedtls

@@ -1,0 +1,173 @@
+// How large records are: what the program limits, what the peer is asked for, and what is empty.
+
+#include "contract.hpp"
+#include "engine.hpp"
+
+namespace contract {
+namespace {
+
+constexpr std::size_t limit = 1024;
+// Header, nonce, type and tag.
+constexpr std::size_t most_around = 5 + 8 + 16 + 16;
+
+/// The longest record in a ring, header and all.
+std::size_t longest_record(const Ring& ring) {
+    std::size_t longest = 0;
+    for (std::size_t at = 0; at + 5 <= ring.bytes.size();) {
+        const std::size_t size =
+            5U + (static_cast<std::size_t>(ring.bytes[at + 3]) << 8U) + ring.bytes[at + 4];
+        longest = std::max(longest, size);
+        at += size;
+    }
+    return longest;
+}
+
+/// Whether a server keeps to what a client asks for. In TLS 1.2 they ask for a max_fragment_length
+/// (RFC 6066 §4). In TLS 1.3 OpenSSL has nothing else, Mbed TLS has record_size_limit (RFC 8449),
+/// and each hears its own.
+bool is_heard(const Case& c) {
+    return c.version == Version::tls1_2 || c.engines.server == c.engines.client;
+}
+
+class Record : public EachCase {};
+INSTANTIATE_EACH_CASE(Record);
+
+TEST_P(Record, KeepsToTheLimitThatAClientAskedFor) {
+    for (Plan setup : {with_certificate(), with_psk()}) {
+        setup.client.record_size_limit = limit;
+        Pair pair(plan(setup));
+        ASSERT_TRUE(pair.handshake());
+        const std::string much = pattern(3 * 16384);
+        EXPECT_EQ(write_some(*pair.client, pair.client_host, much), much.size());
+        EXPECT_EQ(write_some(*pair.server, pair.server_host, much), much.size());
+        EXPECT_LE(longest_record(pair.to_server), limit + most_around);
+        EXPECT_GT(longest_record(pair.to_server), limit / 2);
+        if (is_heard(GetParam())) {
+            EXPECT_LE(longest_record(pair.to_client), limit + most_around);
+        } else {
+            EXPECT_GT(longest_record(pair.to_client), limit + most_around);
+        }
+        EXPECT_EQ(read_all(*pair.server, pair.server_host), much);
+        EXPECT_EQ(read_all(*pair.client, pair.client_host), much);
+    }
+}
+
+using RecordOfEitherVersion = EachPair;
+INSTANTIATE_EACH_PAIR(RecordOfEitherVersion);
+
+// A client that offers both versions asks in both ways.
+TEST_P(RecordOfEitherVersion, KeepsToTheLimitThatAClientAskedFor) {
+    for (const Version version : {Version::tls1_2, Version::tls1_3}) {
+        Plan setup = with_certificate();
+        setup.client.record_size_limit = limit;
+        setup.server.maximum_version = version;
+        Pair pair(plan(setup));
+        ASSERT_TRUE(pair.handshake()) << describe(pair.client->error());
+        const std::string much = pattern(20000);
+        EXPECT_EQ(write_some(*pair.server, pair.server_host, much), much.size());
+        const bool heard = version == Version::tls1_2 ||
+                           GetParam().server == &ussl::openssl_engine ||
+                           GetParam().client == &ussl::mbedtls_engine;
+        if (heard) {
+            EXPECT_LE(longest_record(pair.to_client), limit + most_around);
+        } else {
+            EXPECT_GT(longest_record(pair.to_client), limit + most_around);
+        }
+        EXPECT_EQ(read_all(*pair.client, pair.client_host), much);
+    }
+}
+
+TEST_P(Record, KeepsToTheLimitOfAServer) {
+    Plan setup = with_certificate();
+    setup.server.record_size_limit = 600;
+    Pair pair(plan(setup));
+    ASSERT_TRUE(pair.handshake());
+    const std::string much = pattern(20000);
+    EXPECT_EQ(write_some(*pair.server, pair.server_host, much), much.size());
+    EXPECT_LE(longest_record(pair.to_client), 600 + most_around);
+    EXPECT_EQ(read_all(*pair.client, pair.client_host), much);
+    EXPECT_EQ(write_some(*pair.client, pair.client_host, much), much.size());
+    EXPECT_EQ(read_all(*pair.server, pair.server_host), much);
+}
+
+TEST_P(Record, HandshakesFitIntoTheLimit) {
+    // Certificates that are longer than a record, in both directions.
+    Plan setup = with_certificate("server-rsa", "ca-all.crt");
+    setup.server.trusted = bytes(cert("ca-all.crt"));
+    setup.server.verify = Verify::required;
+    setup.client.key = bytes(cert("client-rsa.key"));
+    setup.client.certificate = bytes(cert("client-rsa.crt"));
+    setup.client.record_size_limit = setup.server.record_size_limit = 512;
+    Pair pair(plan(setup));
+    ASSERT_TRUE(pair.handshake()) << describe(pair.client->error())
+                                  << describe(pair.server->error());
+    const std::string much = pattern(20000);
+    EXPECT_EQ(write_some(*pair.client, pair.client_host, much), much.size());
+    EXPECT_EQ(write_some(*pair.server, pair.server_host, much), much.size());
+    EXPECT_LE(longest_record(pair.to_server), 512 + most_around);
+    EXPECT_LE(longest_record(pair.to_client), 512 + most_around);
+    EXPECT_EQ(read_all(*pair.server, pair.server_host), much);
+    EXPECT_EQ(read_all(*pair.client, pair.client_host), much);
+}
+
+/// A peer that is an engine alone, without what a Connection does not do: Mbed TLS sends what it is
+/// told to, be it nothing.
+class EmptyRecord : public testing::TestWithParam<std::tuple<const ussl::Engine*, Version>> {
+  protected:
+    EmptyRecord() {
+        Plan setup = with_certificate();
+        only(setup, std::get<Version>(GetParam()));
+        server = std::move(
+            *Connection::make(*Context::make(*std::get<0>(GetParam()), setup.server), {}));
+        setup.client.verify = Verify::none;
+        context = *Context::make(ussl::mbedtls_engine, setup.client);
+        peer = context->engine().make_session(nullptr);
+        for (int round = 0; round < 10; ++round) {
+            peer->wire().attach(peer_host);
+            peer->handshake();
+            server->handshake(server_host);
+        }
+    }
+    void send(std::string_view data) {
+        ASSERT_EQ(peer->write(bytes(data)).kind, ussl::Outcome::Kind::done);
+    }
+    Ring up, down;
+    MemoryHost peer_host{down, up}, server_host{up, down};
+    ussl::Ref<Context> context;
+    ussl::Owned<ussl::EngineSession> peer;
+    ussl::Owned<Connection> server;
+};
+INSTANTIATE_TEST_SUITE_P(Engines, EmptyRecord,
+                         testing::Combine(testing::Values(&ussl::openssl_engine,
+                                                          &ussl::mbedtls_engine),
+                                          testing::Values(Version::tls1_2, Version::tls1_3)),
+                         [](const auto& info) {
+                             const bool openssl = std::get<0>(info.param) == &ussl::openssl_engine;
+                             return std::string(openssl ? "openssl" : "mbedtls") +
+                                    (std::get<1>(info.param) == Version::tls1_2 ? "_1_2" : "_1_3");
+                         });
+
+TEST_P(EmptyRecord, IsNoEnd) {
+    ASSERT_TRUE(server->handshake_done());
+    for (int i = 0; i < 5; ++i)
+        send("");
+    bool end = false;
+    EXPECT_EQ(read_all(*server, server_host, &end), "");
+    send("");
+    send("");
+    send("something");
+    EXPECT_EQ(read_all(*server, server_host, &end), "something");
+    EXPECT_FALSE(end);
+    EXPECT_FALSE(server->error()) << describe(server->error());
+}
+
+TEST_P(EmptyRecord, AfterEmptyRecordWantsToKeepUsBusy) {
+    ASSERT_TRUE(server->handshake_done());
+    for (int i = 0; i < 1000; ++i)
+        send("");
+    EXPECT_EQ(read_all(*server, server_host), "");
+    EXPECT_EQ(server->error().code, Code::PROTOCOL) << describe(server->error());
+}
+
+}  // namespace
+}  // namespace contract
