@@ -66,6 +66,7 @@ class Connection::Turn {
             connection_.session_->wire().detach();
         if (connection_.close_after_call_)
             connection_.abandon();
+        trim();
         connection_.busy_.store(false, std::memory_order_release);
     }
     Turn(const Turn&) = delete;
@@ -86,6 +87,7 @@ Connection::~Connection() = default;
 std::expected<Owned<Connection>, Refusal> Connection::make(Ref<Context> context,
                                                            const Settings& settings) {
     static constexpr Refusal no_memory{"out of memory", true};
+    const TrimAtEnd trim;
     Owned<Connection> connection{new Connection};
     if (!connection)
         return std::unexpected(no_memory);
@@ -253,6 +255,7 @@ void Connection::abandon() {
     state_ = State::closed;
     session_.reset();
     name_.reset();
+    trim();
 }
 
 Waits Connection::waits_for(Direction direction) const {
@@ -287,6 +290,7 @@ bool Connection::peer_verified() const {
 }
 
 bool Connection::describe_peer(CertificateVisitor& visitor) const {
+    const TrimAtEnd trim;
     return state_ == State::open && session_->describe_peer(visitor);
 }
 
@@ -307,6 +311,7 @@ Progress Connection::run_handshake(Host& host) {
     if (outcome.kind != Outcome::Kind::done)
         return settle(host, outcome);
     state_ = State::open;
+    name_.reset();
     read_waits_ = Waits::stream_readable;
     write_waits_ = Waits::stream_writable;
     if (session_->wire().write_errno() == 0)

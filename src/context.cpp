@@ -8,6 +8,7 @@ namespace ussl {
 Context::~Context() = default;
 
 std::expected<Ref<Context>, Refusal> Context::make(const Engine& engine, const Options& options) {
+    const TrimAtEnd trim;
     if (const std::optional<Refusal> refusal = policy::check(engine, options))
         return std::unexpected(*refusal);
     Ref<Context> context{new Context};

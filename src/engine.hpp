@@ -63,7 +63,7 @@ class EngineSession : public OnHeap {
 class EngineContext : public OnHeap {
   public:
     virtual ~EngineContext() = default;
-    /// `name` (may be null) outlives the session. nullptr: out of memory.
+    /// `name` (may be null) outlives the session's handshake. nullptr: out of memory.
     virtual Owned<EngineSession> make_session(const HostName* name) = 0;
 };
 
@@ -71,6 +71,8 @@ class EngineContext : public OnHeap {
 struct Engine {
     std::string_view (*version)();
     bool has_system_store;
+    bool has_tls1_3;
+    bool has_psk;
     /// SHA-256 over the parts, one after the other; false: it could not be computed.
     bool (*sha256)(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out);
     /// Parses and keeps what `options` says; option rules that need no parsing were checked.

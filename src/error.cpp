@@ -7,16 +7,23 @@ namespace ussl {
 namespace {
 
 struct Row {
-    Code code;
     std::string_view name;
     std::string_view text;
 };
 
-constexpr Row rows[] = {
-#define USSL_ERROR(name, number, error_class, text) {Code::name, #name, text},
+constexpr std::uint16_t numbers[] = {
+#define USSL_ERROR(name, number, error_class, text) number,
 #include "errors.def"
 #undef USSL_ERROR
 };
+
+// Name, text, name, text, … of the rows in their order: pointers to each would cost a board more
+// than walking there, which happens once for a connection.
+constexpr char names_and_texts[] =
+#define USSL_ERROR(name, number, error_class, text) #name "\0" text "\0"
+#include "errors.def"
+#undef USSL_ERROR
+    ;
 
 constexpr bool hundreds_say_the_class() {
 #define USSL_ERROR(name, number, error_class, text)                \
@@ -27,15 +34,72 @@ constexpr bool hundreds_say_the_class() {
     return true;
 }
 static_assert(hundreds_say_the_class());
-static_assert(std::is_sorted(std::begin(rows), std::end(rows),
-                             [](const Row& a, const Row& b) { return a.code < b.code; }));
+static_assert(std::is_sorted(std::begin(numbers), std::end(numbers)));
 
-const Row* find(Code code) {
-    for (const Row& row : rows)
-        if (row.code == code)
-            return &row;
-    return nullptr;
+// Calls take(number, row) for each row.
+template <class Take>
+void for_each_row(Take take) {
+    const char* at = names_and_texts;
+    for (const std::uint16_t number : numbers) {
+        const std::string_view name = at;
+        const std::string_view text = at + name.size() + 1;
+        at = text.data() + text.size() + 1;
+        take(number, Row{name, text});
+    }
 }
+
+Row find(Code code) {
+    Row found;
+    for_each_row([&](std::uint16_t number, const Row& row) {
+        if (number == static_cast<std::uint16_t>(code))
+            found = row;
+    });
+    return found;
+}
+
+// RFC 8446 §6, RFC 5246 §7.2, RFC 4279 §2 and RFC 7301 §3.2.
+#define USSL_ALERTS(ALERT)                      \
+    ALERT(0, close_notify)                      \
+    ALERT(10, unexpected_message)               \
+    ALERT(20, bad_record_mac)                   \
+    ALERT(21, decryption_failed)                \
+    ALERT(22, record_overflow)                  \
+    ALERT(30, decompression_failure)            \
+    ALERT(40, handshake_failure)                \
+    ALERT(42, bad_certificate)                  \
+    ALERT(43, unsupported_certificate)          \
+    ALERT(44, certificate_revoked)              \
+    ALERT(45, certificate_expired)              \
+    ALERT(46, certificate_unknown)              \
+    ALERT(47, illegal_parameter)                \
+    ALERT(48, unknown_ca)                       \
+    ALERT(49, access_denied)                    \
+    ALERT(50, decode_error)                     \
+    ALERT(51, decrypt_error)                    \
+    ALERT(70, protocol_version)                 \
+    ALERT(71, insufficient_security)            \
+    ALERT(80, internal_error)                   \
+    ALERT(86, inappropriate_fallback)           \
+    ALERT(90, user_canceled)                    \
+    ALERT(100, no_renegotiation)                \
+    ALERT(109, missing_extension)               \
+    ALERT(110, unsupported_extension)           \
+    ALERT(112, unrecognized_name)               \
+    ALERT(113, bad_certificate_status_response) \
+    ALERT(115, unknown_psk_identity)            \
+    ALERT(116, certificate_required)            \
+    ALERT(120, no_application_protocol)
+
+constexpr std::uint8_t alert_numbers[] = {
+#define USSL_ALERT(number, name) number,
+    USSL_ALERTS(USSL_ALERT)
+#undef USSL_ALERT
+};
+constexpr char alert_names[] =
+#define USSL_ALERT(number, name) #name "\0"
+    USSL_ALERTS(USSL_ALERT)
+#undef USSL_ALERT
+    ;
 
 // Bounded text, cut off at the end.
 class Writer {
@@ -70,102 +134,43 @@ int Error::number() const {
 }
 
 std::string_view name_of(Code code) {
-    const Row* row = find(code);
-    return row != nullptr ? row->name : std::string_view{};
+    return find(code).name;
 }
 
 std::string_view text_of(Code code) {
-    const Row* row = find(code);
-    return row != nullptr ? row->text : std::string_view{};
+    return find(code).text;
 }
 
-// RFC 8446 §6, RFC 5246 §7.2, RFC 4279 §2 and RFC 7301 §3.2.
 std::string_view alert_name(std::uint8_t number) {
-    switch (number) {
-        case 0:
-            return "close_notify";
-        case 10:
-            return "unexpected_message";
-        case 20:
-            return "bad_record_mac";
-        case 21:
-            return "decryption_failed";
-        case 22:
-            return "record_overflow";
-        case 30:
-            return "decompression_failure";
-        case 40:
-            return "handshake_failure";
-        case 42:
-            return "bad_certificate";
-        case 43:
-            return "unsupported_certificate";
-        case 44:
-            return "certificate_revoked";
-        case 45:
-            return "certificate_expired";
-        case 46:
-            return "certificate_unknown";
-        case 47:
-            return "illegal_parameter";
-        case 48:
-            return "unknown_ca";
-        case 49:
-            return "access_denied";
-        case 50:
-            return "decode_error";
-        case 51:
-            return "decrypt_error";
-        case 70:
-            return "protocol_version";
-        case 71:
-            return "insufficient_security";
-        case 80:
-            return "internal_error";
-        case 86:
-            return "inappropriate_fallback";
-        case 90:
-            return "user_canceled";
-        case 100:
-            return "no_renegotiation";
-        case 109:
-            return "missing_extension";
-        case 110:
-            return "unsupported_extension";
-        case 112:
-            return "unrecognized_name";
-        case 113:
-            return "bad_certificate_status_response";
-        case 115:
-            return "unknown_psk_identity";
-        case 116:
-            return "certificate_required";
-        case 120:
-            return "no_application_protocol";
-        default:
-            return "unknown";
+    const char* name = alert_names;
+    for (const std::uint8_t known : alert_numbers) {
+        if (known == number)
+            return name;
+        name += std::string_view(name).size() + 1;
     }
+    return "unknown";
 }
 
 std::size_t describe(const Error& error, std::span<char> into) {
     Writer out(into);
-    const Row* row = find(error.code);
-    if (row == nullptr)
+    const auto add_row = [&](const Row& row) {
+        out.add(row.name);
+        out.add(": ");
+        out.add(row.text);
+    };
+    const Row row = find(error.code);
+    if (row.name.empty())
         return 0;
-    out.add(row->name);
-    out.add(": ");
-    out.add(row->text);
+    add_row(row);
     if (class_of(error.code) == ErrorClass::certificate) {
-        for (const Row& other : rows) {
-            const unsigned number = static_cast<unsigned>(other.code);
-            if (class_of(other.code) != ErrorClass::certificate || other.code == error.code ||
+        for_each_row([&](std::uint16_t number, const Row& other) {
+            const auto code = static_cast<Code>(number);
+            if (class_of(code) != ErrorClass::certificate || code == error.code ||
                 (error.certificate_failures >> (number - 201U) & 1U) == 0)
-                continue;
+                return;
             out.add("; ");
-            out.add(other.name);
-            out.add(": ");
-            out.add(other.text);
-        }
+            add_row(other);
+        });
     }
     if (error.alert != Error::Alert::none) {
         out.add(error.alert == Error::Alert::sent ? " (alert sent: " : " (alert received: ");

@@ -5,6 +5,7 @@
 #ifdef USSL_PORT_MEMORY
 extern "C" void* ussl_port_allocate(std::size_t bytes);
 extern "C" void ussl_port_release(void* memory);
+extern "C" void ussl_port_trim();
 #else
 #include <cstdlib>
 #endif
@@ -18,6 +19,9 @@ void* allocate(std::size_t bytes) noexcept {
 void release(void* memory) noexcept {
     ussl_port_release(memory);
 }
+void trim() noexcept {
+    ussl_port_trim();
+}
 #else
 void* allocate(std::size_t bytes) noexcept {
     return std::malloc(bytes);
@@ -25,6 +29,7 @@ void* allocate(std::size_t bytes) noexcept {
 void release(void* memory) noexcept {
     std::free(memory);
 }
+void trim() noexcept {}
 #endif
 
 void wipe(void* memory, std::size_t bytes) noexcept {

@@ -39,6 +39,9 @@ std::optional<Refusal> check(const Engine& engine, const Options& o) {
     if (psk && (o.key || o.certificate || o.trusted))
         return Refusal{"psk goes without keyfile, certfile and ca_certs"};
 
+    if (psk && !engine.has_psk)
+        return Refusal{"this build's TLS library has no pre-shared keys"};
+
     if (o.certificate && !o.key)
         return Refusal{"certfile needs keyfile"};
     if (o.key && !o.certificate)
@@ -53,6 +56,8 @@ std::optional<Refusal> check(const Engine& engine, const Options& o) {
         return Refusal{"minimum_version and maximum_version are TLS 1.2 or 1.3"};
     if (o.minimum_version > o.maximum_version)
         return Refusal{"minimum_version is above maximum_version"};
+    if (o.minimum_version > Version::tls1_2 && !engine.has_tls1_3)
+        return Refusal{"this build's TLS library has no TLS 1.3"};
     if (o.record_size_limit &&
         (*o.record_size_limit < min_record_size || *o.record_size_limit > max_record_size))
         return Refusal{"record_size_limit must be 512 to 16384"};

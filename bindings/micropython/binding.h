@@ -64,6 +64,15 @@ extern const mp_obj_type_t ussl_socket_type;
 extern const mp_obj_type_t ussl_context_type;
 extern mp_obj_str_t ussl_engine_name_obj;
 
+extern const mp_obj_module_t ussl_module;
+
+// --- the port (port.c)
+
+#ifdef USSL_BOARD
+// As ussl_context_forget_all().
+void ussl_port_forget_all(void);
+#endif
+
 // --- the module's functions (options.cpp)
 
 mp_obj_t ussl_module_init(void);
@@ -80,6 +89,8 @@ mp_obj_t ussl_context_del(mp_obj_t self);
 
 // A context with nothing in it yet.
 ussl_context_obj_t *ussl_context_new(bool server);
+// The interpreter is new, and with it the heap: nothing of before is there any more.
+void ussl_context_forget_all(void);
 // What the library makes of it, made at the first call; raises ValueError.
 void *ussl_context_get(ussl_context_obj_t *self);
 

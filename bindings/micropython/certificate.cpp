@@ -71,11 +71,14 @@ class DictBuilder final : public ussl::CertificateVisitor {
   private:
     template <class Part>
     void guard(Part part) {
+        guard([](void* captured) { (*static_cast<Part*>(captured))(); }, &part);
+    }
+    void guard(void (*part)(void*), void* captured) {
         nlr_buf_t nlr;
         if (exception_ != MP_OBJ_NULL)
             return;
         if (nlr_push(&nlr) == 0) {
-            part();
+            part(captured);
             nlr_pop();
         } else {
             exception_ = MP_OBJ_FROM_PTR(nlr.ret_val);
@@ -161,7 +164,10 @@ class DictBuilder final : public ussl::CertificateVisitor {
 extern "C" mp_obj_t ussl_certificate_dict(void* connection) {
     const mp_obj_t dict = mp_obj_new_dict(6);
     DictBuilder builder(dict);
-    static_cast<ussl::Connection*>(connection)->describe_peer(builder);
+    const bool described = static_cast<ussl::Connection*>(connection)->describe_peer(builder);
     builder.finish();
+    // There is a certificate, or nobody would have asked.
+    if (!described)
+        mp_raise_type(&mp_type_MemoryError);
     return dict;
 }

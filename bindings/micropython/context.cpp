@@ -145,6 +145,11 @@ ussl_context_obj_t* ussl_context_new(bool server) {
     return self;
 }
 
+void ussl_context_forget_all() {
+    for (Shared& entry : shared)
+        entry = {};
+}
+
 void* ussl_context_get(ussl_context_obj_t* self) {
     if (self->made != nullptr)
         return self->made;

@@ -1,9 +1,23 @@
 # Takes ussl into a Make port: make -C ports/unix USER_C_MODULES=…/ussl/bindings
+#
+#   USSL_ENGINE=openssl         the default of the unix port
+#   USSL_ENGINE=mbedtls         the default of all others, and there the only one
+#   USSL_MBEDTLS=own            Mbed TLS is built from its sources, as ussl configures it (the default)
+#   USSL_MBEDTLS=port           the one that the port builds for MicroPython's own TLS (MICROPY_SSL_MBEDTLS=1)
+#   MBEDTLS_DIR=                the sources; otherwise tools/deps fetches them
+#   USSL_MBEDTLS_CONFIG=        another configuration than ussl_mbedtls_config.h
+#   USSL_MBEDTLS_USER_CONFIG=   a file with changes to it
 
 USSL_DIR := $(abspath $(USERMOD_DIR)/../..)
 # The detour keeps the object files out of BUILD/micropython, the name of the unix port's program.
 USSL_BINDING := $(USSL_DIR)/src/../bindings/micropython
+ifneq ($(filter %/unix,$(CURDIR)),)
+USSL_HOST := 1
 USSL_ENGINE ?= openssl
+else
+USSL_ENGINE ?= mbedtls
+endif
+USSL_MBEDTLS ?= own
 
 SRC_USERMOD_C += $(USSL_BINDING)/modussl.c
 
@@ -20,17 +34,26 @@ LDFLAGS_USERMOD += -lssl -lcrypto
 else ifeq ($(USSL_ENGINE),mbedtls)
 SRC_USERMOD_LIB_CXX += $(sort $(wildcard $(USSL_DIR)/src/mbedtls/*.cpp))
 USSL_DEFINES := -DUSSL_ENGINE_MBEDTLS
-ifeq ($(MBEDTLS_DIR),)
-MBEDTLS_DIR := $(shell $(USSL_DIR)/tools/deps source mbedtls)
+CFLAGS_USERMOD += -I$(USSL_DIR)/src/mbedtls
+ifeq ($(USSL_MBEDTLS),own)
+USSL_MBEDTLS_CONFIG ?= ussl_mbedtls_config.h
+CFLAGS_USERMOD += -DMBEDTLS_CONFIG_FILE='"$(USSL_MBEDTLS_CONFIG)"'
+ifneq ($(USSL_MBEDTLS_USER_CONFIG),)
+CFLAGS_USERMOD += -DMBEDTLS_USER_CONFIG_FILE='"$(USSL_MBEDTLS_USER_CONFIG)"'
 endif
-ifeq ($(wildcard $(MBEDTLS_DIR)/library/ssl_tls.c),)
-$(error there is no Mbed TLS in MBEDTLS_DIR=$(MBEDTLS_DIR))
+# MicroPython has a MBEDTLS_DIR of its own, later.
+USSL_MBEDTLS_DIR := $(if $(MBEDTLS_DIR),$(MBEDTLS_DIR),$(shell $(USSL_DIR)/tools/deps source mbedtls))
+ifeq ($(wildcard $(USSL_MBEDTLS_DIR)/library/ssl_tls.c),)
+$(error there is no Mbed TLS in MBEDTLS_DIR=$(USSL_MBEDTLS_DIR))
 endif
+CFLAGS_USERMOD += -I$(USSL_MBEDTLS_DIR)/include
 # Some of its files have amended ones in their place.
-USSL_MBEDTLS_SOURCES := $(filter-out %/ssl_tls.c %/ssl_tls12_client.c %/ssl_tls13_generic.c,$(sort $(wildcard $(MBEDTLS_DIR)/library/*.c)))
+USSL_MBEDTLS_SOURCES := $(filter-out %/ssl_tls.c %/ssl_tls12_client.c %/ssl_tls13_generic.c,$(sort $(wildcard $(USSL_MBEDTLS_DIR)/library/*.c)))
 USSL_MBEDTLS_SOURCES += $(sort $(wildcard $(USSL_DIR)/src/mbedtls/amended/*.c)) $(USSL_DIR)/src/mbedtls/internals.c
 SRC_USERMOD_LIB_C += $(USSL_MBEDTLS_SOURCES)
-CFLAGS_USERMOD += -I$(MBEDTLS_DIR)/include -I$(USSL_DIR)/src/mbedtls -DMBEDTLS_CONFIG_FILE='"ussl_mbedtls_config.h"'
+else ifneq ($(USSL_MBEDTLS),port)
+$(error USSL_MBEDTLS=$(USSL_MBEDTLS): it is own or port)
+endif
 else
 $(error USSL_ENGINE=$(USSL_ENGINE): the engines are openssl and mbedtls)
 endif
@@ -39,9 +62,10 @@ endif
 USSL_OBJECTS := $(patsubst %.cpp,$(BUILD)/%.o,$(filter $(USSL_DIR)/%,$(SRC_USERMOD_CXX) $(SRC_USERMOD_LIB_CXX)))
 USSL_MBEDTLS_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(USSL_MBEDTLS_SOURCES))
 # Warnings of a library are for those who work on it.
-$(USSL_MBEDTLS_OBJECTS): CFLAGS += -w -I$(MBEDTLS_DIR)/library
-ifneq ($(filter %/unix,$(CURDIR)),)
-# A host.
+$(USSL_MBEDTLS_OBJECTS): CFLAGS += -w -I$(USSL_MBEDTLS_DIR)/library
+# Where a handshake spends its time: with -O2 it is a sixth quicker, and 6 KB larger, than with -Os.
+USSL_QUICK_OBJECTS := $(filter %/bignum.o %/bignum_core.o %/constant_time.o %/ecp.o %/ecp_curves.o,$(USSL_MBEDTLS_OBJECTS))
+ifdef USSL_HOST
 $(USSL_OBJECTS): CXXFLAGS += -O2 -fstack-protector-strong
 $(USSL_MBEDTLS_OBJECTS): CFLAGS += -O3
 # libstdc++ only for what an unoptimised build leaves of inline functions.
@@ -50,6 +74,9 @@ else
 # A board: memory, entropy and time come from the port.
 SRC_USERMOD_C += $(USSL_BINDING)/port.c
 CFLAGS_USERMOD += -DUSSL_BOARD -DUSSL_PORT_MEMORY
+ifeq ($(USSL_MBEDTLS_CONFIG),ussl_mbedtls_config.h)
+$(USSL_QUICK_OBJECTS): CFLAGS += -O2
+endif
 # A port whose Makefile knows no C++ (qemu) leaves the flags to us.
 ifeq ($(shell grep -c CXXFLAGS Makefile),0)
 CXXFLAGS += $(filter-out -std=% -Wmissing-prototypes -Wold-style-definition,$(CFLAGS))
@@ -57,6 +84,7 @@ endif
 endif
 
 CFLAGS_USERMOD += -I$(USSL_DIR)/include -I$(USSL_DIR)/src
+CFLAGS_USERMOD += $(USSL_DEFINES)
 CXXFLAGS_USERMOD += -std=c++23 -fno-exceptions -fno-rtti -fno-threadsafe-statics $(USSL_DEFINES)
 # MicroPython's headers are C and break these rules when read as C++.
 CXXFLAGS_USERMOD += -Wno-missing-field-initializers -Wno-pedantic -Wno-double-promotion -Wno-float-conversion

@@ -2,6 +2,7 @@
 // something is in the C++ files beside this one.
 
 #include "binding.h"
+#include "engine_features.h"
 
 // --- SSLSocket
 
@@ -112,9 +113,9 @@ static const mp_rom_map_elem_t module_globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_TLSv1_3), MP_ROM_INT(0x0304) },
     { MP_ROM_QSTR(MP_QSTR_HAS_SNI), MP_ROM_TRUE },
     { MP_ROM_QSTR(MP_QSTR_HAS_ALPN), MP_ROM_FALSE },
-    { MP_ROM_QSTR(MP_QSTR_HAS_PSK), MP_ROM_TRUE },
+    { MP_ROM_QSTR(MP_QSTR_HAS_PSK), USSL_HAS_PSK ? MP_ROM_TRUE : MP_ROM_FALSE },
     { MP_ROM_QSTR(MP_QSTR_HAS_TLSv1_2), MP_ROM_TRUE },
-    { MP_ROM_QSTR(MP_QSTR_HAS_TLSv1_3), MP_ROM_TRUE },
+    { MP_ROM_QSTR(MP_QSTR_HAS_TLSv1_3), USSL_HAS_TLS1_3 ? MP_ROM_TRUE : MP_ROM_FALSE },
 
     #define USSL_ERROR(name, number, class, text) \
     { MP_ROM_QSTR(MP_QSTR_ERR_##name), MP_ROM_INT(-(number)) },

@@ -1,5 +1,7 @@
 // What ussl asks of a board (see docs/porting.md): memory, entropy, the time.
 
+#include <string.h>
+
 #include "binding.h"
 
 // --- memory: MicroPython's heap
@@ -11,19 +13,85 @@ typedef struct _ussl_block_t {
     struct _ussl_block_t *previous;
 } ussl_block_t;
 
+// In a handshake, Mbed TLS asks for some 5,000 small blocks and returns them at once; the collector's
+// allocator takes hundreds of instructions for each. Some that come back wait for the next who asks,
+// until the library's call is over.
+#define SPARE_SIZES (8) // of 1 to 8 of the collector's blocks
+#define MOST_SPARES (12)
+
 MP_REGISTER_ROOT_POINTER(struct _ussl_block_t *ussl_blocks);
+MP_REGISTER_ROOT_POINTER(struct _ussl_block_t *ussl_spares[8]);
+static uint8_t spares;
+
+#ifdef USSL_MEMORY_FIGURES
+// For bench/mcu, which finds them by their names in the firmware.
+volatile size_t ussl_memory_in_use;
+volatile size_t ussl_memory_peak;
+#endif
+
+static ussl_block_t *new_block(size_t size) {
+    ussl_block_t *block = m_malloc_maybe(size);
+    #ifdef USSL_MEMORY_FIGURES
+    if (block != NULL) {
+        ussl_memory_in_use += gc_nbytes(block);
+        ussl_memory_peak = MAX(ussl_memory_peak, ussl_memory_in_use);
+    }
+    #endif
+    return block;
+}
+
+static void free_block(ussl_block_t *block, size_t size) {
+    (void)size;
+    #ifdef USSL_MEMORY_FIGURES
+    ussl_memory_in_use -= size;
+    #endif
+    #if MICROPY_MALLOC_USES_ALLOCATED_SIZE
+    m_free(block, size);
+    #else
+    m_free(block);
+    #endif
+}
+
+void ussl_port_trim(void) {
+    for (size_t i = 0; spares != 0 && i < SPARE_SIZES; ++i) {
+        ussl_block_t *block;
+        while ((block = MP_STATE_PORT(ussl_spares)[i]) != NULL) {
+            MP_STATE_PORT(ussl_spares)[i] = block->next;
+            --spares;
+            free_block(block, gc_nbytes(block));
+        }
+    }
+}
+
+void ussl_port_forget_all(void) {
+    MP_STATE_PORT(ussl_blocks) = NULL;
+    memset(MP_STATE_PORT(ussl_spares), 0, sizeof(MP_STATE_PORT(ussl_spares)));
+    spares = 0;
+    #ifdef USSL_MEMORY_FIGURES
+    ussl_memory_in_use = 0;
+    #endif
+}
 
 void *ussl_port_allocate(size_t bytes) {
     const size_t size = sizeof(ussl_block_t) + bytes;
     if (size < bytes) {
         return NULL;
     }
-    ussl_block_t *block = m_malloc_maybe(size);
+    const size_t kind = (size - 1) / MICROPY_BYTES_PER_GC_BLOCK;
+    ussl_block_t *block = NULL;
+    if (kind < SPARE_SIZES && MP_STATE_PORT(ussl_spares)[kind] != NULL) {
+        block = MP_STATE_PORT(ussl_spares)[kind];
+        MP_STATE_PORT(ussl_spares)[kind] = block->next;
+        --spares;
+    } else {
+        block = new_block(size);
+    }
     if (block == NULL && !gc_is_locked()) {
         // The first attempt has collected; forgotten sockets that were found then have let go of
         // their blocks, which are free after the next collection only.
+        ussl_port_trim();
         gc_collect();
-        block = m_malloc_maybe(size);
+        block = new_block(size);
     }
     if (block == NULL) {
         return NULL;
@@ -50,18 +118,22 @@ void ussl_port_release(void *memory) {
     } else {
         MP_STATE_PORT(ussl_blocks) = block->next;
     }
-    #if MICROPY_MALLOC_USES_ALLOCATED_SIZE
-    m_free(block, gc_nbytes(block));
-    #else
-    m_free(block);
-    #endif
+    const size_t size = gc_nbytes(block); // 0: the collector is at work
+    const size_t kind = size / MICROPY_BYTES_PER_GC_BLOCK - 1;
+    if (kind < SPARE_SIZES && spares < MOST_SPARES) {
+        block->next = MP_STATE_PORT(ussl_spares)[kind];
+        MP_STATE_PORT(ussl_spares)[kind] = block;
+        ++spares;
+    } else {
+        free_block(block, size);
+    }
 }
 
 // --- entropy: the port's hardware; what cannot be had is an error here, never a weak guess
 
-#if defined(USSL_PORT_ENTROPY)
+#if defined(USSL_PORT_ENTROPY) || defined(NO_QSTR)
 
-// The port or board has its own ussl_port_entropy().
+// The port or board has its own ussl_port_entropy(); or MicroPython only looks for names.
 
 #elif defined(ESP_PLATFORM)
 
@@ -74,20 +146,17 @@ int ussl_port_entropy(unsigned char *into, size_t size) {
 
 #elif defined(PICO_RP2040) || defined(PICO_RP2350)
 
-#include "pico/rand.h"
+// The port's, which turns its ring oscillator so many times for each byte.
+uint8_t rosc_random_u8(size_t cycles);
 
 int ussl_port_entropy(unsigned char *into, size_t size) {
-    while (size != 0) {
-        const uint64_t random = get_rand_64();
-        const size_t n = MIN(size, sizeof(random));
-        memcpy(into, &random, n);
-        into += n;
-        size -= n;
+    for (size_t i = 0; i < size; ++i) {
+        into[i] = rosc_random_u8(32);
     }
     return 0;
 }
 
-#elif defined(MICROPY_HW_ENABLE_RNG) && MICROPY_HW_ENABLE_RNG
+#elif defined(STM32_HAL_H) && MICROPY_HW_ENABLE_RNG
 
 #include "rng.h"
 

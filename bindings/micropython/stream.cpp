@@ -83,8 +83,7 @@ mp_uint_t ioctl_stream(mp_obj_t stream, mp_uint_t request, uintptr_t arg, int* e
 }
 
 // Interrupted by a signal: pending exceptions (Ctrl-C) are raised here, then it is tried again.
-template <class Call>
-mp_uint_t guarded(Call call, int* errcode, mp_obj_t* exception) {
+mp_uint_t guarded(mp_uint_t (*call)(void*), void* captured, int* errcode, mp_obj_t* exception) {
     nlr_buf_t nlr;
     if (nlr_push(&nlr) != 0) {
         *exception = MP_OBJ_FROM_PTR(nlr.ret_val);
@@ -93,13 +92,19 @@ mp_uint_t guarded(Call call, int* errcode, mp_obj_t* exception) {
     mp_uint_t result;
     for (;;) {
         *errcode = 0;
-        result = call();
+        result = call(captured);
         if (result != MP_STREAM_ERROR || *errcode != MP_EINTR)
             break;
         mp_handle_pending(true);
     }
     nlr_pop();
     return result;
+}
+
+template <class Call>
+mp_uint_t guarded(Call call, int* errcode, mp_obj_t* exception) {
+    return guarded([](void* captured) { return (*static_cast<Call*>(captured))(); }, &call, errcode,
+                   exception);
 }
 
 }  // namespace

@@ -97,7 +97,8 @@ class Connection final : public OnHeap {
     /// The peer's certificate, DER; empty if there is none. Valid until the connection closes.
     [[nodiscard]] Bytes peer_certificate() const;
     [[nodiscard]] bool peer_verified() const;
-    /// Walks through the peer's certificate (see certificate.hpp); false if there is none.
+    /// Walks through the peer's certificate (see certificate.hpp); false if there is none, or no
+    /// memory to look into it.
     bool describe_peer(CertificateVisitor& visitor) const;
     [[nodiscard]] Context& context() const { return *context_; }
 

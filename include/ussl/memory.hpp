@@ -5,10 +5,18 @@
 
 namespace ussl {
 
-/// Where ussl's own memory comes from: malloc on a host; a port gives its own two functions
-/// (see docs/porting.md). Returns nullptr when there is none; nothing here ever throws.
+/// Where ussl's own memory comes from: malloc on a host; a port gives its own functions (see
+/// docs/porting.md). Returns nullptr when there is none; nothing here ever throws.
 void* allocate(std::size_t bytes) noexcept;
 void release(void* memory) noexcept;
+/// A call of the library is over: a port that keeps released memory at hand lets go of it.
+void trim() noexcept;
+struct TrimAtEnd {
+    TrimAtEnd() = default;
+    TrimAtEnd(const TrimAtEnd&) = delete;
+    TrimAtEnd& operator=(const TrimAtEnd&) = delete;
+    ~TrimAtEnd() { trim(); }
+};
 
 /// Base of everything that ussl puts on the heap: `new` gives nullptr instead of throwing, and no
 /// global operator new or delete is ever needed.
@@ -19,6 +27,11 @@ struct OnHeap {
 
 template <class T>
 using Owned = std::unique_ptr<T>;
+
+/// For std::unique_ptr over what allocate() gave.
+struct Release {
+    void operator()(void* memory) const noexcept { release(memory); }
+};
 
 /// Overwrites memory that held a secret; never optimised away.
 void wipe(void* memory, std::size_t bytes) noexcept;

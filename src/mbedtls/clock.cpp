@@ -1,12 +1,12 @@
 // The time, on a board: from the port (see docs/porting.md).
 
-#ifdef USSL_BOARD
+#include "mbedtls.hpp"
+
+#if defined(USSL_BOARD) && defined(USSL_MBEDTLS_PLATFORM)
 
 #include <mbedtls/platform_util.h>
 
 #include <chrono>
-
-#include "mbedtls.hpp"
 
 extern "C" long long ussl_port_time();
 

@@ -75,6 +75,7 @@ bool add_certificate(mbedtls_x509_crt& chain, Bytes der, bool own) {
 bool add_certificates(mbedtls_x509_crt& chain, Bytes data, bool own) {
     if (!policy::is_pem(data))
         return add_certificate(chain, data, own);
+#ifdef MBEDTLS_PEM_PARSE_C
     static constexpr char begin[] = "-----BEGIN CERTIFICATE-----";
     static constexpr char end[] = "-----END CERTIFICATE-----";
     const Text text(data);
@@ -95,6 +96,18 @@ bool add_certificates(mbedtls_x509_crt& chain, Bytes data, bool own) {
         at += used;
     }
     return any;
+#else
+    return false;
+#endif
+}
+
+// A port's own Mbed TLS may be without PEM.
+std::optional<Refusal> refuse_pem([[maybe_unused]] const std::optional<Bytes>& data) {
+#ifndef MBEDTLS_PEM_PARSE_C
+    if (data && policy::is_pem(*data))
+        return Refusal{"this build's TLS library reads keys and certificates in DER only"};
+#endif
+    return std::nullopt;
 }
 
 std::optional<Refusal> parse_key(mbedtls_pk_context& key, Bytes data, Bytes password) {
@@ -106,10 +119,9 @@ std::optional<Refusal> parse_key(mbedtls_pk_context& key, Bytes data, Bytes pass
         return invalid_key;
     if (!pem && password.empty() && is_encrypted(data))
         return Refusal{"invalid key: key_password is missing or wrong"};
-    const int ret =
-        mbedtls_pk_parse_key(&key, text.data(), pem ? text.size() : data.size(),
-                             password.empty() ? nullptr : password.data(), password.size(),
-                             mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE);
+    const int ret = mbedtls_pk_parse_key(&key, text.data(), pem ? text.size() : data.size(),
+                                         password.empty() ? nullptr : password.data(),
+                                         password.size(), random_bytes, nullptr);
     switch (ret) {
         case 0:
             break;
@@ -134,7 +146,7 @@ std::optional<Refusal> parse_key(mbedtls_pk_context& key, Bytes data, Bytes pass
     }
 }
 
-#ifdef USSL_BOARD
+#ifndef USSL_HAS_SYSTEM_STORE
 bool add_system_store(mbedtls_x509_crt&) {
     return false;
 }
@@ -158,6 +170,10 @@ bool add_system_store(mbedtls_x509_crt& trusted) {
 std::optional<Refusal> Context::load_identity(const Options& options) {
     if (!options.key)
         return std::nullopt;
+    if (const auto refusal = refuse_pem(options.key))
+        return refusal;
+    if (const auto refusal = refuse_pem(options.certificate))
+        return refusal;
     if (const auto refusal = parse_key(key_, *options.key, options.key_password.value_or(Bytes{})))
         return refusal;
     if (!add_certificates(chain_, options.certificate.value_or(Bytes{}), true))
@@ -165,8 +181,7 @@ std::optional<Refusal> Context::load_identity(const Options& options) {
     // What a certificate says it is for, too, is for the peer to judge.
     for (mbedtls_x509_crt* at = &chain_; at != nullptr; at = at->next)
         at->ext_types &= ~(MBEDTLS_X509_EXT_KEY_USAGE | MBEDTLS_X509_EXT_EXTENDED_KEY_USAGE);
-    if (mbedtls_pk_check_pair(&chain_.pk, &key_, mbedtls_psa_get_random,
-                              MBEDTLS_PSA_RANDOM_STATE) != 0)
+    if (mbedtls_pk_check_pair(&chain_.pk, &key_, random_bytes, nullptr) != 0)
         return Refusal{"keyfile and certfile do not match"};
     if (mbedtls_ssl_conf_own_cert(&config_, &chain_, &key_) != 0)
         return invalid_certificate;
@@ -174,6 +189,8 @@ std::optional<Refusal> Context::load_identity(const Options& options) {
 }
 
 std::optional<Refusal> Context::load_trusted(const Options& options) {
+    if (const auto refusal = refuse_pem(options.trusted))
+        return refusal;
     if (options.trusted) {
         if (!add_certificates(trusted_, *options.trusted, false))
             return invalid_certificate;

@@ -53,20 +53,27 @@ int verify_hook(void* session, mbedtls_x509_crt* certificate, int depth, std::ui
     return static_cast<Session*>(session)->verify(*certificate, depth, *flags);
 }
 
+#ifdef MBEDTLS_SSL_HANDSHAKE_WITH_PSK_ENABLED
 int psk_hook(void*, mbedtls_ssl_context* ssl, const unsigned char* identity, std::size_t size) {
     return static_cast<Session*>(mbedtls_ssl_get_user_data_p(ssl))->find_psk({identity, size});
 }
+#endif
 
 bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out) {
-    psa_hash_operation_t hash = PSA_HASH_OPERATION_INIT;
-    bool good =
-        psa_crypto_init() == PSA_SUCCESS && psa_hash_setup(&hash, PSA_ALG_SHA_256) == PSA_SUCCESS;
+    Holder<mbedtls_md_context_t, mbedtls_md_init, mbedtls_md_free> hash;
+    bool good = mbedtls_md_setup(&hash, mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), 0) == 0 &&
+                mbedtls_md_starts(&hash) == 0;
     for (const Bytes part : parts)
-        good = good && psa_hash_update(&hash, part.data(), part.size()) == PSA_SUCCESS;
-    std::size_t size = 0;
-    good = good && psa_hash_finish(&hash, out.data(), out.size(), &size) == PSA_SUCCESS;
-    psa_hash_abort(&hash);
-    return good;
+        good = good && mbedtls_md_update(&hash, part.data(), part.size()) == 0;
+    return good && mbedtls_md_finish(&hash, out.data()) == 0;
+}
+
+bool start_up() {
+#ifdef MBEDTLS_PSA_CRYPTO_C
+    return psa_crypto_init() == PSA_SUCCESS;
+#else
+    return true;
+#endif
 }
 
 }  // namespace
@@ -101,35 +108,44 @@ std::expected<Owned<EngineContext>, Refusal> Context::make(const Options& option
 bool Context::set_up(const Options& options) {
     const bool client = role_ == Role::client;
     mbedtls_ssl_config* config = &config_;
-    if (psa_crypto_init() != PSA_SUCCESS ||
+    if (!start_up() ||
         mbedtls_ssl_config_defaults(config, client ? MBEDTLS_SSL_IS_CLIENT : MBEDTLS_SSL_IS_SERVER,
                                     MBEDTLS_SSL_TRANSPORT_STREAM, MBEDTLS_SSL_PRESET_DEFAULT) != 0)
         return false;
-    mbedtls_ssl_conf_rng(config, mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE);
+    mbedtls_ssl_conf_rng(config, random_bytes, nullptr);
     using MbedVersion = mbedtls_ssl_protocol_version;
     mbedtls_ssl_conf_min_tls_version(config, static_cast<MbedVersion>(options.minimum_version));
-    mbedtls_ssl_conf_max_tls_version(config, static_cast<MbedVersion>(options.maximum_version));
+    const Version newest = USSL_HAS_TLS1_3 != 0 ? Version::tls1_3 : Version::tls1_2;
+    mbedtls_ssl_conf_max_tls_version(
+        config, static_cast<MbedVersion>(std::min(options.maximum_version, newest)));
     mbedtls_ssl_conf_groups(config, groups);
     mbedtls_ssl_conf_sig_algs(config, signature_algorithms);
     mbedtls_ssl_conf_ciphersuites(config, psk_ ? suites_psk.data() : suites.data());
     mbedtls_ssl_conf_cert_profile(config, &any_profile);
+#ifdef MBEDTLS_DHM_C
     mbedtls_ssl_conf_dhm_min_bitlen(config, policy::minimum_dh_bits);
+#endif
+#ifdef MBEDTLS_SSL_PROTO_TLS1_3
     mbedtls_ssl_conf_tls13_key_exchange_modes(
         config, psk_ ? MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_PSK_EPHEMERAL
                      : MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL);
+#endif
     // Mbed TLS shows what it finds and goes on; judge_peer() decides, after every step, and
     // chooses the alert.
     mbedtls_ssl_conf_authmode(config, verify_ == Verify::none || psk_
                                           ? MBEDTLS_SSL_VERIFY_NONE
                                           : MBEDTLS_SSL_VERIFY_OPTIONAL);
+#ifdef MBEDTLS_SSL_HANDSHAKE_WITH_PSK_ENABLED
     if (psk_ && !client)
         mbedtls_ssl_conf_psk_cb(config, psk_hook, nullptr);
-    if (!options.psk_key || !options.psk_identity)
-        return true;
-    const Bytes key = *options.psk_key;
-    const Bytes identity = *options.psk_identity;
-    return mbedtls_ssl_conf_psk(config, key.data(), key.size(), identity.data(), identity.size()) ==
-           0;
+    if (options.psk_key && options.psk_identity) {
+        const Bytes key = *options.psk_key;
+        const Bytes identity = *options.psk_identity;
+        return mbedtls_ssl_conf_psk(config, key.data(), key.size(), identity.data(),
+                                    identity.size()) == 0;
+    }
+#endif
+    return true;
 }
 
 // Mbed TLS does not divide its messages of the handshake, so that a size which it agreed on with
@@ -145,10 +161,12 @@ void Context::limit_records(std::optional<std::size_t> limit) {
             names += at->subject_raw.len + 16;
     longest_message_ = std::max({longest_message_, certificates, names});
 
+#ifdef MBEDTLS_SSL_MAX_FRAGMENT_LENGTH
     std::uint8_t code = policy::max_fragment_code(limit);
     while (code != 0 && policy::max_fragment_size(code) < longest_message_)
         code = policy::max_fragment_size(code + 1) != 0 ? code + 1 : 0;
     (void)mbedtls_ssl_conf_max_frag_len(&config_, code);
+#endif
     // amended/tls13_generic.c asks for it.
     mbedtls_ssl_conf_set_user_data_n(&config_, limit.value_or(max_record_size));
 }
@@ -214,36 +232,16 @@ Outcome Session::handshake() {
     }
     if (const int ret = flight_.send(wire()); ret != 0)
         return outcome_of(ret);
-    flight_.end();
-    records_.rest();
-    if (wanted_fragment_code_ != 0)
-        ssl_.session->mfl_code = wanted_fragment_code_;
     const bool must_verify = context_.verify() != Verify::none && !context_.uses_psk();
     const bool may_be_absent =
         context_.role() == Role::server && context_.verify() == Verify::optional;
-    if (must_verify && !was_verified_ &&
-        !(may_be_absent && mbedtls_ssl_get_peer_cert(&ssl_) == nullptr))
+    const bool is_absent =
+        (mbedtls_ssl_get_verify_result(&ssl_) & MBEDTLS_X509_BADCERT_MISSING) != 0;
+    if (must_verify && !was_verified_ && !(may_be_absent && is_absent))
         return fail(MBEDTLS_ERR_SSL_INTERNAL_ERROR);
+    flight_.end();
+    let_go_of_the_handshake();
     return Outcome::done();
-}
-
-// Between ClientHello and what the server says to it.
-void Session::agree_on_record_size() {
-    if (context_.role() == Role::client) {
-        if (ssl_.conf->mfl_code != MBEDTLS_SSL_MAX_FRAG_LEN_NONE)
-            ussl_mbedtls_offered_max_fragment_length(&ssl_);
-        return;
-    }
-    // Where the messages that follow do not fit, the server does not agree. What it sends later
-    // keeps to the wish all the same.
-    mbedtls_ssl_session& session = *ssl_.session_negotiate;
-    if (session.record_size_limit != 0 && session.record_size_limit < context_.longest_message())
-        ussl_mbedtls_ignore_record_size_limit(&ssl_);
-    if (session.mfl_code != MBEDTLS_SSL_MAX_FRAG_LEN_NONE &&
-        policy::max_fragment_size(session.mfl_code) < context_.longest_message()) {
-        wanted_fragment_code_ = session.mfl_code;
-        session.mfl_code = MBEDTLS_SSL_MAX_FRAG_LEN_NONE;
-    }
 }
 
 // What Mbed TLS has found of the peer's certificate so far.
@@ -279,15 +277,65 @@ Outcome Session::refuse(const Error& error, std::uint8_t alert) {
     failure_.alert_number = alert;
     // A server of TLS 1.3 that has sent its Finished speaks with the application's keys (RFC 8446
     // §7.3), which Mbed TLS takes up only when the client has finished, too.
+#ifdef MBEDTLS_SSL_PROTO_TLS1_3
     if (context_.role() == Role::server && ssl_.transform_application != nullptr &&
         ssl_.transform_out != ssl_.transform_application) {
         ssl_.transform_out = ssl_.transform_application;
         std::memset(ssl_.cur_out_ctr, 0, sizeof ssl_.cur_out_ctr);
     }
+#endif
     (void)mbedtls_ssl_send_alert_message(&ssl_, MBEDTLS_SSL_ALERT_LEVEL_FATAL, alert);
     (void)flight_.send(wire());
     return Outcome::failed();
 }
+
+#ifdef USSL_AMENDED_MBEDTLS
+
+// Between ClientHello and what the server says to it.
+void Session::agree_on_record_size() {
+    if (context_.role() == Role::client) {
+        if (ssl_.conf->mfl_code != MBEDTLS_SSL_MAX_FRAG_LEN_NONE)
+            ussl_mbedtls_offered_max_fragment_length(&ssl_);
+        return;
+    }
+    // Where the messages that follow do not fit, the server does not agree. What it sends later
+    // keeps to the wish all the same.
+    mbedtls_ssl_session& session = *ssl_.session_negotiate;
+    if (session.record_size_limit != 0 && session.record_size_limit < context_.longest_message())
+        ussl_mbedtls_ignore_record_size_limit(&ssl_);
+    if (session.mfl_code != MBEDTLS_SSL_MAX_FRAG_LEN_NONE &&
+        policy::max_fragment_size(session.mfl_code) < context_.longest_message()) {
+        wanted_fragment_code_ = session.mfl_code;
+        session.mfl_code = MBEDTLS_SSL_MAX_FRAG_LEN_NONE;
+    }
+}
+
+// What only the handshake needed.
+void Session::let_go_of_the_handshake() {
+    ussl_mbedtls_end_handshake(&ssl_);
+    records_.rest();
+    shorten_peer_certificate();
+    if (wanted_fragment_code_ != 0)
+        ssl_.session->mfl_code = wanted_fragment_code_;
+}
+
+// Of the peer's chain, what a program may still ask for is its first certificate. Parsed, all of it
+// takes several times the room.
+void Session::shorten_peer_certificate() {
+    const mbedtls_x509_crt* certificate = mbedtls_ssl_get_peer_cert(&ssl_);
+    if (certificate == nullptr || !keep_peer_certificate(*certificate))
+        return;
+    mbedtls_x509_crt_free(ssl_.session->peer_cert);
+    mbedtls_free(ssl_.session->peer_cert);
+    ssl_.session->peer_cert = nullptr;
+}
+
+#else
+
+void Session::agree_on_record_size() {}
+void Session::let_go_of_the_handshake() {}
+
+#endif
 
 Outcome Session::read(MutableBytes into) {
     // Records may be empty, but a peer that sends nothing else wants to keep us busy.
@@ -428,12 +476,18 @@ int Session::verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t& fla
     certificate_failures_ |= failures_of(context_, certificate, depth, flags, root);
     if (depth == 0) {
         was_verified_ = true;
+#ifndef MBEDTLS_SSL_KEEP_PEER_CERTIFICATE
+        if (!keep_peer_certificate(certificate))
+            return MBEDTLS_ERR_SSL_ALLOC_FAILED;
+#endif
         if (name_ != nullptr && !is_for(certificate, *name_))
             certificate_failures_ |= policy::failure_bit(Code::CERT_HOSTNAME);
     }
     flags = 0;
     return 0;
 }
+
+#ifdef MBEDTLS_SSL_HANDSHAKE_WITH_PSK_ENABLED
 
 // In place of the key of an unknown identity goes a random one, so that this and a wrong key look
 // and take the same from outside (RFC 4279 §2). A client of TLS 1.3 may offer several identities,
@@ -462,11 +516,13 @@ int Session::find_psk(Bytes identity) {
     }
     if (answer == PskAnswer::unknown) {
         size = 32;
-        if (!last || mbedtls_psa_get_random(MBEDTLS_PSA_RANDOM_STATE, key.data(), size) != 0)
+        if (!last || random_bytes(nullptr, key.data(), size) != 0)
             return MBEDTLS_ERR_SSL_UNKNOWN_IDENTITY;
     }
     return mbedtls_ssl_set_hs_psk(&ssl_, key.data(), size);
 }
+
+#endif
 
 std::size_t Session::pending() const {
     return mbedtls_ssl_get_bytes_avail(&ssl_);
@@ -494,16 +550,29 @@ Cipher Session::cipher() const {
     return {cipher_name_, static_cast<int>(mbedtls_ssl_ciphersuite_get_cipher_key_bitlen(suite))};
 }
 
+bool Session::keep_peer_certificate(const mbedtls_x509_crt& certificate) {
+    auto* der = static_cast<std::uint8_t*>(allocate(certificate.raw.len));
+    if (der == nullptr)
+        return false;
+    std::memcpy(der, certificate.raw.p, certificate.raw.len);
+    peer_der_.reset(der);
+    peer_der_size_ = certificate.raw.len;
+    return true;
+}
+
 Bytes Session::peer_certificate() const {
+    if (peer_der_)
+        return {peer_der_.get(), peer_der_size_};
     const mbedtls_x509_crt* certificate = mbedtls_ssl_get_peer_cert(&ssl_);
     return certificate != nullptr ? Bytes{certificate->raw.p, certificate->raw.len} : Bytes{};
 }
 
 bool Session::describe_peer(CertificateVisitor& visitor) const {
-    const mbedtls_x509_crt* certificate = mbedtls_ssl_get_peer_cert(&ssl_);
-    if (certificate == nullptr)
+    const Bytes der = peer_certificate();
+    Certificates certificate;
+    if (der.empty() || mbedtls_x509_crt_parse_der_nocopy(&certificate, der.data(), der.size()) != 0)
         return false;
-    mbedtls::describe(*certificate, visitor);
+    mbedtls::describe(certificate, visitor);
     return true;
 }
 
@@ -513,11 +582,13 @@ namespace ussl {
 
 const Engine mbedtls_engine{
     .version = [] { return std::string_view{MBEDTLS_VERSION_STRING_FULL}; },
-#ifdef USSL_BOARD
-    .has_system_store = false,
-#else
+#ifdef USSL_HAS_SYSTEM_STORE
     .has_system_store = true,
+#else
+    .has_system_store = false,
 #endif
+    .has_tls1_3 = USSL_HAS_TLS1_3 != 0,
+    .has_psk = USSL_HAS_PSK != 0,
     .sha256 = mbedtls::sha256,
     .make_context = mbedtls::Context::make,
 };

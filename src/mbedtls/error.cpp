@@ -26,7 +26,9 @@ Code code_of(int ret) {
         case MBEDTLS_ERR_MD_ALLOC_FAILED:
         case MBEDTLS_ERR_CIPHER_ALLOC_FAILED:
         case MBEDTLS_ERR_ECP_ALLOC_FAILED:
+#ifdef MBEDTLS_PSA_CRYPTO_C
         case PSA_ERROR_INSUFFICIENT_MEMORY:
+#endif
             return Code::NO_MEMORY;
         case MBEDTLS_ERR_SSL_INTERNAL_ERROR:
         case MBEDTLS_ERR_SSL_HW_ACCEL_FAILED:

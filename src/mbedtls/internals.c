@@ -1,7 +1,10 @@
 // Its own headers first: they open what the public ones hide.
 #include "ssl_misc.h"
+#include <mbedtls/platform.h>
 
 #include "internals.h"
+
+#ifdef USSL_AMENDED_MBEDTLS
 
 const size_t ussl_mbedtls_largest_input = MBEDTLS_SSL_IN_BUFFER_LEN;
 
@@ -16,3 +19,20 @@ void ussl_mbedtls_ignore_record_size_limit(mbedtls_ssl_context *ssl) {
         ssl->handshake->received_extensions &= ~MBEDTLS_SSL_EXT_MASK(RECORD_SIZE_LIMIT);
     }
 }
+
+void ussl_mbedtls_end_handshake(mbedtls_ssl_context *ssl) {
+    if (ssl->handshake != NULL) {
+        mbedtls_ssl_handshake_free(ssl);
+        mbedtls_free(ssl->handshake);
+        ssl->handshake = NULL;
+    }
+    #if defined(MBEDTLS_SSL_PROTO_TLS1_2)
+    if (ssl->transform_negotiate != NULL) {
+        mbedtls_ssl_transform_free(ssl->transform_negotiate);
+        mbedtls_free(ssl->transform_negotiate);
+        ssl->transform_negotiate = NULL;
+    }
+    #endif
+}
+
+#endif

@@ -1,6 +1,7 @@
 #pragma once
 
-// What Mbed TLS 3.6 keeps to itself; C, because its private headers are.
+// What Mbed TLS 3.6 keeps to itself; C, because its private headers are. Not for an Mbed TLS that the
+// port brings: those that ussl builds from its sources say USSL_AMENDED_MBEDTLS.
 
 #include <mbedtls/ssl.h>
 
@@ -15,6 +16,9 @@ extern const size_t ussl_mbedtls_largest_input;
 /// forgets it when a server of TLS 1.3 agrees, and would refuse the answer as unasked for. To be
 /// called between ClientHello and the server's extensions.
 void ussl_mbedtls_offered_max_fragment_length(mbedtls_ssl_context *ssl);
+
+/// Frees what the handshake needed. Mbed TLS itself keeps it after a handshake of TLS 1.3.
+void ussl_mbedtls_end_handshake(mbedtls_ssl_context *ssl);
 
 /// A server lets a client's record_size_limit (RFC 8449) pass without an answer. To be called
 /// between ClientHello and the server's extensions.

@@ -12,14 +12,13 @@
 #include <mbedtls/ssl.h>
 #include <mbedtls/version.h>
 #include <mbedtls/x509_crt.h>
+#ifdef MBEDTLS_PSA_CRYPTO_C
 #include <psa/crypto.h>
-// Mbed TLS 3.6 forgot it here.
-extern "C" {
-#include <mbedtls/psa_util.h>
-}
+#endif
 
 #include "../engine.hpp"
 #include "internals.h"
+#include "mbedtls_features.h"
 
 namespace ussl::mbedtls {
 
@@ -79,7 +78,7 @@ int result_of(const IoResult& result, int when_blocked);
 /// records. That needs the header of a record before Mbed TLS has a place for its body: it waits,
 /// as for a stream that has no more, until make_room() has been called.
 ///
-/// Without USSL_RECORD_BUFFERS (see ussl_mbedtls_config.h) Mbed TLS has its own.
+/// Without USSL_AMENDED_MBEDTLS (see ussl_mbedtls_config.h) Mbed TLS has its own.
 class Records {
   public:
     explicit Records(mbedtls_ssl_context& ssl) : ssl_(ssl) {}
@@ -89,7 +88,7 @@ class Records {
 
     /// For Mbed TLS's hook.
     int receive(Wire& wire, MutableBytes into);
-#ifdef USSL_RECORD_BUFFERS
+#ifdef USSL_AMENDED_MBEDTLS
     /// Mbed TLS waits for room, not for the stream.
     [[nodiscard]] bool wants_room() const { return wanted_ != 0; }
     /// false: there is no memory.
@@ -189,6 +188,9 @@ class Session final : public EngineSession {
     Outcome refuse(const Error& error, std::uint8_t alert);
     Outcome judge_peer();
     void agree_on_record_size();
+    void let_go_of_the_handshake();
+    void shorten_peer_certificate();
+    bool keep_peer_certificate(const mbedtls_x509_crt& certificate);
 
     const Context& context_;
     const HostName* name_;
@@ -205,6 +207,8 @@ class Session final : public EngineSession {
     /// The client's max_fragment_length, where this server does not agree to it.
     std::uint8_t wanted_fragment_code_ = 0;
     const std::uint8_t* identities_end_ = nullptr;
+    std::unique_ptr<std::uint8_t, Release> peer_der_;
+    std::size_t peer_der_size_ = 0;
     mutable char cipher_name_[64];
 };
 
@@ -217,6 +221,10 @@ std::uint8_t alert_of(Code worst);
 
 // certificate.cpp
 void describe(const mbedtls_x509_crt& certificate, CertificateVisitor& visitor);
+
+// random.cpp
+/// In the form that Mbed TLS calls.
+int random_bytes(void*, unsigned char* into, std::size_t size);
 
 // error.cpp
 Code code_of(int ret);

@@ -4,16 +4,28 @@
 #include "mbedtls.hpp"
 
 #ifdef USSL_BOARD
+#ifdef MBEDTLS_CTR_DRBG_C
 #include <mbedtls/ctr_drbg.h>
+#endif
 // The port's; see docs/porting.md.
-extern "C" int ussl_port_entropy(unsigned char* into, std::size_t size);
+extern "C" int ussl_port_entropy(unsigned char* into, size_t size);
 #else
 #include <unistd.h>
 #endif
 
 namespace {
 
-#ifdef USSL_BOARD
+#if !defined(USSL_BOARD)
+
+// The kernel's: right after a fork, and for any number of threads.
+constexpr std::size_t most_at_once = 256;
+
+bool fill(std::uint8_t* into, std::size_t size) {
+    return getentropy(into, size) == 0;
+}
+
+#elif defined(MBEDTLS_CTR_DRBG_C)
+
 // A generator of NIST SP 800-90A seeded by the port. No destructor runs at the end of a board's
 // program, and nothing of this is on the heap, which MicroPython empties with every soft reset.
 constexpr std::size_t most_at_once = MBEDTLS_CTR_DRBG_MAX_REQUEST;
@@ -31,25 +43,39 @@ bool fill(std::uint8_t* into, std::size_t size) {
     }
     return seeded && mbedtls_ctr_drbg_random(&generator, into, size) == 0;
 }
+
 #else
-// The kernel's: right after a fork, and for any number of threads.
-constexpr std::size_t most_at_once = 256;
+
+constexpr std::size_t most_at_once = 64;
 
 bool fill(std::uint8_t* into, std::size_t size) {
-    return getentropy(into, size) == 0;
+    return ussl_port_entropy(into, size) == 0;
 }
+
 #endif
 
 }  // namespace
 
+namespace ussl::mbedtls {
+
+int random_bytes(void*, unsigned char* into, std::size_t size) {
+    for (std::size_t done = 0; done < size;) {
+        const std::size_t n = size - done < most_at_once ? size - done : most_at_once;
+        if (!fill(into + done, n))
+            return MBEDTLS_ERR_PLATFORM_FEATURE_UNSUPPORTED;
+        done += n;
+    }
+    return 0;
+}
+
+}  // namespace ussl::mbedtls
+
+#ifdef MBEDTLS_PSA_CRYPTO_EXTERNAL_RNG
 extern "C" psa_status_t mbedtls_psa_external_get_random(mbedtls_psa_external_random_context_t*,
                                                         std::uint8_t* into, std::size_t size,
                                                         std::size_t* length) {
-    for (*length = 0; *length < size;) {
-        const std::size_t n = size - *length < most_at_once ? size - *length : most_at_once;
-        if (!fill(into + *length, n))
-            return PSA_ERROR_INSUFFICIENT_ENTROPY;
-        *length += n;
-    }
-    return PSA_SUCCESS;
+    const bool good = ussl::mbedtls::random_bytes(nullptr, into, size) == 0;
+    *length = good ? size : 0;
+    return good ? PSA_SUCCESS : PSA_ERROR_INSUFFICIENT_ENTROPY;
 }
+#endif

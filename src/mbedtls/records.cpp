@@ -19,7 +19,7 @@ int result_of(const IoResult& result, int when_blocked) {
     }
 }
 
-#ifdef USSL_RECORD_BUFFERS
+#ifdef USSL_AMENDED_MBEDTLS
 
 namespace {
 
@@ -116,9 +116,10 @@ bool Records::room_to_write(std::size_t bytes) {
 }
 
 void Records::rest() {
+    // A message of the handshake stays where it is until the next one is looked for.
+    const bool message_is_done = ssl_.in_hslen == 0 || ssl_.in_hslen >= ssl_.in_msglen;
     if (ssl_.in_buf != smallest_input_ && ssl_.in_left == 0 && ssl_.in_offt == nullptr &&
-        ssl_.in_hslen == 0 && ssl_.badmac_seen_or_in_hsfraglen == 0 &&
-        ssl_.keep_current_message == 0)
+        message_is_done && ssl_.badmac_seen_or_in_hsfraglen == 0 && ssl_.keep_current_message == 0)
         use_input(smallest_input_, sizeof smallest_input_);
     if (ssl_.out_buf != smallest_output_ && ssl_.out_left == 0)
         use_output(smallest_output_, sizeof smallest_output_);

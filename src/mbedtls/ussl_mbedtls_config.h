@@ -1,48 +1,27 @@
 // What ussl builds Mbed TLS 3.6 with (MBEDTLS_CONFIG_FILE), on a host and on a board. Each line is
 // there for something that the contract promises, or for speed or size where it says so.
-// USSL_BOARD: bare metal; the port gives memory, entropy and time (see docs/porting.md).
+//
+// USSL_BOARD: bare metal; the port gives memory, entropy and time (see docs/porting.md). A board that
+// wants less, or more, names a file of its own as MBEDTLS_USER_CONFIG_FILE, which is read after this
+// one and defines and undefines what it likes; bench/mcu --options measures what each thing costs.
 
 #ifndef USSL_MBEDTLS_CONFIG_H
 #define USSL_MBEDTLS_CONFIG_H
 
-#include <stddef.h>
-#ifdef __cplusplus
-extern "C" {
-#endif
-void* ussl_mbedtls_calloc(size_t count, size_t size);
-void ussl_mbedtls_free(void* memory);
-#ifdef USSL_BOARD
-typedef long long ussl_mbedtls_time_t;
-ussl_mbedtls_time_t ussl_mbedtls_time(ussl_mbedtls_time_t* also);
-#endif
-#ifdef __cplusplus
-}
-#endif
+#include "ussl_mbedtls_platform.h"
 
 // --- the platform
 
-#define MBEDTLS_PLATFORM_C
-#define MBEDTLS_PLATFORM_MEMORY
-// ussl notes when memory runs out: Mbed TLS itself reports it under many names.
-#define MBEDTLS_PLATFORM_CALLOC_MACRO ussl_mbedtls_calloc
-#define MBEDTLS_PLATFORM_FREE_MACRO ussl_mbedtls_free
 #define MBEDTLS_HAVE_TIME
 #define MBEDTLS_HAVE_TIME_DATE  // certificates expire
-#define MBEDTLS_HAVE_ASM        // bignum and AES-NI
-#ifdef USSL_BOARD
-#define MBEDTLS_NO_PLATFORM_ENTROPY
-#define MBEDTLS_CTR_DRBG_C
-#define MBEDTLS_PLATFORM_MS_TIME_ALT
-#define MBEDTLS_PLATFORM_TIME_TYPE_MACRO ussl_mbedtls_time_t
-#define MBEDTLS_PLATFORM_TIME_MACRO ussl_mbedtls_time
-#define MBEDTLS_PLATFORM_GMTIME_R_ALT
-#else
+#define MBEDTLS_HAVE_ASM        // speed: long multiplication, AES-NI
+#ifndef USSL_BOARD
 #define MBEDTLS_FS_IO  // the system's trust store
 #define MBEDTLS_THREADING_C
 #define MBEDTLS_THREADING_PTHREAD
-#define MBEDTLS_AESNI_C
-#define MBEDTLS_AESCE_C
-#define MBEDTLS_GCM_LARGE_TABLE
+#define MBEDTLS_AESNI_C                // speed
+#define MBEDTLS_AESCE_C                // speed
+#define MBEDTLS_GCM_LARGE_TABLE        // speed, for 8 KB per key
 #define MBEDTLS_PSA_KEY_STORE_DYNAMIC  // any number of connections
 #endif
 
@@ -63,28 +42,28 @@ ussl_mbedtls_time_t ussl_mbedtls_time(ussl_mbedtls_time_t* also);
 #define MBEDTLS_SSL_MAX_FRAGMENT_LENGTH     // smaller records, if asked for: in TLS 1.2
 #define MBEDTLS_SSL_RECORD_SIZE_LIMIT       // and in TLS 1.3
 #define MBEDTLS_SSL_VARIABLE_BUFFER_LENGTH  // buffers that ussl makes and takes away (records.cpp)
-#define USSL_RECORD_BUFFERS
+#define USSL_AMENDED_MBEDTLS  // amended/ and internals.c are there
 #define USSL_SMALLEST_INPUT 16
 #define MBEDTLS_KEY_EXCHANGE_ECDHE_ECDSA_ENABLED
 #define MBEDTLS_KEY_EXCHANGE_ECDHE_RSA_ENABLED
 #define MBEDTLS_KEY_EXCHANGE_ECDHE_PSK_ENABLED
-#define MBEDTLS_KEY_EXCHANGE_DHE_PSK_ENABLED
 #define MBEDTLS_KEY_EXCHANGE_PSK_ENABLED
 #ifdef USSL_BOARD
-// The largest record that is taken and sent; a peer may send 16 KB unless it is told not to.
-#ifndef MBEDTLS_SSL_IN_CONTENT_LEN
-#define MBEDTLS_SSL_IN_CONTENT_LEN 16384
-#endif
-#ifndef MBEDTLS_SSL_OUT_CONTENT_LEN
+// The largest record that is sent, and the longest certificate chain that can be shown. Every
+// handshake holds that much memory; afterwards only records do.
 #define MBEDTLS_SSL_OUT_CONTENT_LEN 4096
-#endif
+#else
+// A board would compute for seconds, and every handshake would need 1.5 KB more.
+#define MBEDTLS_KEY_EXCHANGE_DHE_PSK_ENABLED
+#define MBEDTLS_DHM_C
 #endif
 
 // --- cryptography
 
 #define MBEDTLS_PSA_CRYPTO_C
 #define MBEDTLS_USE_PSA_CRYPTO
-#define MBEDTLS_PSA_CRYPTO_EXTERNAL_RNG  // random.cpp
+#define MBEDTLS_PSA_CRYPTO_EXTERNAL_RNG       // random.cpp
+#define MBEDTLS_PSA_ASSUME_EXCLUSIVE_BUFFERS  // memory and speed: records are not copied first
 #define MBEDTLS_CIPHER_C
 #define MBEDTLS_AES_C
 #define MBEDTLS_GCM_C
@@ -104,17 +83,23 @@ ussl_mbedtls_time_t ussl_mbedtls_time(ussl_mbedtls_time_t* also);
 #define MBEDTLS_RSA_C
 #define MBEDTLS_PKCS1_V15
 #define MBEDTLS_PKCS1_V21
-#define MBEDTLS_DHM_C
 #define MBEDTLS_ECP_C
 #define MBEDTLS_ECDH_C
 #define MBEDTLS_ECDSA_C
-#define MBEDTLS_ECP_NIST_OPTIM            // several times the speed
+#define MBEDTLS_ECP_NIST_OPTIM            // speed: several times
 #define MBEDTLS_ECP_DP_SECP192R1_ENABLED  // to say of a certificate that it is too weak
 #define MBEDTLS_ECP_DP_SECP224R1_ENABLED
 #define MBEDTLS_ECP_DP_SECP256R1_ENABLED
 #define MBEDTLS_ECP_DP_SECP384R1_ENABLED
 #define MBEDTLS_ECP_DP_SECP521R1_ENABLED
 #define MBEDTLS_ECP_DP_CURVE25519_ENABLED
+#ifdef USSL_BOARD
+// Tables of AES: 2 KB of flash, where they would be 8.5 KB of memory or of flash.
+#define MBEDTLS_AES_ROM_TABLES
+#define MBEDTLS_AES_FEWER_TABLES
+#define MBEDTLS_SHA512_SMALLER    // flash: 1.6 KB less
+#define MBEDTLS_MPI_MAX_SIZE 512  // RSA up to 4096 bits; stack and memory of a handshake
+#endif
 
 // --- keys and certificates
 

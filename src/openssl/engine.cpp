@@ -415,6 +415,8 @@ const Engine openssl_engine{
             return text;
         },
     .has_system_store = true,
+    .has_tls1_3 = true,
+    .has_psk = true,
     .sha256 = openssl::sha256,
     .make_context = openssl::Context::make,
 };

@@ -25,7 +25,7 @@ class End(io.IOBase):
         return len(buf)
 
     def ioctl(self, request, argument):
-        return 0
+        return argument & (5 if self.inbox else 4) if request == 3 else 0
 
 
 def pipe():

@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """Runs the programs of this folder on the emulated microcontroller, and on the host with each engine:
-all three must print the same.
+all three must print the same. Then looks into the firmware, and resets it in the middle.
 
     run_tests.py [NAME...]
+    run_tests.py --firmware FILE [NAME...]    the programs on this firmware only
 
 A program is put together from common.py, the certificates it names in a line "# certs: …" (as a dictionary
 CERTS, for a chip has no files), and the file itself. With a line "# chip only", it must end well there.
@@ -38,27 +39,86 @@ def output_of(command, engine=None):
     return done.stdout.decode(errors="replace").replace("\r\n", "\n") + status
 
 
+def firmware():
+    return output_of([ROOT / "tools" / "micropython", "mcu"]).splitlines()[-1]
+
+
+def soft_reset():
+    """A soft reset with connections open leaves a module, and a heap, as good as new."""
+    sys.path.append(str(pathlib.Path(output_of([ROOT / "tools" / "deps", "source", "micropython"]).strip()) / "tools"))
+    import pyboard
+
+    program = whole(HERE / "test_hundred.py").split("# A hundred")[0] + """
+kept = []
+for client, server in ((trusting(), shown("server")), (psk_client(), psk_server())) * 2:
+    kept.append(connect(client, server))
+    assert kept[-1][2] == [True, True], kept[-1]
+gc.collect()
+print(gc.mem_free())
+"""
+    chip = pyboard.Pyboard("exec:qemu-system-arm -machine mps2-an385 -nographic -monitor null -semihosting "
+                           f"-serial stdio -kernel {firmware()}")
+    try:
+        told = []
+        for _ in range(3):
+            chip.enter_raw_repl(soft_reset=True)
+            out, error = chip.exec_raw(program, timeout=SECONDS)
+            chip.exit_raw_repl()
+            told.append(out if not error else error)
+    finally:
+        chip.close()
+    return "" if told[0].strip().isdigit() and len(set(told)) == 1 else f"{told}\n"
+
+
+def link():
+    """Nothing of a C++ runtime is in the firmware: no heap, no exceptions, no streams, no constructors."""
+    file = pathlib.Path(firmware())
+    archives = set(re.findall(r"([\w+.-]+\.a)\(", file.with_suffix(".map").read_text()))
+    problems = "".join(f"linked: {name}\n" for name in archives - {"libgcc.a"})
+    symbols = output_of(["arm-none-eabi-nm", "-C", file])
+    for pattern in (r"operator new", r"operator delete", r"__cxa_", r"_Unwind", r"__gxx_personality", r"std::ios",
+                    r"std::locale", r"_GLOBAL__sub_I", r"typeinfo", r" malloc$", r" free$"):
+        problems += "".join(f"{line}\n" for line in symbols.splitlines() if re.search(pattern, line))
+    sections = output_of(["arm-none-eabi-objdump", "-h", file])
+    problems += "".join(f"{line}\n" for line in sections.splitlines() if re.search(r"init_array|ctors|extab", line)
+                        and int(line.split()[2], 16))
+    return problems
+
+
 def main():
     names = sys.argv[1:]
+    only = None
+    if names[:1] == ["--firmware"]:
+        only = names[1]
+        del names[:2]
+        os.environ["USSL_MCU_FIRMWARE"] = only
     failed = 0
-    for path in sorted(HERE.glob("test_*.py")):
+    for path in [*sorted(HERE.glob("test_*.py")), ROOT / "examples" / "desk_and_chip.py"]:
         if names and path.stem.removeprefix("test_") not in names:
             continue
-        text = whole(path)
+        text = whole(path) if path.parent == HERE else path.read_text()
         with tempfile.TemporaryDirectory(prefix="ussl-mcu-") as folder:
             program = pathlib.Path(folder) / path.name
             program.write_text(text)
             outputs = {"the chip": output_of([ROOT / "run", "--mcu", program])}
-            if "# chip only\n" not in text:
+            if "# chip only\n" not in text and not only:
                 for engine in ("openssl", "mbedtls"):
                     outputs[engine] = output_of([ROOT / "run", program], engine)
         chip = outputs["the chip"]
-        good = chip.endswith("done\n") and all(output == chip for output in outputs.values())
+        ended = chip.endswith("done\n") if path.parent == HERE else "exit status" not in chip
+        good = ended and all(output == chip for output in outputs.values())
         print(path.stem, "ok" if good else "FAILED", flush=True)
         failed += not good
         if not good:
             for where, output in outputs.items():
                 print(f"--- {where}\n{output}", end="")
+    for check in (soft_reset, link):
+        if only or (names and check.__name__ not in names):
+            continue
+        problems = check()
+        print(check.__name__, "FAILED" if problems else "ok", flush=True)
+        print(problems, end="")
+        failed += bool(problems)
     return 1 if failed else 0
 
 

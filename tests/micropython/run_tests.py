@@ -3,7 +3,8 @@
 
     run_tests.py [--micropython PROGRAM] [--list] [NAME...]
 
-NAME chooses files: `options` is test_options.py. The program may also come in USSL_MICROPYTHON;
+NAME chooses files: `options` is test_options.py; a name that ends in .py is that file, for those
+that need a MicroPython of their own. The program may also come in USSL_MICROPYTHON;
 the folder of certificates in USSL_CERTS (by default they are made into a temporary folder).
 If the program was built with AddressSanitizer, what that reports fails the test.
 """
@@ -49,7 +50,9 @@ def main():
     options = parser.parse_args()
 
     files = sorted(HERE.glob("test_*.py"))
-    if options.names:
+    if options.names and all(name.endswith(".py") for name in options.names):
+        files = [HERE / name for name in options.names]
+    elif options.names:
         wanted = {"test_" + name.removeprefix("test_").removesuffix(".py") for name in options.names}
         if unknown := wanted - {path.stem for path in files}:
             parser.error("no such test: " + ", ".join(sorted(unknown)))

@@ -1,1 +1,2 @@
-# Nothing is frozen in.
+# What the firmware carries as frozen Python.
+include("$(MPY_DIR)/extmod/asyncio")

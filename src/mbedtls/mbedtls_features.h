@@ -1,0 +1,34 @@
+#pragma once
+
+// What an Mbed TLS must have for ussl, and what may be missing: a board may bring its own, built as
+// its makers saw fit (docs/porting.md).
+
+#include <mbedtls/build_info.h>
+#include <mbedtls/ssl_ciphersuites.h>
+
+#if !defined(MBEDTLS_SSL_CLI_C) || !defined(MBEDTLS_SSL_SRV_C) || !defined(MBEDTLS_SSL_PROTO_TLS1_2)
+#error "ussl: Mbed TLS must have TLS 1.2, as client and as server (MBEDTLS_SSL_CLI_C, _SRV_C, _PROTO_TLS1_2)"
+#endif
+#if !defined(MBEDTLS_X509_CRT_PARSE_C) || !defined(MBEDTLS_SSL_HANDSHAKE_WITH_CERT_ENABLED)
+#error "ussl: Mbed TLS must have certificates (MBEDTLS_X509_CRT_PARSE_C, a key exchange with them)"
+#endif
+#if !defined(MBEDTLS_HAVE_TIME_DATE)
+#error "ussl: Mbed TLS must look at dates, for certificates expire (MBEDTLS_HAVE_TIME_DATE; ESP-IDF: CONFIG_MBEDTLS_HAVE_TIME_DATE)"
+#endif
+#if !defined(MBEDTLS_SSL_SERVER_NAME_INDICATION)
+#error "ussl: Mbed TLS must send the server's name (MBEDTLS_SSL_SERVER_NAME_INDICATION)"
+#endif
+
+#ifdef MBEDTLS_SSL_PROTO_TLS1_3
+#define USSL_HAS_TLS1_3 1
+#else
+#define USSL_HAS_TLS1_3 0
+#endif
+#ifdef MBEDTLS_SSL_HANDSHAKE_WITH_PSK_ENABLED
+#define USSL_HAS_PSK 1
+#else
+#define USSL_HAS_PSK 0
+#endif
+#if !defined(USSL_BOARD) && defined(MBEDTLS_FS_IO)
+#define USSL_HAS_SYSTEM_STORE
+#endif
