@@ -88,6 +88,8 @@ std::uint16_t failures_of(const Context& context, const mbedtls_x509_crt& certif
         failures |= failure_bit(Code::CERT_NOT_YET_VALID);
     if ((flags & MBEDTLS_X509_BADCERT_REVOKED) != 0)
         failures |= failure_bit(Code::CERT_REVOKED);
+    if ((certificate.ext_types & USSL_UNKNOWN_CRITICAL_EXTENSION) != 0)
+        failures |= failure_bit(Code::CERT_INVALID);
     // A trusted certificate's own signature proves nothing and is not looked at.
     if (key_is_weak(certificate.pk) || (!trusted && signature_is_weak(certificate)))
         failures |= failure_bit(Code::CERT_WEAK);

@@ -112,14 +112,12 @@ std::vector<Case> all_cases() {
 }
 
 bool lacks(const ussl::Engine* engine, Lacks what) {
-    switch (what) {
-        case Lacks::eddsa:
-        case Lacks::critical_extensions_unverified:
-            return engine == &ussl::mbedtls_engine;
-        case Lacks::psk_nul_tls1_2_client:
-            return engine == &ussl::openssl_engine;
-    }
-    return false;
+    static constexpr const ussl::Engine* lacking[] = {
+#define USSL_LACKS(row, engine) &ussl::engine##_engine,
+#include "../engines.def"
+#undef USSL_LACKS
+    };
+    return lacking[static_cast<std::size_t>(what)] == engine;
 }
 
 Plan Engines::with(Plan plan) const {

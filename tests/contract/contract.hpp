@@ -114,8 +114,12 @@ struct Engines {
 };
 std::vector<Engines> all_engines();
 
-/// Whether docs/engines.md says that this engine cannot do it; every such row has its name here.
-enum class Lacks { eddsa, critical_extensions_unverified, psk_nul_tls1_2_client };
+/// The rows of tests/engines.def: what an engine does not do.
+enum class Lacks : std::uint8_t {
+#define USSL_LACKS(row, engine) row,
+#include "../engines.def"
+#undef USSL_LACKS
+};
 bool lacks(const ussl::Engine* engine, Lacks what);
 
 /// A pair of engines that may use one version only.

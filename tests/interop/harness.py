@@ -55,8 +55,8 @@ ENGINE = subprocess.run([MICROPYTHON, "-c", "import ussl; print(ussl.ENGINE)"], 
 
 
 def lacks(row):
-    """Whether docs/engines.md says that the engine cannot do it."""
-    return table.lacks(str(ROOT), ENGINE, row)
+    """Whether tests/engines.def says that the engine cannot do it."""
+    return table.lacks(str(ROOT / "tests"), ENGINE, row)
 
 
 # --- wrap_socket's arguments that most tests want; what ends in _hex becomes bytes

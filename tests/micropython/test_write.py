@@ -82,7 +82,7 @@ def test_short_count_when_the_stream_is_full():
 
 
 def test_never_none_after_partial_progress():
-    record = 16383 if lacks("whole_record") else 16384
+    record = 16384
     for room in (0, 1, 100, 16384, 16406, 16407, 33000, 50000):
         client, server, a, b = psk_pair()
         data = pattern(60000)

@@ -1,13 +1,31 @@
-// Compiled in place of Mbed TLS's ssl_tls.c, which it includes: the buffers of a connection are
-// ussl's (records.cpp), and begin small.
+// Compiled in place of Mbed TLS's ssl_tls.c, which it includes.
 
 #include "ssl_misc.h"
 
 #ifdef USSL_AMENDED_MBEDTLS
+
+#include "certificates.h"
+
+// The buffers of a connection are ussl's (records.cpp), and begin small.
 #undef MBEDTLS_SSL_IN_BUFFER_LEN
 #define MBEDTLS_SSL_IN_BUFFER_LEN USSL_SMALLEST_INPUT
 #define mbedtls_ssl_get_input_buflen(ssl) ((ssl)->in_buf_len)
 #define mbedtls_ssl_get_output_buflen(ssl) ((ssl)->out_buf_len)
-#endif
 
+#define mbedtls_ssl_get_max_out_record_payload mbedtls_ssl_get_max_out_record_payload_but_one
 #include "ssl_tls.c"
+#undef mbedtls_ssl_get_max_out_record_payload
+
+// In TLS 1.3 Mbed TLS counts the byte of the type as a part of the 2^14 that a record may hold, which
+// it is not (RFC 8446 §5.4), unless a peer's record_size_limit says so (RFC 8449 §4).
+int mbedtls_ssl_get_max_out_record_payload(const mbedtls_ssl_context *ssl) {
+    const int payload = mbedtls_ssl_get_max_out_record_payload_but_one(ssl);
+    const int full = payload + 1 == MBEDTLS_SSL_OUT_CONTENT_LEN;
+    const int limited = ssl->session != NULL && ssl->session->record_size_limit != 0
+        && ssl->session->record_size_limit <= MBEDTLS_SSL_OUT_CONTENT_LEN;
+    return full && !limited ? payload + 1 : payload;
+}
+
+#else
+#include "ssl_tls.c"
+#endif
