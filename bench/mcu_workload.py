@@ -150,16 +150,22 @@ def main():
     connect(client, server)
     stack = stack_peak()
     talk(client, server)
+    cipher, version = client.sock.cipher()[0], client.sock.version()
     # Sockets with the same options share a context: what a second pair adds is a connection.
+    contexts = client.sock.context, server.sock.context
+    client.sock.close()
+    server.sock.close()
+    client.sock = server.sock = None
     more_client, more_server = sides()
     before = allocated()
     connect(more_client, more_server)
     objects = (allocated() - before - more_client.held - more_server.held) // 2
     talk(more_client, more_server)
+    assert all(contexts)
     print(json.dumps({
         "name": CASE[0],
-        "cipher": client.sock.cipher()[0],
-        "version": client.sock.version(),
+        "cipher": cipher,
+        "version": version,
         "instructions": [40 * client.ticks, 40 * server.ticks],
         "setup": [40 * client.setup, 40 * server.setup],
         "peak": [more_client.peak + objects, more_server.peak + objects],

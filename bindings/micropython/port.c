@@ -17,7 +17,9 @@ typedef struct _ussl_block_t {
 // allocator takes hundreds of instructions for each. Some that come back wait for the next who asks,
 // until the library's call is over.
 #define SPARE_SIZES (8) // of 1 to 8 of the collector's blocks
-#define MOST_SPARES (12)
+#ifndef USSL_MOST_SPARES
+#define USSL_MOST_SPARES (12)
+#endif
 
 MP_REGISTER_ROOT_POINTER(struct _ussl_block_t *ussl_blocks);
 MP_REGISTER_ROOT_POINTER(struct _ussl_block_t *ussl_spares[8]);
@@ -120,7 +122,7 @@ void ussl_port_release(void *memory) {
     }
     const size_t size = gc_nbytes(block); // 0: the collector is at work
     const size_t kind = size / MICROPY_BYTES_PER_GC_BLOCK - 1;
-    if (kind < SPARE_SIZES && spares < MOST_SPARES) {
+    if (kind < SPARE_SIZES && spares < USSL_MOST_SPARES) {
         block->next = MP_STATE_PORT(ussl_spares)[kind];
         MP_STATE_PORT(ussl_spares)[kind] = block;
         ++spares;

@@ -293,21 +293,26 @@ Outcome Session::refuse(const Error& error, std::uint8_t alert) {
 
 // Between ClientHello and what the server says to it.
 void Session::agree_on_record_size() {
-    if (context_.role() == Role::client) {
-        if (ssl_.conf->mfl_code != MBEDTLS_SSL_MAX_FRAG_LEN_NONE)
-            ussl_mbedtls_offered_max_fragment_length(&ssl_);
+#ifdef MBEDTLS_SSL_MAX_FRAGMENT_LENGTH
+    if (context_.role() == Role::client && ssl_.conf->mfl_code != MBEDTLS_SSL_MAX_FRAG_LEN_NONE)
+        ussl_mbedtls_offered_max_fragment_length(&ssl_);
+#endif
+    // Where the messages that follow do not fit, a server does not agree. What it sends later keeps
+    // to the wish all the same.
+    if (context_.role() == Role::client)
         return;
-    }
-    // Where the messages that follow do not fit, the server does not agree. What it sends later
-    // keeps to the wish all the same.
-    mbedtls_ssl_session& session = *ssl_.session_negotiate;
+    [[maybe_unused]] mbedtls_ssl_session& session = *ssl_.session_negotiate;
+#ifdef MBEDTLS_SSL_RECORD_SIZE_LIMIT
     if (session.record_size_limit != 0 && session.record_size_limit < context_.longest_message())
         ussl_mbedtls_ignore_record_size_limit(&ssl_);
+#endif
+#ifdef MBEDTLS_SSL_MAX_FRAGMENT_LENGTH
     if (session.mfl_code != MBEDTLS_SSL_MAX_FRAG_LEN_NONE &&
         policy::max_fragment_size(session.mfl_code) < context_.longest_message()) {
         wanted_fragment_code_ = session.mfl_code;
         session.mfl_code = MBEDTLS_SSL_MAX_FRAG_LEN_NONE;
     }
+#endif
 }
 
 // What only the handshake needed.
@@ -315,8 +320,10 @@ void Session::let_go_of_the_handshake() {
     ussl_mbedtls_end_handshake(&ssl_);
     records_.rest();
     shorten_peer_certificate();
+#ifdef MBEDTLS_SSL_MAX_FRAGMENT_LENGTH
     if (wanted_fragment_code_ != 0)
         ssl_.session->mfl_code = wanted_fragment_code_;
+#endif
 }
 
 // Of the peer's chain, what a program may still ask for is its first certificate. Parsed, all of it

@@ -9,15 +9,23 @@
 const size_t ussl_mbedtls_largest_input = MBEDTLS_SSL_IN_BUFFER_LEN;
 
 void ussl_mbedtls_offered_max_fragment_length(mbedtls_ssl_context *ssl) {
+    #if defined(MBEDTLS_SSL_PROTO_TLS1_3)
     if (ssl->handshake != NULL) {
         mbedtls_ssl_tls13_set_hs_sent_ext_mask(ssl, MBEDTLS_TLS_EXT_MAX_FRAGMENT_LENGTH);
     }
+    #else
+    (void)ssl;
+    #endif
 }
 
 void ussl_mbedtls_ignore_record_size_limit(mbedtls_ssl_context *ssl) {
+    #if defined(MBEDTLS_SSL_PROTO_TLS1_3)
     if (ssl->handshake != NULL) {
         ssl->handshake->received_extensions &= ~MBEDTLS_SSL_EXT_MASK(RECORD_SIZE_LIMIT);
     }
+    #else
+    (void)ssl;
+    #endif
 }
 
 void ussl_mbedtls_end_handshake(mbedtls_ssl_context *ssl) {

@@ -16,14 +16,23 @@
 #include "ssl_tls.c"
 #undef mbedtls_ssl_get_max_out_record_payload
 
+#ifdef MBEDTLS_SSL_RECORD_SIZE_LIMIT
+static int has_record_size_limit(const mbedtls_ssl_context *ssl) {
+    return ssl->session != NULL && ssl->session->record_size_limit != 0
+           && ssl->session->record_size_limit <= MBEDTLS_SSL_OUT_CONTENT_LEN;
+}
+#else
+static int has_record_size_limit(const mbedtls_ssl_context *ssl) {
+    (void)ssl;
+    return 0;
+}
+#endif
+
 // In TLS 1.3 Mbed TLS counts the byte of the type as a part of the 2^14 that a record may hold, which
 // it is not (RFC 8446 §5.4), unless a peer's record_size_limit says so (RFC 8449 §4).
 int mbedtls_ssl_get_max_out_record_payload(const mbedtls_ssl_context *ssl) {
     const int payload = mbedtls_ssl_get_max_out_record_payload_but_one(ssl);
-    const int full = payload + 1 == MBEDTLS_SSL_OUT_CONTENT_LEN;
-    const int limited = ssl->session != NULL && ssl->session->record_size_limit != 0
-        && ssl->session->record_size_limit <= MBEDTLS_SSL_OUT_CONTENT_LEN;
-    return full && !limited ? payload + 1 : payload;
+    return payload + 1 == MBEDTLS_SSL_OUT_CONTENT_LEN && !has_record_size_limit(ssl) ? payload + 1 : payload;
 }
 
 #else
