@@ -59,22 +59,23 @@ bool is_encrypted(Bytes der) {
     return mbedtls_asn1_get_tag(&at, end, &size, sequence) == 0;
 }
 
-// What this side's own certificate says to others is for them to judge.
+// What this side's own certificate says to others is for them to judge; what a root says, for
+// verification (verify.cpp).
 int take_any_extension(void*, const mbedtls_x509_crt*, const mbedtls_x509_buf*, int,
                        const unsigned char*, const unsigned char*) {
     return 0;
 }
 
-bool add_certificate(mbedtls_x509_crt& chain, Bytes der, bool own) {
+bool add_certificate(mbedtls_x509_crt& chain, Bytes der) {
     return is_one_value(der) &&
            mbedtls_x509_crt_parse_der_with_ext_cb(&chain, der.data(), der.size(), 1,
-                                                  own ? take_any_extension : nullptr, nullptr) == 0;
+                                                  take_any_extension, nullptr) == 0;
 }
 
 // Each certificate in order; false: there is none, or one of them cannot be read.
-bool add_certificates(mbedtls_x509_crt& chain, Bytes data, bool own) {
+bool add_certificates(mbedtls_x509_crt& chain, Bytes data) {
     if (!policy::is_pem(data))
-        return add_certificate(chain, data, own);
+        return add_certificate(chain, data);
 #ifdef MBEDTLS_PEM_PARSE_C
     static constexpr char begin[] = "-----BEGIN CERTIFICATE-----";
     static constexpr char end[] = "-----END CERTIFICATE-----";
@@ -91,7 +92,7 @@ bool add_certificates(mbedtls_x509_crt& chain, Bytes data, bool own) {
             return false;
         std::size_t size = 0;
         const unsigned char* der = mbedtls_pem_get_buffer(&pem, &size);
-        if (!add_certificate(chain, {der, size}, own))
+        if (!add_certificate(chain, {der, size}))
             return false;
         at += used;
     }
@@ -176,7 +177,7 @@ std::optional<Refusal> Context::load_identity(const Options& options) {
         return refusal;
     if (const auto refusal = parse_key(key_, *options.key, options.key_password.value_or(Bytes{})))
         return refusal;
-    if (!add_certificates(chain_, options.certificate.value_or(Bytes{}), true))
+    if (!add_certificates(chain_, options.certificate.value_or(Bytes{})))
         return invalid_certificate;
     // What a certificate says it is for, too, is for the peer to judge.
     for (mbedtls_x509_crt* at = &chain_; at != nullptr; at = at->next)
@@ -192,7 +193,7 @@ std::optional<Refusal> Context::load_trusted(const Options& options) {
     if (const auto refusal = refuse_pem(options.trusted))
         return refusal;
     if (options.trusted) {
-        if (!add_certificates(trusted_, *options.trusted, false))
+        if (!add_certificates(trusted_, *options.trusted))
             return invalid_certificate;
     } else if (verify_ != Verify::none && !psk_) {
         // As with OpenSSL, a system without a store trusts nobody.

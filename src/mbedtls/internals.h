@@ -9,10 +9,6 @@
 extern "C" {
 #endif
 
-/// In mbedtls_x509_crt::ext_types, beside Mbed TLS's own: the certificate has a critical extension that
-/// it does not know (amended/certificates.h).
-#define USSL_UNKNOWN_CRITICAL_EXTENSION (1 << 30)
-
 /// The largest input buffer that Mbed TLS would make for itself.
 extern const size_t ussl_mbedtls_largest_input;
 

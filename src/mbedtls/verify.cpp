@@ -67,6 +67,75 @@ bool purpose_fits(const mbedtls_x509_crt& certificate, bool of_server) {
            mbedtls_x509_crt_check_key_usage(&certificate, MBEDTLS_X509_KU_DIGITAL_SIGNATURE) == 0;
 }
 
+// The extensions of RFC 5280 §4.2.1, by the last number of their OIDs.
+enum Extension : std::uint8_t {
+    key_usage = 15,
+    subject_alt_name = 17,
+    basic_constraints = 19,
+    name_constraints = 30,
+    crl_distribution_points = 31,
+    policies = 32,
+    policy_mappings = 33,
+    policy_constraints = 36,
+    extended_key_usage = 37,
+    inhibit_any_policy = 54,
+    another = 0,
+};
+
+Extension extension_of(Bytes oid) {
+    constexpr std::size_t size = MBEDTLS_OID_SIZE(MBEDTLS_OID_ID_CE);
+    return oid.size() == size + 1 && std::memcmp(oid.data(), MBEDTLS_OID_ID_CE, size) == 0
+               ? static_cast<Extension>(oid[size])
+               : another;
+}
+
+// Those that may be critical: what Mbed TLS looks at and, as with OpenSSL, what says nothing of who
+// the certificate is for: policies, and where its CRL is.
+bool may_be_critical(Extension extension) {
+    switch (extension) {
+        case key_usage:
+        case subject_alt_name:
+        case basic_constraints:
+        case crl_distribution_points:
+        case policies:
+        case policy_mappings:
+        case policy_constraints:
+        case extended_key_usage:
+        case inhibit_any_policy:
+            return true;
+        default:
+            return false;
+    }
+}
+
+// RFC 5280 §4.2: not if there is a critical extension that nobody understands. §4.2.1.10: nor name
+// constraints, critical or not, for Mbed TLS does not read them.
+bool extensions_are_understood(const mbedtls_x509_crt& certificate) {
+    constexpr int sequence = MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE;
+    unsigned char* at = certificate.v3_ext.p;
+    if (at == nullptr)
+        return true;
+    const unsigned char* end = at + certificate.v3_ext.len;
+    std::size_t size = 0;
+    if (mbedtls_asn1_get_tag(&at, end, &size, sequence) != 0)
+        return false;
+    while (at != end) {
+        if (mbedtls_asn1_get_tag(&at, end, &size, sequence) != 0)
+            return false;
+        unsigned char* next = at + size;
+        if (mbedtls_asn1_get_tag(&at, next, &size, MBEDTLS_ASN1_OID) != 0)
+            return false;
+        const Extension extension = extension_of({at, size});
+        at += size;
+        int critical = 0;  // and stays, where it is left out
+        (void)mbedtls_asn1_get_bool(&at, next, &critical);
+        if (extension == name_constraints || (critical != 0 && !may_be_critical(extension)))
+            return false;
+        at = next;
+    }
+    return true;
+}
+
 std::string_view text_of(const mbedtls_x509_buf& buffer) {
     return {reinterpret_cast<const char*>(buffer.p), buffer.len};
 }
@@ -88,7 +157,7 @@ std::uint16_t failures_of(const Context& context, const mbedtls_x509_crt& certif
         failures |= failure_bit(Code::CERT_NOT_YET_VALID);
     if ((flags & MBEDTLS_X509_BADCERT_REVOKED) != 0)
         failures |= failure_bit(Code::CERT_REVOKED);
-    if ((certificate.ext_types & USSL_UNKNOWN_CRITICAL_EXTENSION) != 0)
+    if (!extensions_are_understood(certificate))
         failures |= failure_bit(Code::CERT_INVALID);
     // A trusted certificate's own signature proves nothing and is not looked at.
     if (key_is_weak(certificate.pk) || (!trusted && signature_is_weak(certificate)))

@@ -29,6 +29,9 @@ constexpr Server servers[] = {
     {"server-ip", "ca.crt", "127.0.0.1", Code::none, 0},
     {"server-selfsigned", "server-selfsigned.crt", "localhost", Code::none, 0},
     {"server-intermediate", "ca-intermediate.crt", "localhost", Code::none, 0},
+    {"server-policies", "ca.crt", "localhost", Code::none, 0},
+    {"server-constrained", "ca-constrained.crt", "localhost", Code::none, 0},
+    {"server-softly", "ca-softly.crt", "localhost", Code::none, 0},
 
     {"server-other", "ca.crt", "localhost", Code::CERT_UNKNOWN_ISSUER, 48},
     {"server-intermediate", "ca.crt", "localhost", Code::CERT_UNKNOWN_ISSUER, 48},
@@ -45,6 +48,8 @@ constexpr Server servers[] = {
     {"server-cn", "ca.crt", "127.0.0.1", Code::CERT_HOSTNAME, 42},
     {"server-clientauth", "ca.crt", "localhost", Code::CERT_PURPOSE, 43},
     {"server-critical", "ca.crt", "localhost", Code::CERT_INVALID, 42},
+    {"server-constrained-outside", "ca-constrained.crt", "localhost", Code::CERT_INVALID, 42},
+    {"server-softly-outside", "ca-softly.crt", "localhost", Code::CERT_INVALID, 42},
     {"server-flipped", "ca.crt", "localhost", Code::CERT_BAD_SIGNATURE, 42},
     {"server-weak", "ca.crt", "localhost", Code::CERT_WEAK, 42},
     {"server-sha1", "ca-rsa.crt", "localhost", Code::CERT_WEAK, 42},
@@ -52,16 +57,27 @@ constexpr Server servers[] = {
 
 class ServerCertificates : public testing::TestWithParam<std::tuple<Case, Server>> {
   protected:
-    static const Server& server() { return std::get<1>(GetParam()); }
     static Plan setup() {
-        Plan made = with_certificate(server().certificate, server().root);
-        made.name = server().name;
+        const Server& server = std::get<1>(GetParam());
+        Plan made = with_certificate(server.certificate, server.root);
+        made.name = server.name;
         return std::get<0>(GetParam()).with(made);
     }
-    /// A row of docs/engines.md.
+    /// Rows of docs/engines.md.
+    static Server server() {
+        Server expected = std::get<1>(GetParam());
+        const std::string_view name = expected.certificate;
+        const Plan made = setup();
+        if ((name == "server-constrained" || name == "server-softly") &&
+            lacks(made.client_engine, Lacks::name_constraints)) {
+            expected.expected = Code::CERT_INVALID;
+            expected.alert = 42;
+        }
+        return expected;
+    }
     static bool is_lacking() {
         const Plan made = setup();
-        return server().certificate == std::string_view("server-ed25519") &&
+        return std::get<1>(GetParam()).certificate == std::string_view("server-ed25519") &&
                (lacks(made.client_engine, Lacks::eddsa) || lacks(made.server_engine, Lacks::eddsa));
     }
 };
@@ -131,6 +147,18 @@ TEST_P(Verification, FollowsAChainToItsRoot) {
     setup.server.certificate = bytes(cert("server-chain.crt"));
     Pair pair(setup);
     EXPECT_TRUE(pair.handshake()) << describe(pair.client->error());
+}
+
+TEST_P(Verification, HeedsNameConstraintsInTheMiddleOfAChain) {
+    for (const std::string name : {"constrained", "softly"}) {
+        const std::string outside = "server-" + name + "-outside";
+        const std::string chain = cert(outside + ".crt") + cert("ca-" + name + ".crt");
+        Plan setup = plan(with_certificate(outside.c_str()));
+        setup.server.certificate = bytes(chain);
+        Pair pair(setup);
+        EXPECT_FALSE(pair.handshake());
+        EXPECT_EQ(pair.client->error().code, Code::CERT_INVALID) << describe(pair.client->error());
+    }
 }
 
 TEST_P(Verification, RefusesAnIssuerThatIsNoCA) {

@@ -43,6 +43,8 @@ SERVERS = (
     ("server-cn", "ca.crt", "localhost", None),
     ("server-wildcard", "ca.crt", "a.example.test", None),
     ("server-ip", "ca.crt", "127.0.0.1", None),
+    ("server-policies", "ca.crt", "localhost", None),
+    ("server-constrained", "ca-constrained.crt", "localhost", "CERT_INVALID" if lacks("name_constraints") else None),
     ("server-name", "ca.crt", "other.example", None),
     # Not for this name.
     ("server", "ca.crt", "other.example", "CERT_HOSTNAME"),
@@ -63,6 +65,8 @@ SERVERS = (
     ("server-future", "ca.crt", "localhost", "CERT_NOT_YET_VALID"),
     ("server-clientauth", "ca.crt", "localhost", "CERT_PURPOSE"),
     ("server-critical", "ca.crt", "localhost", "CERT_INVALID"),
+    ("server-constrained-outside", "ca-constrained.crt", "localhost", "CERT_INVALID"),
+    ("server-softly-outside", "ca-softly.crt", "localhost", "CERT_INVALID"),
     ("server-weak", "ca.crt", "localhost", "CERT_WEAK"),
     ("server-sha1", "ca-rsa.crt", "localhost", "CERT_WEAK"),
     ("server-noca", "ca.crt", "localhost", "CERT_UNKNOWN_ISSUER"),
