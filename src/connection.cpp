@@ -101,8 +101,7 @@ std::expected<Owned<Connection>, Refusal> Connection::make(Ref<Context> context,
             return std::unexpected(
                 Refusal{"server_hostname is neither a DNS name (ASCII, xn-- for others) nor an IP "
                         "address"});
-    } else if (context->role() == Role::client && context->verify() != Verify::none &&
-               !context->uses_psk()) {
+    } else if (context->role() == Role::client && context->checks_hostname()) {
         return std::unexpected(
             Refusal{"checking the server (ca_certs, cert_reqs) needs server_hostname"});
     }
@@ -278,6 +277,10 @@ Version Connection::version() const {
 
 Cipher Connection::cipher() const {
     return state_ == State::open ? session_->cipher() : Cipher{};
+}
+
+Bytes Connection::alpn() const {
+    return state_ == State::open ? session_->alpn() : Bytes{};
 }
 
 Bytes Connection::peer_certificate() const {

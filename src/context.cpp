@@ -1,11 +1,24 @@
 #include "ussl/context.hpp"
 
+#include <algorithm>
+
 #include "engine.hpp"
 #include "policy.hpp"
 
 namespace ussl {
 
 Context::~Context() = default;
+
+namespace {
+
+std::optional<Bytes> suites_of(const Options& options) {
+    if (!options.suites)
+        return std::nullopt;
+    const auto bytes = std::as_bytes(*options.suites);
+    return Bytes{reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()};
+}
+
+}  // namespace
 
 std::expected<Ref<Context>, Refusal> Context::make(const Engine& engine, const Options& options) {
     const TrimAtEnd trim;
@@ -21,6 +34,8 @@ std::expected<Ref<Context>, Refusal> Context::make(const Engine& engine, const O
     context->role_ = options.role;
     context->verify_ = options.verify;
     context->psk_ = options.psk_identity || options.psk_server;
+    context->checks_hostname_ =
+        options.verify != Verify::none && options.check_hostname && !context->psk_;
     context->record_size_ =
         static_cast<std::uint16_t>(options.record_size_limit.value_or(max_record_size));
     return context;
@@ -29,13 +44,14 @@ std::expected<Ref<Context>, Refusal> Context::make(const Engine& engine, const O
 bool fingerprint(const Engine& engine, const Options& options, std::span<std::uint8_t, 32> out) {
     const std::optional<Bytes> contents[] = {
         options.key,          options.key_password, options.certificate, options.trusted,
-        options.psk_identity, options.psk_key,      options.psk_hint,
+        options.psk_identity, options.psk_key,      options.psk_hint,    options.alpn,
+        options.pins,         suites_of(options),
     };
     constexpr std::size_t count = std::size(contents);
     // The lengths go first (-1: not given), so that no two sets of options read the same.
     struct {
         std::uint64_t sizes[count];
-        std::uint64_t rest[6];
+        std::uint64_t rest[11];
     } numbers = {};
     Bytes parts[count + 1];
     for (std::size_t i = 0; i < count; ++i) {
@@ -48,8 +64,60 @@ bool fingerprint(const Engine& engine, const Options& options, std::span<std::ui
     numbers.rest[3] = static_cast<std::uint64_t>(options.minimum_version);
     numbers.rest[4] = static_cast<std::uint64_t>(options.maximum_version);
     numbers.rest[5] = options.record_size_limit.value_or(0);
+    numbers.rest[6] = options.check_hostname ? 1 : 0;
+    numbers.rest[7] = options.system_store ? 1 : 0;
+    numbers.rest[8] = options.verify_by_program ? 1 : 0;
+    numbers.rest[9] = options.verify_time ? 1 : 0;
+    numbers.rest[10] = static_cast<std::uint64_t>(options.verify_time.value_or(0));
     parts[0] = {reinterpret_cast<const std::uint8_t*>(&numbers), sizeof numbers};
     return engine.sha256(std::span<const Bytes>{parts, count + 1}, out);
+}
+
+bool for_each_suite(const Engine& engine, SuiteVisitor& visitor) {
+    return engine.for_each_suite(visitor);
+}
+
+std::uint16_t suite_of(const Engine& engine, std::string_view name) {
+    struct Search final : SuiteVisitor {
+        explicit Search(std::string_view wanted) : name(wanted) {}
+        void suite(std::uint16_t number, std::string_view iana) override {
+            if (found == 0 && policy::is_suite(iana, name))
+                found = number;
+        }
+        std::string_view name;
+        std::uint16_t found = 0;
+    } search(name);
+    (void)engine.for_each_suite(search);
+    return search.found;
+}
+
+std::size_t parse_suites(const Engine& engine, std::string_view text, std::span<std::uint16_t> into,
+                         std::string_view& unknown) {
+    // As in CPython, a list of suites of TLS 1.2 leaves those of TLS 1.3 as they are.
+    std::size_t count = 0;
+    bool any_tls1_3 = false;
+    for (const std::uint16_t suite : policy::suites_tls1_3)
+        into[count++] = suite;
+    const std::size_t defaults = count;
+    while (!text.empty()) {
+        constexpr std::string_view separators = ":, ";
+        const std::string_view name = text.substr(0, text.find_first_of(separators));
+        text.remove_prefix(std::min(name.size() + 1, text.size()));
+        if (name.empty())
+            continue;
+        const std::uint16_t suite = suite_of(engine, name);
+        if (suite == 0 || count == into.size()) {
+            unknown = name;
+            return 0;
+        }
+        any_tls1_3 = any_tls1_3 || policy::is_tls1_3(suite);
+        into[count++] = suite;
+    }
+    if (!any_tls1_3 && count != defaults)
+        return count;
+    std::copy(into.begin() + defaults, into.begin() + static_cast<std::ptrdiff_t>(count),
+              into.begin());
+    return count - defaults;
 }
 
 std::string_view engine_version(const Engine& engine) {

@@ -49,6 +49,7 @@ class EngineSession : public OnHeap {
     [[nodiscard]] virtual std::size_t pending() const = 0;
     [[nodiscard]] virtual Version version() const = 0;
     [[nodiscard]] virtual Cipher cipher() const = 0;
+    [[nodiscard]] virtual Bytes alpn() const = 0;
     [[nodiscard]] virtual Bytes peer_certificate() const = 0;
     virtual bool describe_peer(CertificateVisitor& visitor) const = 0;
 
@@ -73,6 +74,9 @@ struct Engine {
     bool has_system_store;
     bool has_tls1_3;
     bool has_psk;
+    bool has_alpn;
+    /// Those of policy::every_suite() that the engine has, in that order; false: no memory.
+    bool (*for_each_suite)(SuiteVisitor& visitor);
     /// SHA-256 over the parts, one after the other; false: it could not be computed.
     bool (*sha256)(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out);
     /// Parses and keeps what `options` says; option rules that need no parsing were checked.

@@ -7,4 +7,5 @@
 #else
 #define USSL_HAS_TLS1_3 1
 #define USSL_HAS_PSK 1
+#define USSL_HAS_ALPN 1
 #endif

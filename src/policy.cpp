@@ -1,6 +1,8 @@
 #include "policy.hpp"
 
+#include <algorithm>
 #include <bit>
+#include <cstring>
 
 namespace ussl::policy {
 namespace {
@@ -9,7 +11,98 @@ bool out_of_bounds(const std::optional<Bytes>& bytes, std::size_t most) {
     return bytes && (bytes->empty() || bytes->size() > most);
 }
 
+// RFC 7301 §3.1. A NUL would end a name for Mbed TLS.
+bool is_alpn(Bytes alpn) {
+    if (alpn.empty() || alpn.size() > 65535)
+        return false;
+    for (std::size_t at = 0; at < alpn.size(); at += 1 + alpn[at])
+        if (alpn[at] == 0 || at + alpn[at] >= alpn.size())
+            return false;
+    return std::ranges::find(alpn, 0) == alpn.end();
+}
+
+// RFC 8446 §4.2.11: the hash of a key that was agreed upon outside of TLS is SHA-256.
+bool fits(std::uint16_t suite, bool psk) {
+    constexpr std::uint16_t with_sha384 = 0x1302;
+    if (std::ranges::find(every_suite, suite) == every_suite.end())
+        return false;
+    if (is_tls1_3(suite))
+        return !psk || suite != with_sha384;
+    return psk == (std::ranges::find(suites_tls1_2_psk, suite) != std::end(suites_tls1_2_psk) ||
+                   std::ranges::find(suites_by_name_psk, suite) != std::end(suites_by_name_psk));
+}
+
+// A suite's name without what the spellings differ in: "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256" is
+// "ECDHERSAAES128SHA256".
+class PlainName {
+  public:
+    explicit PlainName(std::string_view name) {
+        // Names of TLS 1.3 begin with TLS and have no WITH; here, TLS stays.
+        if (name.starts_with("TLS") && name.find("WITH") == std::string_view::npos)
+            add("TLS");
+        if (name.starts_with("TLS1-3-"))
+            name.remove_prefix(sizeof "TLS1-3-" - 1);
+        while (!name.empty()) {
+            const std::size_t end = std::min(name.find_first_of("-_"), name.size());
+            const std::string_view word = name.substr(0, end);
+            name.remove_prefix(std::min(end + 1, name.size()));
+            // OpenSSL has no word for the key exchange with RSA.
+            if (word == "WITH" && text() == "RSA")
+                size_ = 0;
+            else if (word != "TLS" && word != "WITH" && word != "CBC")
+                add(word);
+        }
+        // Nor for the only hash that there is.
+        if (text().ends_with("POLY1305SHA256"))
+            size_ -= sizeof "SHA256" - 1;
+    }
+
+    [[nodiscard]] std::string_view text() const { return {text_, size_}; }
+
+  private:
+    void add(std::string_view word) {
+        const std::size_t n = std::min(word.size(), sizeof text_ - size_);
+        std::memcpy(text_ + size_, word.data(), n);
+        size_ += n;
+    }
+
+    char text_[64];
+    std::size_t size_ = 0;
+};
+
 }  // namespace
+
+Offer offer_of(const Options& options) {
+    Offer offer;
+    const bool psk = options.psk_identity || options.psk_server;
+    const auto add = [&](std::span<const std::uint16_t> list, bool tls1_3) {
+        for (const std::uint16_t suite : list)
+            if (is_tls1_3(suite) == tls1_3 && fits(suite, psk) && offer.count < offer.suites.size())
+                offer.suites[offer.count++] = suite;
+    };
+    using List = std::span<const std::uint16_t>;
+    const List by_default = psk ? List(suites_tls1_2_psk) : List(suites_tls1_2);
+    if (options.maximum_version == Version::tls1_3)
+        add(options.suites.value_or(List(suites_tls1_3)), true);
+    offer.count_tls1_3 = offer.count;
+    if (options.minimum_version == Version::tls1_2)
+        add(options.suites.value_or(by_default), false);
+    const bool has_tls1_3 = offer.count_tls1_3 != 0;
+    offer.minimum_version = offer.count > offer.count_tls1_3 ? Version::tls1_2 : Version::tls1_3;
+    offer.maximum_version = has_tls1_3 ? Version::tls1_3 : Version::tls1_2;
+    return offer;
+}
+
+bool is_suite(std::string_view iana, std::string_view name) {
+    return PlainName(iana).text() == PlainName(name).text();
+}
+
+bool is_pinned(Bytes pins, std::span<const std::uint8_t, 32> hash) {
+    for (; pins.size() >= hash.size(); pins = pins.subspan(hash.size()))
+        if (std::equal(hash.begin(), hash.end(), pins.begin()))
+            return true;
+    return false;
+}
 
 std::optional<Refusal> check(const Engine& engine, const Options& o) {
     const bool server = o.role == Role::server;
@@ -38,6 +131,8 @@ std::optional<Refusal> check(const Engine& engine, const Options& o) {
         return Refusal{"psk_hint needs psk_keys"};
     if (psk && (o.key || o.certificate || o.trusted))
         return Refusal{"psk goes without keyfile, certfile and ca_certs"};
+    if (psk && o.pins)
+        return Refusal{"psk goes without pins"};
 
     if (psk && !engine.has_psk)
         return Refusal{"this build's TLS library has no pre-shared keys"};
@@ -50,14 +145,29 @@ std::optional<Refusal> check(const Engine& engine, const Options& o) {
         return Refusal{"a server needs keyfile and certfile, or psk_keys"};
     if (o.key_password && !o.key)
         return Refusal{"key_password needs keyfile"};
-    if (o.verify != Verify::none && !psk && !o.trusted && !engine.has_system_store)
+    const bool needs_store = o.system_store || (o.verify != Verify::none && !psk && !o.trusted);
+    if (needs_store && !engine.has_system_store)
         return Refusal{"cert_reqs needs ca_certs: this port has no system store"};
+    if (o.pins && (o.pins->empty() || o.pins->size() % 32 != 0))
+        return Refusal{"pins must be SHA-256 hashes, 32 bytes each"};
+    if (o.pins && server && o.verify == Verify::none)
+        return Refusal{"pins of a server need cert_reqs: it does not ask for certificates"};
+    if (o.alpn && !engine.has_alpn)
+        return Refusal{"this build's TLS library has no ALPN"};
+    if (o.alpn && !is_alpn(*o.alpn))
+        return Refusal{"an ALPN protocol must be 1 to 255 bytes, without NUL; all of them 65535"};
     if (o.minimum_version < Version::tls1_2 || o.maximum_version > Version::tls1_3)
         return Refusal{"minimum_version and maximum_version are TLS 1.2 or 1.3"};
     if (o.minimum_version > o.maximum_version)
         return Refusal{"minimum_version is above maximum_version"};
     if (o.minimum_version > Version::tls1_2 && !engine.has_tls1_3)
         return Refusal{"this build's TLS library has no TLS 1.3"};
+    if (o.suites && o.suites->empty())
+        return Refusal{"set_ciphers: no cipher suites"};
+    if (offer_of(o).count == 0)
+        return Refusal{
+            "set_ciphers: none of these cipher suites fits the versions, and certificates or "
+            "pre-shared keys"};
     if (o.record_size_limit &&
         (*o.record_size_limit < min_record_size || *o.record_size_limit > max_record_size))
         return Refusal{"record_size_limit must be 512 to 16384"};
@@ -103,6 +213,8 @@ Code code_of_alert(std::uint8_t alert, bool handshaking, bool psk) {
         case 49:   // access_denied: GnuTLS's word for a certificate that it does not want
         case 116:  // certificate_required
             return Code::CERT_REFUSED;
+        case 120:  // no_application_protocol
+            return Code::NO_SHARED_PROTOCOL;
         case 115:  // unknown_psk_identity
             return Code::PSK_REFUSED;
         case 20:   // bad_record_mac

@@ -2,6 +2,8 @@
 
 // What ussl decides for every engine: the defaults and the option rules, each in one place.
 
+#include <array>
+
 #include "engine.hpp"
 
 namespace ussl::policy {
@@ -47,6 +49,91 @@ inline constexpr std::uint16_t suites_tls1_2_psk[] = {
     0xC0A4,  // TLS_PSK_WITH_AES_128_CCM
     0xC0A5,  // TLS_PSK_WITH_AES_256_CCM
 };
+
+/// Those that are there for whoever names them: short tags, CBC, no forward secrecy.
+inline constexpr std::uint16_t suites_by_name[] = {
+    0x1304,  // TLS_AES_128_CCM_SHA256
+    0x1305,  // TLS_AES_128_CCM_8_SHA256
+    0xC0AE,  // TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8
+    0xC0AF,  // TLS_ECDHE_ECDSA_WITH_AES_256_CCM_8
+    0xC023,  // TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256
+    0xC024,  // TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384
+    0xC027,  // TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256
+    0xC028,  // TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384
+    0xC009,  // TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA
+    0xC00A,  // TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA
+    0xC013,  // TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA
+    0xC014,  // TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA
+    0x009C,  // TLS_RSA_WITH_AES_128_GCM_SHA256
+    0x009D,  // TLS_RSA_WITH_AES_256_GCM_SHA384
+    0x003C,  // TLS_RSA_WITH_AES_128_CBC_SHA256
+    0x003D,  // TLS_RSA_WITH_AES_256_CBC_SHA256
+    0x002F,  // TLS_RSA_WITH_AES_128_CBC_SHA
+    0x0035,  // TLS_RSA_WITH_AES_256_CBC_SHA
+};
+inline constexpr std::uint16_t suites_by_name_psk[] = {
+    0xC0A8,  // TLS_PSK_WITH_AES_128_CCM_8
+    0xC0A9,  // TLS_PSK_WITH_AES_256_CCM_8
+    0xC037,  // TLS_ECDHE_PSK_WITH_AES_128_CBC_SHA256
+    0x00AE,  // TLS_PSK_WITH_AES_128_CBC_SHA256
+    0x00AF,  // TLS_PSK_WITH_AES_256_CBC_SHA384
+    0x008C,  // TLS_PSK_WITH_AES_128_CBC_SHA
+    0x008D,  // TLS_PSK_WITH_AES_256_CBC_SHA
+};
+
+/// All of the above, each once.
+inline constexpr auto every_suite = [] {
+    std::array<std::uint16_t, std::size(suites_tls1_3) + std::size(suites_tls1_2) +
+                                  std::size(suites_tls1_2_psk) + std::size(suites_by_name) +
+                                  std::size(suites_by_name_psk)>
+        all{};
+    std::size_t at = 0;
+    for (const std::span<const std::uint16_t> list :
+         {std::span<const std::uint16_t>(suites_tls1_3),
+          std::span<const std::uint16_t>(suites_tls1_2),
+          std::span<const std::uint16_t>(suites_tls1_2_psk),
+          std::span<const std::uint16_t>(suites_by_name),
+          std::span<const std::uint16_t>(suites_by_name_psk)})
+        for (const std::uint16_t suite : list)
+            all[at++] = suite;
+    return all;
+}();
+
+/// What a context offers, or takes: its suites, those of TLS 1.3 first, and the versions that there
+/// are suites for.
+struct Offer {
+    std::array<std::uint16_t, every_suite.size()> suites;
+    std::size_t count = 0;
+    std::size_t count_tls1_3 = 0;
+    Version minimum_version = Version::none;
+    Version maximum_version = Version::none;
+
+    [[nodiscard]] std::span<const std::uint16_t> tls1_3() const {
+        return {suites.data(), count_tls1_3};
+    }
+    [[nodiscard]] std::span<const std::uint16_t> tls1_2() const {
+        return {suites.data() + count_tls1_3, count - count_tls1_3};
+    }
+};
+/// RFC 8446 §B.4.
+constexpr bool is_tls1_3(std::uint16_t suite) {
+    return suite >> 8 == 0x13;
+}
+/// count is 0 if nothing fits.
+Offer offer_of(const Options& options);
+
+/// Whether `name`, in anybody's spelling, is the suite that IANA calls `iana`.
+bool is_suite(std::string_view iana, std::string_view name);
+
+/// Calls `take` with each protocol of Options::alpn.
+template <class Take>
+void for_each_protocol(Bytes alpn, Take take) {
+    for (std::size_t at = 0; at < alpn.size(); at += 1 + alpn[at])
+        take(alpn.subspan(at + 1, alpn[at]));
+}
+
+/// SHA-256 of a certificate or public key: whether it is one of the pinned ones.
+bool is_pinned(Bytes pins, std::span<const std::uint8_t, 32> hash);
 
 /// The weakest that is accepted from a peer whose certificate is checked.
 inline constexpr int minimum_rsa_bits = 2048;

@@ -12,6 +12,7 @@ extern "C" {
 #include "py/mperrno.h"
 #include "py/mphal.h"
 #include "py/obj.h"
+#include "py/objint.h"
 #include "py/objarray.h"
 #include "py/objstr.h"
 #include "py/objtype.h"
@@ -29,6 +30,10 @@ __attribute__((returns_twice)) unsigned int (nlr_push)(nlr_buf_t *);
 #define USSL_PROTOCOL_TLS_CLIENT (0)
 #define USSL_PROTOCOL_TLS_SERVER (1)
 
+// CPython's ssl.Purpose, in its order.
+#define USSL_PURPOSE_SERVER_AUTH (0)
+#define USSL_PURPOSE_CLIENT_AUTH (1)
+
 // --- objects
 
 // An SSLContext: what was asked for, and, once it is first used, what the library made of it.
@@ -42,10 +47,22 @@ typedef struct _ussl_context_obj_t {
     mp_obj_t psk_key;       // bytes-like, or None
     mp_obj_t psk_keys;      // mapping, or None
     mp_obj_t psk_hint;      // bytes-like, or None
+    mp_obj_t psk_client_callback; // or None
+    mp_obj_t psk_server_callback; // or None
+    mp_obj_t verify_callback; // or None
+    mp_obj_t verify_time;   // int, or None
+    mp_obj_t pins;          // bytes, or None
+    mp_obj_t suites;        // bytes: numbers of 16 bits; or None
+    mp_obj_t alpn;          // bytes, or None
+    mp_obj_t handshake_timeout; // number of seconds, or None
     uint8_t server;
     uint8_t verify_mode;
     uint8_t share;          // may use what another context with the same options has made
     uint8_t is_shared;
+    uint8_t check_hostname;
+    uint8_t system_store;
+    uint16_t minimum_version;
+    uint16_t maximum_version;
     uint16_t record_size_limit; // 0: none
     void *made;             // ussl::Context, counted
 } ussl_context_obj_t;
@@ -56,7 +73,11 @@ typedef struct _ussl_socket_obj_t {
     mp_obj_t context;          // SSLContext
     mp_obj_t server_hostname;  // as it was given, or None
     mp_obj_t exception;        // raised by Python code that TLS called, or MP_OBJ_NULL
+    mp_obj_t psk_keys;         // of the context when this was made: mapping, or None
+    mp_obj_t psk_callback;     // or None
+    mp_obj_t verify_callback;  // or None
     uint64_t stream_identity;  // see ussl_stream_identity
+    uint32_t timeout_ms;       // settimeout()'s; 0: none
     void *connection;          // ussl::Connection
 } ussl_socket_obj_t;
 
@@ -85,7 +106,14 @@ void ussl_context_attr(mp_obj_t self, qstr attr, mp_obj_t *dest);
 mp_obj_t ussl_context_wrap_socket(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args);
 mp_obj_t ussl_context_load_cert_chain(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args);
 mp_obj_t ussl_context_load_verify_locations(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args);
+mp_obj_t ussl_context_load_default_certs(size_t n_args, const mp_obj_t *args);
+mp_obj_t ussl_context_set_ciphers(mp_obj_t self, mp_obj_t suites);
+mp_obj_t ussl_context_get_ciphers(mp_obj_t self);
+mp_obj_t ussl_context_set_alpn_protocols(mp_obj_t self, mp_obj_t protocols);
+mp_obj_t ussl_context_set_psk_client_callback(mp_obj_t self, mp_obj_t callback);
+mp_obj_t ussl_context_set_psk_server_callback(size_t n_args, const mp_obj_t *args);
 mp_obj_t ussl_context_del(mp_obj_t self);
+mp_obj_t ussl_create_default_context(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args);
 
 // A context with nothing in it yet.
 ussl_context_obj_t *ussl_context_new(bool server);
@@ -96,8 +124,9 @@ void *ussl_context_get(ussl_context_obj_t *self);
 
 // --- SSLSocket (socket.cpp)
 
-mp_obj_t ussl_socket_new(ussl_context_obj_t *context, mp_obj_t stream, mp_obj_t server_hostname,
-    bool do_handshake, bool suppress_ragged_eofs);
+// `made_from`: the context, or one that was made of it for this socket.
+mp_obj_t ussl_socket_new(ussl_context_obj_t *context, ussl_context_obj_t *made_from, mp_obj_t stream,
+    mp_obj_t server_hostname, bool do_handshake, bool suppress_ragged_eofs);
 mp_obj_t ussl_socket_read(size_t n_args, const mp_obj_t *args);
 mp_obj_t ussl_socket_readinto(size_t n_args, const mp_obj_t *args);
 mp_obj_t ussl_socket_readline(size_t n_args, const mp_obj_t *args);
@@ -116,6 +145,7 @@ mp_obj_t ussl_socket_unwrap(mp_obj_t self);
 mp_obj_t ussl_socket_pending(mp_obj_t self);
 mp_obj_t ussl_socket_version(mp_obj_t self);
 mp_obj_t ussl_socket_cipher(mp_obj_t self);
+mp_obj_t ussl_socket_selected_alpn_protocol(mp_obj_t self);
 mp_obj_t ussl_socket_getpeercert(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args);
 void ussl_socket_attr(mp_obj_t self, qstr attr, mp_obj_t *dest);
 mp_uint_t ussl_socket_stream_read(mp_obj_t self, void *buf, mp_uint_t size, int *errcode);
@@ -134,8 +164,11 @@ mp_uint_t ussl_stream_ioctl(mp_obj_t stream, mp_uint_t request, uintptr_t arg, i
 uint64_t ussl_stream_identity(mp_obj_t stream);
 // For the collector: closes the stream of a forgotten socket if nothing else would.
 void ussl_stream_close_forgotten(mp_obj_t stream, uint64_t identity);
-// The length of the key that was written; 0: no such identity; or USSL_RAISED.
-size_t ussl_call_psk_get(mp_obj_t psk_keys, const uint8_t *identity, size_t identity_size, uint8_t *key, size_t key_capacity, mp_obj_t *exception);
+// Asks psk_keys.get(identity), or the callback if there is one. The length of the key that was
+// written; 0: no such identity; or USSL_RAISED.
+size_t ussl_call_psk_get(mp_obj_t psk_keys, mp_obj_t callback, const uint8_t *identity, size_t identity_size, uint8_t *key, size_t key_capacity, mp_obj_t *exception);
+// What verify_callback(certificate, depth) returns, or USSL_RAISED.
+mp_uint_t ussl_call_verify(mp_obj_t callback, const uint8_t *certificate, size_t size, int depth, mp_obj_t *exception);
 
 // --- errors (errors.cpp)
 
@@ -151,6 +184,16 @@ mp_obj_t ussl_load(mp_obj_t given, bool *from_file);
 void ussl_check_psk_keys(mp_obj_t psk_keys);
 // Raises unless it is one of CERT_NONE, CERT_OPTIONAL, CERT_REQUIRED.
 uint8_t ussl_verify_mode(mp_obj_t mode);
+// Raises unless it is an int of 64 bits; a board's mp_int_t ends in 2038.
+int64_t ussl_seconds(mp_obj_t seconds);
+// Raises unless it is a number of seconds above 0, or None (0).
+uint32_t ussl_milliseconds(mp_obj_t seconds);
+// Raises unless it can be called, or is None; returns it.
+mp_obj_t ussl_callback(mp_obj_t callback);
+// Raises unless it is a str or bytes-like, or None; returns it.
+mp_obj_t ussl_text_or_bytes(mp_obj_t given, qstr argument);
+// Raises unless it is bytes-like, or None; returns it.
+mp_obj_t ussl_only_bytes(mp_obj_t given, qstr argument);
 // Raises unless it is a size that a record can have, or None (0).
 uint16_t ussl_record_size_limit(mp_obj_t limit);
 

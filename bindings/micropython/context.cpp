@@ -24,6 +24,20 @@ std::optional<Bytes> bytes_of(mp_obj_t object) {
     return Bytes{static_cast<const uint8_t*>(buffer.buf), buffer.len};
 }
 
+std::optional<int64_t> time_of(mp_obj_t seconds) {
+    if (seconds == mp_const_none)
+        return std::nullopt;
+    return ussl_seconds(seconds);
+}
+
+std::optional<std::span<const uint16_t>> suites_of(mp_obj_t numbers) {
+    const std::optional<Bytes> bytes = bytes_of(numbers);
+    if (!bytes)
+        return std::nullopt;
+    return std::span(reinterpret_cast<const uint16_t*>(bytes->data()),
+                     bytes->size() / sizeof(uint16_t));
+}
+
 // The contexts of wrap_socket(), which makes one for every call: calls with the same options share
 // one for as long as the collector leaves any of them alive, so that keys and certificates are not
 // parsed again and again. Holds no key longer than the sockets that use it would.
@@ -85,19 +99,29 @@ struct Made {
     bool out_of_memory;
 };
 Options options_of(const ussl_context_obj_t* self) {
-    return Options{.role = self->server != 0 ? ussl::Role::server : ussl::Role::client,
-                   .key = bytes_of(self->key),
-                   .key_password = bytes_of(self->key_password),
-                   .certificate = bytes_of(self->certificate),
-                   .trusted = bytes_of(self->trusted),
-                   .verify = static_cast<ussl::Verify>(self->verify_mode),
-                   .psk_identity = bytes_of(self->psk_identity),
-                   .psk_key = bytes_of(self->psk_key),
-                   .psk_server = self->psk_keys != mp_const_none,
-                   .psk_hint = bytes_of(self->psk_hint),
-                   .record_size_limit = self->record_size_limit != 0
-                                            ? std::optional<std::size_t>(self->record_size_limit)
-                                            : std::nullopt};
+    return Options{
+        .role = self->server != 0 ? ussl::Role::server : ussl::Role::client,
+        .key = bytes_of(self->key),
+        .key_password = bytes_of(self->key_password),
+        .certificate = bytes_of(self->certificate),
+        .trusted = bytes_of(self->trusted),
+        .system_store = self->system_store != 0,
+        .verify = static_cast<ussl::Verify>(self->verify_mode),
+        .check_hostname = self->check_hostname != 0,
+        .verify_by_program = self->verify_callback != mp_const_none,
+        .verify_time = time_of(self->verify_time),
+        .pins = bytes_of(self->pins),
+        .psk_identity = bytes_of(self->psk_identity),
+        .psk_key = bytes_of(self->psk_key),
+        .psk_server = self->psk_keys != mp_const_none || self->psk_server_callback != mp_const_none,
+        .psk_hint = bytes_of(self->psk_hint),
+        .minimum_version = static_cast<ussl::Version>(self->minimum_version),
+        .maximum_version = static_cast<ussl::Version>(self->maximum_version),
+        .suites = suites_of(self->suites),
+        .alpn = bytes_of(self->alpn),
+        .record_size_limit = self->record_size_limit != 0
+                                 ? std::optional<std::size_t>(self->record_size_limit)
+                                 : std::nullopt};
 }
 
 Made make(ussl_context_obj_t* self) {
@@ -120,6 +144,83 @@ Made make(ussl_context_obj_t* self) {
     return {nullptr, false};
 }
 
+uint16_t version_of(mp_obj_t number) {
+    const mp_int_t version = mp_obj_get_int(number);
+    if (version != static_cast<mp_int_t>(ussl::Version::tls1_2) &&
+        version != static_cast<mp_int_t>(ussl::Version::tls1_3))
+        mp_raise_ValueError(MP_ERROR_TEXT("a version must be TLSv1_2 or TLSv1_3"));
+    return static_cast<uint16_t>(version);
+}
+
+constexpr size_t pin_size = 32;
+
+// A list of pins as one bytes object, one behind the other; None stays None.
+mp_obj_t join_pins(mp_obj_t list) {
+    if (list == mp_const_none)
+        return mp_const_none;
+    size_t count;
+    mp_obj_t* pins;
+    mp_obj_get_array(list, &count, &pins);
+    vstr_t vstr;
+    vstr_init(&vstr, count * pin_size + 1);
+    for (size_t i = 0; i < count; ++i) {
+        mp_buffer_info_t pin;
+        if (mp_obj_is_str(pins[i]) || !mp_get_buffer(pins[i], &pin, MP_BUFFER_READ))
+            mp_raise_TypeError(MP_ERROR_TEXT("a pin must be bytes"));
+        if (pin.len != pin_size)
+            mp_raise_ValueError(MP_ERROR_TEXT("a pin must be a SHA-256: 32 bytes"));
+        vstr_add_strn(&vstr, static_cast<const char*>(pin.buf), pin.len);
+    }
+    if (count == 0)
+        mp_raise_ValueError(MP_ERROR_TEXT("pins is empty: nothing would fit"));
+    return mp_obj_new_bytes_from_vstr(&vstr);
+}
+
+mp_obj_t pins_of(mp_obj_t joined) {
+    if (joined == mp_const_none)
+        return mp_const_none;
+    mp_buffer_info_t bytes;
+    mp_get_buffer_raise(joined, &bytes, MP_BUFFER_READ);
+    const mp_obj_t list = mp_obj_new_list(0, nullptr);
+    for (size_t at = 0; at < bytes.len; at += pin_size)
+        mp_obj_list_append(list,
+                           mp_obj_new_bytes(static_cast<const byte*>(bytes.buf) + at, pin_size));
+    return list;
+}
+
+// For the words of errors, which the interpreter makes.
+struct Names final : ussl::SuiteVisitor {
+    void suite(uint16_t, std::string_view name) override {
+        if (count++ == wanted)
+            size = name.copy(text, sizeof text);
+    }
+    size_t wanted = 0;
+    size_t count = 0;
+    size_t size = 0;
+    char text[64];
+};
+
+// The name of the n-th suite; MP_OBJ_NULL: there are not as many.
+mp_obj_t suite_name(size_t n) {
+    Names names;
+    names.wanted = n;
+    if (!ussl::for_each_suite(ussl::default_engine(), names))
+        mp_raise_OSError(MP_ENOMEM);
+    return names.size != 0 ? mp_obj_new_str(names.text, names.size) : MP_OBJ_NULL;
+}
+
+NORETURN void raise_suite_count() {
+    mp_raise_ValueError(MP_ERROR_TEXT("set_ciphers: 1 to 64 cipher suites"));
+}
+
+NORETURN void raise_unknown_suite(const char* name, size_t size) {
+    if (size == 0)
+        raise_suite_count();
+    constexpr size_t most = 64;
+    mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("set_ciphers: no cipher suite '%.*s'"),
+                      static_cast<int>(size < most ? size : most), name);
+}
+
 void forget_made(ussl_context_obj_t* self) {
     auto* made = static_cast<Context*>(self->made);
     self->made = nullptr;
@@ -130,6 +231,107 @@ void forget_made(ussl_context_obj_t* self) {
     made->drop();
 }
 
+// MP_OBJ_NULL: there is none of that name.
+mp_obj_t attribute(const ussl_context_obj_t* self, qstr name) {
+    switch (name) {
+        case MP_QSTR_verify_mode:
+            return MP_OBJ_NEW_SMALL_INT(self->verify_mode);
+        case MP_QSTR_check_hostname:
+            return mp_obj_new_bool(self->check_hostname);
+        case MP_QSTR_verify_callback:
+            return self->verify_callback;
+        case MP_QSTR_verify_time:
+            return self->verify_time;
+        case MP_QSTR_pins:
+            return pins_of(self->pins);
+        case MP_QSTR_minimum_version:
+            return MP_OBJ_NEW_SMALL_INT(self->minimum_version);
+        case MP_QSTR_maximum_version:
+            return MP_OBJ_NEW_SMALL_INT(self->maximum_version);
+        case MP_QSTR_psk_identity:
+            return self->psk_identity;
+        case MP_QSTR_psk_key:
+            return self->psk_key;
+        case MP_QSTR_server_psk_keys:
+            return self->psk_keys;
+        case MP_QSTR_handshake_timeout:
+            return self->handshake_timeout;
+        case MP_QSTR_record_size_limit:
+            return self->record_size_limit != 0 ? MP_OBJ_NEW_SMALL_INT(self->record_size_limit)
+                                                : mp_const_none;
+        default:
+            return MP_OBJ_NULL;
+    }
+}
+
+// Raises if the value is none that the attribute can have. false: there is none of that name.
+bool set_attribute(ussl_context_obj_t* self, qstr name, mp_obj_t value) {
+    switch (name) {
+        case MP_QSTR_verify_mode:
+            self->verify_mode = ussl_verify_mode(value);
+            return true;
+        case MP_QSTR_check_hostname:
+            self->check_hostname = mp_obj_is_true(value) ? 1 : 0;
+            // As in CPython: a name is no use without the rest.
+            if (self->check_hostname != 0 && self->verify_mode == 0)
+                self->verify_mode = 2;
+            return true;
+        case MP_QSTR_verify_callback:
+            self->verify_callback = ussl_callback(value);
+            return true;
+        case MP_QSTR_verify_time:
+            if (value != mp_const_none)
+                (void)ussl_seconds(value);
+            self->verify_time = value;
+            return true;
+        case MP_QSTR_pins:
+            self->pins = join_pins(value);
+            return true;
+        case MP_QSTR_minimum_version:
+            self->minimum_version = version_of(value);
+            return true;
+        case MP_QSTR_maximum_version:
+            self->maximum_version = version_of(value);
+            return true;
+        case MP_QSTR_psk_identity:
+            self->psk_identity = ussl_text_or_bytes(value, name);
+            return true;
+        case MP_QSTR_psk_key:
+            self->psk_key = ussl_only_bytes(value, name);
+            return true;
+        case MP_QSTR_server_psk_keys:
+            if (value != mp_const_none)
+                ussl_check_psk_keys(value);
+            self->psk_keys = value;
+            return true;
+        case MP_QSTR_handshake_timeout:
+            (void)ussl_milliseconds(value);
+            self->handshake_timeout = value;
+            return true;
+        case MP_QSTR_record_size_limit:
+            self->record_size_limit = ussl_record_size_limit(value);
+            return true;
+        default:
+            return false;
+    }
+}
+
+// What psk_client_callback says for one connection, as a context of its own.
+ussl_context_obj_t* with_psk_of_callback(const ussl_context_obj_t* self) {
+    // TLS 1.3 has no hint, and with TLS 1.2 the server's comes too late: the key is already chosen.
+    const mp_obj_t answer = mp_call_function_1(self->psk_client_callback, mp_const_none);
+    mp_obj_t* pair;
+    mp_obj_get_array_fixed_n(answer, 2, &pair);
+    ussl_context_obj_t* one = ussl_context_new(false);
+    *one = *self;
+    one->made = nullptr;
+    one->is_shared = 0;
+    one->share = 1;
+    one->psk_identity = ussl_text_or_bytes(pair[0], MP_QSTR_psk_identity);
+    one->psk_key = ussl_only_bytes(pair[1], MP_QSTR_psk_key);
+    return one;
+}
+
 }  // namespace
 
 extern "C" {
@@ -138,8 +340,14 @@ ussl_context_obj_t* ussl_context_new(bool server) {
     ussl_context_obj_t* self = mp_obj_malloc_with_finaliser(ussl_context_obj_t, &ussl_context_type);
     self->key = self->key_password = self->certificate = self->trusted = mp_const_none;
     self->psk_identity = self->psk_key = self->psk_keys = self->psk_hint = mp_const_none;
+    self->psk_client_callback = self->psk_server_callback = self->verify_callback = mp_const_none;
+    self->verify_time = self->pins = self->suites = self->alpn = mp_const_none;
+    self->handshake_timeout = mp_const_none;
     self->server = server ? 1 : 0;
-    self->verify_mode = self->share = self->is_shared = 0;
+    self->verify_mode = self->share = self->is_shared = self->system_store = 0;
+    self->check_hostname = server ? 0 : 1;
+    self->minimum_version = static_cast<uint16_t>(ussl::Version::tls1_2);
+    self->maximum_version = static_cast<uint16_t>(ussl::Version::tls1_3);
     self->record_size_limit = 0;
     self->made = nullptr;
     return self;
@@ -180,22 +388,13 @@ mp_obj_t ussl_context_make_new(const mp_obj_type_t* type, size_t n_args, size_t 
 void ussl_context_attr(mp_obj_t self_in, qstr attr, mp_obj_t* dest) {
     ussl_context_obj_t* self = context_of(self_in);
     if (dest[0] == MP_OBJ_NULL) {
-        if (attr == MP_QSTR_verify_mode)
-            dest[0] = MP_OBJ_NEW_SMALL_INT(self->verify_mode);
-        else if (attr == MP_QSTR_record_size_limit)
-            dest[0] = self->record_size_limit != 0 ? MP_OBJ_NEW_SMALL_INT(self->record_size_limit)
-                                                   : mp_const_none;
-        else
+        dest[0] = attribute(self, attr);
+        if (dest[0] == MP_OBJ_NULL)
             dest[1] = MP_OBJ_SENTINEL;  // the methods
         return;
     }
-    if (dest[1] == MP_OBJ_NULL)
-        return;  // whatever is left alone raises AttributeError
-    if (attr == MP_QSTR_verify_mode)
-        self->verify_mode = ussl_verify_mode(dest[1]);
-    else if (attr == MP_QSTR_record_size_limit)
-        self->record_size_limit = ussl_record_size_limit(dest[1]);
-    else
+    // What cannot be deleted or is not there raises AttributeError.
+    if (dest[1] == MP_OBJ_NULL || !set_attribute(self, attr, dest[1]))
         return;
     forget_made(self);
     dest[0] = MP_OBJ_NULL;  // stored
@@ -278,9 +477,131 @@ mp_obj_t ussl_context_wrap_socket(size_t n_args, const mp_obj_t* args, mp_map_t*
     if (values[ARG_server_side].u_obj != MP_OBJ_NULL &&
         mp_obj_is_true(values[ARG_server_side].u_obj) != (self->server != 0))
         mp_raise_ValueError(MP_ERROR_TEXT("server_side does not fit the context's protocol"));
-    return ussl_socket_new(self, args[1], values[ARG_server_hostname].u_obj,
+    ussl_context_obj_t* made_from =
+        self->psk_client_callback != mp_const_none ? with_psk_of_callback(self) : self;
+    return ussl_socket_new(self, made_from, args[1], values[ARG_server_hostname].u_obj,
                            values[ARG_do_handshake_on_connect].u_bool,
                            values[ARG_suppress_ragged_eofs].u_bool);
+}
+
+// The argument is CPython's purpose, which a context's protocol says already.
+mp_obj_t ussl_context_load_default_certs(size_t n_args, const mp_obj_t* args) {
+    (void)n_args;
+    ussl_context_obj_t* self = context_of(args[0]);
+    if (!ussl::has_system_store(ussl::default_engine()))
+        mp_raise_ValueError(MP_ERROR_TEXT("this port has no system store of certificates"));
+    self->system_store = 1;
+    forget_made(self);
+    return mp_const_none;
+}
+
+// A list of names, or a str of several with ":" between them.
+mp_obj_t ussl_context_set_ciphers(mp_obj_t self_in, mp_obj_t suites) {
+    const ussl::Engine& engine = ussl::default_engine();
+    uint16_t numbers[ussl::max_suites];
+    size_t count = 0;
+    if (mp_obj_is_str(suites)) {
+        size_t size;
+        const char* text = mp_obj_str_get_data(suites, &size);
+        std::string_view unknown;
+        count = ussl::parse_suites(engine, {text, size}, numbers, unknown);
+        if (count == 0)
+            raise_unknown_suite(unknown.data(), unknown.size());
+    } else {
+        mp_obj_t* names;
+        mp_obj_get_array(suites, &count, &names);
+        if (count == 0 || count > ussl::max_suites)
+            raise_suite_count();
+        for (size_t i = 0; i < count; ++i) {
+            size_t size;
+            const char* name = mp_obj_str_get_data(names[i], &size);
+            numbers[i] = ussl::suite_of(engine, {name, size});
+            if (numbers[i] == 0)
+                raise_unknown_suite(name, size);
+        }
+    }
+    ussl_context_obj_t* self = context_of(self_in);
+    self->suites =
+        mp_obj_new_bytes(reinterpret_cast<const byte*>(numbers), count * sizeof numbers[0]);
+    forget_made(self);
+    return mp_const_none;
+}
+
+mp_obj_t ussl_context_get_ciphers(mp_obj_t self) {
+    (void)self;
+    const mp_obj_t list = mp_obj_new_list(0, nullptr);
+    mp_obj_t name;
+    for (size_t i = 0; (name = suite_name(i)) != MP_OBJ_NULL; ++i)
+        mp_obj_list_append(list, name);
+    return list;
+}
+
+mp_obj_t ussl_context_set_alpn_protocols(mp_obj_t self_in, mp_obj_t protocols) {
+    size_t count;
+    mp_obj_t* names;
+    mp_obj_get_array(protocols, &count, &names);
+    vstr_t vstr;
+    vstr_init(&vstr, 32);
+    for (size_t i = 0; i < count; ++i) {
+        mp_buffer_info_t name;
+        mp_get_buffer_raise(names[i], &name, MP_BUFFER_READ);
+        // What is out of bounds the library says in its words.
+        vstr_add_byte(&vstr, static_cast<byte>(name.len < 256 ? name.len : 0));
+        vstr_add_strn(&vstr, static_cast<const char*>(name.buf), name.len);
+    }
+    ussl_context_obj_t* trial = ussl_context_new(false);
+    trial->alpn = count != 0 ? mp_obj_new_bytes_from_vstr(&vstr) : mp_const_none;
+    ussl_context_get(trial);
+    ussl_context_obj_t* self = context_of(self_in);
+    self->alpn = trial->alpn;
+    forget_made(self);
+    return mp_const_none;
+}
+
+mp_obj_t ussl_context_set_psk_client_callback(mp_obj_t self_in, mp_obj_t callback) {
+    ussl_context_obj_t* self = context_of(self_in);
+    if (self->server != 0)
+        mp_raise_ValueError(MP_ERROR_TEXT("psk_client_callback is a client's"));
+    self->psk_client_callback = ussl_callback(callback);
+    return mp_const_none;
+}
+
+mp_obj_t ussl_context_set_psk_server_callback(size_t n_args, const mp_obj_t* args) {
+    ussl_context_obj_t* self = context_of(args[0]);
+    if (self->server == 0)
+        mp_raise_ValueError(MP_ERROR_TEXT("psk_server_callback is a server's"));
+    const mp_obj_t hint =
+        n_args > 2 ? ussl_text_or_bytes(args[2], MP_QSTR_identity_hint) : mp_const_none;
+    self->psk_server_callback = ussl_callback(args[1]);
+    self->psk_hint = args[1] != mp_const_none ? hint : mp_const_none;
+    forget_made(self);
+    return mp_const_none;
+}
+
+mp_obj_t ussl_create_default_context(size_t n_args, const mp_obj_t* args, mp_map_t* kw_args) {
+    enum { ARG_purpose, ARG_cafile, ARG_cadata, ARG_count };
+    static const mp_arg_t allowed[] = {
+        {MP_QSTR_purpose, MP_ARG_INT, {.u_int = USSL_PURPOSE_SERVER_AUTH}},
+        {MP_QSTR_cafile, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_NONE}},
+        {MP_QSTR_cadata, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_NONE}},
+    };
+    mp_arg_val_t values[ARG_count];
+    mp_arg_parse_all(n_args, args, kw_args, ARG_count, allowed, values);
+    const mp_int_t purpose = values[ARG_purpose].u_int;
+    if (purpose != USSL_PURPOSE_SERVER_AUTH && purpose != USSL_PURPOSE_CLIENT_AUTH)
+        mp_raise_ValueError(MP_ERROR_TEXT("purpose must be Purpose.SERVER_AUTH or CLIENT_AUTH"));
+    const bool server = purpose == USSL_PURPOSE_CLIENT_AUTH;
+    ussl_context_obj_t* self = ussl_context_new(server);
+    self->verify_mode = server ? 0 : 2;
+    const mp_obj_t cafile = values[ARG_cafile].u_obj;
+    const mp_obj_t cadata = values[ARG_cadata].u_obj;
+    if (cafile != mp_const_none || cadata != mp_const_none) {
+        mp_map_t none;
+        mp_map_init(&none, 0);
+        const mp_obj_t load[3] = {MP_OBJ_FROM_PTR(self), cadata, cafile};
+        ussl_context_load_verify_locations(3, load, &none);
+    }
+    return MP_OBJ_FROM_PTR(self);
 }
 
 mp_obj_t ussl_context_del(mp_obj_t self) {

@@ -24,6 +24,7 @@ static MP_DEFINE_CONST_FUN_OBJ_1(socket_unwrap_obj, ussl_socket_unwrap);
 static MP_DEFINE_CONST_FUN_OBJ_1(socket_pending_obj, ussl_socket_pending);
 static MP_DEFINE_CONST_FUN_OBJ_1(socket_version_obj, ussl_socket_version);
 static MP_DEFINE_CONST_FUN_OBJ_1(socket_cipher_obj, ussl_socket_cipher);
+static MP_DEFINE_CONST_FUN_OBJ_1(socket_selected_alpn_protocol_obj, ussl_socket_selected_alpn_protocol);
 static MP_DEFINE_CONST_FUN_OBJ_KW(socket_getpeercert_obj, 1, ussl_socket_getpeercert);
 
 static const mp_rom_map_elem_t socket_locals_table[] = {
@@ -44,6 +45,7 @@ static const mp_rom_map_elem_t socket_locals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_pending), MP_ROM_PTR(&socket_pending_obj) },
     { MP_ROM_QSTR(MP_QSTR_version), MP_ROM_PTR(&socket_version_obj) },
     { MP_ROM_QSTR(MP_QSTR_cipher), MP_ROM_PTR(&socket_cipher_obj) },
+    { MP_ROM_QSTR(MP_QSTR_selected_alpn_protocol), MP_ROM_PTR(&socket_selected_alpn_protocol_obj) },
     { MP_ROM_QSTR(MP_QSTR_getpeercert), MP_ROM_PTR(&socket_getpeercert_obj) },
     { MP_ROM_QSTR(MP_QSTR_ioctl), MP_ROM_PTR(&mp_stream_ioctl_obj) },
     { MP_ROM_QSTR(MP_QSTR___enter__), MP_ROM_PTR(&mp_identity_obj) },
@@ -72,12 +74,24 @@ MP_DEFINE_CONST_OBJ_TYPE(
 static MP_DEFINE_CONST_FUN_OBJ_KW(context_wrap_socket_obj, 2, ussl_context_wrap_socket);
 static MP_DEFINE_CONST_FUN_OBJ_KW(context_load_cert_chain_obj, 1, ussl_context_load_cert_chain);
 static MP_DEFINE_CONST_FUN_OBJ_KW(context_load_verify_locations_obj, 1, ussl_context_load_verify_locations);
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(context_load_default_certs_obj, 1, 2, ussl_context_load_default_certs);
+static MP_DEFINE_CONST_FUN_OBJ_2(context_set_ciphers_obj, ussl_context_set_ciphers);
+static MP_DEFINE_CONST_FUN_OBJ_1(context_get_ciphers_obj, ussl_context_get_ciphers);
+static MP_DEFINE_CONST_FUN_OBJ_2(context_set_alpn_protocols_obj, ussl_context_set_alpn_protocols);
+static MP_DEFINE_CONST_FUN_OBJ_2(context_set_psk_client_callback_obj, ussl_context_set_psk_client_callback);
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(context_set_psk_server_callback_obj, 2, 3, ussl_context_set_psk_server_callback);
 static MP_DEFINE_CONST_FUN_OBJ_1(context_del_obj, ussl_context_del);
 
 static const mp_rom_map_elem_t context_locals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_wrap_socket), MP_ROM_PTR(&context_wrap_socket_obj) },
     { MP_ROM_QSTR(MP_QSTR_load_cert_chain), MP_ROM_PTR(&context_load_cert_chain_obj) },
     { MP_ROM_QSTR(MP_QSTR_load_verify_locations), MP_ROM_PTR(&context_load_verify_locations_obj) },
+    { MP_ROM_QSTR(MP_QSTR_load_default_certs), MP_ROM_PTR(&context_load_default_certs_obj) },
+    { MP_ROM_QSTR(MP_QSTR_set_ciphers), MP_ROM_PTR(&context_set_ciphers_obj) },
+    { MP_ROM_QSTR(MP_QSTR_get_ciphers), MP_ROM_PTR(&context_get_ciphers_obj) },
+    { MP_ROM_QSTR(MP_QSTR_set_alpn_protocols), MP_ROM_PTR(&context_set_alpn_protocols_obj) },
+    { MP_ROM_QSTR(MP_QSTR_set_psk_client_callback), MP_ROM_PTR(&context_set_psk_client_callback_obj) },
+    { MP_ROM_QSTR(MP_QSTR_set_psk_server_callback), MP_ROM_PTR(&context_set_psk_server_callback_obj) },
     { MP_ROM_QSTR(MP_QSTR___del__), MP_ROM_PTR(&context_del_obj) },
 };
 static MP_DEFINE_CONST_DICT(context_locals, context_locals_table);
@@ -91,16 +105,50 @@ MP_DEFINE_CONST_OBJ_TYPE(
     locals_dict, &context_locals
     );
 
+// --- names that CPython has for numbers
+
+static const mp_rom_map_elem_t purpose_locals_table[] = {
+    { MP_ROM_QSTR(MP_QSTR_SERVER_AUTH), MP_ROM_INT(USSL_PURPOSE_SERVER_AUTH) },
+    { MP_ROM_QSTR(MP_QSTR_CLIENT_AUTH), MP_ROM_INT(USSL_PURPOSE_CLIENT_AUTH) },
+};
+static MP_DEFINE_CONST_DICT(purpose_locals, purpose_locals_table);
+
+static MP_DEFINE_CONST_OBJ_TYPE(
+    purpose_type,
+    MP_QSTR_Purpose,
+    MP_TYPE_FLAG_NONE,
+    locals_dict, &purpose_locals
+    );
+
+static const mp_rom_map_elem_t version_locals_table[] = {
+    { MP_ROM_QSTR(MP_QSTR_TLSv1_2), MP_ROM_INT(0x0303) },
+    { MP_ROM_QSTR(MP_QSTR_TLSv1_3), MP_ROM_INT(0x0304) },
+    { MP_ROM_QSTR(MP_QSTR_MINIMUM_SUPPORTED), MP_ROM_INT(0x0303) },
+    { MP_ROM_QSTR(MP_QSTR_MAXIMUM_SUPPORTED), MP_ROM_INT(0x0304) },
+};
+static MP_DEFINE_CONST_DICT(version_locals, version_locals_table);
+
+static MP_DEFINE_CONST_OBJ_TYPE(
+    version_type,
+    MP_QSTR_TLSVersion,
+    MP_TYPE_FLAG_NONE,
+    locals_dict, &version_locals
+    );
+
 // --- the module
 
 static MP_DEFINE_CONST_FUN_OBJ_0(module_init_obj, ussl_module_init);
 static MP_DEFINE_CONST_FUN_OBJ_KW(wrap_socket_obj, 1, ussl_wrap_socket);
+static MP_DEFINE_CONST_FUN_OBJ_KW(create_default_context_obj, 0, ussl_create_default_context);
 
 static const mp_rom_map_elem_t module_globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR_ussl) },
     { MP_ROM_QSTR(MP_QSTR___init__), MP_ROM_PTR(&module_init_obj) },
     { MP_ROM_QSTR(MP_QSTR_wrap_socket), MP_ROM_PTR(&wrap_socket_obj) },
     { MP_ROM_QSTR(MP_QSTR_SSLContext), MP_ROM_PTR(&ussl_context_type) },
+    { MP_ROM_QSTR(MP_QSTR_create_default_context), MP_ROM_PTR(&create_default_context_obj) },
+    { MP_ROM_QSTR(MP_QSTR_Purpose), MP_ROM_PTR(&purpose_type) },
+    { MP_ROM_QSTR(MP_QSTR_TLSVersion), MP_ROM_PTR(&version_type) },
     { MP_ROM_QSTR(MP_QSTR_ENGINE), MP_ROM_PTR(&ussl_engine_name_obj) },
 
     { MP_ROM_QSTR(MP_QSTR_CERT_NONE), MP_ROM_INT(0) },
@@ -112,7 +160,7 @@ static const mp_rom_map_elem_t module_globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_TLSv1_2), MP_ROM_INT(0x0303) },
     { MP_ROM_QSTR(MP_QSTR_TLSv1_3), MP_ROM_INT(0x0304) },
     { MP_ROM_QSTR(MP_QSTR_HAS_SNI), MP_ROM_TRUE },
-    { MP_ROM_QSTR(MP_QSTR_HAS_ALPN), MP_ROM_FALSE },
+    { MP_ROM_QSTR(MP_QSTR_HAS_ALPN), USSL_HAS_ALPN ? MP_ROM_TRUE : MP_ROM_FALSE },
     { MP_ROM_QSTR(MP_QSTR_HAS_PSK), USSL_HAS_PSK ? MP_ROM_TRUE : MP_ROM_FALSE },
     { MP_ROM_QSTR(MP_QSTR_HAS_TLSv1_2), MP_ROM_TRUE },
     { MP_ROM_QSTR(MP_QSTR_HAS_TLSv1_3), USSL_HAS_TLS1_3 ? MP_ROM_TRUE : MP_ROM_FALSE },

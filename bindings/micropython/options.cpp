@@ -55,21 +55,6 @@ mp_obj_t load_file(mp_obj_t path) {
     return content;
 }
 
-// A str or bytes-like, as bytes; None stays None.
-mp_obj_t text_or_bytes(mp_obj_t given, qstr argument) {
-    mp_buffer_info_t bytes;
-    if (given != mp_const_none && !mp_get_buffer(given, &bytes, MP_BUFFER_READ))
-        raise_wrong_type(argument, "str or bytes");
-    return given;
-}
-
-mp_obj_t only_bytes(mp_obj_t given, qstr argument) {
-    mp_buffer_info_t bytes;
-    if (given != mp_const_none && !is_bytes_like(given, &bytes))
-        raise_wrong_type(argument, "bytes");
-    return given;
-}
-
 // The value of an argument that has two names; `missing` if neither was given.
 mp_obj_t either(const mp_arg_val_t& one, qstr one_name, const mp_arg_val_t& other, qstr other_name,
                 mp_obj_t missing) {
@@ -152,6 +137,49 @@ void ussl_check_psk_keys(mp_obj_t psk_keys) {
         if (key.len == 0 || key.len > ussl::max_psk_key)
             mp_raise_ValueError(MP_ERROR_TEXT("psk_keys: a key must be 1 to 48 bytes"));
     }
+}
+
+mp_obj_t ussl_text_or_bytes(mp_obj_t given, qstr argument) {
+    mp_buffer_info_t bytes;
+    if (given != mp_const_none && !mp_get_buffer(given, &bytes, MP_BUFFER_READ))
+        raise_wrong_type(argument, "str or bytes");
+    return given;
+}
+
+mp_obj_t ussl_only_bytes(mp_obj_t given, qstr argument) {
+    mp_buffer_info_t bytes;
+    if (given != mp_const_none && !is_bytes_like(given, &bytes))
+        raise_wrong_type(argument, "bytes");
+    return given;
+}
+
+mp_obj_t ussl_callback(mp_obj_t callback) {
+    if (callback != mp_const_none && !mp_obj_is_callable(callback))
+        mp_raise_TypeError(MP_ERROR_TEXT("a callback must be callable, or None"));
+    return callback;
+}
+
+int64_t ussl_seconds(mp_obj_t seconds) {
+    if (!mp_obj_is_exact_type(seconds, &mp_type_int))
+        return mp_obj_get_int(seconds);  // small, or an error
+    int64_t value = 0;
+    if (!mp_obj_int_to_bytes_impl(seconds, MP_ENDIANNESS_BIG != 0, sizeof value,
+                                  reinterpret_cast<byte*>(&value)))
+        mp_raise_msg(&mp_type_OverflowError, MP_ERROR_TEXT("verify_time is out of range"));
+    return value;
+}
+
+uint32_t ussl_milliseconds(mp_obj_t seconds) {
+    if (seconds == mp_const_none)
+        return 0;
+#if MICROPY_PY_BUILTINS_FLOAT
+    const double milliseconds = 1000.0 * static_cast<double>(mp_obj_get_float(seconds));
+#else
+    const double milliseconds = 1000.0 * static_cast<double>(mp_obj_get_int(seconds));
+#endif
+    if (!(milliseconds >= 1) || milliseconds > 1e9)
+        mp_raise_ValueError(MP_ERROR_TEXT("a timeout must be 0.001 to 1000000 seconds, or None"));
+    return static_cast<uint32_t>(milliseconds);
 }
 
 uint8_t ussl_verify_mode(mp_obj_t mode) {
@@ -238,13 +266,14 @@ mp_obj_t ussl_wrap_socket(size_t n_args, const mp_obj_t* args, mp_map_t* kw_args
     context->verify_mode = trusted != mp_const_none ? 2 : 0;
     if (values[ARG_cert_reqs].u_obj != MP_OBJ_NULL)
         context->verify_mode = ussl_verify_mode(values[ARG_cert_reqs].u_obj);
-    context->psk_identity = text_or_bytes(values[ARG_psk_ident].u_obj, MP_QSTR_psk_ident);
-    context->psk_key = only_bytes(values[ARG_psk_key].u_obj, MP_QSTR_psk_key);
+    context->psk_identity = ussl_text_or_bytes(values[ARG_psk_ident].u_obj, MP_QSTR_psk_ident);
+    context->psk_key = ussl_only_bytes(values[ARG_psk_key].u_obj, MP_QSTR_psk_key);
     context->psk_keys = values[ARG_psk_keys].u_obj;
     if (context->psk_keys != mp_const_none)
         ussl_check_psk_keys(context->psk_keys);
-    context->psk_hint = text_or_bytes(values[ARG_psk_hint].u_obj, MP_QSTR_psk_hint);
-    context->key_password = text_or_bytes(values[ARG_key_password].u_obj, MP_QSTR_key_password);
+    context->psk_hint = ussl_text_or_bytes(values[ARG_psk_hint].u_obj, MP_QSTR_psk_hint);
+    context->key_password =
+        ussl_text_or_bytes(values[ARG_key_password].u_obj, MP_QSTR_key_password);
     context->record_size_limit = ussl_record_size_limit(values[ARG_record_size_limit].u_obj);
 
     bool key_from_file;
@@ -264,8 +293,9 @@ mp_obj_t ussl_wrap_socket(size_t n_args, const mp_obj_t* args, mp_map_t* kw_args
     // The library has parsed them; their text need not be held for as long as the connection.
     context->key = context->certificate = context->trusted = mp_const_none;
     context->key_password = context->psk_identity = context->psk_key = mp_const_none;
-    return ussl_socket_new(context, values[ARG_sock].u_obj, values[ARG_server_hostname].u_obj,
-                           mp_obj_is_true(do_handshake), values[ARG_suppress_ragged_eofs].u_bool);
+    return ussl_socket_new(context, context, values[ARG_sock].u_obj,
+                           values[ARG_server_hostname].u_obj, mp_obj_is_true(do_handshake),
+                           values[ARG_suppress_ragged_eofs].u_bool);
 }
 
 }  // extern "C"

@@ -32,10 +32,14 @@ Connection* connection_of(ussl_socket_obj_t* self) {
 class PyHost final : public ussl::Host {
   public:
     explicit PyHost(ussl_socket_obj_t* self) : self_(self) {}
+    /// Never waits in the stream: nothing is read or written unless it is ready.
+    PyHost(ussl_socket_obj_t* self, bool never_waits) : self_(self), never_waits_(never_waits) {}
 
     IoResult read(ussl::MutableBytes into) override {
         if (self_->stream == MP_OBJ_NULL)
             return IoResult::failed(MP_EBADF);
+        if (never_waits_ && !ready(Direction::read))
+            return not_ready();
         int error;
         const mp_uint_t count =
             ussl_stream_read(self_->stream, into.data(), into.size(), &error, &self_->exception);
@@ -47,6 +51,8 @@ class PyHost final : public ussl::Host {
     IoResult write(ussl::Bytes from) override {
         if (self_->stream == MP_OBJ_NULL)
             return IoResult::failed(MP_EBADF);
+        if (never_waits_ && !ready(Direction::write))
+            return not_ready();
         int error;
         const mp_uint_t count =
             ussl_stream_write(self_->stream, from.data(), from.size(), &error, &self_->exception);
@@ -70,12 +76,19 @@ class PyHost final : public ussl::Host {
 
     ussl::PskAnswer find_psk(ussl::Bytes identity, ussl::MutableBytes key,
                              std::size_t& length) override {
-        const auto* context = static_cast<ussl_context_obj_t*>(MP_OBJ_TO_PTR(self_->context));
-        length = ussl_call_psk_get(context->psk_keys, identity.data(), identity.size(), key.data(),
-                                   key.size(), &self_->exception);
+        length = ussl_call_psk_get(self_->psk_keys, self_->psk_callback, identity.data(),
+                                   identity.size(), key.data(), key.size(), &self_->exception);
         if (length == USSL_RAISED)
             return ussl::PskAnswer::aborted;
         return length != 0 ? ussl::PskAnswer::found : ussl::PskAnswer::unknown;
+    }
+
+    ussl::Judgement judge(ussl::Bytes certificate, int depth) override {
+        const mp_uint_t answer = ussl_call_verify(self_->verify_callback, certificate.data(),
+                                                  certificate.size(), depth, &self_->exception);
+        if (answer == USSL_RAISED)
+            return ussl::Judgement::aborted;
+        return answer == 0 ? ussl::Judgement::accepted : ussl::Judgement::refused;
     }
 
     /// Asks the stream. `unknown`: it cannot be polled; `raised`: the exception is kept.
@@ -122,7 +135,12 @@ class PyHost final : public ussl::Host {
         }
     }
 
+    [[nodiscard]] IoResult not_ready() const {
+        return self_->exception != MP_OBJ_NULL ? IoResult::aborted() : IoResult::would_block();
+    }
+
     ussl_socket_obj_t* self_;
+    bool never_waits_ = false;
 };
 
 NORETURN void raise_failure(ussl_socket_obj_t* self) {
@@ -251,14 +269,18 @@ mp_obj_t write_bytes(ussl_socket_obj_t* self, const uint8_t* buf, size_t size, b
     return mp_obj_new_int_from_uint(taken);
 }
 
-// Runs the handshake to its end, waiting for a non-blocking stream as the port waits for events.
-void handshake_to_the_end(ussl_socket_obj_t* self) {
+// Runs the handshake to its end, waiting for a non-blocking stream as the port waits for events;
+// and, where it has a time to be done in, for any stream.
+void handshake_to_the_end(ussl_socket_obj_t* self, uint32_t timeout_ms) {
+    const mp_uint_t start = mp_hal_ticks_ms();
     for (;;) {
-        PyHost host(self);
+        PyHost host(self, timeout_ms != 0);
         const Progress progress = connection_of(self)->handshake(host);
         raise_unless_progress(self, progress.kind);
         if (progress.kind == Progress::Kind::done)
             return;
+        if (timeout_ms != 0 && mp_hal_ticks_ms() - start >= timeout_ms)
+            mp_raise_OSError(MP_ETIMEDOUT);
         mp_event_wait_ms(1);
     }
 }
@@ -379,8 +401,9 @@ Made make_connection(ussl_socket_obj_t* self, void* context, const char* name, s
 
 extern "C" {
 
-mp_obj_t ussl_socket_new(ussl_context_obj_t* context, mp_obj_t stream, mp_obj_t server_hostname,
-                         bool do_handshake, bool suppress_ragged_eofs) {
+mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_from,
+                         mp_obj_t stream, mp_obj_t server_hostname, bool do_handshake,
+                         bool suppress_ragged_eofs) {
     mp_get_stream_raise(stream, MP_STREAM_OP_READ | MP_STREAM_OP_WRITE | MP_STREAM_OP_IOCTL);
     size_t name_size = 0;
     const char* name = nullptr;
@@ -389,7 +412,7 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, mp_obj_t stream, mp_obj_t 
         if (name_size == 0)
             mp_raise_ValueError(MP_ERROR_TEXT("server_hostname is empty"));
     }
-    void* shared = ussl_context_get(context);
+    void* shared = ussl_context_get(made_from);
 
     ussl_socket_obj_t* self = mp_obj_malloc_with_finaliser(ussl_socket_obj_t, &ussl_socket_type);
     self->stream = MP_OBJ_NULL;
@@ -397,6 +420,10 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, mp_obj_t stream, mp_obj_t 
     self->server_hostname = server_hostname;
     self->exception = MP_OBJ_NULL;
     self->connection = nullptr;
+    self->psk_keys = context->psk_keys;
+    self->psk_callback = context->psk_server_callback;
+    self->verify_callback = context->verify_callback;
+    self->timeout_ms = 0;
     Made made = make_connection(self, shared, name, name_size, !suppress_ragged_eofs);
     if (made.out_of_memory) {
         // What forgotten sockets hold is memory that the collector does not see.
@@ -416,7 +443,7 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, mp_obj_t stream, mp_obj_t 
             connection_of(self)->abandon();
             nlr_jump(nlr.ret_val);
         }
-        handshake_to_the_end(self);
+        handshake_to_the_end(self, ussl_milliseconds(context->handshake_timeout));
         nlr_pop();
     }
     return MP_OBJ_FROM_PTR(self);
@@ -517,16 +544,24 @@ mp_obj_t ussl_socket_del(mp_obj_t self_in) {
 }
 
 mp_obj_t ussl_socket_setblocking(mp_obj_t self, mp_obj_t flag) {
+    socket_of(self)->timeout_ms = 0;
     return call_on_stream(self, MP_QSTR_setblocking, flag);
 }
 
 mp_obj_t ussl_socket_settimeout(mp_obj_t self, mp_obj_t timeout) {
-    return call_on_stream(self, MP_QSTR_settimeout, timeout);
+    const mp_obj_t result = call_on_stream(self, MP_QSTR_settimeout, timeout);
+    // 0 is non-blocking.
+    socket_of(self)->timeout_ms = mp_obj_is_true(timeout) ? ussl_milliseconds(timeout) : 0;
+    return result;
 }
 
 // As connect() and accept() of a non-blocking socket: EAGAIN while it is under way.
 mp_obj_t ussl_socket_do_handshake(mp_obj_t self_in) {
     ussl_socket_obj_t* self = socket_of(self_in);
+    if (self->timeout_ms != 0) {
+        handshake_to_the_end(self, self->timeout_ms);
+        return mp_const_none;
+    }
     PyHost host(self);
     const Progress progress = connection_of(self)->handshake(host);
     raise_unless_progress(self, progress.kind);
@@ -546,6 +581,13 @@ mp_obj_t ussl_socket_unwrap(mp_obj_t self_in) {
     self->stream = MP_OBJ_NULL;
     connection_of(self)->abandon();
     return stream;
+}
+
+mp_obj_t ussl_socket_selected_alpn_protocol(mp_obj_t self) {
+    const ussl::Bytes protocol = connection_of(socket_of(self))->alpn();
+    if (protocol.empty())
+        return mp_const_none;
+    return mp_obj_new_str(reinterpret_cast<const char*>(protocol.data()), protocol.size());
 }
 
 mp_obj_t ussl_socket_pending(mp_obj_t self) {

@@ -124,16 +124,46 @@ extern "C" mp_uint_t ussl_stream_ioctl(mp_obj_t stream, mp_uint_t request, uintp
     return guarded([=] { return ioctl_stream(stream, request, arg, errcode); }, errcode, exception);
 }
 
-extern "C" size_t ussl_call_psk_get(mp_obj_t psk_keys, const uint8_t* identity,
+namespace {
+
+mp_obj_t ask_for_key(mp_obj_t psk_keys, mp_obj_t callback, const uint8_t* identity, size_t size) {
+    const mp_obj_t asked = mp_obj_new_bytes(identity, size);
+    if (callback == mp_const_none) {
+        mp_obj_t call[3];
+        mp_load_method(psk_keys, MP_QSTR_get, call);
+        call[2] = asked;
+        return mp_call_method_n_kw(1, 0, call);
+    }
+    // As in CPython: a str, and no key is b"". An identity that is no text stays bytes.
+    const bool is_text = utf8_check(identity, size);
+    const mp_obj_t found = mp_call_function_1(
+        callback, is_text ? mp_obj_new_str(reinterpret_cast<const char*>(identity), size) : asked);
+    mp_buffer_info_t bytes;
+    const bool none = mp_get_buffer(found, &bytes, MP_BUFFER_READ) && bytes.len == 0;
+    return none ? mp_const_none : found;
+}
+
+}  // namespace
+
+extern "C" mp_uint_t ussl_call_verify(mp_obj_t callback, const uint8_t* certificate, size_t size,
+                                      int depth, mp_obj_t* exception) {
+    int errcode;
+    return guarded(
+        [=]() -> mp_uint_t {
+            const mp_obj_t answer = mp_call_function_2(
+                callback, mp_obj_new_bytes(certificate, size), MP_OBJ_NEW_SMALL_INT(depth));
+            return mp_obj_get_int(answer) == 0 ? 0 : 1;
+        },
+        &errcode, exception);
+}
+
+extern "C" size_t ussl_call_psk_get(mp_obj_t psk_keys, mp_obj_t callback, const uint8_t* identity,
                                     size_t identity_size, uint8_t* key, size_t key_capacity,
                                     mp_obj_t* exception) {
     int errcode;
     return guarded(
         [=]() -> mp_uint_t {
-            mp_obj_t call[3];
-            mp_load_method(psk_keys, MP_QSTR_get, call);
-            call[2] = mp_obj_new_bytes(identity, identity_size);
-            const mp_obj_t found = mp_call_method_n_kw(1, 0, call);
+            const mp_obj_t found = ask_for_key(psk_keys, callback, identity, identity_size);
             if (found == mp_const_none)
                 return 0;
             mp_buffer_info_t bytes;

@@ -94,6 +94,8 @@ class Connection final : public OnHeap {
     /// Version::none and an empty name before the handshake is done.
     [[nodiscard]] Version version() const;
     [[nodiscard]] Cipher cipher() const;
+    /// What both ends agreed to speak (ALPN, RFC 7301); empty: nothing.
+    [[nodiscard]] Bytes alpn() const;
     /// The peer's certificate, DER; empty if there is none. Valid until the connection closes.
     [[nodiscard]] Bytes peer_certificate() const;
     [[nodiscard]] bool peer_verified() const;

@@ -37,8 +37,19 @@ struct Options {
     std::optional<Bytes> key_password{};  ///< for an encrypted key
     std::optional<Bytes> certificate{};   ///< this side's, then the rest of its chain (PEM)
     std::optional<Bytes> trusted{};  ///< the roots; absent: the system's store, if there is one
+    bool system_store = false;       ///< the system's store as well as `trusted`
 
     Verify verify = Verify::none;
+    /// Client that verifies: the certificate must be for Connection::Settings::server_hostname.
+    bool check_hostname = true;
+    /// Host::judge() has a say, too: about each certificate of a chain that is verified.
+    bool verify_by_program = false;
+    /// Dates of certificates are checked against this time, in seconds since 1970 (UTC); absent:
+    /// the clock's.
+    std::optional<std::int64_t> verify_time{};
+    /// SHA-256 of certificates, or of their public keys (SubjectPublicKeyInfo), 32 bytes each: the
+    /// peer's own must be one of them, whatever `verify` says. A multiple of 32 bytes.
+    std::optional<Bytes> pins{};
 
     std::optional<Bytes> psk_identity{};  ///< client: 1 to max_psk_identity bytes
     std::optional<Bytes> psk_key{};       ///< client: 1 to max_psk_key bytes
@@ -47,6 +58,12 @@ struct Options {
 
     Version minimum_version = Version::tls1_2;
     Version maximum_version = Version::tls1_3;
+    /// Cipher suites by their IANA numbers, best first; those that do not fit (to the versions, to
+    /// certificates or pre-shared keys) are left aside. Absent: those of docs/security.md.
+    std::optional<std::span<const std::uint16_t>> suites{};
+    /// Application protocols (RFC 7301), best first, each with its length (1 to 255) in the byte
+    /// before it; without NULs.
+    std::optional<Bytes> alpn{};
 
     /// The most plaintext in a record, min_record_size to max_record_size; absent: max_record_size.
     /// Holds for what is sent; the peer is asked to keep to it, too, where the versions have a way
@@ -77,6 +94,8 @@ class Context final : public OnHeap {
     [[nodiscard]] Verify verify() const { return verify_; }
     /// Whether keys, not certificates, authenticate both ends.
     [[nodiscard]] bool uses_psk() const { return psk_; }
+    /// Whether a client must say whom it means.
+    [[nodiscard]] bool checks_hostname() const { return checks_hostname_; }
     /// The most plaintext in a record that is sent.
     [[nodiscard]] std::size_t record_size() const { return record_size_; }
     [[nodiscard]] EngineContext& engine() const { return *engine_; }
@@ -98,8 +117,33 @@ class Context final : public OnHeap {
     Role role_ = Role::client;
     Verify verify_ = Verify::none;
     bool psk_ = false;
+    bool checks_hostname_ = false;
     std::uint16_t record_size_ = max_record_size;
 };
+
+/// Receives cipher suites.
+class SuiteVisitor {
+  public:
+    /// `name` is IANA's, "TLS_AES_128_GCM_SHA256".
+    virtual void suite(std::uint16_t number, std::string_view name) = 0;
+
+  protected:
+    ~SuiteVisitor() = default;
+};
+/// All suites that Options::suites may name on this engine; first those that are there by default,
+/// best first. false: no memory.
+bool for_each_suite(const Engine& engine, SuiteVisitor& visitor);
+/// A suite by its name: IANA's, OpenSSL's ("ECDHE-RSA-AES128-GCM-SHA256") or Mbed TLS's
+/// ("TLS-ECDHE-RSA-WITH-AES-128-GCM-SHA256"). 0: this engine has none of that name.
+std::uint16_t suite_of(const Engine& engine, std::string_view name);
+
+/// The most suites that parse_suites() gives.
+inline constexpr std::size_t max_suites = 64;
+/// Several names with ":" between them, as CPython has it; if none is of TLS 1.3, those of TLS 1.3
+/// stay as they are by default. How many there are; 0: `unknown` is no suite of this engine, or is
+/// one too many (or empty: there is no name at all).
+std::size_t parse_suites(const Engine& engine, std::string_view text, std::span<std::uint16_t> into,
+                         std::string_view& unknown);
 
 /// SHA-256 over all that `options` says: options of one fingerprint make contexts that are alike,
 /// so that a binding may share one. false: it could not be computed.

@@ -62,6 +62,13 @@ enum class PskAnswer : std::uint8_t {
     aborted,  ///< the lookup itself failed, and the program keeps the reason
 };
 
+/// What the program says of a certificate.
+enum class Judgement : std::uint8_t {
+    accepted,
+    refused,
+    aborted,  ///< the question itself failed, and the program keeps the reason
+};
+
 /// The program's side of a connection: its stream, and its answers to the engine's questions.
 class Host : public Transport {
   public:
@@ -70,6 +77,12 @@ class Host : public Transport {
     virtual PskAnswer find_psk(Bytes identity, MutableBytes key, std::size_t& length) {
         (void)identity, (void)key, (void)length;
         return PskAnswer::unknown;
+    }
+    /// With Options::verify_by_program: called for each certificate of the peer's chain (DER), the
+    /// topmost first; the peer's own has depth 0. Adds to what is checked, and replaces nothing.
+    virtual Judgement judge(Bytes certificate, int depth) {
+        (void)certificate, (void)depth;
+        return Judgement::refused;
     }
 
   protected:

@@ -195,10 +195,10 @@ std::optional<Refusal> Context::load_trusted(const Options& options) {
     if (options.trusted) {
         if (!add_certificates(trusted_, *options.trusted))
             return invalid_certificate;
-    } else if (verify_ != Verify::none && !psk_) {
-        // As with OpenSSL, a system without a store trusts nobody.
-        (void)add_system_store(trusted_);
     }
+    // As with OpenSSL, a system without a store trusts nobody.
+    if (options.system_store || (!options.trusted && verify_ != Verify::none && !psk_))
+        (void)add_system_store(trusted_);
     if (trusted_.version != 0)
         mbedtls_ssl_conf_ca_chain(&config_, &trusted_, nullptr);
     return std::nullopt;

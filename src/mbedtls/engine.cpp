@@ -23,21 +23,6 @@ constexpr std::uint16_t signature_algorithms[] = {
     MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA512,       MBEDTLS_TLS1_3_SIG_NONE,
 };
 
-// One list for both versions, as Mbed TLS wants it: it ends with a 0.
-template <std::size_t n, std::size_t m>
-constexpr std::array<int, n + m + 1> list_of(const std::uint16_t (&tls1_3)[n],
-                                             const std::uint16_t (&tls1_2)[m]) {
-    std::array<int, n + m + 1> list{};
-    std::size_t at = 0;
-    for (const std::uint16_t suite : tls1_3)
-        list[at++] = suite;
-    for (const std::uint16_t suite : tls1_2)
-        list[at++] = suite;
-    return list;
-}
-constexpr auto suites = list_of(policy::suites_tls1_3, policy::suites_tls1_2);
-constexpr auto suites_psk = list_of(policy::suites_tls1_3_psk, policy::suites_tls1_2_psk);
-
 // Everything passes here; strength is judged by failures_of(), so that it is one failure of many.
 constexpr mbedtls_x509_crt_profile any_profile = {0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0};
 
@@ -59,13 +44,12 @@ int psk_hook(void*, mbedtls_ssl_context* ssl, const unsigned char* identity, std
 }
 #endif
 
-bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out) {
-    Holder<mbedtls_md_context_t, mbedtls_md_init, mbedtls_md_free> hash;
-    bool good = mbedtls_md_setup(&hash, mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), 0) == 0 &&
-                mbedtls_md_starts(&hash) == 0;
-    for (const Bytes part : parts)
-        good = good && mbedtls_md_update(&hash, part.data(), part.size()) == 0;
-    return good && mbedtls_md_finish(&hash, out.data()) == 0;
+bool for_each_suite(SuiteVisitor& visitor) {
+    char name[64];
+    for (const std::uint16_t suite : policy::every_suite)
+        if (const std::string_view iana = suite_name(suite, name); !iana.empty())
+            visitor.suite(suite, iana);
+    return true;
 }
 
 bool start_up() {
@@ -78,6 +62,35 @@ bool start_up() {
 
 }  // namespace
 
+bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out) {
+    Holder<mbedtls_md_context_t, mbedtls_md_init, mbedtls_md_free> hash;
+    bool good = mbedtls_md_setup(&hash, mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), 0) == 0 &&
+                mbedtls_md_starts(&hash) == 0;
+    for (const Bytes part : parts)
+        good = good && mbedtls_md_update(&hash, part.data(), part.size()) == 0;
+    return good && mbedtls_md_finish(&hash, out.data()) == 0;
+}
+
+// "TLS1-3-AES-128-GCM-SHA256", "TLS-PSK-WITH-…": IANA's name but for the hyphens and the number.
+std::string_view suite_name(int suite, std::span<char> into) {
+    const mbedtls_ssl_ciphersuite_t* known = mbedtls_ssl_ciphersuite_from_id(suite);
+    if (known == nullptr)
+        return {};
+    constexpr std::string_view tls1_3 = "TLS1-3-";
+    std::string_view name = mbedtls_ssl_get_ciphersuite_name(suite);
+    std::size_t size = 0;
+    if (name.starts_with(tls1_3)) {
+        size = sizeof "TLS-" - 1;
+        std::memcpy(into.data(), "TLS-", size);
+        name.remove_prefix(tls1_3.size());
+    }
+    const std::size_t n = std::min(name.size(), into.size() - size);
+    std::memcpy(into.data() + size, name.data(), n);
+    size += n;
+    std::replace(into.begin(), into.begin() + static_cast<std::ptrdiff_t>(size), '-', '_');
+    return {into.data(), size};
+}
+
 // --- Context
 
 std::expected<Owned<EngineContext>, Refusal> Context::make(const Options& options) {
@@ -88,6 +101,16 @@ std::expected<Owned<EngineContext>, Refusal> Context::make(const Options& option
     context->role_ = options.role;
     context->verify_ = options.verify;
     context->psk_ = options.psk_identity || options.psk_server;
+    context->checks_hostname_ = options.check_hostname;
+    context->by_program_ = options.verify_by_program;
+    context->verify_time_ = options.verify_time;
+    if (options.pins) {
+        context->pins_.reset(static_cast<std::uint8_t*>(allocate(options.pins->size())));
+        if (!context->pins_)
+            return std::unexpected(no_memory);
+        context->pins_size_ = options.pins->size();
+        std::memcpy(context->pins_.get(), options.pins->data(), context->pins_size_);
+    }
     take_lack_of_memory();
     std::optional<Refusal> refusal;
     if (!context->set_up(options))
@@ -114,13 +137,15 @@ bool Context::set_up(const Options& options) {
         return false;
     mbedtls_ssl_conf_rng(config, random_bytes, nullptr);
     using MbedVersion = mbedtls_ssl_protocol_version;
-    mbedtls_ssl_conf_min_tls_version(config, static_cast<MbedVersion>(options.minimum_version));
+    const policy::Offer offer = policy::offer_of(options);
+    mbedtls_ssl_conf_min_tls_version(config, static_cast<MbedVersion>(offer.minimum_version));
     const Version newest = USSL_HAS_TLS1_3 != 0 ? Version::tls1_3 : Version::tls1_2;
     mbedtls_ssl_conf_max_tls_version(
-        config, static_cast<MbedVersion>(std::min(options.maximum_version, newest)));
+        config, static_cast<MbedVersion>(std::min(offer.maximum_version, newest)));
     mbedtls_ssl_conf_groups(config, groups);
     mbedtls_ssl_conf_sig_algs(config, signature_algorithms);
-    mbedtls_ssl_conf_ciphersuites(config, psk_ ? suites_psk.data() : suites.data());
+    if (!set_up_suites(offer) || (options.alpn && !set_up_alpn(*options.alpn)))
+        return false;
     mbedtls_ssl_conf_cert_profile(config, &any_profile);
 #ifdef MBEDTLS_DHM_C
     mbedtls_ssl_conf_dhm_min_bitlen(config, policy::minimum_dh_bits);
@@ -132,9 +157,9 @@ bool Context::set_up(const Options& options) {
 #endif
     // Mbed TLS shows what it finds and goes on; judge_peer() decides, after every step, and
     // chooses the alert.
-    mbedtls_ssl_conf_authmode(config, verify_ == Verify::none || psk_
-                                          ? MBEDTLS_SSL_VERIFY_NONE
-                                          : MBEDTLS_SSL_VERIFY_OPTIONAL);
+    const bool looks = (verify_ != Verify::none || pins_) && !psk_;
+    mbedtls_ssl_conf_authmode(config,
+                              looks ? MBEDTLS_SSL_VERIFY_OPTIONAL : MBEDTLS_SSL_VERIFY_NONE);
 #ifdef MBEDTLS_SSL_HANDSHAKE_WITH_PSK_ENABLED
     if (psk_ && !client)
         mbedtls_ssl_conf_psk_cb(config, psk_hook, nullptr);
@@ -146,6 +171,40 @@ bool Context::set_up(const Options& options) {
     }
 #endif
     return true;
+}
+
+bool Context::set_up_suites(const policy::Offer& offer) {
+    auto* list = static_cast<int*>(allocate((offer.count + 1) * sizeof(int)));
+    suites_.reset(list);
+    if (list == nullptr)
+        return false;
+    std::copy_n(offer.suites.begin(), offer.count, list);
+    list[offer.count] = 0;
+    mbedtls_ssl_conf_ciphersuites(&config_, list);
+    return true;
+}
+
+bool Context::set_up_alpn([[maybe_unused]] Bytes alpn) {
+#ifdef MBEDTLS_SSL_ALPN
+    std::size_t count = 0;
+    policy::for_each_protocol(alpn, [&](Bytes) { ++count; });
+    // The bytes of lengths become those of NULs.
+    const std::size_t pointers = (count + 1) * sizeof(const char*);
+    protocols_.reset(static_cast<const char**>(allocate(pointers + alpn.size())));
+    const char** entry = protocols_.get();
+    if (entry == nullptr)
+        return false;
+    char* at = reinterpret_cast<char*>(entry) + pointers;
+    policy::for_each_protocol(alpn, [&](Bytes protocol) {
+        *entry++ = at;
+        at = std::copy(protocol.begin(), protocol.end(), at);
+        *at++ = '\0';
+    });
+    *entry = nullptr;
+    return mbedtls_ssl_conf_alpn_protocols(&config_, protocols_.get()) == 0;
+#else
+    return false;
+#endif
 }
 
 // Mbed TLS does not divide its messages of the handshake, so that a size which it agreed on with
@@ -232,7 +291,8 @@ Outcome Session::handshake() {
     }
     if (const int ret = flight_.send(wire()); ret != 0)
         return outcome_of(ret);
-    const bool must_verify = context_.verify() != Verify::none && !context_.uses_psk();
+    const bool must_verify =
+        (context_.verify() != Verify::none || !context_.pins().empty()) && !context_.uses_psk();
     const bool may_be_absent =
         context_.role() == Role::server && context_.verify() == Verify::optional;
     const bool is_absent =
@@ -480,18 +540,32 @@ int Session::verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t& fla
     // The first is the topmost: a root of ours, unless nobody was found who vouches for it.
     const bool root = !seen_topmost_ && (flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) == 0;
     seen_topmost_ = true;
-    certificate_failures_ |= failures_of(context_, certificate, depth, flags, root);
+    const bool verifies = context_.verify() != Verify::none;
+    if (verifies)
+        certificate_failures_ |= failures_of(context_, certificate, depth, flags, root);
+    if (verifies && context_.verifies_by_program() && !wire_.aborted())
+        certificate_failures_ |= judge(certificate, depth);
     if (depth == 0) {
         was_verified_ = true;
+        if (!context_.pins().empty() && !is_pinned(context_.pins(), certificate))
+            certificate_failures_ |= policy::failure_bit(Code::CERT_PIN);
 #ifndef MBEDTLS_SSL_KEEP_PEER_CERTIFICATE
         if (!keep_peer_certificate(certificate))
             return MBEDTLS_ERR_SSL_ALLOC_FAILED;
 #endif
-        if (name_ != nullptr && !is_for(certificate, *name_))
+        if (verifies && context_.checks_hostname() && name_ != nullptr &&
+            !is_for(certificate, *name_))
             certificate_failures_ |= policy::failure_bit(Code::CERT_HOSTNAME);
     }
     flags = 0;
     return 0;
+}
+
+std::uint16_t Session::judge(const mbedtls_x509_crt& certificate, int depth) {
+    const Judgement judgement = wire_.host().judge({certificate.raw.p, certificate.raw.len}, depth);
+    if (judgement == Judgement::aborted)
+        wire_.abort();
+    return judgement == Judgement::accepted ? 0 : policy::failure_bit(Code::CERT_REJECTED);
 }
 
 #ifdef MBEDTLS_SSL_HANDSHAKE_WITH_PSK_ENABLED
@@ -539,22 +613,21 @@ Version Session::version() const {
     return static_cast<Version>(mbedtls_ssl_get_version_number(&ssl_));
 }
 
-// "TLS1-3-AES-128-GCM-SHA256", "TLS-PSK-WITH-…": IANA's name but for the hyphens and the number.
 Cipher Session::cipher() const {
     const int id = mbedtls_ssl_get_ciphersuite_id_from_ssl(&ssl_);
     const mbedtls_ssl_ciphersuite_t* suite = mbedtls_ssl_ciphersuite_from_id(id);
-    const char* name = mbedtls_ssl_get_ciphersuite_name(id);
     if (suite == nullptr)
         return {};
-    if (std::strncmp(name, "TLS1-3-", 7) == 0) {
-        std::memcpy(cipher_name_, "TLS_", 4);
-        std::strncpy(cipher_name_ + 4, name + 7, sizeof cipher_name_ - 5);
-    } else {
-        std::strncpy(cipher_name_, name, sizeof cipher_name_ - 1);
-    }
-    cipher_name_[sizeof cipher_name_ - 1] = '\0';
-    std::replace(cipher_name_, cipher_name_ + std::strlen(cipher_name_), '-', '_');
-    return {cipher_name_, static_cast<int>(mbedtls_ssl_ciphersuite_get_cipher_key_bitlen(suite))};
+    return {suite_name(id, cipher_name_),
+            static_cast<int>(mbedtls_ssl_ciphersuite_get_cipher_key_bitlen(suite))};
+}
+
+Bytes Session::alpn() const {
+#ifdef MBEDTLS_SSL_ALPN
+    if (const char* protocol = mbedtls_ssl_get_alpn_protocol(&ssl_))
+        return {reinterpret_cast<const std::uint8_t*>(protocol), std::strlen(protocol)};
+#endif
+    return {};
 }
 
 bool Session::keep_peer_certificate(const mbedtls_x509_crt& certificate) {
@@ -596,6 +669,8 @@ const Engine mbedtls_engine{
 #endif
     .has_tls1_3 = USSL_HAS_TLS1_3 != 0,
     .has_psk = USSL_HAS_PSK != 0,
+    .has_alpn = USSL_HAS_ALPN != 0,
+    .for_each_suite = mbedtls::for_each_suite,
     .sha256 = mbedtls::sha256,
     .make_context = mbedtls::Context::make,
 };

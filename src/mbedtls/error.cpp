@@ -10,8 +10,9 @@ Code code_of(int ret) {
         case MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION:
             return Code::NO_SHARED_VERSION;
         case MBEDTLS_ERR_SSL_HANDSHAKE_FAILURE:
-        case MBEDTLS_ERR_SSL_NO_APPLICATION_PROTOCOL:
             return Code::NO_SHARED_CIPHER;
+        case MBEDTLS_ERR_SSL_NO_APPLICATION_PROTOCOL:
+            return Code::NO_SHARED_PROTOCOL;
         case MBEDTLS_ERR_SSL_UNKNOWN_IDENTITY:
             return Code::PSK_IDENTITY;
         case MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE:

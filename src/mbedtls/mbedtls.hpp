@@ -17,6 +17,7 @@
 #endif
 
 #include "../engine.hpp"
+#include "../policy.hpp"
 #include "internals.h"
 #include "mbedtls_features.h"
 
@@ -46,6 +47,10 @@ class Context final : public EngineContext {
     [[nodiscard]] Role role() const { return role_; }
     [[nodiscard]] Verify verify() const { return verify_; }
     [[nodiscard]] bool uses_psk() const { return psk_; }
+    [[nodiscard]] bool checks_hostname() const { return checks_hostname_; }
+    [[nodiscard]] bool verifies_by_program() const { return by_program_; }
+    [[nodiscard]] std::optional<std::int64_t> verify_time() const { return verify_time_; }
+    [[nodiscard]] Bytes pins() const { return {pins_.get(), pins_size_}; }
     [[nodiscard]] const mbedtls_x509_crt& trusted() const { return trusted_; }
     /// The longest message of the handshake that this side may send, or a little more.
     [[nodiscard]] std::size_t longest_message() const { return longest_message_; }
@@ -56,6 +61,8 @@ class Context final : public EngineContext {
     Context() = default;
 
     bool set_up(const Options& options);
+    bool set_up_suites(const policy::Offer& offer);
+    bool set_up_alpn(Bytes alpn);
     std::optional<Refusal> load_identity(const Options& options);
     std::optional<Refusal> load_trusted(const Options& options);
     void limit_records(std::optional<std::size_t> limit);
@@ -65,10 +72,19 @@ class Context final : public EngineContext {
     Certificates chain_;
     Key key_;
     SslConfig config_;
+    /// What the configuration points to: suites and a 0; names of protocols, each with a NUL behind
+    /// it, after the pointers to them and a null.
+    std::unique_ptr<int, Release> suites_;
+    std::unique_ptr<const char*, Release> protocols_;
+    std::unique_ptr<std::uint8_t, Release> pins_;
+    std::size_t pins_size_ = 0;
+    std::optional<std::int64_t> verify_time_;
     std::size_t longest_message_ = 0;
     Role role_ = Role::client;
     Verify verify_ = Verify::none;
     bool psk_ = false;
+    bool checks_hostname_ = false;
+    bool by_program_ = false;
 };
 
 /// What Mbed TLS's hooks return for a result of the wire; `when_blocked` is the name of waiting.
@@ -166,6 +182,7 @@ class Session final : public EngineSession {
     [[nodiscard]] std::size_t pending() const override;
     [[nodiscard]] Version version() const override;
     [[nodiscard]] Cipher cipher() const override;
+    [[nodiscard]] Bytes alpn() const override;
     [[nodiscard]] Bytes peer_certificate() const override;
     bool describe_peer(CertificateVisitor& visitor) const override;
 
@@ -190,6 +207,7 @@ class Session final : public EngineSession {
     void agree_on_record_size();
     void let_go_of_the_handshake();
     void shorten_peer_certificate();
+    std::uint16_t judge(const mbedtls_x509_crt& certificate, int depth);
     bool keep_peer_certificate(const mbedtls_x509_crt& certificate);
 
     const Context& context_;
@@ -217,10 +235,17 @@ class Session final : public EngineSession {
 std::uint16_t failures_of(const Context& context, const mbedtls_x509_crt& certificate, int depth,
                           std::uint32_t flags, bool trusted);
 bool is_for(const mbedtls_x509_crt& certificate, const HostName& name);
+/// Whether the certificate, or its public key, is one of those.
+bool is_pinned(Bytes pins, const mbedtls_x509_crt& certificate);
 std::uint8_t alert_of(Code worst);
 
 // certificate.cpp
 void describe(const mbedtls_x509_crt& certificate, CertificateVisitor& visitor);
+
+// engine.cpp
+bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out);
+/// IANA's name of a suite in `into`; empty: Mbed TLS does not know it.
+std::string_view suite_name(int suite, std::span<char> into);
 
 // random.cpp
 /// In the form that Mbed TLS calls.

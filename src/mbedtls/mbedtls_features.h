@@ -29,6 +29,11 @@
 #else
 #define USSL_HAS_PSK 0
 #endif
+#ifdef MBEDTLS_SSL_ALPN
+#define USSL_HAS_ALPN 1
+#else
+#define USSL_HAS_ALPN 0
+#endif
 #if !defined(USSL_BOARD) && defined(MBEDTLS_FS_IO)
 #define USSL_HAS_SYSTEM_STORE
 #endif

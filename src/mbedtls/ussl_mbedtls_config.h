@@ -39,6 +39,8 @@
 #define MBEDTLS_SSL_ALL_ALERT_MESSAGES
 #define MBEDTLS_SSL_EXTENDED_MASTER_SECRET
 #define MBEDTLS_SSL_SERVER_NAME_INDICATION
+#define MBEDTLS_SSL_ALPN
+#define MBEDTLS_SSL_ENCRYPT_THEN_MAC  // RFC 7366, for suites with CBC, which are there if asked for
 #define MBEDTLS_SSL_MAX_FRAGMENT_LENGTH     // smaller records, if asked for: in TLS 1.2
 #define MBEDTLS_SSL_RECORD_SIZE_LIMIT       // and in TLS 1.3
 #define MBEDTLS_SSL_VARIABLE_BUFFER_LENGTH  // buffers that ussl makes and takes away (records.cpp)
@@ -56,6 +58,7 @@
 #else
 // A board would compute for seconds, and every handshake would need 1.5 KB more.
 #define MBEDTLS_KEY_EXCHANGE_DHE_PSK_ENABLED
+#define MBEDTLS_KEY_EXCHANGE_RSA_ENABLED  // if asked for by name
 #define MBEDTLS_DHM_C
 #endif
 

@@ -140,6 +140,20 @@ std::string_view text_of(const mbedtls_x509_buf& buffer) {
     return {reinterpret_cast<const char*>(buffer.p), buffer.len};
 }
 
+// What Mbed TLS would say of the dates if it were that time.
+std::uint32_t flags_at(std::int64_t seconds, const mbedtls_x509_crt& certificate) {
+    const auto time = static_cast<mbedtls_time_t>(seconds);
+    mbedtls_x509_time now;
+    if (time != seconds || mbedtls_x509_time_gmtime(time, &now) != 0)
+        return MBEDTLS_X509_BADCERT_EXPIRED;
+    std::uint32_t flags = 0;
+    if (mbedtls_x509_time_cmp(&certificate.valid_to, &now) < 0)
+        flags |= MBEDTLS_X509_BADCERT_EXPIRED;
+    if (mbedtls_x509_time_cmp(&certificate.valid_from, &now) > 0)
+        flags |= MBEDTLS_X509_BADCERT_FUTURE;
+    return flags;
+}
+
 }  // namespace
 
 std::uint16_t failures_of(const Context& context, const mbedtls_x509_crt& certificate, int depth,
@@ -151,9 +165,11 @@ std::uint16_t failures_of(const Context& context, const mbedtls_x509_crt& certif
         if (!trusted)
             failures |= failure_bit(why_not_trusted(context, certificate, depth));
     }
-    if ((flags & MBEDTLS_X509_BADCERT_EXPIRED) != 0)
+    const std::uint32_t dates =
+        context.verify_time() ? flags_at(*context.verify_time(), certificate) : flags;
+    if ((dates & MBEDTLS_X509_BADCERT_EXPIRED) != 0)
         failures |= failure_bit(Code::CERT_EXPIRED);
-    if ((flags & MBEDTLS_X509_BADCERT_FUTURE) != 0)
+    if ((dates & MBEDTLS_X509_BADCERT_FUTURE) != 0)
         failures |= failure_bit(Code::CERT_NOT_YET_VALID);
     if ((flags & MBEDTLS_X509_BADCERT_REVOKED) != 0)
         failures |= failure_bit(Code::CERT_REVOKED);
@@ -189,6 +205,16 @@ bool is_for(const mbedtls_x509_crt& certificate, const HostName& name) {
     if (last != nullptr)
         check.common_name(text_of(last->val));
     return check.matches();
+}
+
+bool is_pinned(Bytes pins, const mbedtls_x509_crt& certificate) {
+    for (const mbedtls_x509_buf& of : {certificate.raw, certificate.pk_raw}) {
+        const Bytes part{of.p, of.len};
+        std::uint8_t hash[32];
+        if (sha256({&part, 1}, hash) && policy::is_pinned(pins, hash))
+            return true;
+    }
+    return false;
 }
 
 // The same words for the same failures as OpenSSL.

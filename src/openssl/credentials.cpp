@@ -145,11 +145,11 @@ std::optional<Refusal> Context::load_identity(const Options& options) {
 
 std::optional<Refusal> Context::load_trusted(const Options& options) {
     SSL_CTX* ctx = ctx_.get();
-    if (!options.trusted) {
-        if (verify_ != Verify::none && !psk_ && SSL_CTX_set_default_verify_paths(ctx) != 1)
-            return Refusal{"the system's certificate store cannot be read"};
+    const bool by_default = !options.trusted && verify_ != Verify::none && !psk_;
+    if ((by_default || options.system_store) && SSL_CTX_set_default_verify_paths(ctx) != 1)
+        return Refusal{"the system's certificate store cannot be read"};
+    if (!options.trusted)
         return std::nullopt;
-    }
     X509_STORE* store = SSL_CTX_get_cert_store(ctx);
     const bool loaded = for_each_certificate(*options.trusted, [&](Certificate certificate) {
         return X509_STORE_add_cert(store, certificate.get()) == 1 &&

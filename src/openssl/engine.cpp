@@ -86,6 +86,10 @@ int security_callback(const SSL* ssl, const SSL_CTX* ctx, int op, int bits, int 
     const int what = op & ~SSL_SECOP_PEER;
     if (what == SSL_SECOP_EE_KEY || what == SSL_SECOP_CA_KEY || what == SSL_SECOP_CA_MD)
         return 1;
+    // Which suites there are, the policy and the program decide.
+    if (what == SSL_SECOP_CIPHER_SUPPORTED || what == SSL_SECOP_CIPHER_SHARED ||
+        what == SSL_SECOP_CIPHER_CHECK)
+        return 1;
     using Callback = int (*)(const SSL*, const SSL_CTX*, int, int, int, void*, void*);
     return reinterpret_cast<Callback>(fallback)(ssl, ctx, op, bits, nid, other, nullptr);
 }
@@ -96,14 +100,18 @@ void info_callback(const SSL* ssl, int where, int value) {
         Session::of(ssl)->alert_sent(static_cast<std::uint8_t>(value & 0xFF));
 }
 
-// "A:B:C" of the suites that this OpenSSL has; empty: none.
-template <std::size_t count>
-bool write_names(SSL* ssl, const std::uint16_t (&suites)[count], std::span<char> into) {
+const SSL_CIPHER* find_suite(SSL* ssl, std::uint16_t suite) {
+    const unsigned char id[2] = {static_cast<unsigned char>(suite >> 8),
+                                 static_cast<unsigned char>(suite & 0xFF)};
+    return SSL_CIPHER_find(ssl, id);
+}
+
+// "A:B:C" of the suites that this OpenSSL has.
+bool write_names(SSL* ssl, std::span<const std::uint16_t> suites, std::span<char> into) {
     std::size_t used = 0;
+    into[0] = '\0';
     for (const std::uint16_t suite : suites) {
-        const unsigned char id[2] = {static_cast<unsigned char>(suite >> 8),
-                                     static_cast<unsigned char>(suite & 0xFF)};
-        const SSL_CIPHER* cipher = SSL_CIPHER_find(ssl, id);
+        const SSL_CIPHER* cipher = find_suite(ssl, suite);
         if (cipher == nullptr)
             continue;
         const int n = std::snprintf(into.data() + used, into.size() - used, "%s%s",
@@ -112,7 +120,42 @@ bool write_names(SSL* ssl, const std::uint16_t (&suites)[count], std::span<char>
             return false;
         used += static_cast<std::size_t>(n);
     }
-    return used != 0;
+    return used != 0 || suites.empty();
+}
+
+bool for_each_suite(SuiteVisitor& visitor) {
+    const SslCtx ctx{SSL_CTX_new(TLS_method())};
+    const Ssl probe{ctx ? SSL_new(ctx.get()) : nullptr};
+    if (!probe) {
+        ERR_clear_error();
+        return false;
+    }
+    for (const std::uint16_t suite : policy::every_suite)
+        if (const SSL_CIPHER* cipher = find_suite(probe.get(), suite))
+            visitor.suite(suite, SSL_CIPHER_standard_name(cipher));
+    return true;
+}
+
+// RFC 7301 §3.2: this side's order decides, and nothing in common ends the handshake.
+int choose_protocol(SSL* ssl, const unsigned char** out, unsigned char* size,
+                    const unsigned char* offered, unsigned offered_size, void*) {
+    const Bytes known = Session::of(ssl)->context().alpn();
+    unsigned char* chosen = nullptr;
+    if (SSL_select_next_proto(&chosen, size, known.data(), static_cast<unsigned>(known.size()),
+                              offered, offered_size) != OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+// false: no memory.
+bool copy(Bytes from, std::unique_ptr<std::uint8_t, Release>& into, std::size_t& size) {
+    into.reset(static_cast<std::uint8_t*>(allocate(from.size())));
+    if (!into)
+        return false;
+    std::memcpy(into.get(), from.data(), from.size());
+    size = from.size();
+    return true;
 }
 
 bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out) {
@@ -135,6 +178,11 @@ std::expected<Owned<EngineContext>, Refusal> Context::make(const Options& option
     context->role_ = options.role;
     context->verify_ = options.verify;
     context->psk_ = options.psk_identity || options.psk_server;
+    context->checks_hostname_ = options.check_hostname;
+    context->by_program_ = options.verify_by_program;
+    context->verify_time_ = options.verify_time;
+    if (options.pins && !copy(*options.pins, context->pins_, context->pins_size_))
+        return std::unexpected(no_memory);
     const bool set_up = context->set_up(options);
     std::optional<Refusal> refusal;
     if (!set_up)
@@ -187,7 +235,7 @@ bool Context::set_up(const Options& options) {
     }
 
     int mode = SSL_VERIFY_NONE;
-    if (verify_ != Verify::none)
+    if (verify_ != Verify::none || pins_)
         mode = SSL_VERIFY_PEER;
     if (!client && verify_ == Verify::required)
         mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
@@ -198,25 +246,34 @@ bool Context::set_up(const Options& options) {
     SSL_CTX_set_verify(ctx, mode, nullptr);
     SSL_CTX_set_cert_verify_callback(ctx, verify_chain, nullptr);
 
-    return SSL_CTX_set_min_proto_version(ctx, static_cast<int>(options.minimum_version)) == 1 &&
-           SSL_CTX_set_max_proto_version(ctx, static_cast<int>(options.maximum_version)) == 1 &&
+    const policy::Offer offer = policy::offer_of(options);
+    return SSL_CTX_set_min_proto_version(ctx, static_cast<int>(offer.minimum_version)) == 1 &&
+           SSL_CTX_set_max_proto_version(ctx, static_cast<int>(offer.maximum_version)) == 1 &&
            SSL_CTX_set1_groups_list(ctx, groups) == 1 &&
-           SSL_CTX_set1_sigalgs_list(ctx, signature_algorithms) == 1 && set_suites() &&
-           (!psk_ || set_up_psk(options));
+           SSL_CTX_set1_sigalgs_list(ctx, signature_algorithms) == 1 && set_suites(offer) &&
+           (!psk_ || set_up_psk(options)) && (!options.alpn || set_up_alpn(*options.alpn));
 }
 
-bool Context::set_suites() {
+bool Context::set_up_alpn(Bytes alpn) {
+    if (role_ == Role::client)
+        return SSL_CTX_set_alpn_protos(ctx_.get(), alpn.data(),
+                                       static_cast<unsigned>(alpn.size())) == 0;
+    SSL_CTX_set_alpn_select_cb(ctx_.get(), choose_protocol, nullptr);
+    return copy(alpn, alpn_, alpn_size_);
+}
+
+bool Context::set_suites(const policy::Offer& offer) {
     // OpenSSL finds a suite by its number only through a connection.
     const Ssl probe{SSL_new(ctx_.get())};
     if (!probe)
         return false;
-    char tls1_2[512];
-    char tls1_3[128];
-    const bool written = psk_ ? write_names(probe.get(), policy::suites_tls1_2_psk, tls1_2) &&
-                                    write_names(probe.get(), policy::suites_tls1_3_psk, tls1_3)
-                              : write_names(probe.get(), policy::suites_tls1_2, tls1_2) &&
-                                    write_names(probe.get(), policy::suites_tls1_3, tls1_3);
-    return written && SSL_CTX_set_cipher_list(ctx_.get(), tls1_2) == 1 &&
+    constexpr std::size_t longest_name = 40;
+    char tls1_2[policy::every_suite.size() * longest_name];
+    char tls1_3[policy::every_suite.size() * longest_name];
+    // Without any of TLS 1.2, it is not among the versions, and its list is of no matter.
+    return write_names(probe.get(), offer.tls1_2(), tls1_2) &&
+           write_names(probe.get(), offer.tls1_3(), tls1_3) &&
+           (tls1_2[0] == '\0' || SSL_CTX_set_cipher_list(ctx_.get(), tls1_2) == 1) &&
            SSL_CTX_set_ciphersuites(ctx_.get(), tls1_3) == 1;
 }
 
@@ -382,6 +439,27 @@ Cipher Session::cipher() const {
     return {SSL_CIPHER_standard_name(cipher), SSL_CIPHER_get_bits(cipher, nullptr)};
 }
 
+Bytes Session::alpn() const {
+    const unsigned char* protocol = nullptr;
+    unsigned size = 0;
+    SSL_get0_alpn_selected(ssl_.get(), &protocol, &size);
+    return {protocol, size};
+}
+
+std::uint16_t Session::judge(X509* certificate, int depth) {
+    unsigned char* der = nullptr;
+    const int size = i2d_X509(certificate, &der);
+    if (size <= 0) {
+        verification_lacked_memory = true;
+        return 0;
+    }
+    const Judgement judgement = wire_.host().judge({der, static_cast<std::size_t>(size)}, depth);
+    OPENSSL_free(der);
+    if (judgement == Judgement::aborted)
+        wire_.abort();
+    return judgement == Judgement::accepted ? 0 : policy::failure_bit(Code::CERT_REJECTED);
+}
+
 Bytes Session::peer_certificate() const {
     X509* certificate = SSL_get0_peer_certificate(ssl_.get());
     if (certificate == nullptr)
@@ -417,6 +495,8 @@ const Engine openssl_engine{
     .has_system_store = true,
     .has_tls1_3 = true,
     .has_psk = true,
+    .has_alpn = true,
+    .for_each_suite = openssl::for_each_suite,
     .sha256 = openssl::sha256,
     .make_context = openssl::Context::make,
 };

@@ -31,6 +31,8 @@ Code code_of_reason(int reason) {
         case SSL_R_WRONG_CURVE:
         case SSL_R_WRONG_SIGNATURE_TYPE:
             return Code::NO_SHARED_CIPHER;
+        case SSL_R_NO_APPLICATION_PROTOCOL:
+            return Code::NO_SHARED_PROTOCOL;
         case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
             return Code::CERT_MISSING;
         case SSL_R_BINDER_DOES_NOT_VERIFY:

@@ -7,6 +7,7 @@
 #include <openssl/x509v3.h>
 
 #include "../engine.hpp"
+#include "../policy.hpp"
 
 namespace ussl::openssl {
 
@@ -40,6 +41,11 @@ class Context final : public EngineContext {
 
     [[nodiscard]] Verify verify() const { return verify_; }
     [[nodiscard]] bool uses_psk() const { return psk_; }
+    [[nodiscard]] bool checks_hostname() const { return checks_hostname_; }
+    [[nodiscard]] bool verifies_by_program() const { return by_program_; }
+    [[nodiscard]] std::optional<std::int64_t> verify_time() const { return verify_time_; }
+    [[nodiscard]] Bytes pins() const { return {pins_.get(), pins_size_}; }
+    [[nodiscard]] Bytes alpn() const { return {alpn_.get(), alpn_size_}; }
     [[nodiscard]] const Secret<max_psk_identity>& psk_identity() const { return psk_identity_; }
     [[nodiscard]] const Secret<max_psk_key>& psk_key() const { return psk_key_; }
 
@@ -49,7 +55,8 @@ class Context final : public EngineContext {
     Context() = default;
 
     bool set_up(const Options& options);
-    bool set_suites();
+    bool set_suites(const policy::Offer& offer);
+    bool set_up_alpn(Bytes alpn);
     bool set_up_psk(const Options& options);
     std::optional<Refusal> load_identity(const Options& options);
     std::optional<Refusal> load_trusted(const Options& options);
@@ -59,6 +66,13 @@ class Context final : public EngineContext {
     Role role_ = Role::client;
     Verify verify_ = Verify::none;
     bool psk_ = false;
+    bool checks_hostname_ = false;
+    bool by_program_ = false;
+    std::optional<std::int64_t> verify_time_;
+    std::unique_ptr<std::uint8_t, Release> pins_;
+    std::size_t pins_size_ = 0;
+    std::unique_ptr<std::uint8_t, Release> alpn_;
+    std::size_t alpn_size_ = 0;
     Secret<max_psk_identity> psk_identity_;
     Secret<max_psk_key> psk_key_;
 };
@@ -81,6 +95,7 @@ class Session final : public EngineSession {
     [[nodiscard]] std::size_t pending() const override;
     [[nodiscard]] Version version() const override;
     [[nodiscard]] Cipher cipher() const override;
+    [[nodiscard]] Bytes alpn() const override;
     [[nodiscard]] Bytes peer_certificate() const override;
     bool describe_peer(CertificateVisitor& visitor) const override;
 
@@ -100,6 +115,8 @@ class Session final : public EngineSession {
     std::size_t identities_left = 0;
 
     PskAnswer find_psk(Bytes identity, MutableBytes key, std::size_t& length);
+    /// What the program says of a certificate, as bits.
+    std::uint16_t judge(X509* certificate, int depth);
     void alert_sent(std::uint8_t number);
     /// The handshake is over; OpenSSL itself no longer knows once the connection has failed.
     [[nodiscard]] bool established() const { return established_; }

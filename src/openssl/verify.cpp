@@ -142,6 +142,44 @@ int x509_error_of(Code worst) {
     }
 }
 
+// Whether the certificate, or its public key, is one of the pinned ones.
+bool is_pinned(Bytes pins, X509* certificate) {
+    std::uint8_t hash[32];
+    if (X509_digest(certificate, EVP_sha256(), hash, nullptr) == 1 && policy::is_pinned(pins, hash))
+        return true;
+    unsigned char* key = nullptr;
+    const int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &key);
+    const bool hashed = size > 0 && EVP_Digest(key, static_cast<std::size_t>(size), hash, nullptr,
+                                               EVP_sha256(), nullptr) == 1;
+    OPENSSL_free(key);
+    return hashed && policy::is_pinned(pins, hash);
+}
+
+void verify(X509_STORE_CTX* store, Session& session) {
+    const Context& context = session.context();
+    X509_VERIFY_PARAM* param = X509_STORE_CTX_get0_param(store);
+    // Whatever stands in ca_certs is trusted, root or not; strength is judged below.
+    X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
+    X509_VERIFY_PARAM_set_auth_level(param, 0);
+    if (context.verify_time())
+        X509_VERIFY_PARAM_set_time(param, static_cast<time_t>(*context.verify_time()));
+    X509_STORE_CTX_set_verify_cb(store, collect);
+    const int verified = X509_verify_cert(store);
+    std::uint16_t& failures = session.certificate_failures;
+    if (verified <= 0 && failures == 0)
+        failures = failure_bit(Code::CERT_INVALID);
+    if (chain_is_weak(store))
+        failures |= failure_bit(Code::CERT_WEAK);
+    if (session.name() != nullptr && context.checks_hostname() &&
+        !is_for(X509_STORE_CTX_get0_cert(store), *session.name()))
+        failures |= failure_bit(Code::CERT_HOSTNAME);
+    if (!context.verifies_by_program())
+        return;
+    STACK_OF(X509)* chain = X509_STORE_CTX_get0_chain(store);
+    for (int i = sk_X509_num(chain) - 1; i >= 0 && !session.wire().aborted(); --i)
+        failures |= session.judge(sk_X509_value(chain, i), i);
+}
+
 }  // namespace
 
 int verify_chain(X509_STORE_CTX* store, void*) {
@@ -152,24 +190,15 @@ int verify_chain(X509_STORE_CTX* store, void*) {
         X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
         return 0;
     }
-    if (context.verify() == Verify::none)
-        return 1;
-
-    X509_VERIFY_PARAM* param = X509_STORE_CTX_get0_param(store);
-    // Whatever stands in ca_certs is trusted, root or not; strength is judged below.
-    X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
-    X509_VERIFY_PARAM_set_auth_level(param, 0);
-    X509_STORE_CTX_set_verify_cb(store, collect);
-    const int verified = X509_verify_cert(store);
+    X509* peer = X509_STORE_CTX_get0_cert(store);
     std::uint16_t& failures = session.certificate_failures;
-    if (verified <= 0 && failures == 0)
-        failures = failure_bit(Code::CERT_INVALID);
-    if (chain_is_weak(store))
-        failures |= failure_bit(Code::CERT_WEAK);
-    if (session.name() != nullptr && !is_for(X509_STORE_CTX_get0_cert(store), *session.name()))
-        failures |= failure_bit(Code::CERT_HOSTNAME);
-    session.verification_lacked_memory =
-        take_lack_of_memory() || X509_STORE_CTX_get_error(store) == X509_V_ERR_OUT_OF_MEM;
+    if (!context.pins().empty() && !is_pinned(context.pins(), peer))
+        failures |= failure_bit(Code::CERT_PIN);
+    if (context.verify() != Verify::none)
+        verify(store, session);
+    session.verification_lacked_memory = session.verification_lacked_memory ||
+                                         take_lack_of_memory() ||
+                                         X509_STORE_CTX_get_error(store) == X509_V_ERR_OUT_OF_MEM;
     if (failures == 0 && !session.verification_lacked_memory) {
         X509_STORE_CTX_set_error(store, X509_V_OK);
         return 1;

@@ -67,6 +67,11 @@ ussl::PskAnswer MemoryHost::find_psk(Bytes identity, MutableBytes key, std::size
     return ussl::PskAnswer::found;
 }
 
+ussl::Judgement MemoryHost::judge(Bytes certificate, int depth) {
+    judged.emplace_back(depth, std::string(certificate.begin(), certificate.end()));
+    return on_judge ? on_judge(depth) : ussl::Judgement::accepted;
+}
+
 Plan with_certificate(const std::string& server, const std::string& root) {
     Plan setup;
     setup.client.trusted = bytes(cert(root));

@@ -65,6 +65,7 @@ class MemoryHost final : public ussl::Host {
                                             : out.bytes.size() < out.capacity;
     }
     ussl::PskAnswer find_psk(Bytes identity, MutableBytes key, std::size_t& length) override;
+    ussl::Judgement judge(Bytes certificate, int depth) override;
 
     Ring& in;
     Ring& out;
@@ -72,8 +73,10 @@ class MemoryHost final : public ussl::Host {
     std::optional<IoResult> next_write;  ///< the same for writes
     std::map<std::string, std::string> keys;
     bool lookup_aborts = false;
-    std::vector<std::string> asked;  ///< identities that were looked up
-    std::size_t moved = 0;           ///< bytes, both ways
+    std::vector<std::string> asked;                      ///< identities that were looked up
+    std::vector<std::pair<int, std::string>> judged;     ///< depths and certificates, as they came
+    std::function<ussl::Judgement(int depth)> on_judge;  ///< otherwise all are accepted
+    std::size_t moved = 0;                               ///< bytes, both ways
     int reads = 0;
     int writes = 0;
     std::function<void()> on_write;   ///< called from within a write

@@ -161,6 +161,162 @@ TEST_P(Verification, HeedsNameConstraintsInTheMiddleOfAChain) {
     }
 }
 
+TEST_P(Verification, OfANameCanBeLeftOut) {
+    Plan setup = plan(with_certificate("server-name"));
+    setup.client.check_hostname = false;
+    for (const std::string name : {"localhost", ""}) {
+        setup.name = name;
+        Pair pair(setup);
+        EXPECT_TRUE(pair.handshake()) << describe(pair.client->error());
+        EXPECT_TRUE(pair.client->peer_verified());
+    }
+    // All else is checked.
+    Plan wrong = plan(with_certificate("server-expired-name"));
+    wrong.client.check_hostname = false;
+    Pair pair(wrong);
+    EXPECT_FALSE(pair.handshake());
+    EXPECT_EQ(pair.client->error().code, Code::CERT_EXPIRED);
+}
+
+TEST_P(Verification, IsAtTheTimeThatWasGiven) {
+    struct {
+        const char* certificate;
+        std::int64_t time;
+        Code expected;
+    } constexpr cases[] = {
+        {"server-expired", 1600000000, Code::none},          // 2020
+        {"server-expired", 1700000000, Code::CERT_EXPIRED},  // 2023
+        {"server-future", 3800000000, Code::none},           // 2090
+        {"server", 1500000000, Code::CERT_NOT_YET_VALID},    // 2017
+        {"server", 0, Code::CERT_NOT_YET_VALID},
+        {"server", 4200000000, Code::CERT_EXPIRED},  // 2103
+    };
+    for (const auto& c : cases) {
+        Plan setup = plan(with_certificate(c.certificate));
+        setup.client.verify_time = c.time;
+        Pair pair(setup);
+        EXPECT_EQ(pair.handshake(), c.expected == Code::none);
+        EXPECT_EQ(pair.client->error().code, c.expected) << c.certificate << " " << c.time;
+    }
+}
+
+TEST_P(Verification, TheProgramSeesEachCertificateTopmostFirst) {
+    Plan setup = plan(with_certificate("server-intermediate"));
+    setup.server.certificate = bytes(cert("server-chain.crt"));
+    setup.client.verify_by_program = true;
+    Pair pair(setup);
+    ASSERT_TRUE(pair.handshake()) << describe(pair.client->error());
+    ASSERT_EQ(pair.client_host.judged.size(), 3U);
+    EXPECT_EQ(pair.client_host.judged[0], (std::pair<int, std::string>{2, cert("ca.der")}));
+    EXPECT_EQ(pair.client_host.judged[1].first, 1);
+    EXPECT_EQ(pair.client_host.judged[2].first, 0);
+    const Bytes peer = pair.client->peer_certificate();
+    EXPECT_EQ(pair.client_host.judged[2].second, std::string(peer.begin(), peer.end()));
+}
+
+TEST_P(Verification, TheProgramCanRefuseAndNotForgive) {
+    for (const int refused : {0, 1}) {
+        Plan setup = plan(with_certificate());
+        setup.client.verify_by_program = true;
+        Pair pair(setup);
+        pair.client_host.on_judge = [&](int depth) {
+            return depth == refused ? ussl::Judgement::refused : ussl::Judgement::accepted;
+        };
+        EXPECT_FALSE(pair.handshake());
+        EXPECT_EQ(pair.client->error().code, Code::CERT_REJECTED);
+        EXPECT_EQ(pair.client->error().alert, Error::Alert::sent);
+        EXPECT_EQ(pair.server->error().code, Code::CERT_REFUSED);
+    }
+    Plan setup = plan(with_certificate("server-expired"));
+    setup.client.verify_by_program = true;
+    Pair pair(setup);
+    EXPECT_FALSE(pair.handshake());
+    EXPECT_EQ(pair.client->error().code, Code::CERT_EXPIRED);
+    EXPECT_FALSE(pair.client_host.judged.empty());
+}
+
+TEST_P(Verification, AProgramThatCannotJudgeEndsTheConnection) {
+    Plan setup = plan(with_certificate());
+    setup.client.verify_by_program = true;
+    Pair pair(setup);
+    int asked = 0;
+    pair.client_host.on_judge = [&](int) {
+        ++asked;
+        return ussl::Judgement::aborted;
+    };
+    EXPECT_FALSE(pair.handshake());
+    EXPECT_EQ(pair.client->error().code, Code::aborted);
+    EXPECT_EQ(asked, 1);
+}
+
+TEST_P(Verification, AServersProgramSeesTheClientsCertificate) {
+    Plan setup = plan(with_certificate());
+    setup.client.key = bytes(cert("client.key"));
+    setup.client.certificate = bytes(cert("client.crt"));
+    setup.server.trusted = bytes(cert("ca.crt"));
+    setup.server.verify = Verify::required;
+    setup.server.verify_by_program = true;
+    Pair pair(setup);
+    ASSERT_TRUE(pair.handshake()) << describe(pair.server->error());
+    ASSERT_EQ(pair.server_host.judged.size(), 2U);
+    EXPECT_EQ(pair.server_host.judged[1].second, cert("client.der"));
+}
+
+std::string sha256(const ussl::Engine& engine, const std::string& data) {
+    const Bytes part = bytes(data);
+    std::uint8_t hash[32];
+    EXPECT_TRUE(engine.sha256(std::span(&part, 1), std::span<std::uint8_t, 32>(hash)));
+    return {std::begin(hash), std::end(hash)};
+}
+
+TEST_P(Verification, PinnedCertificatesAndKeysAreTaken) {
+    const ussl::Engine& engine = *GetParam().client;
+    const std::string certificate = sha256(engine, cert("server.der"));
+    const std::string key = sha256(engine, cert("server-public.der"));
+    const std::string other = sha256(engine, cert("ca.der"));
+    for (const Verify verify : {Verify::none, Verify::required}) {
+        for (const std::string& pins : {certificate, key, other + key, key + other}) {
+            Plan setup = plan(with_certificate());
+            setup.client.verify = verify;
+            setup.client.pins = bytes(pins);
+            Pair pair(setup);
+            EXPECT_TRUE(pair.handshake()) << describe(pair.client->error());
+            EXPECT_EQ(pair.client->peer_verified(), verify != Verify::none);
+        }
+        Plan setup = plan(with_certificate());
+        setup.client.verify = verify;
+        setup.client.pins = bytes(other);
+        Pair pair(setup);
+        EXPECT_FALSE(pair.handshake());
+        EXPECT_EQ(pair.client->error().code, Code::CERT_PIN) << describe(pair.client->error());
+        EXPECT_EQ(pair.server->error().code, Code::CERT_REFUSED);
+    }
+    // A pin adds to what is checked.
+    const std::string expired = sha256(engine, cert("server-expired.der"));
+    Plan setup = plan(with_certificate("server-expired"));
+    setup.client.pins = bytes(expired);
+    Pair pair(setup);
+    EXPECT_FALSE(pair.handshake());
+    EXPECT_EQ(pair.client->error().code, Code::CERT_EXPIRED);
+}
+
+TEST_P(Verification, AServerPinsItsClients) {
+    const ussl::Engine& engine = *GetParam().server;
+    const std::string client = sha256(engine, cert("client.der"));
+    const std::string other = sha256(engine, cert("ca.der"));
+    for (const bool good : {false, true}) {
+        Plan setup = plan(with_certificate());
+        setup.client.key = bytes(cert("client.key"));
+        setup.client.certificate = bytes(cert("client.crt"));
+        setup.server.trusted = bytes(cert("ca.crt"));
+        setup.server.verify = Verify::required;
+        setup.server.pins = bytes(good ? client : other);
+        Pair pair(setup);
+        pair.handshake();
+        EXPECT_EQ(pair.server->error().code, good ? Code::none : Code::CERT_PIN);
+    }
+}
+
 TEST_P(Verification, RefusesAnIssuerThatIsNoCA) {
     Plan setup = plan(with_certificate("server-noca"));
     setup.server.certificate = bytes(cert("server-noca-chain.crt"));

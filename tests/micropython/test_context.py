@@ -1,0 +1,482 @@
+# SSLContext: MicroPython's attributes and methods, and CPython's.
+
+import ussl
+from ussltest import *
+
+CLIENT, SERVER = ussl.PROTOCOL_TLS_CLIENT, ussl.PROTOCOL_TLS_SERVER
+
+
+def client_context(roots="ca.crt"):
+    ctx = ussl.SSLContext(CLIENT)
+    if roots:
+        ctx.load_verify_locations(cert_bytes(roots))
+    return ctx
+
+
+def server_context(name="server"):
+    ctx = ussl.SSLContext(SERVER)
+    ctx.load_cert_chain(cert(name + ".crt"), cert(name + ".key"))
+    return ctx
+
+
+def outcome(client, server, name="localhost"):
+    """Both sockets after the handshake, and what each end saw (None or an exception)."""
+    a, b = pipe()
+    c = client.wrap_socket(a, server_hostname=name, do_handshake_on_connect=False)
+    s = server.wrap_socket(b, server_side=True, do_handshake_on_connect=False)
+    return c, s, shake_out(c, s)
+
+
+def connected(client, server, name="localhost"):
+    c, s, result = outcome(client, server, name)
+    equal(result, [None, None])
+    return c, s
+
+
+def refused(client, server, row, name="localhost"):
+    c, s, result = outcome(client, server, name)
+    assert type(result[0]) is OSError and result[0].errno == getattr(ussl, "ERR_" + row), result
+    return result
+
+
+def test_defaults():
+    ctx = ussl.SSLContext(CLIENT)
+    equal(ctx.verify_mode, ussl.CERT_REQUIRED)
+    equal(ctx.check_hostname, True)
+    equal(ctx.minimum_version, ussl.TLSv1_2)
+    equal(ctx.maximum_version, ussl.TLSv1_3)
+    for name in ("verify_callback", "verify_time", "pins", "psk_identity", "psk_key", "server_psk_keys",
+                 "handshake_timeout", "record_size_limit"):
+        equal(getattr(ctx, name), None)
+    ctx = ussl.SSLContext(SERVER)
+    equal(ctx.verify_mode, ussl.CERT_NONE)
+    equal(ctx.check_hostname, False)
+
+
+def test_attributes_that_are_not_there():
+    ctx = ussl.SSLContext(CLIENT)
+    for name in ("verify_mod", "session", "made"):
+        raises(AttributeError, setattr, ctx, name, 1)
+        raises(AttributeError, getattr, ctx, name)
+    raises(AttributeError, delattr, ctx, "verify_mode")
+
+
+def test_values_that_do_not_fit():
+    ctx = ussl.SSLContext(CLIENT)
+    for name, value, error in (
+        ("verify_mode", 3, ValueError), ("verify_mode", "x", TypeError), ("verify_callback", 1, TypeError),
+        ("verify_time", "now", TypeError), ("minimum_version", 0x0302, ValueError),
+        ("maximum_version", None, TypeError), ("psk_identity", 5, TypeError), ("psk_key", "text", TypeError),
+        ("server_psk_keys", 5, TypeError), ("server_psk_keys", {b"a": "b"}, TypeError),
+        ("pins", b"x" * 32, TypeError), ("pins", [], ValueError), ("pins", [b"x"], ValueError),
+        ("pins", ["x" * 32], TypeError), ("handshake_timeout", 0, ValueError), ("handshake_timeout", "1", TypeError),
+        ("handshake_timeout", -1, ValueError), ("record_size_limit", 1, ValueError),
+    ):
+        before = getattr(ctx, name)
+        raises(error, setattr, ctx, name, value)
+        equal(getattr(ctx, name), before)
+
+
+# --- names and versions
+
+
+def test_check_hostname():
+    client, server = client_context(), server_context("server-name")
+    refused(client, server, "CERT_HOSTNAME")
+    client.check_hostname = False
+    for name in ("localhost", None):
+        c, s = connected(client, server, name)
+        assert c.getpeercert()
+    # What else is wrong is seen.
+    refused(client, server_context("server-expired-name"), "CERT_EXPIRED")
+    # A name alone is no use: as in CPython, asking for it asks for the rest.
+    client.verify_mode = ussl.CERT_NONE
+    client.check_hostname = True
+    equal(client.verify_mode, ussl.CERT_REQUIRED)
+    raises(ValueError, client.wrap_socket, pipe()[0], text="server_hostname")
+
+
+def test_versions():
+    for low, high, expected in ((ussl.TLSv1_2, ussl.TLSv1_2, "TLSv1.2"), (ussl.TLSv1_3, ussl.TLSv1_3, "TLSv1.3"),
+                                (ussl.TLSv1_2, ussl.TLSv1_3, "TLSv1.3")):
+        for bound in (0, 1):
+            client, server = client_context(), server_context()
+            ctx = (client, server)[bound]
+            ctx.minimum_version, ctx.maximum_version = low, high
+            c, s = connected(client, server)
+            equal((c.version(), s.version()), (expected, expected))
+    client.minimum_version = ussl.TLSVersion.TLSv1_3
+    server.minimum_version = ussl.TLSVersion.MINIMUM_SUPPORTED
+    server.maximum_version = ussl.TLSVersion.TLSv1_2
+    refused(client, server, "NO_SHARED_VERSION")
+    client.maximum_version = ussl.TLSv1_2
+    raises(ValueError, client.wrap_socket, pipe()[0], server_hostname="localhost", text="minimum_version")
+
+
+# --- cipher suites
+
+
+def test_ciphers_in_everybodys_spelling():
+    for given in (["TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256"], ("TLS-ECDHE-ECDSA-WITH-AES-128-CBC-SHA256",),
+                  ["ECDHE-ECDSA-AES128-SHA256"]):
+        client, server = client_context(), server_context()
+        for ctx in (client, server):
+            ctx.set_ciphers(given)
+        c, s = connected(client, server)
+        equal(c.cipher(), ("TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256", "TLSv1.2", 128))
+        equal(s.cipher(), c.cipher())
+
+
+def test_a_list_of_ciphers_is_all_there_is():
+    client, server = client_context(), server_context()
+    client.set_ciphers(["TLS_CHACHA20_POLY1305_SHA256"])
+    c, s = connected(client, server)
+    equal(c.cipher()[0], "TLS_CHACHA20_POLY1305_SHA256")
+    server.maximum_version = ussl.TLSv1_2
+    refused(client, server, "NO_SHARED_VERSION")
+
+
+def test_a_str_of_ciphers_leaves_those_of_TLS_1_3():
+    client, server = client_context(), server_context()
+    client.set_ciphers("ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384")
+    c, s = connected(client, server)
+    equal(c.cipher()[0], "TLS_AES_128_GCM_SHA256")
+    client.maximum_version = ussl.TLSv1_2
+    c, s = connected(client, server)
+    equal(c.cipher()[0], "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384")
+
+
+def test_ciphers_that_can_be_named():
+    ctx = ussl.SSLContext(CLIENT)
+    names = ctx.get_ciphers()
+    equal(names[0], "TLS_AES_128_GCM_SHA256")
+    assert "TLS_PSK_WITH_AES_128_CBC_SHA256" in names and "TLS_RSA_WITH_AES_128_GCM_SHA256" in names, names
+    for name in names:
+        ctx.set_ciphers([name])
+    ctx.set_ciphers(names)
+    ctx.set_ciphers(":".join(names))
+
+
+def test_ciphers_that_are_none():
+    ctx = ussl.SSLContext(CLIENT)
+    for given, error, text in (
+        (["BAR"], ValueError, "BAR"), ("BAR", ValueError, "BAR"), ("HIGH:!aNULL", ValueError, "HIGH"),
+        ([], ValueError, "1 to 64"), ("", ValueError, ""), (["x"] * 65, ValueError, "1 to 64"),
+        ([1], TypeError, ""), (5, TypeError, ""), (["TLS_AES_128_GCM_SHA256", None], TypeError, ""),
+        (["A" * 1000], ValueError, "AAAA"),
+    ):
+        raises(error, ctx.set_ciphers, given, text=text)
+    # Known, but of no use here.
+    ctx.set_ciphers(["TLS_PSK_WITH_AES_128_GCM_SHA256"])
+    raises(ValueError, ctx.wrap_socket, pipe()[0], server_hostname="x", text="set_ciphers")
+
+
+# --- pre-shared keys
+
+
+def psk_contexts():
+    client, server = ussl.SSLContext(CLIENT), ussl.SSLContext(SERVER)
+    client.psk_identity, client.psk_key = IDENTITY, KEY
+    server.server_psk_keys = {IDENTITY: KEY}
+    return client, server
+
+
+def test_psk():
+    client, server = psk_contexts()
+    c, s = connected(client, server, None)
+    c.write(b"ping")
+    equal(s.read(4), b"ping")
+    client.psk_key = b"another"
+    c, s, result = outcome(client, server, None)
+    equal(result[1].errno, ussl.ERR_PSK_KEY)
+    client.psk_key = None
+    raises(ValueError, client.wrap_socket, pipe()[0], text="psk_ident needs psk_key")
+
+
+def test_psk_callbacks():
+    asked = []
+
+    def client_key(hint):
+        asked.append(hint)
+        return "tester", KEY
+
+    def server_key(identity):
+        asked.append(identity)
+        return KEY if identity == "tester" else b""
+
+    client, server = ussl.SSLContext(CLIENT), ussl.SSLContext(SERVER)
+    client.set_psk_client_callback(client_key)
+    server.set_psk_server_callback(server_key, "a hint")
+    c, s = connected(client, server, None)
+    equal(asked, [None, "tester"])
+    client.set_psk_client_callback(lambda hint: ("somebody", KEY))
+    c, s, result = outcome(client, server, None)
+    equal(result[1].errno, ussl.ERR_PSK_IDENTITY)
+    equal(result[0].errno, ussl.ERR_PSK_REFUSED)
+    # Bytes that are no text come as bytes.
+    client.set_psk_client_callback(lambda hint: (b"\xff\xfe", KEY))
+    outcome(client, server, None)
+    equal(asked[-1], b"\xff\xfe")
+
+
+def test_psk_callbacks_that_go_wrong():
+    client, server = psk_contexts()
+    for answer, error in ((None, TypeError), (("a",), ValueError), (("a", "b"), TypeError), ((None, KEY), ValueError),
+                          (("a", b""), ValueError)):
+        client.set_psk_client_callback(lambda hint: answer)
+        raises(error, client.wrap_socket, pipe()[0])
+    client.set_psk_client_callback(None)
+
+    def fails(identity):
+        raise KeyError("no such table")
+
+    for callback, error in ((fails, KeyError), (lambda identity: 5, TypeError), (lambda identity: "text", TypeError),
+                            (lambda identity: b"k" * 49, ValueError)):
+        server.set_psk_server_callback(callback)
+        c, s, result = outcome(client, server, None)
+        assert type(result[1]) is error, result
+    raises(TypeError, server.set_psk_server_callback, 5)
+    raises(ValueError, server.set_psk_client_callback, client_callback)
+    raises(ValueError, client.set_psk_server_callback, client_callback)
+
+
+def client_callback(hint):
+    return IDENTITY, KEY
+
+
+# --- certificates
+
+
+def test_verify_callback_sees_the_chain():
+    seen = []
+
+    def look(certificate, depth):
+        seen.append((depth, bytes(certificate)))
+        return 0
+
+    client, server = client_context(), server_context()
+    client.verify_callback = look
+    c, s = connected(client, server)
+    equal(seen, [(1, cert_bytes("ca.der")), (0, cert_bytes("server.der"))])
+    equal(client.verify_callback, look)
+    client.verify_callback = None
+    connected(client, server)
+    equal(len(seen), 2)
+
+
+def test_verify_callback_can_refuse():
+    client, server = client_context(), server_context()
+    client.verify_callback = lambda certificate, depth: 1 - depth
+    c, s = refused(client, server, "CERT_REJECTED")
+    equal(s.errno, ussl.ERR_CERT_REFUSED)
+    # It cannot let anybody in.
+    client.verify_callback = lambda certificate, depth: 0
+    refused(client, server_context("server-other"), "CERT_UNKNOWN_ISSUER")
+
+
+def test_verify_callback_that_goes_wrong():
+    def fails(certificate, depth):
+        raise RuntimeError("on purpose")
+
+    for callback, error in ((fails, RuntimeError), (lambda c, d: None, TypeError), (lambda c: 0, TypeError),
+                            (lambda c, d: "0", TypeError)):
+        client, server = client_context(), server_context()
+        client.verify_callback = callback
+        c, s, result = outcome(client, server)
+        assert type(result[0]) is error, result
+        c.close()
+
+
+def test_verify_callback_that_uses_its_connection():
+    client, server = client_context(), server_context()
+    results = []
+
+    def meddle(certificate, depth):
+        for method in (c.do_handshake, c.read, lambda: c.write(b"x")):
+            raises(OSError, method, code=ussl.ERR_BAD_USE)
+        results.append(depth)
+        return 0
+
+    client.verify_callback = meddle
+    a, b = pipe()
+    c = client.wrap_socket(a, server_hostname="localhost", do_handshake_on_connect=False)
+    s = server.wrap_socket(b, server_side=True, do_handshake_on_connect=False)
+    equal(shake_out(c, s), [None, None])
+    equal(results, [1, 0])
+
+    def close(certificate, depth):
+        c.close()
+        return 0
+
+    client.verify_callback = close
+    a, b = pipe()
+    c = client.wrap_socket(a, server_hostname="localhost", do_handshake_on_connect=False)
+    s = server.wrap_socket(b, server_side=True, do_handshake_on_connect=False)
+    result = shake_out(c, s)
+    assert isinstance(result[0], OSError), result
+
+
+def test_a_context_that_changes_does_not_change_its_connections():
+    client, server = client_context(), server_context()
+    seen = []
+    client.verify_callback = lambda certificate, depth: seen.append(depth) or 0
+    a, b = pipe()
+    c = client.wrap_socket(a, server_hostname="localhost", do_handshake_on_connect=False)
+    s = server.wrap_socket(b, server_side=True, do_handshake_on_connect=False)
+    client.verify_callback = None
+    client.verify_mode = ussl.CERT_NONE
+    client.pins = [b"x" * 32]
+    server.load_cert_chain(cert("server-other.crt"), cert("server-other.key"))
+    equal(shake_out(c, s), [None, None])
+    equal(seen, [1, 0])
+    assert c.getpeercert()
+
+
+def test_verify_time():
+    client = client_context()
+    expired, future, now = server_context("server-expired"), server_context("server-future"), server_context()
+    client.verify_time = 1600000000  # 2020
+    connected(client, expired)
+    connected(client, now)
+    refused(client, future, "CERT_NOT_YET_VALID")
+    client.verify_time = 3800000000  # 2090
+    connected(client, future)
+    refused(client, expired, "CERT_EXPIRED")
+    client.verify_time = None
+    refused(client, expired, "CERT_EXPIRED")
+    client.verify_time = 0
+    refused(client, now, "CERT_NOT_YET_VALID")
+
+
+def test_pins():
+    import hashlib
+
+    certificate = hashlib.sha256(cert_bytes("server.der")).digest()
+    key = hashlib.sha256(cert_bytes("server-public.der")).digest()
+    other = hashlib.sha256(b"other").digest()
+    client, server = client_context(), server_context()
+    for mode in (ussl.CERT_REQUIRED, ussl.CERT_NONE):
+        client.verify_mode = mode
+        for pins in ([certificate], (other, key), [bytearray(certificate), other]):
+            client.pins = pins
+            connected(client, server)
+            equal(client.pins, [bytes(pin) for pin in pins])
+        client.pins = [other]
+        refused(client, server, "CERT_PIN")
+    client.pins = None
+    connected(client, server)
+
+
+def test_the_system_store():
+    client, server = client_context(None), server_context()
+    client.load_default_certs()
+    refused(client, server, "CERT_UNKNOWN_ISSUER")
+    client.load_default_certs(ussl.Purpose.SERVER_AUTH)
+    client.load_verify_locations(cert_bytes("ca.crt"))
+    connected(client, server)
+
+
+def test_create_default_context():
+    client = ussl.create_default_context()
+    equal((client.verify_mode, client.check_hostname), (ussl.CERT_REQUIRED, True))
+    client = ussl.create_default_context(cafile=cert("ca.crt"))
+    server = ussl.create_default_context(ussl.Purpose.CLIENT_AUTH)
+    equal(server.verify_mode, ussl.CERT_NONE)
+    server.load_cert_chain(cert("server.crt"), cert("server.key"))
+    connected(client, server)
+    client = ussl.create_default_context(ussl.Purpose.SERVER_AUTH, cadata=cert_bytes("ca-other.crt"))
+    refused(client, server, "CERT_UNKNOWN_ISSUER")
+    raises(ValueError, ussl.create_default_context, 5)
+    raises(TypeError, ussl.create_default_context, cafile="a", cadata=b"b")
+
+
+# --- ALPN
+
+
+def test_alpn():
+    for ours, theirs, expected in ((["h2", "http/1.1"], ["http/1.1"], "http/1.1"), ([b"mqtt"], ("mqtt",), "mqtt"),
+                                   (["mqtt"], None, None), (None, ["mqtt"], None)):
+        client, server = client_context(), server_context()
+        if ours:
+            client.set_alpn_protocols(ours)
+        if theirs:
+            server.set_alpn_protocols(theirs)
+        c, s = connected(client, server)
+        equal((c.selected_alpn_protocol(), s.selected_alpn_protocol()), (expected, expected))
+    equal(ussl.HAS_ALPN, True)
+
+
+def test_alpn_with_nothing_in_common():
+    client, server = client_context(), server_context()
+    client.set_alpn_protocols(["h2"])
+    server.set_alpn_protocols(["mqtt"])
+    c, s = refused(client, server, "NO_SHARED_PROTOCOL")
+    equal(s.errno, ussl.ERR_NO_SHARED_PROTOCOL)
+    server.set_alpn_protocols([])
+    connected(client, server)
+
+
+def test_alpn_out_of_bounds():
+    ctx = ussl.SSLContext(CLIENT)
+    for bad, error in (([""], ValueError), (["x" * 256], ValueError), (["a\0b"], ValueError), ([5], TypeError),
+                       (["x" * 255] * 257, ValueError), (5, TypeError)):
+        raises(error, ctx.set_alpn_protocols, bad)
+    ctx.set_alpn_protocols(["x" * 255])
+
+
+# --- time
+
+
+def test_handshake_timeout():
+    import time
+
+    a, b = tcp_pair()
+    ctx = ussl.SSLContext(CLIENT)
+    ctx.verify_mode = ussl.CERT_NONE
+    ctx.handshake_timeout = 0.2
+    start = time.ticks_ms()
+    raises(OSError, ctx.wrap_socket, a, code=errno.ETIMEDOUT)
+    took = time.ticks_diff(time.ticks_ms(), start)
+    assert 150 <= took, took
+    # The stream is as open as before.
+    a.write(b"x")
+    a.close()
+    b.close()
+
+
+def test_a_peer_that_trickles_is_out_of_time():
+    import time
+
+    a, b = pipe()
+    a.pump = lambda: a.inbox.extend(b"\x16\x03\x03\x40\x00" if not a.log_seen else b"\0") or seen()
+
+    def seen():
+        a.log_seen = True
+        time.sleep_ms(20)
+
+    a.log_seen = False
+    ctx = ussl.SSLContext(CLIENT)
+    ctx.verify_mode = ussl.CERT_NONE
+    ctx.handshake_timeout = 0.3
+    raises(OSError, ctx.wrap_socket, a, code=errno.ETIMEDOUT)
+
+
+def test_settimeout_holds_for_the_whole_handshake():
+    import time
+
+    a, b = tcp_pair()
+    c = ussl.wrap_socket(a, do_handshake=False)
+    c.settimeout(0.2)
+    start = time.ticks_ms()
+    raises(OSError, c.do_handshake, code=errno.ETIMEDOUT)
+    assert time.ticks_diff(time.ticks_ms(), start) >= 150
+    # It can go on.
+    s = ussl.wrap_socket(b, True, cert("server.key"), cert("server.crt"), do_handshake=False)
+    s.setblocking(False)
+    c.setblocking(False)
+    shake(c, s)
+    c.close()
+    s.close()
+
+
+run(globals())
