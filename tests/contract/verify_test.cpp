@@ -161,6 +161,25 @@ TEST_P(Verification, HeedsNameConstraintsInTheMiddleOfAChain) {
     }
 }
 
+TEST_P(Verification, AnIssuerForAnotherPurposeVouchesForNobody) {
+    for (const bool of_server : {true, false}) {
+        for (const std::string purpose : {"serverAuth", "clientAuth", "anyExtendedKeyUsage"}) {
+            const std::string name = (of_server ? "server-of-" : "client-of-") + purpose;
+            Plan setup = plan(with_certificate());
+            Options& shows = of_server ? setup.server : setup.client;
+            shows.key = bytes(cert(name + ".key"));
+            shows.certificate = bytes(cert(name + "-chain.crt"));
+            setup.server.trusted = bytes(cert("ca.crt"));
+            setup.server.verify = of_server ? Verify::none : Verify::required;
+            Pair pair(setup);
+            pair.handshake();
+            const Error& error = (of_server ? pair.client : pair.server)->error();
+            const bool fits = purpose == (of_server ? "serverAuth" : "clientAuth");
+            EXPECT_EQ(error.code, fits ? Code::none : Code::CERT_PURPOSE) << name;
+        }
+    }
+}
+
 TEST_P(Verification, RefusesAnIssuerThatIsNoCA) {
     Plan setup = plan(with_certificate("server-noca"));
     setup.server.certificate = bytes(cert("server-noca-chain.crt"));
