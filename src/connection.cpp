@@ -172,7 +172,7 @@ Progress Connection::write(Host& host, Bytes from) {
         outcome.kind == Outcome::Kind::want_read ? Waits::stream_readable : Waits::stream_writable;
     if (session_->wire().write_errno() != 0)
         return look_for_alert(host);
-    if (outcome.kind == Outcome::Kind::want_write) {
+    if (outcome.kind == Outcome::Kind::want_write && outcome.count != 0) {
         unsent_ = true;
         return {Kind::done, outcome.count};
     }

@@ -87,6 +87,9 @@ extern mp_obj_str_t ussl_engine_name_obj;
 
 extern const mp_obj_module_t ussl_module;
 
+// Once after each start of the interpreter: nothing of before is in the heap any more.
+bool ussl_heap_is_new(void);
+
 // --- the port (port.c)
 
 #ifdef USSL_BOARD

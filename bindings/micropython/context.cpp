@@ -354,6 +354,7 @@ ussl_context_obj_t* ussl_context_new(bool server) {
 }
 
 void ussl_context_forget_all() {
+    const SharedLock lock;
     for (Shared& entry : shared)
         entry = {};
 }

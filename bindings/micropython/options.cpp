@@ -78,16 +78,9 @@ extern "C" {
 
 mp_obj_str_t ussl_engine_name_obj = {{&mp_type_str}, 0, 0, nullptr};
 
-// Called at the first import of each of the module's names.
+// Called by every import of any of the module's names.
 mp_obj_t ussl_module_init(void) {
-    bool first = true;
-    const mp_map_t& loaded = MP_STATE_VM(mp_loaded_modules_dict).map;
-    for (size_t i = 0; i < loaded.alloc; ++i)
-        if (mp_map_slot_is_filled(&loaded, i) &&
-            loaded.table[i].value == MP_OBJ_FROM_PTR(&ussl_module))
-            first = false;
-    if (first) {
-        // After a soft reset, too, of which static variables know nothing.
+    if (ussl_heap_is_new()) {
         ussl_context_forget_all();
 #ifdef USSL_BOARD
         ussl_port_forget_all();

@@ -21,6 +21,15 @@ typedef struct _ussl_block_t {
 #define USSL_MOST_SPARES (12)
 #endif
 
+// Another core may be at the collector's work, which lets go of forgotten sockets, and so of blocks.
+#if MICROPY_PY_THREAD && !MICROPY_PY_THREAD_GIL
+#define LOCK() mp_uint_t lock_state = MICROPY_BEGIN_ATOMIC_SECTION()
+#define UNLOCK() MICROPY_END_ATOMIC_SECTION(lock_state)
+#else
+#define LOCK()
+#define UNLOCK()
+#endif
+
 MP_REGISTER_ROOT_POINTER(struct _ussl_block_t *ussl_blocks);
 MP_REGISTER_ROOT_POINTER(struct _ussl_block_t *ussl_spares[8]);
 static uint8_t spares;
@@ -54,12 +63,59 @@ static void free_block(ussl_block_t *block, size_t size) {
     #endif
 }
 
+// NULL: there is none of that kind.
+static ussl_block_t *take_spare(size_t kind) {
+    LOCK();
+    ussl_block_t *block = MP_STATE_PORT(ussl_spares)[kind];
+    if (block != NULL) {
+        MP_STATE_PORT(ussl_spares)[kind] = block->next;
+        --spares;
+    }
+    UNLOCK();
+    return block;
+}
+
+// false: there are enough of them.
+static bool keep_spare(ussl_block_t *block, size_t kind) {
+    LOCK();
+    const bool keep = spares < USSL_MOST_SPARES;
+    if (keep) {
+        block->next = MP_STATE_PORT(ussl_spares)[kind];
+        MP_STATE_PORT(ussl_spares)[kind] = block;
+        ++spares;
+    }
+    UNLOCK();
+    return keep;
+}
+
+static void link_block(ussl_block_t *block) {
+    LOCK();
+    block->previous = NULL;
+    block->next = MP_STATE_PORT(ussl_blocks);
+    if (block->next != NULL) {
+        block->next->previous = block;
+    }
+    MP_STATE_PORT(ussl_blocks) = block;
+    UNLOCK();
+}
+
+static void unlink_block(ussl_block_t *block) {
+    LOCK();
+    if (block->next != NULL) {
+        block->next->previous = block->previous;
+    }
+    if (block->previous != NULL) {
+        block->previous->next = block->next;
+    } else {
+        MP_STATE_PORT(ussl_blocks) = block->next;
+    }
+    UNLOCK();
+}
+
 void ussl_port_trim(void) {
     for (size_t i = 0; spares != 0 && i < SPARE_SIZES; ++i) {
         ussl_block_t *block;
-        while ((block = MP_STATE_PORT(ussl_spares)[i]) != NULL) {
-            MP_STATE_PORT(ussl_spares)[i] = block->next;
-            --spares;
+        while ((block = take_spare(i)) != NULL) {
             free_block(block, gc_nbytes(block));
         }
     }
@@ -80,12 +136,8 @@ void *ussl_port_allocate(size_t bytes) {
         return NULL;
     }
     const size_t kind = (size - 1) / MICROPY_BYTES_PER_GC_BLOCK;
-    ussl_block_t *block = NULL;
-    if (kind < SPARE_SIZES && MP_STATE_PORT(ussl_spares)[kind] != NULL) {
-        block = MP_STATE_PORT(ussl_spares)[kind];
-        MP_STATE_PORT(ussl_spares)[kind] = block->next;
-        --spares;
-    } else {
+    ussl_block_t *block = kind < SPARE_SIZES ? take_spare(kind) : NULL;
+    if (block == NULL) {
         block = new_block(size);
     }
     if (block == NULL && !gc_is_locked()) {
@@ -98,12 +150,7 @@ void *ussl_port_allocate(size_t bytes) {
     if (block == NULL) {
         return NULL;
     }
-    block->previous = NULL;
-    block->next = MP_STATE_PORT(ussl_blocks);
-    if (block->next != NULL) {
-        block->next->previous = block;
-    }
-    MP_STATE_PORT(ussl_blocks) = block;
+    link_block(block);
     return block + 1;
 }
 
@@ -112,21 +159,10 @@ void ussl_port_release(void *memory) {
         return;
     }
     ussl_block_t *block = (ussl_block_t *)memory - 1;
-    if (block->next != NULL) {
-        block->next->previous = block->previous;
-    }
-    if (block->previous != NULL) {
-        block->previous->next = block->next;
-    } else {
-        MP_STATE_PORT(ussl_blocks) = block->next;
-    }
+    unlink_block(block);
     const size_t size = gc_nbytes(block); // 0: the collector is at work
     const size_t kind = size / MICROPY_BYTES_PER_GC_BLOCK - 1;
-    if (kind < SPARE_SIZES && spares < USSL_MOST_SPARES) {
-        block->next = MP_STATE_PORT(ussl_spares)[kind];
-        MP_STATE_PORT(ussl_spares)[kind] = block;
-        ++spares;
-    } else {
+    if (kind >= SPARE_SIZES || !keep_spare(block, kind)) {
         free_block(block, size);
     }
 }

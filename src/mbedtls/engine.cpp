@@ -221,7 +221,14 @@ void Context::limit_records(std::optional<std::size_t> limit) {
     longest_message_ = std::max({longest_message_, certificates, names});
 
 #ifdef MBEDTLS_SSL_MAX_FRAGMENT_LENGTH
-    std::uint8_t code = policy::max_fragment_code(limit);
+#ifdef USSL_AMENDED_MBEDTLS
+    const bool can_be_told = true;
+#else
+    // Mbed TLS itself forgets in TLS 1.3 that it has asked, and does not divide what it sends.
+    const bool can_be_told =
+        role_ == Role::client && config_.max_tls_version == MBEDTLS_SSL_VERSION_TLS1_2;
+#endif
+    std::uint8_t code = can_be_told ? policy::max_fragment_code(limit) : 0;
     while (code != 0 && policy::max_fragment_size(code) < longest_message_)
         code = policy::max_fragment_size(code + 1) != 0 ? code + 1 : 0;
     (void)mbedtls_ssl_conf_max_frag_len(&config_, code);
@@ -405,6 +412,7 @@ void Session::let_go_of_the_handshake() {}
 #endif
 
 Outcome Session::read(MutableBytes into) {
+    take_lack_of_memory();
     // Records may be empty, but a peer that sends nothing else wants to keep us busy.
     constexpr int most_empty_records = 32;
     int ret = 0;
@@ -429,6 +437,9 @@ Outcome Session::read(MutableBytes into) {
 }
 
 Outcome Session::write(Bytes from) {
+    // An alert that a read could not send: Mbed TLS would send that alone, and call it a success.
+    if (const Outcome outcome = flush(); outcome.kind != Outcome::Kind::done)
+        return outcome;
     // A longer piece would be cut off here without a word if it does not leave at once.
     const int most = mbedtls_ssl_get_max_out_record_payload(&ssl_);
     if (most <= 0)
@@ -449,6 +460,7 @@ Outcome Session::write(Bytes from) {
 }
 
 Outcome Session::flush() {
+    take_lack_of_memory();
     if (ssl_.out_left == 0)
         return Outcome::done();
     // While something has not left yet, nothing of what is handed in is looked at.
@@ -459,6 +471,11 @@ Outcome Session::flush() {
 }
 
 Outcome Session::close_notify() {
+    // What stands before the goodbye; once that is begun, Mbed TLS goes on with it by itself.
+    if (!goodbye_begun_)
+        if (const Outcome outcome = flush(); outcome.kind != Outcome::Kind::done)
+            return outcome;
+    goodbye_begun_ = true;
     return outcome_of(mbedtls_ssl_close_notify(&ssl_));
 }
 

@@ -221,6 +221,7 @@ class Session final : public EngineSession {
     bool seen_topmost_ = false;
     bool was_verified_ = false;
     bool lacked_memory_ = false;
+    bool goodbye_begun_ = false;
     bool psk_identity_unknown_ = false;
     /// The client's max_fragment_length, where this server does not agree to it.
     std::uint8_t wanted_fragment_code_ = 0;

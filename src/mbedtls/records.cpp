@@ -53,10 +53,11 @@ int Records::receive(Wire& wire, MutableBytes into) {
     const std::size_t body = static_cast<std::size_t>(header_[3]) << 8 | header_[4];
     const std::size_t end =
         static_cast<std::size_t>(ssl_.in_hdr - ssl_.in_buf) + header_bytes + body;
+    // Of a message in several records, the next one's header goes behind it.
+    const std::size_t wanted = end + header_bytes;
     // One that is larger than any may be is Mbed TLS's to refuse.
-    if (end > ssl_.in_buf_len && end <= ussl_mbedtls_largest_input) {
-        // Of a message in several records, the next one's header goes behind it.
-        wanted_ = end + header_bytes;
+    if (wanted > ssl_.in_buf_len && end <= ussl_mbedtls_largest_input) {
+        wanted_ = wanted;
         return MBEDTLS_ERR_SSL_WANT_READ;
     }
     const std::size_t n = std::min(into.size(), header_bytes - ssl_.in_left);

@@ -12,6 +12,10 @@ bool same(const mbedtls_x509_buf& a, const mbedtls_x509_buf& b) {
     return a.len == b.len && (a.len == 0 || std::memcmp(a.p, b.p, a.len) == 0);
 }
 
+std::string_view text_of(const mbedtls_x509_buf& buffer) {
+    return {reinterpret_cast<const char*>(buffer.p), buffer.len};
+}
+
 bool key_is_weak(const mbedtls_pk_context& key) {
     const auto bits = static_cast<int>(mbedtls_pk_get_bitlen(&key));
     if (mbedtls_pk_can_do(&key, MBEDTLS_PK_RSA) != 0)
@@ -59,12 +63,22 @@ bool is_among_trusted(const Context& context, const mbedtls_x509_crt& certificat
 }
 
 // RFC 5280 §4.2.1.3, §4.2.1.12: a certificate that says what it is for is for nothing else.
-bool purpose_fits(const mbedtls_x509_crt& certificate, bool of_server) {
-    const char* oid = of_server ? MBEDTLS_OID_SERVER_AUTH : MBEDTLS_OID_CLIENT_AUTH;
-    const std::size_t size = of_server ? MBEDTLS_OID_SIZE(MBEDTLS_OID_SERVER_AUTH)
-                                       : MBEDTLS_OID_SIZE(MBEDTLS_OID_CLIENT_AUTH);
-    return mbedtls_x509_crt_check_extended_key_usage(&certificate, oid, size) == 0 &&
-           mbedtls_x509_crt_check_key_usage(&certificate, MBEDTLS_X509_KU_DIGITAL_SIGNATURE) == 0;
+// One that issues for a purpose of its own, too, as with OpenSSL, which like this takes "any
+// purpose" for none.
+bool purpose_fits(const mbedtls_x509_crt& certificate, int depth, bool of_server) {
+    if (depth == 0 &&
+        mbedtls_x509_crt_check_key_usage(&certificate, MBEDTLS_X509_KU_DIGITAL_SIGNATURE) != 0)
+        return false;
+    if ((certificate.ext_types & MBEDTLS_X509_EXT_EXTENDED_KEY_USAGE) == 0)
+        return true;
+    constexpr std::string_view server{MBEDTLS_OID_SERVER_AUTH,
+                                      MBEDTLS_OID_SIZE(MBEDTLS_OID_SERVER_AUTH)};
+    constexpr std::string_view client{MBEDTLS_OID_CLIENT_AUTH,
+                                      MBEDTLS_OID_SIZE(MBEDTLS_OID_CLIENT_AUTH)};
+    for (const mbedtls_x509_sequence* at = &certificate.ext_key_usage; at != nullptr; at = at->next)
+        if (text_of(at->buf) == (of_server ? server : client))
+            return true;
+    return false;
 }
 
 // The extensions of RFC 5280 §4.2.1, by the last number of their OIDs.
@@ -136,10 +150,6 @@ bool extensions_are_understood(const mbedtls_x509_crt& certificate) {
     return true;
 }
 
-std::string_view text_of(const mbedtls_x509_buf& buffer) {
-    return {reinterpret_cast<const char*>(buffer.p), buffer.len};
-}
-
 // What Mbed TLS would say of the dates if it were that time.
 std::uint32_t flags_at(std::int64_t seconds, const mbedtls_x509_crt& certificate) {
     const auto time = static_cast<mbedtls_time_t>(seconds);
@@ -178,7 +188,7 @@ std::uint16_t failures_of(const Context& context, const mbedtls_x509_crt& certif
     // A trusted certificate's own signature proves nothing and is not looked at.
     if (key_is_weak(certificate.pk) || (!trusted && signature_is_weak(certificate)))
         failures |= failure_bit(Code::CERT_WEAK);
-    if (depth == 0 && !purpose_fits(certificate, context.role() == Role::client))
+    if (!purpose_fits(certificate, depth, context.role() == Role::client))
         failures |= failure_bit(Code::CERT_PURPOSE);
     return failures;
 }

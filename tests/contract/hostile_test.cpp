@@ -22,6 +22,10 @@ class Hostile : public testing::TestWithParam<Parameters> {
     static MemoryHost& host(Pair& pair) {
         return to_client() ? pair.client_host : pair.server_host;
     }
+    static const ussl::Engine* engine() {
+        const Engines& engines = std::get<0>(GetParam()).engines;
+        return to_client() ? engines.client : engines.server;
+    }
     static bool to_client() { return std::get<2>(GetParam()) == Way::to_client; }
 
     /// A whole handshake in which `tamper` is called whenever something may have been written.
@@ -110,6 +114,48 @@ TEST_P(Hostile, ABitFlippedInTheHandshakeIsNoticed) {
             << at;
         expect_explained(*pair.client, at);
         expect_explained(*pair.server, at);
+    }
+}
+
+// RFC 8446 §5.1: a message of the handshake may come in any number of records.
+TEST_P(Hostile, AMessageMayBeDividedAnywhere) {
+    // Enough for all of what comes in plaintext, and not long.
+    for (std::size_t first = 1; first < 600; first += first < 160 ? 1 : 37) {
+        Pair pair(setup());
+        bool divided = false;
+        handshake(pair, [&] {
+            Ring& stream = ring(pair);
+            std::deque<std::uint8_t> out;
+            bool plain = true;
+            for (std::size_t at = 0; at + 5 <= stream.bytes.size();) {
+                const std::size_t size =
+                    (static_cast<std::size_t>(stream.bytes[at + 3]) << 8U) + stream.bytes[at + 4];
+                const auto body = stream.bytes.begin() + static_cast<std::ptrdiff_t>(at + 5);
+                constexpr std::uint8_t handshake_type = 22;
+                plain = plain && stream.bytes[at] == handshake_type;
+                const bool divide = plain && !divided && size > first;
+                divided = divided || divide;
+                const auto put = [&](std::size_t from, std::size_t n) {
+                    out.insert(out.end(), body - 5, body - 2);
+                    out.push_back(static_cast<std::uint8_t>(n >> 8U));
+                    out.push_back(static_cast<std::uint8_t>(n & 0xFFU));
+                    const auto begin = body + static_cast<std::ptrdiff_t>(from);
+                    out.insert(out.end(), begin, begin + static_cast<std::ptrdiff_t>(n));
+                };
+                put(0, divide ? first : size);
+                if (divide)
+                    put(first, size - first);
+                at += 5 + size;
+            }
+            ASSERT_LE(stream.bytes.size(), out.size());
+            stream.bytes = out;
+        });
+        constexpr std::size_t header = 4;
+        const bool is_lacking = first < header && lacks(engine(), Lacks::short_fragment);
+        EXPECT_EQ(victim(pair).error().code, is_lacking ? Code::PROTOCOL : Code::none) << first;
+        EXPECT_EQ(victim(pair).handshake_done(), !is_lacking) << first;
+        if (!divided)
+            return;
     }
 }
 

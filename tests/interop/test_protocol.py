@@ -198,6 +198,16 @@ class OurServer(Protocol):
         client.stop()
         self.assertEqual(self.told(server)["version"], "TLSv1.2")
 
+    def test_an_alert_that_cannot_leave_does_not_swallow_what_is_written_next(self):
+        port = free_port()
+        server = self.start("openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-tls1_2", *shown("server"))
+        self.await_port(port, server)
+        client = self.start(MICROPYTHON, PROGRAM.with_name("stuck.py"), port)
+        client.wait_for("ready")
+        server.send(b"r\n")
+        self.assertEqual(client.wait(), 0, client.text())
+        self.assertEqual(client.text().splitlines()[-1], "[None, None, None] [4, 4] 2")
+
     def test_one_bad_client_after_the_other(self):
         server, port = self.our_server(times=6, **server_cert())
 

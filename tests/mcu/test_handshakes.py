@@ -14,4 +14,18 @@ for name, client, server in (
     s.close()
     del c, s
     gc.collect()
+# Whoever imports the module again, by any of its names, does no harm to those that are connected.
+c, s, results = connect(psk_client(), psk_server())
+import ssl
+import tls
+
+gc.collect()
+more = [bytearray(500) for _ in range(40)]
+more = None
+gc.collect()
+talk(c, s)
+c2, s2, results = connect(trusting(), shown("server"))
+talk(c2, s2)
+talk(c, s)
+print("imported again", results, ssl is ussl, tls is ussl)
 print("done")
