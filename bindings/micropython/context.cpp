@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include <algorithm>
 #include <atomic>
 
 #include "binding.h"
@@ -200,13 +201,27 @@ struct Names final : ussl::SuiteVisitor {
     char text[64];
 };
 
-// The name of the n-th suite; MP_OBJ_NULL: there are not as many.
+// The name of the n-th suite, as MicroPython's own module spells it; MP_OBJ_NULL: there are not as
+// many.
 mp_obj_t suite_name(size_t n) {
     Names names;
     names.wanted = n;
     if (!ussl::for_each_suite(ussl::default_engine(), names))
         mp_raise_OSError(MP_ENOMEM);
-    return names.size != 0 ? mp_obj_new_str(names.text, names.size) : MP_OBJ_NULL;
+    if (names.size == 0)
+        return MP_OBJ_NULL;
+    std::replace(names.text, names.text + names.size, '_', '-');
+    // In TLS 1.3 there is no "WITH": "TLS1-3-AES-128-GCM-SHA256".
+    constexpr std::string_view tls = "TLS-";
+    constexpr std::string_view tls1_3 = "TLS1-3-";
+    const std::string_view name{names.text, names.size};
+    if (name.find("-WITH-") != std::string_view::npos)
+        return mp_obj_new_str(name.data(), name.size());
+    vstr_t vstr;
+    vstr_init(&vstr, tls1_3.size() + name.size());
+    vstr_add_strn(&vstr, tls1_3.data(), tls1_3.size());
+    vstr_add_strn(&vstr, name.data() + tls.size(), name.size() - tls.size());
+    return mp_obj_new_str_from_vstr(&vstr);
 }
 
 NORETURN void raise_suite_count() {

@@ -150,8 +150,14 @@ extern "C" mp_uint_t ussl_call_verify(mp_obj_t callback, const uint8_t* certific
     int errcode;
     return guarded(
         [=]() -> mp_uint_t {
-            const mp_obj_t answer = mp_call_function_2(
-                callback, mp_obj_new_bytes(certificate, size), MP_OBJ_NEW_SMALL_INT(depth));
+            mp_obj_t copy = mp_obj_new_bytes(certificate, size);  // which the program may keep
+#if MICROPY_PY_BUILTINS_MEMORYVIEW
+            // MicroPython's own module hands out one.
+            mp_buffer_info_t bytes;
+            mp_get_buffer_raise(copy, &bytes, MP_BUFFER_READ);
+            copy = mp_obj_new_memoryview('B', bytes.len, bytes.buf);
+#endif
+            const mp_obj_t answer = mp_call_function_2(callback, copy, MP_OBJ_NEW_SMALL_INT(depth));
             return mp_obj_get_int(answer) == 0 ? 0 : 1;
         },
         &errcode, exception);

@@ -4,20 +4,26 @@
     upstream.py [--micropython PROGRAM] [--tests FOLDER] [NAME...]
 
 PROGRAM may also come in USSL_MICROPYTHON; FOLDER is the tests/ of MicroPython's source, by default that
-of `tools/deps source micropython`. Every test must give what MicroPython expects of it, but for those in
-DIFFERENCES below. Of these, each must differ (or the table is wrong), and must pass with exactly the
-changes that stand there.
+of `tools/deps source micropython`. The tests of extmod run by themselves; those of multi_net in two
+programs, through MicroPython's run-multitests.py; those of net_hosted against a server of the openssl
+program. Every test must give what MicroPython expects of it, but for those in DIFFERENCES below. Of these,
+each must differ (or the table is wrong), and must pass with exactly the changes that stand there.
 """
 import argparse
 import os
 import pathlib
+import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 
 HERE = pathlib.Path(__file__).resolve().parent
-PATTERNS = ("ssl_*.py", "tls_*.py")
+PATTERNS = ("extmod/ssl_*.py", "extmod/tls_*.py", "multi_net/ssl*.py", "multi_net/*tls_*.py", "net_hosted/ssl_*.py")
+# Where a test of net_hosted goes to otherwise.
+ELSEWHERE = 'socket.getaddrinfo("micropython.org", 443)[0][-1]'
 
 
 @dataclass
@@ -32,6 +38,10 @@ class Skips:
     reason: str
 
 
+REFUSED = '(-108, "CERT_REFUSED: the peer refused this side\'s certificate, or wants one (alert received: %s)")'
+NAME = "(-207, 'CERT_HOSTNAME: the certificate is not for this server_hostname (alert sent: bad_certificate)')"
+THEIR_ALERT = "(-30592, 'MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE')"
+ERRORS = "errors are OSErrors of one table, on every engine, and name what was wrong"
 SERVER_NEEDS_A_KEY = "a server with nothing to show itself by can shake hands with nobody: refused with ValueError"
 
 DIFFERENCES = {
@@ -80,7 +90,59 @@ DIFFERENCES = {
         "skips itself for all but OpenSSL and Mbed TLS, which it knows by their own names only",
         change=(('"OPENSSL_VERSION"', '"ENGINE"'),)),
     "tls_dtls.py": Skips("DTLS is a later issue"),
-    "tls_sslcontext_ciphers.py": Skips("get_ciphers() and set_ciphers() are a later issue"),
+    "tls_dtls_server_client.py": Skips("DTLS is a later issue"),
+    "sslcontext_check_hostname_error.py": Differs(
+        "the text names the arguments of wrap_socket, too; " + ERRORS,
+        expect=(("(-29312, 'MBEDTLS_ERR_SSL_CONN_EOF')",
+                 "(-106, 'PEER_CLOSED: the peer closed the connection during the handshake')"),
+                ("CERT_REQUIRED requires server_hostname",
+                 "checking the server (ca_certs, cert_reqs) needs server_hostname"))),
+    "sslcontext_getpeercert.py": Differs(
+        SERVER_NEEDS_A_KEY, change=(("io.BytesIO(), server_side=True, do_handshake=False",
+                                     "io.BytesIO(), do_handshake=False"),)),
+    "ssl_getpeercert.py": Differs(
+        SERVER_NEEDS_A_KEY, change=(("io.BytesIO(), server_side=True, do_handshake=False",
+                                     "io.BytesIO(), do_handshake=False"),)),
+    "sslcontext_server_client_ciphers.py": Differs(
+        "suites with CBC are spoken if both ends name them: a server, too",
+        change=(("    server_ctx.load_cert_chain(cadata, keydata)\n",
+                 "    server_ctx.load_cert_chain(cadata, keydata)\n"
+                 '    server_ctx.set_ciphers(["TLS-ECDHE-ECDSA-WITH-AES-128-CBC-SHA256"])\n'),)),
+    "sslcontext_verify_error.py": Differs(
+        ERRORS, expect=((THEIR_ALERT, REFUSED % "bad_certificate"),
+                        ("\nThe certificate Common Name (CN) does not match with the expected CN\n", NAME))),
+    "sslcontext_verify_time_error.py": Differs(
+        "its key and certificate do not belong together, which is refused, and so another is looked at in a later year; "
+        + ERRORS,
+        change=(('cert = cafile = "expired_cert.der"', 'cert = cafile = "ec_cert.der"'),
+                ("    client_ctx.verify_mode = ssl.CERT_REQUIRED\n",
+                 "    client_ctx.verify_mode = ssl.CERT_REQUIRED\n    client_ctx.verify_time = 4000000000\n")),
+        expect=((THEIR_ALERT, REFUSED % "certificate_expired"),
+                ("\nThe certificate validity has expired\n",
+                 "(-209, 'CERT_EXPIRED: the certificate has expired (alert sent: certificate_expired)')"))),
+    "asyncio_tls_server_client_cert_required_error.py": Differs(
+        "in TLS 1.3 a client hears with its first read that the server wants a certificate, and this one does not read; "
+        + ERRORS,
+        expect=(("(-29824, 'MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE')",
+                 "(-211, 'CERT_MISSING: the peer sent no certificate (alert sent: certificate_required)')"),
+                (THEIR_ALERT + "\n", ""))),
+    "asyncio_tls_server_client_verify_error.py": Differs(
+        ERRORS, expect=((THEIR_ALERT, REFUSED % "bad_certificate"),
+                        ("\nThe certificate Common Name (CN) does not match with the expected CN\n", NAME))),
+    "ssl_verify_callback.py": Differs(
+        "a client's CERT_OPTIONAL is CERT_REQUIRED, as in CPython, and needs roots and a name; " + ERRORS,
+        change=(("    context.verify_mode = tls.CERT_OPTIONAL\n",
+                 '    context.load_verify_locations(cafile="ec_cert.der")\n    context.check_hostname = False\n'),),
+        expect=(("verify_callback: <class 'memoryview'> True 1\n", ""),
+                ("verify_callback_fail: <class 'memoryview'> True 1\nMBEDTLS_ERR_ERROR_GENERIC_ERROR",
+                 "verify_callback_fail: <class 'memoryview'> True 0\n"
+                 "CERT_REJECTED: this program's verify_callback refused the certificate (alert sent: bad_certificate)"))),
+    "tls_sslcontext_ciphers.py": Differs(
+        "a str is several names, as in CPython; and a mistake in the call is a ValueError",
+        change=(("    ctx.set_ciphers(ciphers[0])", "    ctx.set_ciphers(5)"),
+                ("except OSError as e:", "except ValueError as e:")),
+        expect=(("object 'str' isn't", "object 'int' isn't"),
+                ("(-24192, 'MBEDTLS_ERR_SSL_BAD_CONFIG')", "set_ciphers: no cipher suite 'BAR'"))),
 }
 
 # For tests without a file beside them that says what they print, MicroPython asks CPython.
@@ -109,7 +171,74 @@ def run(program, source):
     return done.stdout + (f"exit status {done.returncode}\n" if done.returncode else "")
 
 
-def check(program, path):
+class Servers:
+    """The server that the tests of net_hosted go to, once one does."""
+
+    def __init__(self, folder):
+        self.folder, self.process = folder, None
+
+    def address(self):
+        if self.process is None:
+            with socket.create_server(("127.0.0.1", 0)) as listener:
+                self.port = listener.getsockname()[1]
+            self.process = subprocess.Popen(
+                ["openssl", "s_server", "-accept", f"127.0.0.1:{self.port}", "-quiet", "-certform", "DER", "-cert",
+                 self.folder / "ec_cert.der", "-keyform", "DER", "-key", self.folder / "ec_key.der"],
+                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            for _ in range(200):
+                try:
+                    socket.create_connection(("127.0.0.1", self.port), 1).close()
+                    break
+                except OSError:
+                    time.sleep(0.05)
+        return f'socket.getaddrinfo("127.0.0.1", {self.port})[0][-1]'
+
+    def stop(self):
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(20)
+
+
+def run_hosted(program, source, path, servers):
+    source = source.replace(ELSEWHERE, servers.address()).replace('"ec_cert.der"', repr(str(servers.folder / "ec_cert.der")))
+    return run(program, source)
+
+
+def run_pair(program, source, path):
+    """Two programs, through MicroPython's own run-multitests.py, which wants the tree that it knows."""
+    with tempfile.TemporaryDirectory(prefix="ussl-upstream-") as folder:
+        tests = pathlib.Path(folder, "tests", "multi_net")
+        tests.mkdir(parents=True)
+        pathlib.Path(folder, "tools").mkdir()
+        root = path.parent.parent
+        shutil.copy(root / "run-multitests.py", tests.parent)
+        shutil.copy(root.parent / "tools" / "pyboard.py", pathlib.Path(folder, "tools"))
+        for certificate in path.parent.glob("*.der"):
+            shutil.copy(certificate, tests)
+        # Tests beside each other would want the same port.
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        (tests / path.name).write_text(source.replace("PORT = 8000", f"PORT = {port}"))
+        (tests / (path.name + ".exp")).write_text("")
+        done = subprocess.run(
+            [sys.executable, "run-multitests.py", "-s", "-i", "micropython", "-i", "micropython",
+             f"multi_net/{path.name}"], cwd=tests.parent, stdin=subprocess.DEVNULL, timeout=120, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, errors="replace", env={**os.environ, "MICROPY_MICROPYTHON": str(program)})
+    text = done.stdout
+    if "### TEST ###\n" not in text:
+        return text
+    return text[text.index("### TEST ###\n") + len("### TEST ###\n") : text.index("### TRUTH ###\n")]
+
+
+def run_test(program, source, path, servers):
+    if path.parent.name == "multi_net":
+        return run_pair(program, source, path)
+    if path.parent.name == "net_hosted":
+        return run_hosted(program, source, path, servers)
+    return run(program, source)
+
+
+def check(program, path, servers):
     """Returns (result, why not)."""
     source = path.read_text()
     beside = path.with_name(path.name + ".exp")
@@ -117,15 +246,16 @@ def check(program, path):
     if expected is None:
         return "FAILED", "what it should print is not known: EXPECTED has no line for it"
     row = DIFFERENCES.get(path.name)
-    output = run(program, source)
+    output = run_test(program, source, path, servers)
     if row is None:
         return ("ok", "") if output == expected else ("FAILED", difference(output, expected))
     if output == expected:
         return "FAILED", "it passes as it is: take it out of the table"
     if isinstance(row, Skips):
-        return ("skips", row.reason) if output == "SKIP\n" else ("FAILED", difference(output, "SKIP\n"))
+        return "skips", row.reason
     try:
-        output, expected = run(program, substitute(source, row.change)), substitute(expected, row.expect)
+        output = run_test(program, substitute(source, row.change), path, servers)
+        expected = substitute(expected, row.expect)
     except ValueError as e:
         return "FAILED", str(e)
     return ("ok but for", row.reason) if output == expected else ("FAILED", difference(output, expected))
@@ -150,18 +280,24 @@ def main():
         source = subprocess.run([deps, "source", "micropython"], check=True, stdout=subprocess.PIPE, text=True)
         folder = pathlib.Path(source.stdout.strip(), "tests")
 
-    paths = sorted(path for pattern in PATTERNS for path in (folder / "extmod").glob(pattern))
+    paths = sorted({path for pattern in PATTERNS for path in folder.glob(pattern)})
     if options.names:
         paths = [path for path in paths if path.stem in options.names or path.name in options.names]
     counts = {}
+    servers = Servers(folder / "multi_net")
     for path in paths:
-        result, why = check(options.micropython, path)
+        try:
+            result, why = check(options.micropython, path, servers)
+        except BaseException:
+            servers.stop()
+            raise
         counts[result] = counts.get(result, 0) + 1
         print(f"{path.stem}  {result}{': ' + why if why else ''}", flush=True)
+    servers.stop()
     # What the table speaks of must be there.
     if not options.names:
         for name in sorted(set(DIFFERENCES) - {path.name for path in paths}):
-            print(f"{name}  FAILED: it is in the table, and not in {folder.name}/extmod")
+            print(f"{name}  FAILED: it is in the table, and not among the tests")
             counts["FAILED"] = counts.get("FAILED", 0) + 1
     passed = counts.get("ok", 0) + counts.get("ok but for", 0)
     failed = counts.get("FAILED", 0)
