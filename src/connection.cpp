@@ -109,13 +109,60 @@ std::expected<Owned<Connection>, Refusal> Connection::make(Ref<Context> context,
     if (!connection->session_)
         return std::unexpected(no_memory);
     connection->report_truncation_ = settings.report_truncation;
+    connection->context_ = context;
+    if (const auto refusal = connection->resume(settings.session, settings.server_hostname))
+        return std::unexpected(*refusal);
     // A client speaks first.
     if (context->role() == Role::client)
         connection->read_waits_ = Waits::stream_writable;
     else
         connection->write_waits_ = Waits::stream_readable;
-    connection->context_ = std::move(context);
     return connection;
+}
+
+std::optional<Refusal> Connection::resume(Bytes session, std::string_view name) {
+    const bool client = context_->role() == Role::client;
+    if (!session.empty() && (!client || !context_->resumes()))
+        return Refusal{client ? "session: this context does not resume" : "session is a client's"};
+    keeps_sessions_ = client && context_->resumes() && context_->tag_of(name, tag_);
+    is_named_ = !name.empty();
+    if (!keeps_sessions_)
+        return std::nullopt;
+    if (!session.empty()) {
+        const Ref<SavedSession> given = SavedSession::load(*context_, tag_, session);
+        if (!given)
+            return Refusal{"session is damaged, or of another context or server_hostname"};
+        if (session_->resume(given->of_engine()))
+            resuming_ = given;
+    } else if (is_named_) {
+        // Nobody else's from now on: who sees the same ticket twice knows that it is the same
+        // client (RFC 8446 §C.4).
+        if (const Ref<SavedSession> known = context_->recall(tag_)) {
+            context_->forget(*known);
+            if (session_->resume(known->of_engine()))
+                resuming_ = known;
+        }
+    }
+    return std::nullopt;
+}
+
+// What the engine has heard from the server since.
+void Connection::keep_session() {
+    if (!keeps_sessions_)
+        return;
+    const SecretBytes news = session_->take_session();
+    Ref<SavedSession> saved;
+    if (!news.empty())
+        saved = SavedSession::make(*context_, tag_, {news.data(), news.size()});
+    // Sessions of TLS 1.2 are good for more than once.
+    else if (resuming_ && session_->version() == Version::tls1_2 && session_->resumed())
+        saved = resuming_;
+    resuming_ = {};
+    if (!saved)
+        return;
+    saved_ = saved;
+    if (is_named_)
+        context_->remember(std::move(saved));
 }
 
 Progress Connection::handshake(Host& host) {
@@ -146,6 +193,7 @@ Progress Connection::read(Host& host, MutableBytes into) {
             return progress;
     }
     const Outcome outcome = session_->read(into);
+    keep_session();
     read_waits_ =
         outcome.kind == Outcome::Kind::want_write ? Waits::stream_writable : Waits::stream_readable;
     return settle(host, outcome);
@@ -252,6 +300,7 @@ void Connection::say_goodbye(Host& host) {
 
 void Connection::abandon() {
     state_ = State::closed;
+    saved_ = resuming_ = {};
     session_.reset();
     name_.reset();
     trim();
@@ -281,6 +330,14 @@ Cipher Connection::cipher() const {
 
 Bytes Connection::alpn() const {
     return state_ == State::open ? session_->alpn() : Bytes{};
+}
+
+Bytes Connection::session() const {
+    return saved_ ? saved_->bytes() : Bytes{};
+}
+
+bool Connection::session_reused() const {
+    return state_ == State::open && context_->resumes() && session_->resumed();
 }
 
 Bytes Connection::peer_certificate() const {
@@ -315,6 +372,7 @@ Progress Connection::run_handshake(Host& host) {
         return settle(host, outcome);
     state_ = State::open;
     name_.reset();
+    keep_session();
     read_waits_ = Waits::stream_readable;
     write_waits_ = Waits::stream_writable;
     if (session_->wire().write_errno() == 0)

@@ -1,6 +1,7 @@
 #include "ussl/context.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "engine.hpp"
 #include "policy.hpp"
@@ -36,6 +37,17 @@ std::expected<Ref<Context>, Refusal> Context::make(const Engine& engine, const O
     context->psk_ = options.psk_identity || options.psk_server;
     context->checks_hostname_ =
         options.verify != Verify::none && options.check_hostname && !context->psk_;
+    context->sha256_ = engine.sha256;
+    const bool asks = options.role == Role::server && options.verify != Verify::none;
+    context->resumes_ = options.resumption && !context->psk_ && !asks;
+    if (context->resumes_ && options.role == Role::client) {
+        // What a session is worth is how its server was verified, not when, or in which records.
+        Options lasting = options;
+        lasting.verify_time.reset();
+        lasting.record_size_limit.reset();
+        if (!fingerprint(engine, lasting, context->fingerprint_))
+            return std::unexpected(Refusal{"out of memory", true});
+    }
     context->record_size_ =
         static_cast<std::uint16_t>(options.record_size_limit.value_or(max_record_size));
     return context;
@@ -51,7 +63,7 @@ bool fingerprint(const Engine& engine, const Options& options, std::span<std::ui
     // The lengths go first (-1: not given), so that no two sets of options read the same.
     struct {
         std::uint64_t sizes[count];
-        std::uint64_t rest[11];
+        std::uint64_t rest[12];
     } numbers = {};
     Bytes parts[count + 1];
     for (std::size_t i = 0; i < count; ++i) {
@@ -69,8 +81,92 @@ bool fingerprint(const Engine& engine, const Options& options, std::span<std::ui
     numbers.rest[8] = options.verify_by_program ? 1 : 0;
     numbers.rest[9] = options.verify_time ? 1 : 0;
     numbers.rest[10] = static_cast<std::uint64_t>(options.verify_time.value_or(0));
+    numbers.rest[11] = options.resumption ? std::uint64_t{1} + options.tickets : 0;
     parts[0] = {reinterpret_cast<const std::uint8_t*>(&numbers), sizeof numbers};
     return engine.sha256(std::span<const Bytes>{parts, count + 1}, out);
+}
+
+bool Context::sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out) const {
+    return sha256_(parts, out);
+}
+
+bool Context::tag_of(std::string_view server_hostname, std::span<std::uint8_t, 32> tag) const {
+    const Bytes parts[] = {
+        fingerprint_,
+        {reinterpret_cast<const std::uint8_t*>(server_hostname.data()), server_hostname.size()}};
+    return sha256(parts, tag);
+}
+
+// Several threads may be at it. Nothing is allocated or computed while it is held.
+class Context::SessionsLock {
+  public:
+    explicit SessionsLock(Context& context) : flag_(context.sessions_lock_) {
+        while (flag_.test_and_set(std::memory_order_acquire)) {
+        }
+    }
+    ~SessionsLock() { flag_.clear(std::memory_order_release); }
+    SessionsLock(const SessionsLock&) = delete;
+    SessionsLock& operator=(const SessionsLock&) = delete;
+
+  private:
+    std::atomic_flag& flag_;
+};
+
+Ref<SavedSession> Context::recall(std::span<const std::uint8_t, 32> tag) {
+    const SessionsLock lock(*this);
+    for (SavedSession* at = sessions_.get(); at != nullptr; at = at->next_.get())
+        if (std::ranges::equal(at->tag_, tag)) {
+            at->retain();
+            return Ref<SavedSession>(at);
+        }
+    return {};
+}
+
+void Context::forget(const SavedSession& session) {
+    Ref<SavedSession> gone;  // released after the lock
+    const SessionsLock lock(*this);
+    for (Ref<SavedSession>* at = &sessions_; *at; at = &(*at)->next_)
+        if (at->get() == &session) {
+            gone = *at;
+            *at = std::exchange(gone->next_, {});
+            return;
+        }
+}
+
+void Context::remember(Ref<SavedSession> session) {
+    if (const Ref<SavedSession> before = recall(session->tag_))
+        forget(*before);
+    Ref<SavedSession> gone;
+    const SessionsLock lock(*this);
+    session->next_ = std::move(sessions_);
+    sessions_ = std::move(session);
+    std::size_t count = 0;
+    for (SavedSession* at = sessions_.get(); at != nullptr; at = at->next_.get())
+        if (++count == policy::most_sessions)
+            gone = std::exchange(at->next_, {});
+}
+
+Ref<SavedSession> SavedSession::make(const Context& context, std::span<const std::uint8_t, 32> tag,
+                                     Bytes of_engine) {
+    SecretBytes content(hash_size + of_engine.size());
+    if (content.empty())
+        return {};
+    std::memcpy(content.data() + hash_size, of_engine.data(), of_engine.size());
+    const Bytes parts[] = {tag, of_engine};
+    if (!context.sha256(parts, std::span<std::uint8_t, 32>(content.data(), hash_size)))
+        return {};
+    Ref<SavedSession> session{new SavedSession(std::move(content))};
+    if (session)
+        std::ranges::copy(tag, session->tag_);
+    return session;
+}
+
+Ref<SavedSession> SavedSession::load(const Context& context, std::span<const std::uint8_t, 32> tag,
+                                     Bytes bytes) {
+    if (bytes.size() <= hash_size)
+        return {};
+    Ref<SavedSession> session = make(context, tag, bytes.subspan(hash_size));
+    return session && std::ranges::equal(session->bytes(), bytes) ? session : Ref<SavedSession>{};
 }
 
 bool for_each_suite(const Engine& engine, SuiteVisitor& visitor) {

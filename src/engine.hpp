@@ -33,13 +33,21 @@ class EngineSession : public OnHeap {
     /// plaintext is held. `end` is the peer's close_notify only.
     virtual Outcome read(MutableBytes into) = 0;
     /// One record at the most, never empty. `done` with a count: taken and sent. `want_write` with
-    /// a count: taken, not all of it sent; flush() before any other write. `want_write` without one:
-    /// something of the engine's own must leave first, nothing was taken.
+    /// a count: taken, not all of it sent; flush() before any other write. `want_write` without
+    /// one: something of the engine's own must leave first, nothing was taken.
     virtual Outcome write(Bytes from) = 0;
     /// Sends what write() took.
     virtual Outcome flush() = 0;
     /// Sends close_notify.
     virtual Outcome close_notify() = 0;
+
+    /// Client, before the handshake: what take_session() gave. false: it is of no use.
+    virtual bool resume(Bytes session) = 0;
+    /// After the handshake: an earlier session was resumed.
+    [[nodiscard]] virtual bool resumed() const = 0;
+    /// Client: what a later connection can be resumed with, if something has come since this was
+    /// last called. Empty: nothing, or no memory.
+    virtual SecretBytes take_session() = 0;
 
     /// Why the last step failed, as far as the engine knows: its own view, before the wire and the
     /// policy have had their say.

@@ -135,6 +135,11 @@ void for_each_protocol(Bytes alpn, Take take) {
 /// SHA-256 of a certificate or public key: whether it is one of the pinned ones.
 bool is_pinned(Bytes pins, std::span<const std::uint8_t, 32> hash);
 
+/// How many servers' sessions a client's context remembers.
+inline constexpr std::size_t most_sessions = 8;
+/// How long a server's sessions can be resumed, in seconds.
+inline constexpr int session_lifetime = 7200;
+
 /// The weakest that is accepted from a peer whose certificate is checked.
 inline constexpr int minimum_rsa_bits = 2048;
 inline constexpr int minimum_ec_bits = 256;

@@ -59,8 +59,11 @@ typedef struct _ussl_context_obj_t {
     uint8_t verify_mode;
     uint8_t share;          // may use what another context with the same options has made
     uint8_t is_shared;
+    uint8_t keeps;          // what was made of it stays, shared, when this is gone
     uint8_t check_hostname;
     uint8_t system_store;
+    uint8_t resumption;
+    uint8_t tickets;
     uint16_t minimum_version;
     uint16_t maximum_version;
     uint16_t record_size_limit; // 0: none
@@ -81,6 +84,13 @@ typedef struct _ussl_socket_obj_t {
     void *connection;          // ussl::Connection
 } ussl_socket_obj_t;
 
+// An SSLSession: bytes, which the library looks into.
+typedef struct _ussl_session_obj_t {
+    mp_obj_base_t base;
+    mp_obj_t content; // bytes
+} ussl_session_obj_t;
+
+extern const mp_obj_type_t ussl_session_type;
 extern const mp_obj_type_t ussl_socket_type;
 extern const mp_obj_type_t ussl_context_type;
 extern mp_obj_str_t ussl_engine_name_obj;
@@ -125,11 +135,21 @@ void ussl_context_forget_all(void);
 // What the library makes of it, made at the first call; raises ValueError.
 void *ussl_context_get(ussl_context_obj_t *self);
 
+// What is kept for later calls only is let go of.
+void ussl_context_trim(void);
+
+// --- SSLSession (session.cpp)
+
+mp_obj_t ussl_session_new(mp_obj_t content);
+mp_obj_t ussl_session_make_new(const mp_obj_type_t *type, size_t n_args, size_t n_kw, const mp_obj_t *args);
+mp_int_t ussl_session_get_buffer(mp_obj_t self, mp_buffer_info_t *buffer, mp_uint_t flags);
+
 // --- SSLSocket (socket.cpp)
 
 // `made_from`: the context, or one that was made of it for this socket.
+// `session`: an SSLSession, or None.
 mp_obj_t ussl_socket_new(ussl_context_obj_t *context, ussl_context_obj_t *made_from, mp_obj_t stream,
-    mp_obj_t server_hostname, bool do_handshake, bool suppress_ragged_eofs);
+    mp_obj_t server_hostname, bool do_handshake, bool suppress_ragged_eofs, mp_obj_t session);
 mp_obj_t ussl_socket_read(size_t n_args, const mp_obj_t *args);
 mp_obj_t ussl_socket_readinto(size_t n_args, const mp_obj_t *args);
 mp_obj_t ussl_socket_readline(size_t n_args, const mp_obj_t *args);

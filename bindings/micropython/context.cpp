@@ -41,13 +41,22 @@ std::optional<std::span<const uint16_t>> suites_of(mp_obj_t numbers) {
 
 // The contexts of wrap_socket(), which makes one for every call: calls with the same options share
 // one for as long as the collector leaves any of them alive, so that keys and certificates are not
-// parsed again and again. Holds no key longer than the sockets that use it would.
+// parsed again and again. Holds no key longer than the sockets that use it would; those that have
+// none, a client's that has roots at the most, stay for later calls, and with them their sessions.
 struct Shared {
     uint8_t fingerprint[32];
-    Context* context;
+    Context* context;  // counted once for this table
     unsigned users;
+    uint32_t last_use;
 };
 Shared shared[8];
+// Of those that nobody uses.
+#ifdef USSL_BOARD
+constexpr unsigned most_kept = 1;
+#else
+constexpr unsigned most_kept = 4;
+#endif
+uint32_t uses;
 std::atomic_flag shared_lock = ATOMIC_FLAG_INIT;
 
 // Threads of the unix port run at the same time. Nothing is allocated or raised while it is held.
@@ -65,9 +74,10 @@ class SharedLock {
 Context* find_shared(const uint8_t* fingerprint) {
     const SharedLock lock;
     for (Shared& entry : shared) {
-        if (entry.users == 0 || memcmp(entry.fingerprint, fingerprint, 32) != 0)
+        if (entry.context == nullptr || memcmp(entry.fingerprint, fingerprint, 32) != 0)
             continue;
         ++entry.users;
+        entry.last_use = ++uses;
         entry.context->retain();
         return entry.context;
     }
@@ -78,21 +88,57 @@ Context* find_shared(const uint8_t* fingerprint) {
 bool add_shared(const uint8_t* fingerprint, Context* context) {
     const SharedLock lock;
     for (Shared& entry : shared) {
-        if (entry.users != 0)
+        if (entry.context != nullptr)
             continue;
         memcpy(entry.fingerprint, fingerprint, 32);
         entry.context = context;
         entry.users = 1;
+        entry.last_use = ++uses;
+        context->retain();
         return true;
     }
     return false;
 }
 
-void leave_shared(const Context* context) {
+// Of those that nobody uses, the one that was used longest ago, if there are more than `most`; out
+// of the table, for the caller to drop.
+Context* take_unused(unsigned most) {
     const SharedLock lock;
-    for (Shared& entry : shared)
-        if (entry.users != 0 && entry.context == context)
-            --entry.users;
+    Shared* oldest = nullptr;
+    unsigned unused = 0;
+    for (Shared& entry : shared) {
+        if (entry.context == nullptr || entry.users != 0)
+            continue;
+        ++unused;
+        if (oldest == nullptr || uses - entry.last_use > uses - oldest->last_use)
+            oldest = &entry;
+    }
+    if (unused <= most)
+        return nullptr;
+    Context* context = oldest->context;
+    *oldest = {};
+    return context;
+}
+
+void drop_unused(unsigned most) {
+    while (Context* context = take_unused(most))
+        context->drop();
+}
+
+void leave_shared(const Context* context, bool keep) {
+    Context* gone = nullptr;
+    {
+        const SharedLock lock;
+        for (Shared& entry : shared) {
+            if (entry.context != context || --entry.users != 0 || keep)
+                continue;
+            gone = entry.context;
+            entry = {};
+        }
+    }
+    if (gone != nullptr)
+        gone->drop();
+    drop_unused(most_kept);
 }
 
 struct Made {
@@ -120,6 +166,8 @@ Options options_of(const ussl_context_obj_t* self) {
         .maximum_version = static_cast<ussl::Version>(self->maximum_version),
         .suites = suites_of(self->suites),
         .alpn = bytes_of(self->alpn),
+        .resumption = self->resumption != 0,
+        .tickets = self->tickets,
         .record_size_limit = self->record_size_limit != 0
                                  ? std::optional<std::size_t>(self->record_size_limit)
                                  : std::nullopt};
@@ -130,6 +178,7 @@ Made make(ussl_context_obj_t* self) {
     const Options options = options_of(self);
     uint8_t fingerprint[32];
     const bool share = self->share != 0 && ussl::fingerprint(engine, options, fingerprint);
+    self->keeps = self->server == 0 && !options.key && !options.psk_key ? 1 : 0;
     if (share) {
         self->made = find_shared(fingerprint);
         self->is_shared = self->made != nullptr;
@@ -151,6 +200,15 @@ uint16_t version_of(mp_obj_t number) {
         version != static_cast<mp_int_t>(ussl::Version::tls1_3))
         mp_raise_ValueError(MP_ERROR_TEXT("a version must be TLSv1_2 or TLSv1_3"));
     return static_cast<uint16_t>(version);
+}
+
+uint8_t tickets_of(const ussl_context_obj_t* self, mp_obj_t number) {
+    const mp_int_t tickets = mp_obj_get_int(number);
+    if (self->server == 0)
+        mp_raise_ValueError(MP_ERROR_TEXT("num_tickets is a server's"));
+    if (tickets < 0 || tickets > 16)
+        mp_raise_ValueError(MP_ERROR_TEXT("num_tickets must be 0 to 16"));
+    return static_cast<uint8_t>(tickets);
 }
 
 constexpr size_t pin_size = 32;
@@ -242,7 +300,7 @@ void forget_made(ussl_context_obj_t* self) {
     if (made == nullptr)
         return;
     if (self->is_shared != 0)
-        leave_shared(made);
+        leave_shared(made, self->keeps != 0);
     made->drop();
 }
 
@@ -271,6 +329,10 @@ mp_obj_t attribute(const ussl_context_obj_t* self, qstr name) {
             return self->psk_keys;
         case MP_QSTR_handshake_timeout:
             return self->handshake_timeout;
+        case MP_QSTR_resumption:
+            return mp_obj_new_bool(self->resumption);
+        case MP_QSTR_num_tickets:
+            return MP_OBJ_NEW_SMALL_INT(self->tickets);
         case MP_QSTR_record_size_limit:
             return self->record_size_limit != 0 ? MP_OBJ_NEW_SMALL_INT(self->record_size_limit)
                                                 : mp_const_none;
@@ -323,6 +385,12 @@ bool set_attribute(ussl_context_obj_t* self, qstr name, mp_obj_t value) {
             (void)ussl_milliseconds(value);
             self->handshake_timeout = value;
             return true;
+        case MP_QSTR_resumption:
+            self->resumption = mp_obj_is_true(value) ? 1 : 0;
+            return true;
+        case MP_QSTR_num_tickets:
+            self->tickets = tickets_of(self, value);
+            return true;
         case MP_QSTR_record_size_limit:
             self->record_size_limit = ussl_record_size_limit(value);
             return true;
@@ -359,8 +427,10 @@ ussl_context_obj_t* ussl_context_new(bool server) {
     self->verify_time = self->pins = self->suites = self->alpn = mp_const_none;
     self->handshake_timeout = mp_const_none;
     self->server = server ? 1 : 0;
-    self->verify_mode = self->share = self->is_shared = self->system_store = 0;
+    self->verify_mode = self->share = self->is_shared = self->keeps = 0;
+    self->system_store = 0;
     self->check_hostname = server ? 0 : 1;
+    self->resumption = self->tickets = 1;
     self->minimum_version = static_cast<uint16_t>(ussl::Version::tls1_2);
     self->maximum_version = static_cast<uint16_t>(ussl::Version::tls1_3);
     self->record_size_limit = 0;
@@ -374,12 +444,17 @@ void ussl_context_forget_all() {
         entry = {};
 }
 
+void ussl_context_trim() {
+    drop_unused(0);
+}
+
 void* ussl_context_get(ussl_context_obj_t* self) {
     if (self->made != nullptr)
         return self->made;
     Made made = make(self);
     if (made.out_of_memory) {
         // What forgotten sockets hold is memory that the collector does not see.
+        ussl_context_trim();
         gc_collect();
         made = make(self);
     }
@@ -479,6 +554,7 @@ mp_obj_t ussl_context_wrap_socket(size_t n_args, const mp_obj_t* args, mp_map_t*
         ARG_do_handshake_on_connect,
         ARG_server_hostname,
         ARG_suppress_ragged_eofs,
+        ARG_session,
         ARG_count
     };
     static const mp_arg_t allowed[] = {
@@ -486,6 +562,7 @@ mp_obj_t ussl_context_wrap_socket(size_t n_args, const mp_obj_t* args, mp_map_t*
         {MP_QSTR_do_handshake_on_connect, MP_ARG_KW_ONLY | MP_ARG_BOOL, {.u_bool = true}},
         {MP_QSTR_server_hostname, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_NONE}},
         {MP_QSTR_suppress_ragged_eofs, MP_ARG_KW_ONLY | MP_ARG_BOOL, {.u_bool = true}},
+        {MP_QSTR_session, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_NONE}},
     };
     mp_arg_val_t values[ARG_count];
     mp_arg_parse_all(n_args - 2, args + 2, kw_args, ARG_count, allowed, values);
@@ -497,7 +574,7 @@ mp_obj_t ussl_context_wrap_socket(size_t n_args, const mp_obj_t* args, mp_map_t*
         self->psk_client_callback != mp_const_none ? with_psk_of_callback(self) : self;
     return ussl_socket_new(self, made_from, args[1], values[ARG_server_hostname].u_obj,
                            values[ARG_do_handshake_on_connect].u_bool,
-                           values[ARG_suppress_ragged_eofs].u_bool);
+                           values[ARG_suppress_ragged_eofs].u_bool, values[ARG_session].u_obj);
 }
 
 // The argument is CPython's purpose, which a context's protocol says already.

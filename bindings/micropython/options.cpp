@@ -210,6 +210,7 @@ mp_obj_t ussl_wrap_socket(size_t n_args, const mp_obj_t* args, mp_map_t* kw_args
         ARG_key_password,
         ARG_suppress_ragged_eofs,
         ARG_record_size_limit,
+        ARG_resumption,
         ARG_key,
         ARG_cert,
         ARG_cadata,
@@ -233,6 +234,7 @@ mp_obj_t ussl_wrap_socket(size_t n_args, const mp_obj_t* args, mp_map_t* kw_args
         {MP_QSTR_key_password, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_NONE}},
         {MP_QSTR_suppress_ragged_eofs, MP_ARG_KW_ONLY | MP_ARG_BOOL, {.u_bool = true}},
         {MP_QSTR_record_size_limit, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_NONE}},
+        {MP_QSTR_resumption, MP_ARG_KW_ONLY | MP_ARG_BOOL, {.u_bool = true}},
         {MP_QSTR_key, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_PTR(nullptr)}},
         {MP_QSTR_cert, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_PTR(nullptr)}},
         {MP_QSTR_cadata, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_PTR(nullptr)}},
@@ -267,6 +269,7 @@ mp_obj_t ussl_wrap_socket(size_t n_args, const mp_obj_t* args, mp_map_t* kw_args
     context->psk_hint = ussl_text_or_bytes(values[ARG_psk_hint].u_obj, MP_QSTR_psk_hint);
     context->key_password =
         ussl_text_or_bytes(values[ARG_key_password].u_obj, MP_QSTR_key_password);
+    context->resumption = values[ARG_resumption].u_bool ? 1 : 0;
     context->record_size_limit = ussl_record_size_limit(values[ARG_record_size_limit].u_obj);
 
     bool key_from_file;
@@ -288,7 +291,7 @@ mp_obj_t ussl_wrap_socket(size_t n_args, const mp_obj_t* args, mp_map_t* kw_args
     context->key_password = context->psk_identity = context->psk_key = mp_const_none;
     return ussl_socket_new(context, context, values[ARG_sock].u_obj,
                            values[ARG_server_hostname].u_obj, mp_obj_is_true(do_handshake),
-                           values[ARG_suppress_ragged_eofs].u_bool);
+                           values[ARG_suppress_ragged_eofs].u_bool, mp_const_none);
 }
 
 }  // extern "C"

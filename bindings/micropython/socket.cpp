@@ -385,16 +385,33 @@ struct Made {
     bool out_of_memory;
 };
 Made make_connection(ussl_socket_obj_t* self, void* context, const char* name, size_t name_size,
-                     bool report_truncation) {
+                     bool report_truncation, const mp_buffer_info_t* session) {
     auto* shared = static_cast<ussl::Context*>(context);
     shared->retain();
-    auto made = Connection::make(
-        ussl::Ref<ussl::Context>(shared),
-        {.server_hostname = {name, name_size}, .report_truncation = report_truncation});
+    auto made =
+        Connection::make(ussl::Ref<ussl::Context>(shared),
+                         {.server_hostname = {name, name_size},
+                          .report_truncation = report_truncation,
+                          .session = {static_cast<const uint8_t*>(session->buf), session->len}});
     if (!made)
         return {made.error().reason, made.error().out_of_memory};
     self->connection = made->release();
     return {nullptr, false};
+}
+
+// None: there is nothing to resume with (yet).
+mp_obj_t session_of(ussl_socket_obj_t* self) {
+    const ussl::Bytes session =
+        self->connection != nullptr ? connection_of(self)->session() : ussl::Bytes{};
+    if (session.empty())
+        return mp_const_none;
+    return ussl_session_new(mp_obj_new_bytes(session.data(), session.size()));
+}
+
+mp_obj_t reused(ussl_socket_obj_t* self) {
+    if (self->connection == nullptr || !connection_of(self)->handshake_done())
+        return mp_const_none;
+    return mp_obj_new_bool(connection_of(self)->session_reused());
 }
 
 }  // namespace
@@ -403,7 +420,7 @@ extern "C" {
 
 mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_from,
                          mp_obj_t stream, mp_obj_t server_hostname, bool do_handshake,
-                         bool suppress_ragged_eofs) {
+                         bool suppress_ragged_eofs, mp_obj_t session) {
     mp_get_stream_raise(stream, MP_STREAM_OP_READ | MP_STREAM_OP_WRITE | MP_STREAM_OP_IOCTL);
     size_t name_size = 0;
     const char* name = nullptr;
@@ -411,6 +428,12 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_f
         name = mp_obj_str_get_data(server_hostname, &name_size);
         if (name_size == 0)
             mp_raise_ValueError(MP_ERROR_TEXT("server_hostname is empty"));
+    }
+    mp_buffer_info_t saved = {};
+    if (session != mp_const_none) {
+        if (!mp_obj_is_exact_type(session, &ussl_session_type))
+            mp_raise_TypeError(MP_ERROR_TEXT("session must be an SSLSession, or None"));
+        ussl_session_get_buffer(session, &saved, MP_BUFFER_READ);
     }
     void* shared = ussl_context_get(made_from);
 
@@ -424,11 +447,12 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_f
     self->psk_callback = context->psk_server_callback;
     self->verify_callback = context->verify_callback;
     self->timeout_ms = 0;
-    Made made = make_connection(self, shared, name, name_size, !suppress_ragged_eofs);
+    Made made = make_connection(self, shared, name, name_size, !suppress_ragged_eofs, &saved);
     if (made.out_of_memory) {
         // What forgotten sockets hold is memory that the collector does not see.
+        ussl_context_trim();
         gc_collect();
-        made = make_connection(self, shared, name, name_size, !suppress_ragged_eofs);
+        made = make_connection(self, shared, name, name_size, !suppress_ragged_eofs, &saved);
     }
     if (made.refusal != nullptr)
         ussl_raise_refusal(made.refusal, made.out_of_memory);
@@ -639,9 +663,13 @@ mp_obj_t ussl_socket_getpeercert(size_t n_args, const mp_obj_t* args, mp_map_t* 
 void ussl_socket_attr(mp_obj_t self_in, qstr attr, mp_obj_t* dest) {
     if (dest[0] != MP_OBJ_NULL)
         return;  // nothing can be stored
-    const ussl_socket_obj_t* self = socket_of(self_in);
+    ussl_socket_obj_t* self = socket_of(self_in);
     if (attr == MP_QSTR_server_hostname)
         dest[0] = self->server_hostname;
+    else if (attr == MP_QSTR_session)
+        dest[0] = session_of(self);
+    else if (attr == MP_QSTR_session_reused)
+        dest[0] = reused(self);
     else if (attr == MP_QSTR_context)
         dest[0] = self->context;
     else

@@ -52,6 +52,9 @@ class Connection final : public OnHeap {
         /// End of stream without close_notify: true gives TRUNCATED, false an ordinary end.
         /// During the handshake or inside a record it is an error in any case.
         bool report_truncation = false;
+        /// Client: what session() gave on an earlier connection; empty: whatever the context has of
+        /// this server, if Options::resumption says so.
+        Bytes session{};
     };
 
     /// Does no I/O.
@@ -96,6 +99,12 @@ class Connection final : public OnHeap {
     [[nodiscard]] Cipher cipher() const;
     /// What both ends agreed to speak (ALPN, RFC 7301); empty: nothing.
     [[nodiscard]] Bytes alpn() const;
+    /// Client: what another connection can resume with, which may come with the first reads only
+    /// (TLS 1.3), and may come again. Empty: nothing yet. Secret: whoever has it can read what was,
+    /// or will be, said with it. Valid until the next call.
+    [[nodiscard]] Bytes session() const;
+    /// Whether this connection has resumed another.
+    [[nodiscard]] bool session_reused() const;
     /// The peer's certificate, DER; empty if there is none. Valid until the connection closes.
     [[nodiscard]] Bytes peer_certificate() const;
     [[nodiscard]] bool peer_verified() const;
@@ -121,10 +130,15 @@ class Connection final : public OnHeap {
     Progress look_for_alert(Host& host);
     [[nodiscard]] Error explain() const;
     void say_goodbye(Host& host);
+    void keep_session();
+    std::optional<Refusal> resume(Bytes session, std::string_view name);
 
     Ref<Context> context_;
     Owned<HostName> name_;
     Owned<EngineSession> session_;
+    Ref<SavedSession> saved_;
+    Ref<SavedSession> resuming_;  ///< until the handshake is done
+    std::uint8_t tag_[32] = {};
     Error error_;
     std::atomic<bool> busy_{false};
     State state_ = State::handshaking;
@@ -136,6 +150,8 @@ class Connection final : public OnHeap {
     bool only_writes_fail_ = false;  ///< error_ is the stream's that takes no more bytes
     bool close_after_call_ = false;  ///< close() came from within a call
     bool report_truncation_ = false;
+    bool keeps_sessions_ = false;
+    bool is_named_ = false;
 };
 
 }  // namespace ussl

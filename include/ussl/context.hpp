@@ -13,6 +13,7 @@ namespace ussl {
 
 struct Engine;
 class EngineContext;
+class Context;
 
 enum class Role : std::uint8_t { client, server };
 
@@ -65,6 +66,13 @@ struct Options {
     /// before it; without NULs.
     std::optional<Bytes> alpn{};
 
+    /// Sessions are resumed (RFC 8446 §2.2, RFC 5246 §7.3, RFC 5077). A client keeps what servers
+    /// give it, a few for each context, and resumes by itself with the server of the same name. A
+    /// server gives `tickets` of TLS 1.3 to each client. Without effect where the peer is known by
+    /// more than its session: with pre-shared keys, and on a server that asks for certificates.
+    bool resumption = false;
+    std::uint8_t tickets = 1;
+
     /// The most plaintext in a record, min_record_size to max_record_size; absent: max_record_size.
     /// Holds for what is sent; the peer is asked to keep to it, too, where the versions have a way
     /// (RFC 6066 §4, RFC 8449), and may not.
@@ -80,6 +88,38 @@ inline constexpr std::size_t max_record_size = 16384;
 struct Refusal {
     const char* reason;
     bool out_of_memory = false;
+};
+
+/// What a client needs to resume a connection. Holds secrets; immutable, and shared.
+class SavedSession final : public OnHeap {
+  public:
+    /// What it is as bytes: a SHA-256 over its tag and the rest, then what the engine made.
+    explicit SavedSession(SecretBytes content) : content_(std::move(content)) {}
+
+    [[nodiscard]] Bytes bytes() const { return {content_.data(), content_.size()}; }
+    [[nodiscard]] Bytes of_engine() const { return bytes().subspan(hash_size); }
+    /// nullopt: no memory, or it could not be computed.
+    static Ref<SavedSession> make(const Context& context, std::span<const std::uint8_t, 32> tag,
+                                  Bytes of_engine);
+    /// From bytes() of another. None: they are damaged, or of another context or server (or there
+    /// is no memory).
+    static Ref<SavedSession> load(const Context& context, std::span<const std::uint8_t, 32> tag,
+                                  Bytes bytes);
+
+    void retain() { uses_.fetch_add(1, std::memory_order_relaxed); }
+    void drop() {
+        if (uses_.fetch_sub(1, std::memory_order_acq_rel) == 1)
+            delete this;
+    }
+
+    static constexpr std::size_t hash_size = 32;
+
+  private:
+    friend class Context;
+    std::atomic<unsigned> uses_{1};
+    std::uint8_t tag_[32] = {};
+    Ref<SavedSession> next_;
+    SecretBytes content_;
 };
 
 /// Everything that connections of one kind share: role, credentials, trust, policy. Immutable once
@@ -100,6 +140,19 @@ class Context final : public OnHeap {
     [[nodiscard]] std::size_t record_size() const { return record_size_; }
     [[nodiscard]] EngineContext& engine() const { return *engine_; }
 
+    /// Whether connections of this context can be resumed.
+    [[nodiscard]] bool resumes() const { return resumes_; }
+    /// What a session belongs to: the name of a server, and how it was verified. false: it could
+    /// not be computed.
+    bool tag_of(std::string_view server_hostname, std::span<std::uint8_t, 32> tag) const;
+    /// SHA-256 over the parts; false: it could not be computed.
+    bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out) const;
+    /// The newest session of that tag, or none.
+    Ref<SavedSession> recall(std::span<const std::uint8_t, 32> tag);
+    void forget(const SavedSession& session);
+    /// In place of any other of the same tag.
+    void remember(Ref<SavedSession> session);
+
     void retain() { uses_.fetch_add(1, std::memory_order_relaxed); }
     void drop() {
         if (uses_.fetch_sub(1, std::memory_order_acq_rel) == 1)
@@ -109,6 +162,8 @@ class Context final : public OnHeap {
     ~Context();
 
   private:
+    class SessionsLock;
+
     Context() = default;
     friend struct OnHeap;
 
@@ -118,6 +173,11 @@ class Context final : public OnHeap {
     Verify verify_ = Verify::none;
     bool psk_ = false;
     bool checks_hostname_ = false;
+    bool resumes_ = false;
+    std::atomic_flag sessions_lock_ = ATOMIC_FLAG_INIT;
+    Ref<SavedSession> sessions_;  ///< the newest first
+    bool (*sha256_)(std::span<const Bytes>, std::span<std::uint8_t, 32>) = nullptr;
+    std::uint8_t fingerprint_[32] = {};
     std::uint16_t record_size_ = max_record_size;
 };
 

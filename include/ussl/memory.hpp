@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <utility>
 
 namespace ussl {
 
@@ -52,6 +53,38 @@ class Secret {
 
   private:
     unsigned char data_[capacity] = {};
+    std::size_t size_ = 0;
+};
+
+/// Secret bytes of any length, on the heap and wiped when released. Empty if there was no memory.
+class SecretBytes {
+  public:
+    SecretBytes() = default;
+    explicit SecretBytes(std::size_t bytes)
+        : data_(static_cast<unsigned char*>(allocate(bytes))),
+          size_(data_ != nullptr ? bytes : 0) {}
+    SecretBytes(SecretBytes&& other) noexcept : data_(other.data_), size_(other.size_) {
+        other.data_ = nullptr;
+        other.size_ = 0;
+    }
+    SecretBytes& operator=(SecretBytes other) noexcept {
+        std::swap(data_, other.data_);
+        std::swap(size_, other.size_);
+        return *this;
+    }
+    SecretBytes(const SecretBytes&) = delete;
+    ~SecretBytes() {
+        if (data_ != nullptr)
+            wipe(data_, size_);
+        release(data_);
+    }
+
+    [[nodiscard]] unsigned char* data() const { return data_; }
+    [[nodiscard]] std::size_t size() const { return size_; }
+    [[nodiscard]] bool empty() const { return size_ == 0; }
+
+  private:
+    unsigned char* data_ = nullptr;
     std::size_t size_ = 0;
 };
 

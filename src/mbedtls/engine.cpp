@@ -150,10 +150,13 @@ bool Context::set_up(const Options& options) {
 #ifdef MBEDTLS_DHM_C
     mbedtls_ssl_conf_dhm_min_bitlen(config, policy::minimum_dh_bits);
 #endif
+    if (!set_up_sessions(options))
+        return false;
 #ifdef MBEDTLS_SSL_PROTO_TLS1_3
-    mbedtls_ssl_conf_tls13_key_exchange_modes(
-        config, psk_ ? MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_PSK_EPHEMERAL
-                     : MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL);
+    // To TLS 1.3 a session is a pre-shared key.
+    const int with_key = psk_ || resumes_ ? MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_PSK_EPHEMERAL : 0;
+    const int without_key = psk_ ? 0 : MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL;
+    mbedtls_ssl_conf_tls13_key_exchange_modes(config, with_key | without_key);
 #endif
     // Mbed TLS shows what it finds and goes on; judge_peer() decides, after every step, and
     // chooses the alert.
@@ -169,6 +172,40 @@ bool Context::set_up(const Options& options) {
         return mbedtls_ssl_conf_psk(config, key.data(), key.size(), identity.data(),
                                     identity.size()) == 0;
     }
+#endif
+    return true;
+}
+
+// Not with the Mbed TLS of a port: it keeps what it needs of the handshake to itself.
+bool Context::set_up_sessions([[maybe_unused]] const Options& options) {
+#if defined(MBEDTLS_SSL_SESSION_TICKETS) && defined(USSL_AMENDED_MBEDTLS)
+    const bool client = role_ == Role::client;
+    // Who shows a certificate shows it every time.
+    resumes_ = options.resumption && !psk_ &&
+               (client || (verify_ == Verify::none && options.tickets != 0));
+    if (client) {
+        mbedtls_ssl_conf_session_tickets(&config_, resumes_ ? MBEDTLS_SSL_SESSION_TICKETS_ENABLED
+                                                            : MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
+#ifdef MBEDTLS_SSL_PROTO_TLS1_3
+        mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(
+            &config_, resumes_ ? MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED
+                               : MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_DISABLED);
+#endif
+        return true;
+    }
+#ifdef MBEDTLS_SSL_TICKET_C
+    if (!resumes_)
+        return true;
+    // Mbed TLS changes the key once in the lifetime of a ticket.
+    if (mbedtls_ssl_ticket_setup(&tickets_, random_bytes, nullptr, MBEDTLS_CIPHER_AES_128_GCM,
+                                 policy::session_lifetime) != 0)
+        return false;
+    mbedtls_ssl_conf_session_tickets_cb(&config_, mbedtls_ssl_ticket_write,
+                                        mbedtls_ssl_ticket_parse, &tickets_);
+#ifdef MBEDTLS_SSL_PROTO_TLS1_3
+    mbedtls_ssl_conf_new_session_tickets(&config_, options.tickets);
+#endif
+#endif
 #endif
     return true;
 }
@@ -286,10 +323,12 @@ int Session::with_room(Step step) {
 
 Outcome Session::handshake() {
     take_lack_of_memory();
-    while (mbedtls_ssl_is_handshake_over(&ssl_) == 0) {
+    // A server's tickets follow when the handshake is over already.
+    while (ssl_.state != MBEDTLS_SSL_HANDSHAKE_OVER) {
         if (ssl_.state == MBEDTLS_SSL_SERVER_HELLO)
             agree_on_record_size();
         const int ret = with_room([this] { return mbedtls_ssl_handshake_step(&ssl_); });
+        note_resumption();
         const Outcome judged = judge_peer();
         if (judged.kind != Outcome::Kind::done)
             return judged;
@@ -304,9 +343,11 @@ Outcome Session::handshake() {
         context_.role() == Role::server && context_.verify() == Verify::optional;
     const bool is_absent =
         (mbedtls_ssl_get_verify_result(&ssl_) & MBEDTLS_X509_BADCERT_MISSING) != 0;
-    if (must_verify && !was_verified_ && !(may_be_absent && is_absent))
+    // Of the session that is resumed, the tag says how it was verified (ussl::SavedSession).
+    if (must_verify && !was_verified_ && !(may_be_absent && is_absent) && !resumed_)
         return fail(MBEDTLS_ERR_SSL_INTERNAL_ERROR);
     flight_.end();
+    keep_session();
     let_go_of_the_handshake();
     return Outcome::done();
 }
@@ -397,7 +438,8 @@ void Session::let_go_of_the_handshake() {
 // takes several times the room.
 void Session::shorten_peer_certificate() {
     const mbedtls_x509_crt* certificate = mbedtls_ssl_get_peer_cert(&ssl_);
-    if (certificate == nullptr || !keep_peer_certificate(*certificate))
+    if (certificate == nullptr ||
+        !keep_peer_certificate({certificate->raw.p, certificate->raw.len}))
         return;
     mbedtls_x509_crt_free(ssl_.session->peer_cert);
     mbedtls_free(ssl_.session->peer_cert);
@@ -411,6 +453,102 @@ void Session::let_go_of_the_handshake() {}
 
 #endif
 
+#ifdef USSL_AMENDED_MBEDTLS
+
+// A session as bytes: the length of the peer's certificate (2 bytes), the certificate, and what
+// Mbed TLS makes of the rest.
+void Session::keep_session() {
+    if (!context_.resumes() || context_.role() != Role::client || ssl_.session == nullptr)
+        return;
+    // In TLS 1.3, a session is one once there is a ticket.
+    if (ssl_.session->ticket_len == 0 &&
+        (version() == Version::tls1_3 || ssl_.session->id_len == 0))
+        return;
+    const Bytes peer = peer_certificate();
+    std::size_t size = 0;
+    (void)mbedtls_ssl_session_save(ssl_.session, nullptr, 0, &size);
+    const std::size_t before = 2 + peer.size();
+    SecretBytes saved(size != 0 && peer.size() <= 0xFFFF ? before + size : 0);
+    if (saved.empty())
+        return;
+    saved.data()[0] = static_cast<std::uint8_t>(peer.size() >> 8);
+    saved.data()[1] = static_cast<std::uint8_t>(peer.size() & 0xFF);
+    std::memcpy(saved.data() + 2, peer.data(), peer.size());
+    if (mbedtls_ssl_session_save(ssl_.session, saved.data() + before, size, &size) == 0)
+        new_session_ = std::move(saved);
+}
+
+bool Session::resume(Bytes session) {
+    if (session.size() < 2)
+        return false;
+    const std::size_t peer_size = static_cast<std::size_t>(session[0]) << 8 | session[1];
+    session = session.subspan(2);
+    if (session.size() < peer_size)
+        return false;
+    SslSession saved;
+    const Bytes of_mbedtls = session.subspan(peer_size);
+    const bool good = mbedtls_ssl_session_load(&saved, of_mbedtls.data(), of_mbedtls.size()) == 0 &&
+                      mbedtls_ssl_set_session(&ssl_, &saved) == 0 &&
+                      keep_peer_certificate(session.first(peer_size));
+    take_lack_of_memory();
+    return good;
+}
+
+void Session::note_resumption() {
+    if (ussl_mbedtls_resumes(&ssl_) != 0 && context_.resumes())
+        resumed_ = true;
+}
+
+// The message is there, and Mbed TLS has taken it for the beginning of a handshake.
+int Session::take_ticket() {
+    if (const int ret = ussl_mbedtls_begin_message(&ssl_); ret != 0)
+        return ret;
+    const int ret = mbedtls_ssl_handshake_step(&ssl_);
+    if (ssl_.state != MBEDTLS_SSL_HANDSHAKE_OVER)
+        return ret;
+    ussl_mbedtls_end_handshake(&ssl_);
+    if (ret != MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET)
+        return ret;
+    keep_session();
+    return 0;
+}
+
+bool Session::waits_for_ticket() const {
+#if defined(MBEDTLS_SSL_PROTO_TLS1_3)
+    return ssl_.state == MBEDTLS_SSL_TLS1_3_NEW_SESSION_TICKET;
+#else
+    return false;
+#endif
+}
+
+#else
+
+void Session::keep_session() {}
+bool Session::resume(Bytes) {
+    return false;
+}
+void Session::note_resumption() {}
+int Session::take_ticket() {
+    return 0;
+}
+bool Session::waits_for_ticket() const {
+    return false;
+}
+
+#endif
+
+int Session::read_some(MutableBytes into) {
+    for (;;) {
+        if (waits_for_ticket())
+            if (const int ret = take_ticket(); ret != 0)
+                return ret;
+        const int ret =
+            with_room([&] { return mbedtls_ssl_read(&ssl_, into.data(), into.size()); });
+        if (ret != MBEDTLS_ERR_SSL_WANT_READ || !waits_for_ticket())
+            return ret;
+    }
+}
+
 Outcome Session::read(MutableBytes into) {
     take_lack_of_memory();
     // Records may be empty, but a peer that sends nothing else wants to keep us busy.
@@ -419,7 +557,7 @@ Outcome Session::read(MutableBytes into) {
     for (int i = 0; i < most_empty_records; ++i) {
         // Mbed TLS would take four of them for a forged record.
         ssl_.nb_zero = 0;
-        ret = with_room([&] { return mbedtls_ssl_read(&ssl_, into.data(), into.size()); });
+        ret = read_some(into);
         if (ret != 0 || wire_.ended() || pending() != 0)
             break;
     }
@@ -461,6 +599,10 @@ Outcome Session::write(Bytes from) {
 
 Outcome Session::flush() {
     take_lack_of_memory();
+    // It could not be looked at because something had to leave first.
+    if (waits_for_ticket())
+        if (const int ret = take_ticket(); ret != 0)
+            return outcome_of(ret);
     if (ssl_.out_left == 0)
         return Outcome::done();
     // While something has not left yet, nothing of what is handed in is looked at.
@@ -567,7 +709,7 @@ int Session::verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t& fla
         if (!context_.pins().empty() && !is_pinned(context_.pins(), certificate))
             certificate_failures_ |= policy::failure_bit(Code::CERT_PIN);
 #ifndef MBEDTLS_SSL_KEEP_PEER_CERTIFICATE
-        if (!keep_peer_certificate(certificate))
+        if (!keep_peer_certificate({certificate.raw.p, certificate.raw.len}))
             return MBEDTLS_ERR_SSL_ALLOC_FAILED;
 #endif
         if (verifies && context_.checks_hostname() && name_ != nullptr &&
@@ -647,13 +789,13 @@ Bytes Session::alpn() const {
     return {};
 }
 
-bool Session::keep_peer_certificate(const mbedtls_x509_crt& certificate) {
-    auto* der = static_cast<std::uint8_t*>(allocate(certificate.raw.len));
+bool Session::keep_peer_certificate(Bytes certificate) {
+    auto* der = static_cast<std::uint8_t*>(allocate(certificate.size()));
     if (der == nullptr)
         return false;
-    std::memcpy(der, certificate.raw.p, certificate.raw.len);
+    std::memcpy(der, certificate.data(), certificate.size());
     peer_der_.reset(der);
-    peer_der_size_ = certificate.raw.len;
+    peer_der_size_ = certificate.size();
     return true;
 }
 

@@ -28,6 +28,26 @@ void ussl_mbedtls_ignore_record_size_limit(mbedtls_ssl_context *ssl) {
     #endif
 }
 
+int ussl_mbedtls_begin_message(mbedtls_ssl_context *ssl) {
+    if (ssl->handshake == NULL) {
+        ssl->handshake = mbedtls_calloc(1, sizeof(*ssl->handshake));
+    }
+    return ssl->handshake != NULL ? 0 : MBEDTLS_ERR_SSL_ALLOC_FAILED;
+}
+
+int ussl_mbedtls_resumes(const mbedtls_ssl_context *ssl) {
+    const mbedtls_ssl_handshake_params *handshake = ssl->handshake;
+    if (handshake == NULL || ssl->state <= MBEDTLS_SSL_SERVER_HELLO) {
+        return 0;
+    }
+    #if defined(MBEDTLS_SSL_PROTO_TLS1_3) && defined(MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_SOME_PSK_ENABLED)
+    if (ssl->tls_version == MBEDTLS_SSL_VERSION_TLS1_3) {
+        return mbedtls_ssl_tls13_key_exchange_mode_with_psk((mbedtls_ssl_context *)ssl);
+    }
+    #endif
+    return handshake->resume;
+}
+
 void ussl_mbedtls_end_handshake(mbedtls_ssl_context *ssl) {
     if (ssl->handshake != NULL) {
         mbedtls_ssl_handshake_free(ssl);

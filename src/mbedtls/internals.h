@@ -20,6 +20,13 @@ void ussl_mbedtls_offered_max_fragment_length(mbedtls_ssl_context *ssl);
 /// Frees what the handshake needed. Mbed TLS itself keeps it after a handshake of TLS 1.3.
 void ussl_mbedtls_end_handshake(mbedtls_ssl_context *ssl);
 
+/// For a message that comes after the handshake (NewSessionTicket, RFC 8446 §4.6.1), which Mbed TLS
+/// reads like one of a handshake: makes what ussl_mbedtls_end_handshake() has freed. 0: good.
+int ussl_mbedtls_begin_message(mbedtls_ssl_context *ssl);
+
+/// During the handshake, once it is decided: whether an earlier session is being resumed.
+int ussl_mbedtls_resumes(const mbedtls_ssl_context *ssl);
+
 /// A server lets a client's record_size_limit (RFC 8449) pass without an answer. To be called
 /// between ClientHello and the server's extensions.
 void ussl_mbedtls_ignore_record_size_limit(mbedtls_ssl_context *ssl);

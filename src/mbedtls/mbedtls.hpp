@@ -10,6 +10,9 @@
 #include <mbedtls/pem.h>
 #include <mbedtls/platform.h>
 #include <mbedtls/ssl.h>
+#ifdef MBEDTLS_SSL_TICKET_C
+#include <mbedtls/ssl_ticket.h>
+#endif
 #include <mbedtls/version.h>
 #include <mbedtls/x509_crt.h>
 #ifdef MBEDTLS_PSA_CRYPTO_C
@@ -35,6 +38,11 @@ struct Holder : T {
 using SslConfig = Holder<mbedtls_ssl_config, mbedtls_ssl_config_init, mbedtls_ssl_config_free>;
 using Ssl = Holder<mbedtls_ssl_context, mbedtls_ssl_init, mbedtls_ssl_free>;
 using Certificates = Holder<mbedtls_x509_crt, mbedtls_x509_crt_init, mbedtls_x509_crt_free>;
+using SslSession = Holder<mbedtls_ssl_session, mbedtls_ssl_session_init, mbedtls_ssl_session_free>;
+#ifdef MBEDTLS_SSL_TICKET_C
+using Tickets =
+    Holder<mbedtls_ssl_ticket_context, mbedtls_ssl_ticket_init, mbedtls_ssl_ticket_free>;
+#endif
 using Key = Holder<mbedtls_pk_context, mbedtls_pk_init, mbedtls_pk_free>;
 
 class Session;
@@ -51,6 +59,7 @@ class Context final : public EngineContext {
     [[nodiscard]] bool verifies_by_program() const { return by_program_; }
     [[nodiscard]] std::optional<std::int64_t> verify_time() const { return verify_time_; }
     [[nodiscard]] Bytes pins() const { return {pins_.get(), pins_size_}; }
+    [[nodiscard]] bool resumes() const { return resumes_; }
     [[nodiscard]] const mbedtls_x509_crt& trusted() const { return trusted_; }
     /// The longest message of the handshake that this side may send, or a little more.
     [[nodiscard]] std::size_t longest_message() const { return longest_message_; }
@@ -63,6 +72,7 @@ class Context final : public EngineContext {
     bool set_up(const Options& options);
     bool set_up_suites(const policy::Offer& offer);
     bool set_up_alpn(Bytes alpn);
+    bool set_up_sessions(const Options& options);
     std::optional<Refusal> load_identity(const Options& options);
     std::optional<Refusal> load_trusted(const Options& options);
     void limit_records(std::optional<std::size_t> limit);
@@ -71,6 +81,9 @@ class Context final : public EngineContext {
     Certificates trusted_;
     Certificates chain_;
     Key key_;
+#ifdef MBEDTLS_SSL_TICKET_C
+    Tickets tickets_;
+#endif
     SslConfig config_;
     /// What the configuration points to: suites and a 0; names of protocols, each with a NUL behind
     /// it, after the pointers to them and a null.
@@ -85,6 +98,7 @@ class Context final : public EngineContext {
     bool psk_ = false;
     bool checks_hostname_ = false;
     bool by_program_ = false;
+    bool resumes_ = false;
 };
 
 /// What Mbed TLS's hooks return for a result of the wire; `when_blocked` is the name of waiting.
@@ -177,6 +191,9 @@ class Session final : public EngineSession {
     Outcome write(Bytes from) override;
     Outcome flush() override;
     Outcome close_notify() override;
+    bool resume(Bytes session) override;
+    [[nodiscard]] bool resumed() const override { return resumed_; }
+    SecretBytes take_session() override { return std::exchange(new_session_, {}); }
     [[nodiscard]] Error failure() const override { return failure_; }
     [[nodiscard]] bool psk_identity_unknown() const override { return psk_identity_unknown_; }
     [[nodiscard]] std::size_t pending() const override;
@@ -208,7 +225,12 @@ class Session final : public EngineSession {
     void let_go_of_the_handshake();
     void shorten_peer_certificate();
     std::uint16_t judge(const mbedtls_x509_crt& certificate, int depth);
-    bool keep_peer_certificate(const mbedtls_x509_crt& certificate);
+    void keep_session();
+    void note_resumption();
+    [[nodiscard]] bool waits_for_ticket() const;
+    int take_ticket();
+    int read_some(MutableBytes into);
+    bool keep_peer_certificate(Bytes der);
 
     const Context& context_;
     const HostName* name_;
@@ -222,12 +244,14 @@ class Session final : public EngineSession {
     bool was_verified_ = false;
     bool lacked_memory_ = false;
     bool goodbye_begun_ = false;
+    bool resumed_ = false;
     bool psk_identity_unknown_ = false;
     /// The client's max_fragment_length, where this server does not agree to it.
     std::uint8_t wanted_fragment_code_ = 0;
     const std::uint8_t* identities_end_ = nullptr;
     std::unique_ptr<std::uint8_t, Release> peer_der_;
     std::size_t peer_der_size_ = 0;
+    SecretBytes new_session_;
     mutable char cipher_name_[64];
 };
 

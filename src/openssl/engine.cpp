@@ -222,6 +222,8 @@ bool Context::set_up(const Options& options) {
                               SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_num_tickets(ctx, 0);
+    if (options.resumption && !psk_)
+        set_up_sessions(options);
     SSL_CTX_set_info_callback(ctx, info_callback);
     SSL_CTX_set_dh_auto(ctx, 1);
     SSL_CTX_set_default_passwd_cb(ctx, [](char*, int, int, void*) { return 0; });
@@ -252,6 +254,32 @@ bool Context::set_up(const Options& options) {
            SSL_CTX_set1_groups_list(ctx, groups) == 1 &&
            SSL_CTX_set1_sigalgs_list(ctx, signature_algorithms) == 1 && set_suites(offer) &&
            (!psk_ || set_up_psk(options)) && (!options.alpn || set_up_alpn(*options.alpn));
+}
+
+void Context::set_up_sessions(const Options& options) {
+    SSL_CTX* ctx = ctx_.get();
+    if (role_ == Role::client) {
+        SSL_CTX_clear_options(ctx, SSL_OP_NO_TICKET);
+        SSL_CTX_set_session_cache_mode(ctx,
+                                       SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL_STORE);
+        SSL_CTX_sess_set_new_cb(ctx, [](SSL* ssl, SSL_SESSION* session) {
+            Session::of(ssl)->keep_session(session);
+            return 0;  // it stays OpenSSL's
+        });
+        return;
+    }
+    // Who shows a certificate shows it every time.
+    if (verify_ != Verify::none || options.tickets == 0)
+        return;
+    // The sessions stay here, and a ticket is only a number (SSL_OP_NO_TICKET): there is no key
+    // that would open all of them, and none that would have to be changed every day.
+    constexpr unsigned char name[] = "ussl";
+    constexpr long most = 1024;
+    SSL_CTX_set_session_id_context(ctx, name, sizeof name);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_SERVER);
+    SSL_CTX_sess_set_cache_size(ctx, most);
+    SSL_CTX_set_timeout(ctx, policy::session_lifetime);
+    SSL_CTX_set_num_tickets(ctx, options.tickets);
 }
 
 bool Context::set_up_alpn(Bytes alpn) {
@@ -313,6 +341,10 @@ Owned<EngineSession> Session::make(const Context& context, const HostName* name)
 }
 
 Session::~Session() {
+    // For a connection that merely ended OpenSSL would forget the session. It has to after a
+    // failure only (RFC 5246 §7.2.2).
+    if (established_ && failure_.code == Code::none)
+        SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     OPENSSL_clear_free(retry_, retry_size_);
     OPENSSL_free(peer_der_);
 }
@@ -407,6 +439,26 @@ Outcome Session::outcome_of(int ret) {
             }
             return Outcome::failed();
     }
+}
+
+void Session::keep_session(SSL_SESSION* session) {
+    if (SSL_SESSION_is_resumable(session) != 1)
+        return;
+    const int size = i2d_SSL_SESSION(session, nullptr);
+    SecretBytes saved(size > 0 ? static_cast<std::size_t>(size) : 0);
+    if (saved.empty())
+        return;
+    unsigned char* at = saved.data();
+    i2d_SSL_SESSION(session, &at);
+    new_session_ = std::move(saved);
+}
+
+bool Session::resume(Bytes session) {
+    const unsigned char* at = session.data();
+    const SslSession saved{d2i_SSL_SESSION(nullptr, &at, static_cast<long>(session.size()))};
+    const bool good = saved && SSL_set_session(ssl_.get(), saved.get()) == 1;
+    ERR_clear_error();
+    return good;
 }
 
 void Session::alert_sent(std::uint8_t number) {

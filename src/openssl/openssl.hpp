@@ -57,6 +57,7 @@ class Context final : public EngineContext {
     bool set_up(const Options& options);
     bool set_suites(const policy::Offer& offer);
     bool set_up_alpn(Bytes alpn);
+    void set_up_sessions(const Options& options);
     bool set_up_psk(const Options& options);
     std::optional<Refusal> load_identity(const Options& options);
     std::optional<Refusal> load_trusted(const Options& options);
@@ -90,6 +91,9 @@ class Session final : public EngineSession {
     Outcome write(Bytes from) override;
     Outcome flush() override;
     Outcome close_notify() override;
+    bool resume(Bytes session) override;
+    [[nodiscard]] bool resumed() const override { return SSL_session_reused(ssl_.get()) == 1; }
+    SecretBytes take_session() override { return std::exchange(new_session_, {}); }
     [[nodiscard]] Error failure() const override { return failure_; }
     [[nodiscard]] bool psk_identity_unknown() const override { return psk_identity_unknown_; }
     [[nodiscard]] std::size_t pending() const override;
@@ -115,6 +119,7 @@ class Session final : public EngineSession {
     std::size_t identities_left = 0;
 
     PskAnswer find_psk(Bytes identity, MutableBytes key, std::size_t& length);
+    void keep_session(SSL_SESSION* session);
     /// What the program says of a certificate, as bits.
     std::uint16_t judge(X509* certificate, int depth);
     void alert_sent(std::uint8_t number);
@@ -137,6 +142,7 @@ class Session final : public EngineSession {
     bool was_alert_sent_ = false;
     /// What OpenSSL wants to be handed again, as the same bytes, until it has been sent.
     std::uint8_t* retry_ = nullptr;
+    SecretBytes new_session_;
     std::size_t retry_size_ = 0;
     mutable std::uint8_t* peer_der_ = nullptr;
     mutable int peer_der_size_ = 0;

@@ -152,8 +152,10 @@ std::ostream& operator<<(std::ostream& out, const Case& c) {
 namespace {
 
 ussl::Owned<Connection> connect(const ussl::Engine& engine, const Options& options,
+                                const ussl::Ref<Context>& made,
                                 const Connection::Settings& settings) {
-    auto context = Context::make(engine, options);
+    auto context = made ? std::expected<ussl::Ref<Context>, ussl::Refusal>(made)
+                        : Context::make(engine, options);
     if (!context) {
         ADD_FAILURE() << context.error().reason;
         std::abort();
@@ -169,10 +171,11 @@ ussl::Owned<Connection> connect(const ussl::Engine& engine, const Options& optio
 }  // namespace
 
 Pair::Pair(const Plan& setup)
-    : client(connect(
-          *setup.client_engine, setup.client,
-          {.server_hostname = setup.name, .report_truncation = setup.client_reports_truncation})),
-      server(connect(*setup.server_engine, setup.server, {})) {
+    : client(connect(*setup.client_engine, setup.client, setup.client_context,
+                     {.server_hostname = setup.name,
+                      .report_truncation = setup.client_reports_truncation,
+                      .session = bytes(setup.session)})),
+      server(connect(*setup.server_engine, setup.server, setup.server_context, {})) {
     to_server.capacity = to_client.capacity = setup.capacity;
     server_host.keys = setup.keys;
 }

@@ -94,6 +94,9 @@ struct Plan {
     Options server;
     std::string name = "localhost";
     bool client_reports_truncation = false;
+    std::string session;  ///< for the client to resume
+    /// Instead of new ones.
+    ussl::Ref<Context> client_context, server_context;
     std::map<std::string, std::string> keys;
     std::size_t capacity = 1 << 20;
 };

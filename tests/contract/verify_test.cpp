@@ -314,130 +314,130 @@ TEST_P(Verification, AServerPinsItsClients) {
         Pair pair(setup);
         pair.handshake();
         EXPECT_EQ(pair.server->error().code, good ? Code::none : Code::CERT_PIN);
+    }
+}
 
-        TEST_P(Verification, AnIssuerForAnotherPurposeVouchesForNobody) {
-            for (const bool of_server : {true, false}) {
-                for (const std::string purpose :
-                     {"serverAuth", "clientAuth", "anyExtendedKeyUsage"}) {
-                    const std::string name = (of_server ? "server-of-" : "client-of-") + purpose;
-                    Plan setup = plan(with_certificate());
-                    Options& shows = of_server ? setup.server : setup.client;
-                    shows.key = bytes(cert(name + ".key"));
-                    shows.certificate = bytes(cert(name + "-chain.crt"));
-                    setup.server.trusted = bytes(cert("ca.crt"));
-                    setup.server.verify = of_server ? Verify::none : Verify::required;
-                    Pair pair(setup);
-                    pair.handshake();
-                    const Error& error = (of_server ? pair.client : pair.server)->error();
-                    const bool fits = purpose == (of_server ? "serverAuth" : "clientAuth");
-                    EXPECT_EQ(error.code, fits ? Code::none : Code::CERT_PURPOSE) << name;
-                }
-            }
-        }
-
-        TEST_P(Verification, RefusesAnIssuerThatIsNoCA) {
-            Plan setup = plan(with_certificate("server-noca"));
-            setup.server.certificate = bytes(cert("server-noca-chain.crt"));
+TEST_P(Verification, AnIssuerForAnotherPurposeVouchesForNobody) {
+    for (const bool of_server : {true, false}) {
+        for (const std::string purpose : {"serverAuth", "clientAuth", "anyExtendedKeyUsage"}) {
+            const std::string name = (of_server ? "server-of-" : "client-of-") + purpose;
+            Plan setup = plan(with_certificate());
+            Options& shows = of_server ? setup.server : setup.client;
+            shows.key = bytes(cert(name + ".key"));
+            shows.certificate = bytes(cert(name + "-chain.crt"));
+            setup.server.trusted = bytes(cert("ca.crt"));
+            setup.server.verify = of_server ? Verify::none : Verify::required;
             Pair pair(setup);
-            EXPECT_FALSE(pair.handshake());
-            EXPECT_EQ(pair.client->error().code, Code::CERT_INVALID);
+            pair.handshake();
+            const Error& error = (of_server ? pair.client : pair.server)->error();
+            const bool fits = purpose == (of_server ? "serverAuth" : "clientAuth");
+            EXPECT_EQ(error.code, fits ? Code::none : Code::CERT_PURPOSE) << name;
         }
+    }
+}
 
-        struct Client {
-            const char* certificate;  // nullptr: none
-            Verify verify;
-            Code expected;
-        };
+TEST_P(Verification, RefusesAnIssuerThatIsNoCA) {
+    Plan setup = plan(with_certificate("server-noca"));
+    setup.server.certificate = bytes(cert("server-noca-chain.crt"));
+    Pair pair(setup);
+    EXPECT_FALSE(pair.handshake());
+    EXPECT_EQ(pair.client->error().code, Code::CERT_INVALID);
+}
 
-        constexpr Client clients[] = {
-            {"client", Verify::required, Code::none},
-            {"client", Verify::optional, Code::none},
-            {"client", Verify::none, Code::none},
-            {nullptr, Verify::required, Code::CERT_MISSING},
-            {nullptr, Verify::optional, Code::none},
-            {nullptr, Verify::none, Code::none},
-            {"client-other", Verify::required, Code::CERT_UNKNOWN_ISSUER},
-            {"client-other", Verify::optional, Code::CERT_UNKNOWN_ISSUER},
-            {"client-other", Verify::none, Code::none},
-            {"client-expired", Verify::required, Code::CERT_EXPIRED},
-            {"client-expired", Verify::optional, Code::CERT_EXPIRED},
-            {"client-serverauth", Verify::required, Code::CERT_PURPOSE},
-            {"client-serverauth", Verify::optional, Code::CERT_PURPOSE},
-            {"server-selfsigned", Verify::required, Code::CERT_SELF_SIGNED},
-        };
+struct Client {
+    const char* certificate;  // nullptr: none
+    Verify verify;
+    Code expected;
+};
 
-        using ClientCertificates = EachCase;
-        INSTANTIATE_EACH_CASE(ClientCertificates);
+constexpr Client clients[] = {
+    {"client", Verify::required, Code::none},
+    {"client", Verify::optional, Code::none},
+    {"client", Verify::none, Code::none},
+    {nullptr, Verify::required, Code::CERT_MISSING},
+    {nullptr, Verify::optional, Code::none},
+    {nullptr, Verify::none, Code::none},
+    {"client-other", Verify::required, Code::CERT_UNKNOWN_ISSUER},
+    {"client-other", Verify::optional, Code::CERT_UNKNOWN_ISSUER},
+    {"client-other", Verify::none, Code::none},
+    {"client-expired", Verify::required, Code::CERT_EXPIRED},
+    {"client-expired", Verify::optional, Code::CERT_EXPIRED},
+    {"client-serverauth", Verify::required, Code::CERT_PURPOSE},
+    {"client-serverauth", Verify::optional, Code::CERT_PURPOSE},
+    {"server-selfsigned", Verify::required, Code::CERT_SELF_SIGNED},
+};
 
-        TEST_P(ClientCertificates, GetTheirVerdict) {
-            const Version version = GetParam().version;
-            for (const Client& c : clients) {
-                Plan setup = plan(with_certificate());
-                if (c.certificate != nullptr) {
-                    setup.client.key = bytes(cert(std::string(c.certificate) + ".key"));
-                    setup.client.certificate = bytes(cert(std::string(c.certificate) + ".crt"));
-                }
-                setup.server.trusted = bytes(cert("ca.crt"));
-                setup.server.verify = c.verify;
-                Pair pair(setup);
-                const bool done = pair.handshake();
-                const char* name = c.certificate != nullptr ? c.certificate : "no certificate";
-                EXPECT_EQ(pair.server->error().code, c.expected) << name;
-                if (c.expected == Code::none) {
-                    EXPECT_TRUE(done) << name << describe(pair.client->error());
-                    const bool shown = c.certificate != nullptr && c.verify != Verify::none;
-                    EXPECT_EQ(pair.server->peer_certificate().empty(), !shown) << name;
-                    continue;
-                }
-                // A TLS 1.3 client is done before it hears of it.
-                read_all(*pair.client, pair.client_host);
-                const bool missing_in_1_2 = c.certificate == nullptr && version == Version::tls1_2;
-                EXPECT_EQ(pair.client->error().code,
-                          missing_in_1_2 ? Code::HANDSHAKE_FAILED : Code::CERT_REFUSED)
-                    << name;
-                saw(pair.client->error());
-            }
+using ClientCertificates = EachCase;
+INSTANTIATE_EACH_CASE(ClientCertificates);
+
+TEST_P(ClientCertificates, GetTheirVerdict) {
+    const Version version = GetParam().version;
+    for (const Client& c : clients) {
+        Plan setup = plan(with_certificate());
+        if (c.certificate != nullptr) {
+            setup.client.key = bytes(cert(std::string(c.certificate) + ".key"));
+            setup.client.certificate = bytes(cert(std::string(c.certificate) + ".crt"));
         }
-
-        class Recorder final : public ussl::CertificateVisitor {
-          public:
-            void identity(int version, Bytes serial) override {
-                text += "v" + std::to_string(version) + (serial.empty() ? " no serial" : "");
-            }
-            void attribute(Party party, bool starts_rdn, std::string_view name,
-                           std::string_view value) override {
-                text += party == Party::subject ? " s" : " i";
-                text += starts_rdn ? ":" : "+";
-                text += std::string(name) + "=" + std::string(value);
-            }
-            void validity(const Time& not_before, const Time& not_after) override {
-                text +=
-                    " " + std::to_string(not_before.year) + "-" + std::to_string(not_after.month);
-            }
-            void alternative_name(AltName kind, Bytes value) override {
-                text += kind == AltName::ip ? " ip" + std::to_string(value.size())
-                                            : " dns:" + std::string(value.begin(), value.end());
-            }
-            std::string text;
-        };
-
-        using PeerCertificate = EachPair;
-        INSTANTIATE_EACH_PAIR(PeerCertificate);
-
-        TEST_P(PeerCertificate, CanBeLookedInto) {
-            Pair pair(plan(with_certificate()));
-            Recorder recorder;
-            EXPECT_FALSE(pair.client->describe_peer(recorder));
-            ASSERT_TRUE(pair.handshake());
-            EXPECT_FALSE(pair.server->describe_peer(recorder));
-            ASSERT_TRUE(pair.client->describe_peer(recorder));
-            EXPECT_EQ(recorder.text,
-                      "v3 s:organizationName=ussl tests s:commonName=localhost"
-                      " i:organizationName=ussl tests i:commonName=ussl test root"
-                      " 2020-12 dns:localhost ip4 ip16");
-            const Bytes der = pair.client->peer_certificate();
-            EXPECT_EQ(std::string(der.begin(), der.end()), cert("server.der"));
+        setup.server.trusted = bytes(cert("ca.crt"));
+        setup.server.verify = c.verify;
+        Pair pair(setup);
+        const bool done = pair.handshake();
+        const char* name = c.certificate != nullptr ? c.certificate : "no certificate";
+        EXPECT_EQ(pair.server->error().code, c.expected) << name;
+        if (c.expected == Code::none) {
+            EXPECT_TRUE(done) << name << describe(pair.client->error());
+            const bool shown = c.certificate != nullptr && c.verify != Verify::none;
+            EXPECT_EQ(pair.server->peer_certificate().empty(), !shown) << name;
+            continue;
         }
+        // A TLS 1.3 client is done before it hears of it.
+        read_all(*pair.client, pair.client_host);
+        const bool missing_in_1_2 = c.certificate == nullptr && version == Version::tls1_2;
+        EXPECT_EQ(pair.client->error().code,
+                  missing_in_1_2 ? Code::HANDSHAKE_FAILED : Code::CERT_REFUSED)
+            << name;
+        saw(pair.client->error());
+    }
+}
 
-    }  // namespace
+class Recorder final : public ussl::CertificateVisitor {
+  public:
+    void identity(int version, Bytes serial) override {
+        text += "v" + std::to_string(version) + (serial.empty() ? " no serial" : "");
+    }
+    void attribute(Party party, bool starts_rdn, std::string_view name,
+                   std::string_view value) override {
+        text += party == Party::subject ? " s" : " i";
+        text += starts_rdn ? ":" : "+";
+        text += std::string(name) + "=" + std::string(value);
+    }
+    void validity(const Time& not_before, const Time& not_after) override {
+        text += " " + std::to_string(not_before.year) + "-" + std::to_string(not_after.month);
+    }
+    void alternative_name(AltName kind, Bytes value) override {
+        text += kind == AltName::ip ? " ip" + std::to_string(value.size())
+                                    : " dns:" + std::string(value.begin(), value.end());
+    }
+    std::string text;
+};
+
+using PeerCertificate = EachPair;
+INSTANTIATE_EACH_PAIR(PeerCertificate);
+
+TEST_P(PeerCertificate, CanBeLookedInto) {
+    Pair pair(plan(with_certificate()));
+    Recorder recorder;
+    EXPECT_FALSE(pair.client->describe_peer(recorder));
+    ASSERT_TRUE(pair.handshake());
+    EXPECT_FALSE(pair.server->describe_peer(recorder));
+    ASSERT_TRUE(pair.client->describe_peer(recorder));
+    EXPECT_EQ(recorder.text,
+              "v3 s:organizationName=ussl tests s:commonName=localhost"
+              " i:organizationName=ussl tests i:commonName=ussl test root"
+              " 2020-12 dns:localhost ip4 ip16");
+    const Bytes der = pair.client->peer_certificate();
+    EXPECT_EQ(std::string(der.begin(), der.end()), cert("server.der"));
+}
+
+}  // namespace
 }  // namespace contract
