@@ -33,8 +33,8 @@ class EngineSession : public OnHeap {
     /// plaintext is held. `end` is the peer's close_notify only.
     virtual Outcome read(MutableBytes into) = 0;
     /// One record at the most, never empty. `done` with a count: taken and sent. `want_write` with
-    /// a count: taken, not all of it sent; flush() before any other write. `want_write` without one:
-    /// something of the engine's own must leave first, nothing was taken.
+    /// a count: taken, not all of it sent; flush() before any other write. `want_write` without
+    /// one: something of the engine's own must leave first, nothing was taken.
     virtual Outcome write(Bytes from) = 0;
     /// Sends what write() took.
     virtual Outcome flush() = 0;
