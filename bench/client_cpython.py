@@ -112,4 +112,41 @@ def accept():
     watch.report(count, tls)
 
 
-{"write": write, "read": read, "connect": connect, "accept": accept}[question]()
+def reconnect(resumption=True):
+    context = client_context()
+
+    def once(session):
+        sock = socket.socket()
+        sock.connect(address)
+        tls = context.wrap_socket(sock, server_hostname="localhost", session=session)
+        tls.send(b"e")
+        assert tls.recv(1) == b"e"
+        return tls
+
+    warm = once(None)
+    tls = negotiated(warm)
+    session = warm.session
+    warm.close()
+    count = 0
+    watch = Stopwatch()
+    while not watch.over():
+        one = once(session if resumption else None)
+        assert one.session_reused == resumption
+        session = one.session
+        one.close()
+        count += 1
+    watch.report(count, tls)
+
+
+def reconnect_anew():
+    reconnect(False)
+
+
+{
+    "write": write,
+    "read": read,
+    "connect": connect,
+    "accept": accept,
+    "reconnect": reconnect,
+    "reconnect-anew": reconnect_anew,
+}[question]()

@@ -42,11 +42,11 @@ def negotiated(tls):
     return tls.version() + " " + tls.cipher()[0]
 
 
-def connected(ca, sock=None):
+def connected(ca, sock=None, resumption=False):
     sock = sock or socket.socket()
     sock.connect(address)
     return ussl.wrap_socket(
-        sock, cert_reqs=ussl.CERT_REQUIRED, ca_certs=ca, server_hostname="localhost"
+        sock, cert_reqs=ussl.CERT_REQUIRED, ca_certs=ca, server_hostname="localhost", resumption=resumption
     )
 
 
@@ -106,7 +106,7 @@ def accept():
 
     def accepted():
         sock = listener.accept()[0]
-        return ussl.wrap_socket(sock, server_side=True, keyfile=key, certfile=certificate)
+        return ussl.wrap_socket(sock, server_side=True, keyfile=key, certfile=certificate, resumption=False)
 
     warm = accepted()
     tls = negotiated(warm)
@@ -119,4 +119,37 @@ def accept():
     watch.report(count, tls)
 
 
-{"write": write, "read": read, "connect": connect, "accept": accept}[question]()
+def reconnect(resumption=True):
+    ca = content("ca.pem")
+
+    def once():
+        tls = connected(ca, None, resumption)
+        tls.write(b"e")
+        assert tls.read(1) == b"e"
+        return tls
+
+    warm = once()
+    tls = negotiated(warm)
+    warm.close()
+    count = 0
+    watch = Stopwatch()
+    while not watch.over():
+        one = once()
+        assert one.session_reused == resumption
+        one.close()
+        count += 1
+    watch.report(count, tls)
+
+
+def reconnect_anew():
+    reconnect(False)
+
+
+{
+    "write": write,
+    "read": read,
+    "connect": connect,
+    "accept": accept,
+    "reconnect": reconnect,
+    "reconnect-anew": reconnect_anew,
+}[question]()

@@ -137,9 +137,11 @@ def main():
     machine.mem32[TIMER + 8] = 0xFFFFFFFF
     machine.mem32[TIMER + 4] = 0xFFFFFFFF
     machine.mem32[TIMER] = 1
-    # Everything that is made once is there from now on.
+    # Everything that is made once is there from now on; and a session, where sessions are resumed.
     client, server = sides()
     connect(client, server)
+    talk(client, server)
+    first = client.sock.context, server.sock.context
     client.sock.close()
     server.sock.close()
     del client, server
@@ -151,6 +153,7 @@ def main():
     stack = stack_peak()
     talk(client, server)
     cipher, version = client.sock.cipher()[0], client.sock.version()
+    assert client.sock.session_reused == CASE[1].get("resumption", False), "resumed, or not"
     # Sockets with the same options share a context: what a second pair adds is a connection.
     contexts = client.sock.context, server.sock.context
     client.sock.close()
@@ -161,7 +164,7 @@ def main():
     connect(more_client, more_server)
     objects = (allocated() - before - more_client.held - more_server.held) // 2
     talk(more_client, more_server)
-    assert all(contexts)
+    assert all(contexts) and all(first)
     print(json.dumps({
         "name": CASE[0],
         "cipher": cipher,

@@ -4,7 +4,9 @@
 //   peer serve CERTIFICATE KEY   prints the port it listens on; one connection after the other:
 //                                "w" takes in what comes and answers once a message ends with 1,
 //                                "r SIZE" sends messages of SIZE bytes until the client has gone,
+//                                "e" answers with the same,
 //                                nothing at all is a client that came for the handshake
+//   peer resume CERTIFICATE KEY  the same, and gives each client a ticket to resume with
 //   peer connect PORT            one handshake after the other until nobody listens any more
 
 #include <sys/prctl.h>
@@ -78,14 +80,17 @@ void serve_one(const Context& context, const Socket& socket) {
         take_in(ssl.get());
     else if (command[0] == 'r')
         send_out(ssl.get(), std::strtoul(command + 1, nullptr, 10));
+    else if (command[0] == 'e' && SSL_write(ssl.get(), "e", 1) == 1)
+        BIO_flush(SSL_get_wbio(ssl.get()));
 }
 
-int serve(const char* certificate, const char* key) {
+int serve(const char* certificate, const char* key, std::size_t tickets) {
     const Context context(SSL_CTX_new(TLS_server_method()));
     need(context && SSL_CTX_use_certificate_chain_file(context.get(), certificate) == 1 &&
              SSL_CTX_use_PrivateKey_file(context.get(), key, SSL_FILETYPE_PEM) == 1,
          "certificate and key");
     pin(context);
+    need(SSL_CTX_set_num_tickets(context.get(), tickets) == 1, "tickets");
     const Socket listener = listen_on(0);
     sockaddr_in address{};
     socklen_t size = sizeof address;
@@ -119,9 +124,11 @@ int connect_again_and_again(std::uint16_t port) {
 int main(int argc, char** argv) {
     end_with_parent();
     if (argc == 4 && std::strcmp(argv[1], "serve") == 0)
-        return serve(argv[2], argv[3]);
+        return serve(argv[2], argv[3], 0);
+    if (argc == 4 && std::strcmp(argv[1], "resume") == 0)
+        return serve(argv[2], argv[3], 1);
     if (argc == 3 && std::strcmp(argv[1], "connect") == 0)
         return connect_again_and_again(static_cast<std::uint16_t>(std::atoi(argv[2])));
-    std::fputs("usage: peer serve CERTIFICATE KEY | peer connect PORT\n", stderr);
+    std::fputs("usage: peer serve|resume CERTIFICATE KEY | peer connect PORT\n", stderr);
     return 2;
 }
