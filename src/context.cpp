@@ -197,7 +197,8 @@ std::size_t parse_suites(const Engine& engine, std::string_view text, std::span<
     const std::size_t defaults = count;
     while (!text.empty()) {
         constexpr std::string_view separators = ":, ";
-        const std::string_view name = text.substr(0, text.find_first_of(separators));
+        const std::string_view name{text.data(),
+                                    std::min(text.find_first_of(separators), text.size())};
         text.remove_prefix(std::min(name.size() + 1, text.size()));
         if (name.empty())
             continue;

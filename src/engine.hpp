@@ -6,6 +6,7 @@
 #include "hostname.hpp"
 #include "ussl/certificate.hpp"
 #include "ussl/connection.hpp"
+#include "ussl/crypto.hpp"
 #include "wire.hpp"
 
 namespace ussl {
@@ -88,6 +89,9 @@ struct Engine {
     bool (*for_each_suite)(SuiteVisitor& visitor);
     /// SHA-256 over the parts, one after the other; false: it could not be computed.
     bool (*sha256)(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out);
+    /// As make_hasher() and make_aes() of ussl/crypto.hpp.
+    Owned<Hasher> (*make_hasher)(Hash hash);
+    Owned<BlockCipher> (*make_aes)(Bytes key, BlockMode mode, Bytes iv, bool encrypt);
     /// Parses and keeps what `options` says; option rules that need no parsing were checked.
     std::expected<Owned<EngineContext>, Refusal> (*make_context)(const Options& options);
 };

@@ -44,7 +44,7 @@ class PlainName {
             name.remove_prefix(sizeof "TLS1-3-" - 1);
         while (!name.empty()) {
             const std::size_t end = std::min(name.find_first_of("-_"), name.size());
-            const std::string_view word = name.substr(0, end);
+            const std::string_view word{name.data(), end};
             name.remove_prefix(std::min(end + 1, name.size()));
             // OpenSSL has no word for the key exchange with RSA.
             if (word == "WITH" && text() == "RSA")

@@ -250,8 +250,10 @@ mp_obj_t pins_of(mp_obj_t joined) {
 // For the words of errors, which the interpreter makes.
 struct Names final : ussl::SuiteVisitor {
     void suite(uint16_t, std::string_view name) override {
-        if (count++ == wanted)
-            size = name.copy(text, sizeof text);
+        if (count++ != wanted)
+            return;
+        size = std::min(name.size(), sizeof text);
+        memcpy(text, name.data(), size);
     }
     size_t wanted = 0;
     size_t count = 0;

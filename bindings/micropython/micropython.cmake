@@ -36,7 +36,7 @@ file(GLOB ussl_sources ${ussl_dir}/src/*.cpp ${ussl_dir}/src/mbedtls/*.cpp)
 
 add_library(usermod_ussl INTERFACE)
 target_sources(usermod_ussl INTERFACE
-    ${ussl_binding}/modussl.c ${ussl_binding}/port.c ${ussl_binding_sources})
+    ${ussl_binding}/modussl.c ${ussl_binding}/modcrypto.c ${ussl_binding}/port.c ${ussl_binding_sources})
 target_compile_definitions(usermod_ussl INTERFACE ${ussl_defines})
 
 if(USSL_MBEDTLS STREQUAL port)

@@ -831,6 +831,8 @@ const Engine mbedtls_engine{
     .has_alpn = USSL_HAS_ALPN != 0,
     .for_each_suite = mbedtls::for_each_suite,
     .sha256 = mbedtls::sha256,
+    .make_hasher = mbedtls::make_hasher,
+    .make_aes = mbedtls::make_aes,
     .make_context = mbedtls::Context::make,
 };
 

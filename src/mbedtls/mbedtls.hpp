@@ -283,4 +283,8 @@ Code code_of(int ret);
 /// Whether memory ran out since this was last asked, in this thread.
 bool take_lack_of_memory();
 
+// crypto.cpp
+Owned<Hasher> make_hasher(Hash hash);
+Owned<BlockCipher> make_aes(Bytes key, BlockMode mode, Bytes iv, bool encrypt);
+
 }  // namespace ussl::mbedtls

@@ -126,6 +126,7 @@
 #define MBEDTLS_PKCS12_C
 #define MBEDTLS_DES_C
 #define MBEDTLS_CIPHER_MODE_CBC
+#define MBEDTLS_CIPHER_MODE_CTR  // cryptolib
 #define MBEDTLS_CIPHER_PADDING_PKCS7
 
 #define MBEDTLS_PSK_MAX_LEN 48  // the contract's longest key

@@ -550,6 +550,8 @@ const Engine openssl_engine{
     .has_alpn = true,
     .for_each_suite = openssl::for_each_suite,
     .sha256 = openssl::sha256,
+    .make_hasher = openssl::make_hasher,
+    .make_aes = openssl::make_aes,
     .make_context = openssl::Context::make,
 };
 

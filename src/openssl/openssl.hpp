@@ -160,4 +160,8 @@ bool take_lack_of_memory();
 /// What OpenSSL's error queue says; empties it.
 Error take_error(const Session& session);
 
+// crypto.cpp
+Owned<Hasher> make_hasher(Hash hash);
+Owned<BlockCipher> make_aes(Bytes key, BlockMode mode, Bytes iv, bool encrypt);
+
 }  // namespace ussl::openssl
