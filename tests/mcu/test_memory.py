@@ -56,5 +56,6 @@ for left in range(6000, 70000, 1600):
 after = free()
 print(failures, good)
 assert failures and good
-assert before - after < 512, (before, after)
+# The context of the last call may be kept for the next, and the collector keeps what looks like being in use.
+assert before - after < 3072, (before, after)
 print("done")
