@@ -45,6 +45,7 @@ std::expected<Ref<Context>, Refusal> Context::make(const Engine& engine, const O
         Options lasting = options;
         lasting.verify_time.reset();
         lasting.record_size_limit.reset();
+        lasting.key_log = false;
         if (!fingerprint(engine, lasting, context->fingerprint_))
             return std::unexpected(Refusal{"out of memory", true});
     }
@@ -63,7 +64,7 @@ bool fingerprint(const Engine& engine, const Options& options, std::span<std::ui
     // The lengths go first (-1: not given), so that no two sets of options read the same.
     struct {
         std::uint64_t sizes[count];
-        std::uint64_t rest[12];
+        std::uint64_t rest[13];
     } numbers = {};
     Bytes parts[count + 1];
     for (std::size_t i = 0; i < count; ++i) {
@@ -82,6 +83,7 @@ bool fingerprint(const Engine& engine, const Options& options, std::span<std::ui
     numbers.rest[9] = options.verify_time ? 1 : 0;
     numbers.rest[10] = static_cast<std::uint64_t>(options.verify_time.value_or(0));
     numbers.rest[11] = options.resumption ? std::uint64_t{1} + options.tickets : 0;
+    numbers.rest[12] = options.key_log ? 1 : 0;
     parts[0] = {reinterpret_cast<const std::uint8_t*>(&numbers), sizeof numbers};
     return engine.sha256(std::span<const Bytes>{parts, count + 1}, out);
 }

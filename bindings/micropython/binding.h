@@ -55,6 +55,7 @@ typedef struct _ussl_context_obj_t {
     mp_obj_t suites;        // bytes: numbers of 16 bits; or None
     mp_obj_t alpn;          // bytes, or None
     mp_obj_t handshake_timeout; // number of seconds, or None
+    mp_obj_t keylog_filename; // str, or None
     uint8_t server;
     uint8_t verify_mode;
     uint8_t share;          // may use what another context with the same options has made
@@ -79,6 +80,7 @@ typedef struct _ussl_socket_obj_t {
     mp_obj_t psk_keys;         // of the context when this was made: mapping, or None
     mp_obj_t psk_callback;     // or None
     mp_obj_t verify_callback;  // or None
+    mp_obj_t keylog_filename;  // or None
     uint64_t stream_identity;  // see ussl_stream_identity
     uint32_t timeout_ms;       // settimeout()'s; 0: none
     void *connection;          // ussl::Connection
@@ -190,6 +192,8 @@ void ussl_stream_close_forgotten(mp_obj_t stream, uint64_t identity);
 // Asks psk_keys.get(identity), or the callback if there is one. The length of the key that was
 // written; 0: no such identity; or USSL_RAISED.
 size_t ussl_call_psk_get(mp_obj_t psk_keys, mp_obj_t callback, const uint8_t *identity, size_t identity_size, uint8_t *key, size_t key_capacity, mp_obj_t *exception);
+// Adds a line to a file. false: it could not; the exception is kept.
+bool ussl_append_line(mp_obj_t filename, const char *line, size_t size, mp_obj_t *exception);
 // What verify_callback(certificate, depth) returns, or USSL_RAISED.
 mp_uint_t ussl_call_verify(mp_obj_t callback, const uint8_t *certificate, size_t size, int depth, mp_obj_t *exception);
 

@@ -91,6 +91,11 @@ class PyHost final : public ussl::Host {
         return answer == 0 ? ussl::Judgement::accepted : ussl::Judgement::refused;
     }
 
+    bool key_log(std::string_view line) override {
+        return ussl_append_line(self_->keylog_filename, line.data(), line.size(),
+                                &self_->exception);
+    }
+
     /// Asks the stream. `unknown`: it cannot be polled; `raised`: the exception is kept.
     enum class Polled : uint8_t { known, unknown, raised };
     Polled poll(mp_uint_t flags, mp_uint_t* ready) {
@@ -446,6 +451,7 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_f
     self->psk_keys = context->psk_keys;
     self->psk_callback = context->psk_server_callback;
     self->verify_callback = context->verify_callback;
+    self->keylog_filename = context->keylog_filename;
     self->timeout_ms = 0;
     Made made = make_connection(self, shared, name, name_size, !suppress_ragged_eofs, &saved);
     if (made.out_of_memory) {

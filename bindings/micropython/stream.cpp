@@ -145,6 +145,25 @@ mp_obj_t ask_for_key(mp_obj_t psk_keys, mp_obj_t callback, const uint8_t* identi
 
 }  // namespace
 
+extern "C" bool ussl_append_line(mp_obj_t filename, const char* line, size_t size,
+                                 mp_obj_t* exception) {
+    int errcode;
+    return guarded(
+               [=]() -> mp_uint_t {
+                   const mp_obj_t arguments[2] = {filename, MP_OBJ_NEW_QSTR(MP_QSTR_a)};
+                   const mp_obj_t file = mp_call_function_n_kw(
+                       MP_OBJ_FROM_PTR(&mp_builtin_open_obj), 2, 0, arguments);
+                   vstr_t vstr;
+                   vstr_init(&vstr, size + 2);
+                   vstr_add_strn(&vstr, line, size);
+                   vstr_add_byte(&vstr, '\n');
+                   mp_stream_write(file, vstr.buf, vstr.len, MP_STREAM_RW_WRITE);
+                   mp_stream_close(file);
+                   return 0;
+               },
+               &errcode, exception) != USSL_RAISED;
+}
+
 extern "C" mp_uint_t ussl_call_verify(mp_obj_t callback, const uint8_t* certificate, size_t size,
                                       int depth, mp_obj_t* exception) {
     int errcode;

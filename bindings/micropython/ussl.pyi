@@ -169,6 +169,8 @@ class SSLContext:
     psk_identity: str | _Buffer | None
     psk_key: _Buffer | None
     server_psk_keys: Mapping[bytes, bytes] | _KeyLookup | None
+    keylog_filename: str | None
+    """Where the secrets of connections are written to, for Wireshark."""
     handshake_timeout: float | None
     """Seconds that wrap_socket() may take for a handshake."""
     record_size_limit: int | None

@@ -66,6 +66,9 @@ struct Options {
     /// before it; without NULs.
     std::optional<Bytes> alpn{};
 
+    /// The secrets of each connection go to Host::key_log(), for whoever looks at its packets.
+    bool key_log = false;
+
     /// Sessions are resumed (RFC 8446 §2.2, RFC 5246 §7.3, RFC 5077). A client keeps what servers
     /// give it, a few for each context, and resumes by itself with the server of the same name. A
     /// server gives `tickets` of TLS 1.3 to each client. Without effect where the peer is known by

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 namespace ussl {
 
@@ -83,6 +84,13 @@ class Host : public Transport {
     virtual Judgement judge(Bytes certificate, int depth) {
         (void)certificate, (void)depth;
         return Judgement::refused;
+    }
+
+    /// With Options::key_log: a line of the format that Wireshark reads (NSS Key Log Format),
+    /// without its end. false: it could not be kept; the connection ends (`aborted`).
+    virtual bool key_log(std::string_view line) {
+        (void)line;
+        return true;
     }
 
   protected:

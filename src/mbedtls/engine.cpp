@@ -44,6 +44,32 @@ int psk_hook(void*, mbedtls_ssl_context* ssl, const unsigned char* identity, std
 }
 #endif
 
+// The label of a secret in the NSS Key Log Format.
+std::string_view label_of(mbedtls_ssl_key_export_type type) {
+    switch (type) {
+        case MBEDTLS_SSL_KEY_EXPORT_TLS12_MASTER_SECRET:
+            return "CLIENT_RANDOM";
+#ifdef MBEDTLS_SSL_PROTO_TLS1_3
+        case MBEDTLS_SSL_KEY_EXPORT_TLS1_3_CLIENT_HANDSHAKE_TRAFFIC_SECRET:
+            return "CLIENT_HANDSHAKE_TRAFFIC_SECRET";
+        case MBEDTLS_SSL_KEY_EXPORT_TLS1_3_SERVER_HANDSHAKE_TRAFFIC_SECRET:
+            return "SERVER_HANDSHAKE_TRAFFIC_SECRET";
+        case MBEDTLS_SSL_KEY_EXPORT_TLS1_3_CLIENT_APPLICATION_TRAFFIC_SECRET:
+            return "CLIENT_TRAFFIC_SECRET_0";
+        case MBEDTLS_SSL_KEY_EXPORT_TLS1_3_SERVER_APPLICATION_TRAFFIC_SECRET:
+            return "SERVER_TRAFFIC_SECRET_0";
+#endif
+        default:
+            return {};
+    }
+}
+
+void key_hook(void* session, mbedtls_ssl_key_export_type type, const unsigned char* secret,
+              std::size_t size, const unsigned char client_random[32], const unsigned char*,
+              mbedtls_tls_prf_types) {
+    static_cast<Session*>(session)->log_key(label_of(type), {client_random, 32}, {secret, size});
+}
+
 bool for_each_suite(SuiteVisitor& visitor) {
     char name[64];
     for (const std::uint16_t suite : policy::every_suite)
@@ -104,6 +130,7 @@ std::expected<Owned<EngineContext>, Refusal> Context::make(const Options& option
     context->checks_hostname_ = options.check_hostname;
     context->by_program_ = options.verify_by_program;
     context->verify_time_ = options.verify_time;
+    context->logs_keys_ = options.key_log;
     if (options.pins) {
         context->pins_.reset(static_cast<std::uint8_t*>(allocate(options.pins->size())));
         if (!context->pins_)
@@ -295,6 +322,8 @@ Owned<EngineSession> Session::make(const Context& context, const HostName* name)
     mbedtls_ssl_set_user_data_p(ssl, session.get());
     mbedtls_ssl_set_verify(ssl, verify_hook, session.get());
     mbedtls_ssl_set_bio(ssl, session.get(), send_hook, receive_hook, nullptr);
+    if (context.logs_keys())
+        mbedtls_ssl_set_export_keys_cb(ssl, key_hook, session.get());
     return session;
 }
 
@@ -718,6 +747,26 @@ int Session::verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t& fla
     }
     flags = 0;
     return 0;
+}
+
+void Session::log_key(std::string_view label, Bytes client_random, Bytes secret) {
+    constexpr std::size_t most_secret = 64;
+    if (label.empty() || secret.size() > most_secret || wire_.aborted())
+        return;
+    constexpr std::size_t longest = 40 + 2 * 32 + 2 * most_secret + 2;
+    Secret<longest> line;
+    std::size_t size = label.size();
+    std::memcpy(line.data(), label.data(), size);
+    for (const Bytes part : {client_random, secret}) {
+        line.data()[size++] = ' ';
+        for (const std::uint8_t byte : part) {
+            constexpr char digits[] = "0123456789abcdef";
+            line.data()[size++] = static_cast<unsigned char>(digits[byte >> 4]);
+            line.data()[size++] = static_cast<unsigned char>(digits[byte & 15]);
+        }
+    }
+    if (!wire_.host().key_log({reinterpret_cast<const char*>(line.data()), size}))
+        wire_.abort();
 }
 
 std::uint16_t Session::judge(const mbedtls_x509_crt& certificate, int depth) {

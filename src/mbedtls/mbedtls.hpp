@@ -60,6 +60,7 @@ class Context final : public EngineContext {
     [[nodiscard]] std::optional<std::int64_t> verify_time() const { return verify_time_; }
     [[nodiscard]] Bytes pins() const { return {pins_.get(), pins_size_}; }
     [[nodiscard]] bool resumes() const { return resumes_; }
+    [[nodiscard]] bool logs_keys() const { return logs_keys_; }
     [[nodiscard]] const mbedtls_x509_crt& trusted() const { return trusted_; }
     /// The longest message of the handshake that this side may send, or a little more.
     [[nodiscard]] std::size_t longest_message() const { return longest_message_; }
@@ -99,6 +100,7 @@ class Context final : public EngineContext {
     bool checks_hostname_ = false;
     bool by_program_ = false;
     bool resumes_ = false;
+    bool logs_keys_ = false;
 };
 
 /// What Mbed TLS's hooks return for a result of the wire; `when_blocked` is the name of waiting.
@@ -208,6 +210,8 @@ class Session final : public EngineSession {
     int send(Bytes from);
     /// Called for each certificate of a chain, the topmost first.
     int verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t& flags);
+    /// Called for each secret, where they are logged.
+    void log_key(std::string_view label, Bytes client_random, Bytes secret);
     /// Called for each identity that a client offers.
     int find_psk(Bytes identity);
 

@@ -224,6 +224,12 @@ bool Context::set_up(const Options& options) {
     SSL_CTX_set_num_tickets(ctx, 0);
     if (options.resumption && !psk_)
         set_up_sessions(options);
+    if (options.key_log)
+        SSL_CTX_set_keylog_callback(ctx, [](const SSL* ssl, const char* line) {
+            Wire& wire = Session::of(ssl)->wire();
+            if (!wire.aborted() && !wire.host().key_log(line))
+                wire.abort();
+        });
     SSL_CTX_set_info_callback(ctx, info_callback);
     SSL_CTX_set_dh_auto(ctx, 1);
     SSL_CTX_set_default_passwd_cb(ctx, [](char*, int, int, void*) { return 0; });

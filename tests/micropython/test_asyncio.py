@@ -146,6 +146,65 @@ def test_twenty_connections_at_once():
     run_async(with_server(work))
 
 
+def test_two_hundred_connections_at_once():
+    # Small messages, and every tenth a large one; 400 ends in this one interpreter.
+    server, client = certificate_contexts()
+
+    async def work(port, address):
+        async def one(i):
+            data = pattern(300 if i % 10 else 40000, i + 1)
+            equal(await talk(port, data, 100 if i % 10 else 7000, client), (len(data), checksum(data)))
+            return i
+
+        done = await asyncio.gather(*(one(i) for i in range(200)))
+        equal(done, list(range(200)))
+
+    run_async(with_server(work, context=server), 50)
+
+
+def test_ssl_True_is_a_client_that_verifies():
+    server, client = certificate_contexts()
+
+    async def work(port, address):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=True, server_hostname="localhost")
+        try:
+            writer.write(b"hello")
+            await writer.drain()
+            raise AssertionError("a root that the system does not know was taken")
+        except OSError as e:
+            equal(e.errno, ussl.ERR_CERT_UNKNOWN_ISSUER)
+        writer.close()
+        await writer.wait_closed()
+
+    run_async(with_server(work, context=server))
+
+
+def test_a_handshake_can_be_cancelled():
+    async def main():
+        listener, address = listen()
+        port = bytes(address)[2] << 8 | bytes(address)[3]
+        for _ in range(3):
+            reader, writer = await connect(port)
+            reading = asyncio.create_task(reader.read(1))
+            await asyncio.sleep_ms(20)
+            reading.cancel()
+            try:
+                await reading
+                raise AssertionError("not cancelled")
+            except asyncio.CancelledError:
+                pass
+            try:
+                await asyncio.wait_for(reader.read(1), 0.05)
+                raise AssertionError("no time-out")
+            except asyncio.TimeoutError:
+                pass
+            writer.close()
+            await writer.wait_closed()
+        listener.close()
+
+    run_async(main())
+
+
 def test_lines():
     async def shout(reader, writer):
         while True:

@@ -431,6 +431,53 @@ def test_alpn_out_of_bounds():
     ctx.set_alpn_protocols(["x" * 255])
 
 
+# --- secrets, for those who look at packets
+
+
+def test_keylog():
+    import os
+
+    name = "keylog-%d.txt" % (int.from_bytes(os.urandom(4), "big"))
+    try:
+        for version, labels in ((ussl.TLSv1_2, {"CLIENT_RANDOM"}),
+                                (ussl.TLSv1_3, {"CLIENT_HANDSHAKE_TRAFFIC_SECRET", "SERVER_HANDSHAKE_TRAFFIC_SECRET",
+                                                "CLIENT_TRAFFIC_SECRET_0", "SERVER_TRAFFIC_SECRET_0"})):
+            logs = []
+            for end in (0, 1):  # what both write is the same
+                client, server = client_context(), server_context()
+                client.maximum_version = version
+                equal(client.keylog_filename, None)
+                for ctx in ((client,), (client, server))[end]:
+                    ctx.keylog_filename = name
+                connected(client, server)
+                with open(name) as file:
+                    logs.append([line.split() for line in file])
+                os.remove(name)
+            one, both = logs
+            found = {line[0] for line in one}
+            assert labels <= found and {line[0] for line in both} == found, (labels, found)
+            equal(len(both), 2 * len(one))
+            for label, random, secret in both:
+                equal(len(random), 64)
+                assert len(secret) >= 64 and int(secret, 16), secret
+                equal(len([line for line in both if line == [label, random, secret]]), 2)
+    finally:
+        try:
+            os.remove(name)
+        except OSError:
+            pass
+
+
+def test_keylog_that_cannot_be_written():
+    client, server = client_context(), server_context()
+    raises(TypeError, setattr, client, "keylog_filename", 5)
+    client.keylog_filename = "/no/such/folder/keys.txt"
+    c, s, result = outcome(client, server)
+    assert type(result[0]) is OSError and result[0].errno == errno.ENOENT, result
+    client.keylog_filename = None
+    connected(client, server)
+
+
 # --- time
 
 
