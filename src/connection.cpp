@@ -345,7 +345,10 @@ Bytes Connection::peer_certificate() const {
 }
 
 bool Connection::peer_verified() const {
-    return state_ == State::open && context_->verify() != Verify::none &&
+    if (state_ != State::open)
+        return false;
+    const Context* chosen = session_->chosen();
+    return (chosen != nullptr ? chosen : context_.get())->verify() != Verify::none &&
            !session_->peer_certificate().empty();
 }
 

@@ -38,8 +38,7 @@ std::expected<Ref<Context>, Refusal> Context::make(const Engine& engine, const O
     context->checks_hostname_ =
         options.verify != Verify::none && options.check_hostname && !context->psk_;
     context->sha256_ = engine.sha256;
-    const bool asks = options.role == Role::server && options.verify != Verify::none;
-    context->resumes_ = options.resumption && !context->psk_ && !asks;
+    context->resumes_ = policy::resumes(options);
     if (context->resumes_ && options.role == Role::client) {
         // What a session is worth is how its server was verified, not when, or in which records.
         Options lasting = options;
@@ -64,7 +63,7 @@ bool fingerprint(const Engine& engine, const Options& options, std::span<std::ui
     // The lengths go first (-1: not given), so that no two sets of options read the same.
     struct {
         std::uint64_t sizes[count];
-        std::uint64_t rest[13];
+        std::uint64_t rest[14];
     } numbers = {};
     Bytes parts[count + 1];
     for (std::size_t i = 0; i < count; ++i) {
@@ -84,6 +83,7 @@ bool fingerprint(const Engine& engine, const Options& options, std::span<std::ui
     numbers.rest[10] = static_cast<std::uint64_t>(options.verify_time.value_or(0));
     numbers.rest[11] = options.resumption ? std::uint64_t{1} + options.tickets : 0;
     numbers.rest[12] = options.key_log ? 1 : 0;
+    numbers.rest[13] = options.choose_by_name ? 1 : 0;
     parts[0] = {reinterpret_cast<const std::uint8_t*>(&numbers), sizeof numbers};
     return engine.sha256(std::span<const Bytes>{parts, count + 1}, out);
 }

@@ -63,11 +63,15 @@ class EngineSession : public OnHeap {
     [[nodiscard]] virtual Bytes peer_certificate() const = 0;
     virtual bool describe_peer(CertificateVisitor& visitor) const = 0;
 
+    /// The context that Host::choose_context() put in the place of the session's own, or nullptr.
+    [[nodiscard]] const Context* chosen() const { return chosen_.get(); }
+
     Wire& wire() { return wire_; }
     [[nodiscard]] const Wire& wire() const { return wire_; }
 
   protected:
     Wire wire_;
+    Ref<Context> chosen_;
 };
 
 /// What connections of one kind share inside an engine. Used by several threads at once.

@@ -93,6 +93,15 @@ Offer offer_of(const Options& options) {
     return offer;
 }
 
+bool resumes(const Options& options) {
+    const bool psk = options.psk_identity || options.psk_server;
+    // Who shows a certificate shows it every time; and by name, somebody may have to.
+    const bool asks = options.verify != Verify::none || options.choose_by_name;
+    if (options.role == Role::server && (asks || options.tickets == 0))
+        return false;
+    return options.resumption && !psk;
+}
+
 bool is_suite(std::string_view iana, std::string_view name) {
     return PlainName(iana).text() == PlainName(name).text();
 }
@@ -143,6 +152,8 @@ std::optional<Refusal> check(const Engine& engine, const Options& o) {
         return Refusal{"keyfile needs certfile"};
     if (server && !psk && !o.key)
         return Refusal{"a server needs keyfile and certfile, or psk_keys"};
+    if (o.choose_by_name && !server)
+        return Refusal{"sni_callback is a server's"};
     if (o.key_password && !o.key)
         return Refusal{"key_password needs keyfile"};
     const bool needs_store = o.system_store || (o.verify != Verify::none && !psk && !o.trusted);
@@ -215,6 +226,8 @@ Code code_of_alert(std::uint8_t alert, bool handshaking, bool psk) {
             return Code::CERT_REFUSED;
         case 120:  // no_application_protocol
             return Code::NO_SHARED_PROTOCOL;
+        case 112:  // unrecognized_name
+            return Code::UNKNOWN_NAME;
         case 115:  // unknown_psk_identity
             return Code::PSK_REFUSED;
         case 20:   // bad_record_mac

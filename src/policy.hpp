@@ -122,6 +122,9 @@ constexpr bool is_tls1_3(std::uint16_t suite) {
 /// count is 0 if nothing fits.
 Offer offer_of(const Options& options);
 
+/// Whether connections are resumed.
+bool resumes(const Options& options);
+
 /// Whether `name`, in anybody's spelling, is the suite that IANA calls `iana`.
 bool is_suite(std::string_view iana, std::string_view name);
 

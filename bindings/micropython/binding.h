@@ -56,6 +56,7 @@ typedef struct _ussl_context_obj_t {
     mp_obj_t alpn;          // bytes, or None
     mp_obj_t handshake_timeout; // number of seconds, or None
     mp_obj_t keylog_filename; // str, or None
+    mp_obj_t sni_callback;  // or None
     uint8_t server;
     uint8_t verify_mode;
     uint8_t share;          // may use what another context with the same options has made
@@ -81,8 +82,10 @@ typedef struct _ussl_socket_obj_t {
     mp_obj_t psk_callback;     // or None
     mp_obj_t verify_callback;  // or None
     mp_obj_t keylog_filename;  // or None
+    mp_obj_t sni_callback;     // or None
     uint64_t stream_identity;  // see ussl_stream_identity
     uint32_t timeout_ms;       // settimeout()'s; 0: none
+    bool chooses;              // sni_callback is under way, and may change the context
     void *connection;          // ussl::Connection
 } ussl_socket_obj_t;
 
@@ -192,6 +195,9 @@ void ussl_stream_close_forgotten(mp_obj_t stream, uint64_t identity);
 // Asks psk_keys.get(identity), or the callback if there is one. The length of the key that was
 // written; 0: no such identity; or USSL_RAISED.
 size_t ussl_call_psk_get(mp_obj_t psk_keys, mp_obj_t callback, const uint8_t *identity, size_t identity_size, uint8_t *key, size_t key_capacity, mp_obj_t *exception);
+// sni_callback(socket, name, context). USSL_RAISED, or the alert that it returned; 0: none. `*chosen`
+// becomes the ussl::Context of the socket's context, if that is another one now.
+mp_uint_t ussl_call_sni(mp_obj_t socket, const char *name, size_t size, void **chosen, mp_obj_t *exception);
 // Adds a line to a file. false: it could not; the exception is kept.
 bool ussl_append_line(mp_obj_t filename, const char *line, size_t size, mp_obj_t *exception);
 // What verify_callback(certificate, depth) returns, or USSL_RAISED.

@@ -166,6 +166,7 @@ Options options_of(const ussl_context_obj_t* self) {
         .maximum_version = static_cast<ussl::Version>(self->maximum_version),
         .suites = suites_of(self->suites),
         .alpn = bytes_of(self->alpn),
+        .choose_by_name = self->sni_callback != mp_const_none,
         .key_log = self->keylog_filename != mp_const_none,
         .resumption = self->resumption != 0,
         .tickets = self->tickets,
@@ -330,6 +331,8 @@ mp_obj_t attribute(const ussl_context_obj_t* self, qstr name) {
             return self->psk_key;
         case MP_QSTR_server_psk_keys:
             return self->psk_keys;
+        case MP_QSTR_sni_callback:
+            return self->sni_callback;
         case MP_QSTR_keylog_filename:
             return self->keylog_filename;
         case MP_QSTR_handshake_timeout:
@@ -386,6 +389,11 @@ bool set_attribute(ussl_context_obj_t* self, qstr name, mp_obj_t value) {
                 ussl_check_psk_keys(value);
             self->psk_keys = value;
             return true;
+        case MP_QSTR_sni_callback:
+            if (self->server == 0 && value != mp_const_none)
+                mp_raise_ValueError(MP_ERROR_TEXT("sni_callback is a server's"));
+            self->sni_callback = ussl_callback(value);
+            return true;
         case MP_QSTR_keylog_filename:
             if (value != mp_const_none)
                 (void)mp_obj_str_get_str(value);
@@ -435,7 +443,7 @@ ussl_context_obj_t* ussl_context_new(bool server) {
     self->psk_identity = self->psk_key = self->psk_keys = self->psk_hint = mp_const_none;
     self->psk_client_callback = self->psk_server_callback = self->verify_callback = mp_const_none;
     self->verify_time = self->pins = self->suites = self->alpn = mp_const_none;
-    self->handshake_timeout = self->keylog_filename = mp_const_none;
+    self->handshake_timeout = self->keylog_filename = self->sni_callback = mp_const_none;
     self->server = server ? 1 : 0;
     self->verify_mode = self->share = self->is_shared = self->keeps = 0;
     self->system_store = 0;

@@ -91,6 +91,27 @@ class PyHost final : public ussl::Host {
         return answer == 0 ? ussl::Judgement::accepted : ussl::Judgement::refused;
     }
 
+    ussl::NameAnswer choose_context(std::string_view name, ussl::Ref<ussl::Context>& instead,
+                                    uint8_t& alert) override {
+        void* chosen = nullptr;
+        self_->chooses = true;
+        const mp_uint_t answer = ussl_call_sni(MP_OBJ_FROM_PTR(self_), name.data(), name.size(),
+                                               &chosen, &self_->exception);
+        self_->chooses = false;
+        if (answer == USSL_RAISED)
+            return ussl::NameAnswer::aborted;
+        if (answer != 0) {
+            alert = static_cast<uint8_t>(answer);
+            return ussl::NameAnswer::refused;
+        }
+        if (chosen != nullptr) {
+            auto* context = static_cast<ussl::Context*>(chosen);
+            context->retain();
+            instead = ussl::Ref<ussl::Context>(context);
+        }
+        return ussl::NameAnswer::good;
+    }
+
     bool key_log(std::string_view line) override {
         return ussl_append_line(self_->keylog_filename, line.data(), line.size(),
                                 &self_->exception);
@@ -452,6 +473,8 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_f
     self->psk_callback = context->psk_server_callback;
     self->verify_callback = context->verify_callback;
     self->keylog_filename = context->keylog_filename;
+    self->sni_callback = context->sni_callback;
+    self->chooses = false;
     self->timeout_ms = 0;
     Made made = make_connection(self, shared, name, name_size, !suppress_ragged_eofs, &saved);
     if (made.out_of_memory) {
@@ -667,9 +690,17 @@ mp_obj_t ussl_socket_getpeercert(size_t n_args, const mp_obj_t* args, mp_map_t* 
 }
 
 void ussl_socket_attr(mp_obj_t self_in, qstr attr, mp_obj_t* dest) {
-    if (dest[0] != MP_OBJ_NULL)
-        return;  // nothing can be stored
     ussl_socket_obj_t* self = socket_of(self_in);
+    if (dest[0] != MP_OBJ_NULL) {
+        // Nothing can be stored, but, by sni_callback, another context.
+        if (attr != MP_QSTR_context || !self->chooses || dest[1] == MP_OBJ_NULL)
+            return;
+        if (!mp_obj_is_exact_type(dest[1], &ussl_context_type))
+            mp_raise_TypeError(MP_ERROR_TEXT("context must be an SSLContext"));
+        self->context = dest[1];
+        dest[0] = MP_OBJ_NULL;  // stored
+        return;
+    }
     if (attr == MP_QSTR_server_hostname)
         dest[0] = self->server_hostname;
     else if (attr == MP_QSTR_session)

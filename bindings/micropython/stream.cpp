@@ -145,6 +145,45 @@ mp_obj_t ask_for_key(mp_obj_t psk_keys, mp_obj_t callback, const uint8_t* identi
 
 }  // namespace
 
+namespace {
+
+mp_uint_t ask_for_context(ussl_socket_obj_t* socket, const char* name, size_t size, void** chosen) {
+    const mp_obj_t before = socket->context;
+    const mp_obj_t arguments[3] = {MP_OBJ_FROM_PTR(socket),
+                                   size != 0 ? mp_obj_new_str(name, size) : mp_const_none, before};
+    const mp_obj_t answer = mp_call_function_n_kw(socket->sni_callback, 3, 0, arguments);
+    if (answer != mp_const_none) {
+        const mp_int_t alert = mp_obj_get_int(answer);
+        if (alert < 1 || alert > 255)
+            mp_raise_ValueError(
+                MP_ERROR_TEXT("sni_callback must return None or an alert, 1 to 255"));
+        return static_cast<mp_uint_t>(alert);
+    }
+    if (socket->context == before)
+        return 0;
+    auto* context = static_cast<ussl_context_obj_t*>(MP_OBJ_TO_PTR(socket->context));
+    if (context->server == 0 || context->psk_keys != mp_const_none ||
+        context->psk_server_callback != mp_const_none)
+        mp_raise_ValueError(
+            MP_ERROR_TEXT("sni_callback: that context is no server's with a certificate"));
+    *chosen = ussl_context_get(context);
+    socket->verify_callback = context->verify_callback;
+    return 0;
+}
+
+}  // namespace
+
+extern "C" mp_uint_t ussl_call_sni(mp_obj_t socket, const char* name, size_t size, void** chosen,
+                                   mp_obj_t* exception) {
+    int errcode;
+    return guarded(
+        [=] {
+            return ask_for_context(static_cast<ussl_socket_obj_t*>(MP_OBJ_TO_PTR(socket)), name,
+                                   size, chosen);
+        },
+        &errcode, exception);
+}
+
 extern "C" bool ussl_append_line(mp_obj_t filename, const char* line, size_t size,
                                  mp_obj_t* exception) {
     int errcode;

@@ -57,6 +57,8 @@ ERR_CERT_REFUSED: Final = -108
 """the peer refused this side's certificate, or wants one"""
 ERR_NO_SHARED_PROTOCOL: Final = -109
 """this side and the peer have no application protocol (ALPN) in common"""
+ERR_UNKNOWN_NAME: Final = -110
+"""the server does not answer to the name that the client asked for"""
 ERR_CERT_BAD_SIGNATURE: Final = -201
 """the certificate's signature is wrong"""
 ERR_CERT_REVOKED: Final = -202
@@ -169,6 +171,8 @@ class SSLContext:
     psk_identity: str | _Buffer | None
     psk_key: _Buffer | None
     server_psk_keys: Mapping[bytes, bytes] | _KeyLookup | None
+    sni_callback: Callable[[SSLSocket, str | None, SSLContext], int | None] | None
+    """Server: f(sock, name, context), for each client; may set sock.context to another server's."""
     keylog_filename: str | None
     """Where the secrets of connections are written to, for Wireshark."""
     handshake_timeout: float | None
@@ -238,7 +242,7 @@ class SSLSocket:
     """A TLS connection: a stream of MicroPython."""
 
     server_hostname: Final[str | None]
-    context: Final[SSLContext]
+    context: SSLContext
     session: Final[SSLSession | None]
     """Client: what to resume with later; None as long as the server has sent nothing."""
     session_reused: Final[bool | None]

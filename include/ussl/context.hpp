@@ -66,6 +66,9 @@ struct Options {
     /// before it; without NULs.
     std::optional<Bytes> alpn{};
 
+    /// Server: Host::choose_context() is asked with what name a client comes.
+    bool choose_by_name = false;
+
     /// The secrets of each connection go to Host::key_log(), for whoever looks at its packets.
     bool key_log = false;
 

@@ -5,7 +5,11 @@
 #include <span>
 #include <string_view>
 
+#include "ussl/memory.hpp"
+
 namespace ussl {
+
+class Context;
 
 using Bytes = std::span<const std::uint8_t>;
 using MutableBytes = std::span<std::uint8_t>;
@@ -63,6 +67,13 @@ enum class PskAnswer : std::uint8_t {
     aborted,  ///< the lookup itself failed, and the program keeps the reason
 };
 
+/// What the program says of the name that a client asks for.
+enum class NameAnswer : std::uint8_t {
+    good,
+    refused,  ///< with the alert
+    aborted,  ///< the question itself failed, and the program keeps the reason
+};
+
 /// What the program says of a certificate.
 enum class Judgement : std::uint8_t {
     accepted,
@@ -86,6 +97,15 @@ class Host : public Transport {
         return Judgement::refused;
     }
 
+    /// Server, with Options::choose_by_name: the name that the client asks for (SNI, RFC 6066 §3;
+    /// empty: none). `instead` may become another server's context of the same engine: its
+    /// certificate is shown, and what it asks of clients holds; all else stays. An alert may be set
+    /// for `refused`.
+    virtual NameAnswer choose_context(std::string_view name, Ref<Context>& instead,
+                                      std::uint8_t& alert) {
+        (void)name, (void)instead, (void)alert;
+        return NameAnswer::good;
+    }
     /// With Options::key_log: a line of the format that Wireshark reads (NSS Key Log Format),
     /// without its end. false: it could not be kept; the connection ends (`aborted`).
     virtual bool key_log(std::string_view line) {

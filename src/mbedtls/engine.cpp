@@ -70,6 +70,10 @@ void key_hook(void* session, mbedtls_ssl_key_export_type type, const unsigned ch
     static_cast<Session*>(session)->log_key(label_of(type), {client_random, 32}, {secret, size});
 }
 
+int name_hook(mbedtls_ssl_context* ssl) {
+    return static_cast<Session*>(mbedtls_ssl_get_user_data_p(ssl))->choose_context();
+}
+
 bool for_each_suite(SuiteVisitor& visitor) {
     char name[64];
     for (const std::uint16_t suite : policy::every_suite)
@@ -179,6 +183,8 @@ bool Context::set_up(const Options& options) {
 #endif
     if (!set_up_sessions(options))
         return false;
+    if (options.choose_by_name)
+        mbedtls_ssl_conf_cert_cb(config, name_hook);
 #ifdef MBEDTLS_SSL_PROTO_TLS1_3
     // To TLS 1.3 a session is a pre-shared key.
     const int with_key = psk_ || resumes_ ? MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_PSK_EPHEMERAL : 0;
@@ -207,9 +213,7 @@ bool Context::set_up(const Options& options) {
 bool Context::set_up_sessions([[maybe_unused]] const Options& options) {
 #if defined(MBEDTLS_SSL_SESSION_TICKETS) && defined(USSL_AMENDED_MBEDTLS)
     const bool client = role_ == Role::client;
-    // Who shows a certificate shows it every time.
-    resumes_ = options.resumption && !psk_ &&
-               (client || (verify_ == Verify::none && options.tickets != 0));
+    resumes_ = policy::resumes(options);
     if (client) {
         mbedtls_ssl_conf_session_tickets(&config_, resumes_ ? MBEDTLS_SSL_SESSION_TICKETS_ENABLED
                                                             : MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
@@ -367,9 +371,9 @@ Outcome Session::handshake() {
     if (const int ret = flight_.send(wire()); ret != 0)
         return outcome_of(ret);
     const bool must_verify =
-        (context_.verify() != Verify::none || !context_.pins().empty()) && !context_.uses_psk();
+        (context().verify() != Verify::none || !context().pins().empty()) && !context().uses_psk();
     const bool may_be_absent =
-        context_.role() == Role::server && context_.verify() == Verify::optional;
+        context().role() == Role::server && context().verify() == Verify::optional;
     const bool is_absent =
         (mbedtls_ssl_get_verify_result(&ssl_) & MBEDTLS_X509_BADCERT_MISSING) != 0;
     // Of the session that is resumed, the tag says how it was verified (ussl::SavedSession).
@@ -383,7 +387,7 @@ Outcome Session::handshake() {
 
 // What Mbed TLS has found of the peer's certificate so far.
 Outcome Session::judge_peer() {
-    const bool client = context_.role() == Role::client;
+    const bool client = context().role() == Role::client;
     if (take_lack_of_memory()) {
         lacked_memory_ = true;
         if (was_verified_) {
@@ -392,11 +396,16 @@ Outcome Session::judge_peer() {
             return refuse(error, MBEDTLS_SSL_ALERT_MSG_INTERNAL_ERROR);
         }
     }
+    if (name_refused_ != 0) {
+        Error error;
+        error.code = Code::UNKNOWN_NAME;
+        return refuse(error, name_refused_);
+    }
     if (certificate_failures_ != 0) {
         const Error error = policy::certificate_error(certificate_failures_);
         return refuse(error, alert_of(error.code));
     }
-    if (!client && context_.verify() == Verify::required && ssl_.session_negotiate != nullptr &&
+    if (!client && context().verify() == Verify::required && ssl_.session_negotiate != nullptr &&
         mbedtls_ssl_get_verify_result(&ssl_) == MBEDTLS_X509_BADCERT_MISSING) {
         Error error;
         error.code = Code::CERT_MISSING;
@@ -415,7 +424,7 @@ Outcome Session::refuse(const Error& error, std::uint8_t alert) {
     // A server of TLS 1.3 that has sent its Finished speaks with the application's keys (RFC 8446
     // §7.3), which Mbed TLS takes up only when the client has finished, too.
 #ifdef MBEDTLS_SSL_PROTO_TLS1_3
-    if (context_.role() == Role::server && ssl_.transform_application != nullptr &&
+    if (context().role() == Role::server && ssl_.transform_application != nullptr &&
         ssl_.transform_out != ssl_.transform_application) {
         ssl_.transform_out = ssl_.transform_application;
         std::memset(ssl_.cur_out_ctr, 0, sizeof ssl_.cur_out_ctr);
@@ -431,21 +440,21 @@ Outcome Session::refuse(const Error& error, std::uint8_t alert) {
 // Between ClientHello and what the server says to it.
 void Session::agree_on_record_size() {
 #ifdef MBEDTLS_SSL_MAX_FRAGMENT_LENGTH
-    if (context_.role() == Role::client && ssl_.conf->mfl_code != MBEDTLS_SSL_MAX_FRAG_LEN_NONE)
+    if (context().role() == Role::client && ssl_.conf->mfl_code != MBEDTLS_SSL_MAX_FRAG_LEN_NONE)
         ussl_mbedtls_offered_max_fragment_length(&ssl_);
 #endif
     // Where the messages that follow do not fit, a server does not agree. What it sends later keeps
     // to the wish all the same.
-    if (context_.role() == Role::client)
+    if (context().role() == Role::client)
         return;
     [[maybe_unused]] mbedtls_ssl_session& session = *ssl_.session_negotiate;
 #ifdef MBEDTLS_SSL_RECORD_SIZE_LIMIT
-    if (session.record_size_limit != 0 && session.record_size_limit < context_.longest_message())
+    if (session.record_size_limit != 0 && session.record_size_limit < context().longest_message())
         ussl_mbedtls_ignore_record_size_limit(&ssl_);
 #endif
 #ifdef MBEDTLS_SSL_MAX_FRAGMENT_LENGTH
     if (session.mfl_code != MBEDTLS_SSL_MAX_FRAG_LEN_NONE &&
-        policy::max_fragment_size(session.mfl_code) < context_.longest_message()) {
+        policy::max_fragment_size(session.mfl_code) < context().longest_message()) {
         wanted_fragment_code_ = session.mfl_code;
         session.mfl_code = MBEDTLS_SSL_MAX_FRAG_LEN_NONE;
     }
@@ -487,7 +496,7 @@ void Session::let_go_of_the_handshake() {}
 // A session as bytes: the length of the peer's certificate (2 bytes), the certificate, and what
 // Mbed TLS makes of the rest.
 void Session::keep_session() {
-    if (!context_.resumes() || context_.role() != Role::client || ssl_.session == nullptr)
+    if (!context().resumes() || context().role() != Role::client || ssl_.session == nullptr)
         return;
     // In TLS 1.3, a session is one once there is a ticket.
     if (ssl_.session->ticket_len == 0 &&
@@ -524,7 +533,7 @@ bool Session::resume(Bytes session) {
 }
 
 void Session::note_resumption() {
-    if (ussl_mbedtls_resumes(&ssl_) != 0 && context_.resumes())
+    if (ussl_mbedtls_resumes(&ssl_) != 0 && context().resumes())
         resumed_ = true;
 }
 
@@ -695,14 +704,14 @@ Outcome Session::fail(int ret) {
         (ret == MBEDTLS_ERR_SSL_INVALID_RECORD || ret == MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION))
         failure_.code = Code::RECORD_CORRUPT;
     // The server went on with a certificate.
-    if (context_.role() == Role::client && context_.uses_psk() &&
+    if (context().role() == Role::client && context().uses_psk() &&
         failure_.code == Code::NO_SHARED_CIPHER && version() == Version::tls1_3)
         failure_.code = Code::PSK_REFUSED;
     failure_.alert = Error::Alert::sent;
     if (ssl_.alert_type != 0 && ssl_.alert_reason == ret) {
         failure_.alert_number = ssl_.alert_type;
         // A binder that does not verify; a hello that lacks what this side's credentials need.
-        if (context_.uses_psk() && ssl_.alert_type == MBEDTLS_SSL_ALERT_MSG_DECRYPT_ERROR)
+        if (context().uses_psk() && ssl_.alert_type == MBEDTLS_SSL_ALERT_MSG_DECRYPT_ERROR)
             failure_.code = Code::PSK_KEY;
         else if (ssl_.alert_type == MBEDTLS_SSL_ALERT_MSG_MISSING_EXTENSION)
             failure_.code = Code::NO_SHARED_CIPHER;
@@ -728,25 +737,49 @@ int Session::verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t& fla
     // The first is the topmost: a root of ours, unless nobody was found who vouches for it.
     const bool root = !seen_topmost_ && (flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) == 0;
     seen_topmost_ = true;
-    const bool verifies = context_.verify() != Verify::none;
+    const bool verifies = context().verify() != Verify::none;
     if (verifies)
-        certificate_failures_ |= failures_of(context_, certificate, depth, flags, root);
-    if (verifies && context_.verifies_by_program() && !wire_.aborted())
+        certificate_failures_ |= failures_of(context(), certificate, depth, flags, root);
+    if (verifies && context().verifies_by_program() && !wire_.aborted())
         certificate_failures_ |= judge(certificate, depth);
     if (depth == 0) {
         was_verified_ = true;
-        if (!context_.pins().empty() && !is_pinned(context_.pins(), certificate))
+        if (!context().pins().empty() && !is_pinned(context().pins(), certificate))
             certificate_failures_ |= policy::failure_bit(Code::CERT_PIN);
 #ifndef MBEDTLS_SSL_KEEP_PEER_CERTIFICATE
         if (!keep_peer_certificate({certificate.raw.p, certificate.raw.len}))
             return MBEDTLS_ERR_SSL_ALLOC_FAILED;
 #endif
-        if (verifies && context_.checks_hostname() && name_ != nullptr &&
+        if (verifies && context().checks_hostname() && name_ != nullptr &&
             !is_for(certificate, *name_))
             certificate_failures_ |= policy::failure_bit(Code::CERT_HOSTNAME);
     }
     flags = 0;
     return 0;
+}
+
+int Session::choose_context() {
+    std::size_t size = 0;
+    const unsigned char* name = mbedtls_ssl_get_hs_sni(&ssl_, &size);
+    std::uint8_t alert = MBEDTLS_SSL_ALERT_MSG_UNRECOGNIZED_NAME;
+    const std::string_view text{reinterpret_cast<const char*>(name), name != nullptr ? size : 0};
+    const NameAnswer answer = wire_.host().choose_context(text, chosen_, alert);
+    if (answer == NameAnswer::aborted)
+        wire_.abort();
+    if (answer == NameAnswer::refused)
+        name_refused_ = alert;
+    const bool fits = !chosen_ || (chosen_->role() == Role::server && !chosen_->uses_psk());
+    if (answer != NameAnswer::good || !fits)
+        return MBEDTLS_ERR_SSL_INTERNAL_ERROR;
+    if (!chosen_)
+        return 0;
+    const auto& instead = static_cast<const Context&>(chosen_->engine());
+    context_ = &instead;
+    // Mbed TLS does not change what it is given here.
+    auto& others = const_cast<Context&>(instead);
+    mbedtls_ssl_set_hs_ca_chain(&ssl_, &others.trusted_, nullptr);
+    mbedtls_ssl_set_hs_authmode(&ssl_, instead.config_.authmode);
+    return mbedtls_ssl_set_hs_own_cert(&ssl_, &others.chain_, &others.key_);
 }
 
 void Session::log_key(std::string_view label, Bytes client_random, Bytes secret) {

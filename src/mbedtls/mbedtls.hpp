@@ -210,6 +210,8 @@ class Session final : public EngineSession {
     int send(Bytes from);
     /// Called for each certificate of a chain, the topmost first.
     int verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t& flags);
+    /// Called when the client has said with what name it comes.
+    int choose_context();
     /// Called for each secret, where they are logged.
     void log_key(std::string_view label, Bytes client_random, Bytes secret);
     /// Called for each identity that a client offers.
@@ -218,7 +220,7 @@ class Session final : public EngineSession {
   private:
     friend struct OnHeap;
     explicit Session(const Context& context, const HostName* name)
-        : context_(context), name_(name) {}
+        : context_(&context), name_(name) {}
     template <class Step>
     int with_room(Step step);
     Outcome outcome_of(int ret);
@@ -236,7 +238,9 @@ class Session final : public EngineSession {
     int read_some(MutableBytes into);
     bool keep_peer_certificate(Bytes der);
 
-    const Context& context_;
+    [[nodiscard]] const Context& context() const { return *context_; }
+
+    const Context* context_;
     const HostName* name_;
     Ssl ssl_;
     Records records_{ssl_};
@@ -249,6 +253,7 @@ class Session final : public EngineSession {
     bool lacked_memory_ = false;
     bool goodbye_begun_ = false;
     bool resumed_ = false;
+    std::uint8_t name_refused_ = 0;  ///< the alert
     bool psk_identity_unknown_ = false;
     /// The client's max_fragment_length, where this server does not agree to it.
     std::uint8_t wanted_fragment_code_ = 0;

@@ -139,13 +139,20 @@ bool for_each_suite(SuiteVisitor& visitor) {
 // RFC 7301 §3.2: this side's order decides, and nothing in common ends the handshake.
 int choose_protocol(SSL* ssl, const unsigned char** out, unsigned char* size,
                     const unsigned char* offered, unsigned offered_size, void*) {
-    const Bytes known = Session::of(ssl)->context().alpn();
+    const Bytes known = Session::of(ssl)->first_context().alpn();
+    if (known.empty())
+        return SSL_TLSEXT_ERR_NOACK;
     unsigned char* chosen = nullptr;
     if (SSL_select_next_proto(&chosen, size, known.data(), static_cast<unsigned>(known.size()),
                               offered, offered_size) != OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_ALERT_FATAL;
     *out = chosen;
     return SSL_TLSEXT_ERR_OK;
+}
+
+int choose_context(SSL* ssl, int* alert, void*) {
+    *alert = Session::of(ssl)->choose_context();
+    return *alert == 0 ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
 // false: no memory.
@@ -222,8 +229,13 @@ bool Context::set_up(const Options& options) {
                               SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_num_tickets(ctx, 0);
-    if (options.resumption && !psk_)
+    if (policy::resumes(options))
         set_up_sessions(options);
+    // Of a context that is put in the place of another, OpenSSL calls its own functions.
+    if (!client)
+        SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, nullptr);
+    if (options.choose_by_name)
+        SSL_CTX_set_tlsext_servername_callback(ctx, choose_context);
     if (options.key_log)
         SSL_CTX_set_keylog_callback(ctx, [](const SSL* ssl, const char* line) {
             Wire& wire = Session::of(ssl)->wire();
@@ -274,9 +286,6 @@ void Context::set_up_sessions(const Options& options) {
         });
         return;
     }
-    // Who shows a certificate shows it every time.
-    if (verify_ != Verify::none || options.tickets == 0)
-        return;
     // The sessions stay here, and a ticket is only a number (SSL_OP_NO_TICKET): there is no key
     // that would open all of them, and none that would have to be changed every day.
     constexpr unsigned char name[] = "ussl";
@@ -292,7 +301,6 @@ bool Context::set_up_alpn(Bytes alpn) {
     if (role_ == Role::client)
         return SSL_CTX_set_alpn_protos(ctx_.get(), alpn.data(),
                                        static_cast<unsigned>(alpn.size())) == 0;
-    SSL_CTX_set_alpn_select_cb(ctx_.get(), choose_protocol, nullptr);
     return copy(alpn, alpn_, alpn_size_);
 }
 
@@ -445,6 +453,27 @@ Outcome Session::outcome_of(int ret) {
             }
             return Outcome::failed();
     }
+}
+
+int Session::choose_context() {
+    const char* name = SSL_get_servername(ssl_.get(), TLSEXT_NAMETYPE_host_name);
+    std::uint8_t alert = SSL_AD_UNRECOGNIZED_NAME;
+    const NameAnswer answer =
+        wire_.host().choose_context(name != nullptr ? name : "", chosen_, alert);
+    if (answer == NameAnswer::aborted)
+        wire_.abort();
+    name_refused = answer == NameAnswer::refused;
+    if (answer != NameAnswer::good)
+        return alert;
+    if (!chosen_)
+        return 0;
+    if (chosen_->role() != Role::server || chosen_->uses_psk())
+        return SSL_AD_INTERNAL_ERROR;
+    const auto& instead = static_cast<const Context&>(chosen_->engine());
+    context_ = &instead;
+    SSL_set_SSL_CTX(ssl_.get(), instead.ctx_.get());
+    SSL_set_verify(ssl_.get(), SSL_CTX_get_verify_mode(instead.ctx_.get()), nullptr);
+    return 0;
 }
 
 void Session::keep_session(SSL_SESSION* session) {

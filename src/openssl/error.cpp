@@ -92,6 +92,10 @@ Error take_error(const Session& session) {
         error.code = Code::PSK_REFUSED;
         return error;
     }
+    if (session.name_refused) {
+        error.code = Code::UNKNOWN_NAME;
+        return error;
+    }
     if (ERR_GET_LIB(last) != ERR_LIB_SSL)
         return error;
     const int reason = ERR_GET_REASON(last);

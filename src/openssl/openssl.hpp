@@ -104,7 +104,12 @@ class Session final : public EngineSession {
     bool describe_peer(CertificateVisitor& visitor) const override;
 
     // For the callbacks that OpenSSL calls.
-    [[nodiscard]] const Context& context() const { return context_; }
+    [[nodiscard]] const Context& context() const { return *context_; }
+    /// Whose protocols are spoken, whatever name the client came with.
+    [[nodiscard]] const Context& first_context() const { return first_context_; }
+    /// Asks the program with what name the client comes. An alert, or 0.
+    int choose_context();
+    bool name_refused = false;
     [[nodiscard]] const HostName* name() const { return name_; }
     /// What verification found, as bits of Error::certificate_failures.
     std::uint16_t certificate_failures = 0;
@@ -129,10 +134,11 @@ class Session final : public EngineSession {
   private:
     friend struct OnHeap;
     explicit Session(const Context& context, const HostName* name)
-        : context_(context), name_(name) {}
+        : first_context_(context), context_(&context), name_(name) {}
     Outcome outcome_of(int ret);
 
-    const Context& context_;
+    const Context& first_context_;
+    const Context* context_;
     const HostName* name_;
     Ssl ssl_;
     Error failure_;

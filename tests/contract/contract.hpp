@@ -66,6 +66,11 @@ class MemoryHost final : public ussl::Host {
     }
     ussl::PskAnswer find_psk(Bytes identity, MutableBytes key, std::size_t& length) override;
     ussl::Judgement judge(Bytes certificate, int depth) override;
+    ussl::NameAnswer choose_context(std::string_view name, ussl::Ref<Context>& instead,
+                                    std::uint8_t& alert) override {
+        names.emplace_back(name);
+        return on_name ? on_name(instead, alert) : ussl::NameAnswer::good;
+    }
 
     Ring& in;
     Ring& out;
@@ -76,7 +81,9 @@ class MemoryHost final : public ussl::Host {
     std::vector<std::string> asked;                      ///< identities that were looked up
     std::vector<std::pair<int, std::string>> judged;     ///< depths and certificates, as they came
     std::function<ussl::Judgement(int depth)> on_judge;  ///< otherwise all are accepted
-    std::size_t moved = 0;                               ///< bytes, both ways
+    std::vector<std::string> names;                      ///< that clients came with
+    std::function<ussl::NameAnswer(ussl::Ref<Context>&, std::uint8_t& alert)> on_name;
+    std::size_t moved = 0;  ///< bytes, both ways
     int reads = 0;
     int writes = 0;
     std::function<void()> on_write;   ///< called from within a write

@@ -431,6 +431,81 @@ def test_alpn_out_of_bounds():
     ctx.set_alpn_protocols(["x" * 255])
 
 
+# --- a server with several names
+
+
+def test_sni_callback():
+    asked = []
+    other = server_context("server-wildcard")
+    server = server_context()
+
+    def choose(sock, name, context):
+        asked.append((type(sock), name, context is server))
+        if name == "a.example.test":
+            sock.context = other
+
+    server.sni_callback = choose
+    client = client_context()
+    c, s = connected(client, server, "localhost")
+    assert s.context is server
+    c, s = connected(client, server, "a.example.test")
+    assert s.context is other
+    c, s = connected(client, server, "127.0.0.1")
+    equal(asked, [(ussl.SSLSocket, "localhost", True), (ussl.SSLSocket, "a.example.test", True),
+                  (ussl.SSLSocket, None, True)])
+    raises(AttributeError, setattr, s, "context", other)
+    server.sni_callback = None
+    refused(client, server, "CERT_HOSTNAME", "a.example.test")
+
+
+def test_sni_callback_that_asks_for_certificates():
+    other = server_context()
+    other.load_verify_locations(cert_bytes("ca.crt"))
+    other.verify_mode = ussl.CERT_REQUIRED
+    seen = []
+    other.verify_callback = lambda certificate, depth: seen.append(depth) or 0
+    server = server_context()
+    server.sni_callback = lambda sock, name, context: setattr(sock, "context", other)
+    client = client_context()
+    c, s, result = outcome(client, server)
+    equal(result[1].errno, ussl.ERR_CERT_MISSING)
+    client.load_cert_chain(cert("client.crt"), cert("client.key"))
+    c, s = connected(client, server)
+    equal(s.getpeercert(True), cert_bytes("client.der"))
+    equal(seen, [1, 0])
+
+
+def test_sni_callback_that_refuses():
+    client, server = client_context(), server_context()
+    server.sni_callback = lambda sock, name, context: 112
+    c, s = refused(client, server, "UNKNOWN_NAME")
+    equal(s.errno, ussl.ERR_UNKNOWN_NAME)
+    assert "unrecognized_name" in c.args[1], c
+
+
+def test_sni_callback_that_goes_wrong():
+    def fails(sock, name, context):
+        raise KeyError(name)
+
+    def closes(sock, name, context):
+        sock.close()
+
+    client = client_context()
+    for callback, error in ((fails, KeyError), (lambda s, n, c: "x", TypeError), (lambda s, n, c: 256, ValueError),
+                            (lambda s, n: None, TypeError), (lambda s, n, c: setattr(s, "context", 5), TypeError),
+                            (lambda s, n, c: setattr(s, "context", client), ValueError),
+                            (lambda s, n, c: setattr(s, "context", ussl.SSLContext(SERVER)), ValueError),
+                            (lambda s, n, c: s.read(1) and None, OSError), (closes, OSError)):
+        server = server_context()
+        server.sni_callback = callback
+        c, s, result = outcome(client, server)
+        assert type(result[1]) is error, (result, error)
+        c.close()
+        s.close()
+    raises(ValueError, setattr, client, "sni_callback", fails)
+    raises(TypeError, setattr, server, "sni_callback", 5)
+
+
 # --- secrets, for those who look at packets
 
 

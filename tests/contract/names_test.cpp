@@ -1,0 +1,170 @@
+// A server with several names.
+
+#include "contract.hpp"
+
+namespace contract {
+namespace {
+
+using ussl::NameAnswer;
+using Names = EachCase;
+INSTANTIATE_EACH_CASE(Names);
+
+Plan asking() {
+    Plan made = with_certificate();
+    made.server.choose_by_name = true;
+    return made;
+}
+
+ussl::Ref<Context> make(const ussl::Engine& engine, const Options& options) {
+    auto context = Context::make(engine, options);
+    EXPECT_TRUE(context);
+    return context ? *context : ussl::Ref<Context>{};
+}
+
+TEST_P(Names, AreToldToTheServer) {
+    for (const std::string name : {"localhost", "127.0.0.1"}) {
+        Plan made = plan(asking());
+        made.name = name;
+        Pair pair(made);
+        ASSERT_TRUE(pair.handshake()) << describe(pair.client->error());
+        // An address is no name for SNI (RFC 6066 §3).
+        EXPECT_EQ(pair.server_host.names,
+                  std::vector<std::string>{name == "localhost" ? name : ""});
+    }
+    Plan made = plan(asking());
+    made.server.choose_by_name = false;
+    Pair pair(made);
+    ASSERT_TRUE(pair.handshake());
+    EXPECT_TRUE(pair.server_host.names.empty());
+}
+
+TEST_P(Names, HaveACertificateEach) {
+    Plan made = plan(asking());
+    made.name = "a.example.test";
+    const Plan other = plan(with_certificate("server-wildcard"));
+    {
+        Pair pair(made);
+        EXPECT_FALSE(pair.handshake());
+        EXPECT_EQ(pair.client->error().code, Code::CERT_HOSTNAME);
+    }
+    Pair pair(made);
+    const auto instead = make(*made.server_engine, other.server);
+    pair.server_host.on_name = [&](ussl::Ref<Context>& context, std::uint8_t&) {
+        context = instead;
+        return NameAnswer::good;
+    };
+    ASSERT_TRUE(pair.handshake()) << describe(pair.client->error());
+    const std::string data = pattern(20000);
+    write_some(*pair.server, pair.server_host, data);
+    EXPECT_EQ(read_all(*pair.client, pair.client_host), data);
+    write_some(*pair.client, pair.client_host, data);
+    EXPECT_EQ(read_all(*pair.server, pair.server_host), data);
+}
+
+TEST_P(Names, MayAskForTheClientsCertificate) {
+    Plan made = plan(asking());
+    Plan other = plan(with_certificate());
+    other.server.trusted = bytes(cert("ca.crt"));
+    other.server.verify = Verify::required;
+    const auto instead = make(*made.server_engine, other.server);
+    const auto choose = [&](ussl::Ref<Context>& context, std::uint8_t&) {
+        context = instead;
+        return NameAnswer::good;
+    };
+    {
+        Pair pair(made);
+        pair.server_host.on_name = choose;
+        pair.handshake();
+        EXPECT_EQ(pair.server->error().code, Code::CERT_MISSING);
+    }
+    for (const std::string name : {"client", "client-other"}) {
+        made.client.key = bytes(cert(name + ".key"));
+        made.client.certificate = bytes(cert(name + ".crt"));
+        Pair pair(made);
+        pair.server_host.on_name = choose;
+        pair.handshake();
+        const bool good = name == "client";
+        EXPECT_EQ(pair.server->error().code, good ? Code::none : Code::CERT_UNKNOWN_ISSUER);
+        EXPECT_EQ(pair.server->peer_verified(), good);
+    }
+}
+
+TEST_P(Names, LeaveTheRestAsItIs) {
+    Plan made = plan(asking());
+    made.client.alpn = bytes("\4mqtt\2h2");
+    made.server.alpn = bytes("\2h2");
+    Plan other = plan(with_certificate());
+    other.server.alpn = bytes("\4mqtt");
+    const auto instead = make(*made.server_engine, other.server);
+    Pair pair(made);
+    pair.server_host.on_name = [&](ussl::Ref<Context>& context, std::uint8_t&) {
+        context = instead;
+        return NameAnswer::good;
+    };
+    ASSERT_TRUE(pair.handshake()) << describe(pair.client->error());
+    const Bytes spoken = pair.client->alpn();
+    EXPECT_EQ(std::string(spoken.begin(), spoken.end()), "h2");
+}
+
+TEST_P(Names, CanBeRefused) {
+    constexpr int unrecognized_name = 112;
+    Pair pair(plan(asking()));
+    pair.server_host.on_name = [](ussl::Ref<Context>&, std::uint8_t&) {
+        return NameAnswer::refused;
+    };
+    EXPECT_FALSE(pair.handshake());
+    for (const Connection* side : {pair.client.get(), pair.server.get()}) {
+        EXPECT_EQ(side->error().code, Code::UNKNOWN_NAME) << describe(side->error());
+        EXPECT_EQ(side->error().alert_number, unrecognized_name);
+    }
+    Pair other(plan(asking()));
+    constexpr int access_denied = 49;
+    other.server_host.on_name = [](ussl::Ref<Context>&, std::uint8_t& alert) {
+        alert = access_denied;
+        return NameAnswer::refused;
+    };
+    EXPECT_FALSE(other.handshake());
+    EXPECT_EQ(other.server->error().code, Code::UNKNOWN_NAME);
+    EXPECT_EQ(other.client->error().alert_number, access_denied);
+}
+
+TEST_P(Names, EndTheConnectionWhenTheProgramCannotSay) {
+    Pair pair(plan(asking()));
+    pair.server_host.on_name = [](ussl::Ref<Context>&, std::uint8_t&) {
+        return NameAnswer::aborted;
+    };
+    EXPECT_FALSE(pair.handshake());
+    EXPECT_EQ(pair.server->error().code, Code::aborted);
+}
+
+TEST_P(Names, AreAServersWithACertificate) {
+    const Plan made = plan(asking());
+    for (const Options& wrong : {made.client, with_psk().server}) {
+        const auto instead = make(*made.server_engine, wrong);
+        Pair pair(made);
+        pair.server_host.on_name = [&](ussl::Ref<Context>& context, std::uint8_t&) {
+            context = instead;
+            return NameAnswer::good;
+        };
+        EXPECT_FALSE(pair.handshake());
+        EXPECT_TRUE(pair.server->failed());
+    }
+}
+
+TEST_P(Names, AreAskedForEveryTime) {
+    // A session would spare the client what another name asks of it.
+    Plan made = plan(asking());
+    made.client.resumption = made.server.resumption = true;
+    made.client_context = make(*made.client_engine, made.client);
+    made.server_context = make(*made.server_engine, made.server);
+    for (int again = 0; again < 2; ++again) {
+        Pair pair(made);
+        ASSERT_TRUE(pair.handshake());
+        EXPECT_FALSE(pair.client->session_reused());
+        write_some(*pair.server, pair.server_host, "hello");
+        EXPECT_EQ(read_all(*pair.client, pair.client_host), "hello");
+    }
+}
+
+}  // namespace
+}  // namespace contract
