@@ -28,13 +28,20 @@ class OurClient(Case):
         port = free_port()
         server = self.start("gnutls-serv", "--echo", "-p", port, "--priority", priority, *arguments)
         self.await_port(port, server)
+        server.port = port
         return server, port
 
     def certificate(self, name="server"):
         return ("--x509certfile", cert(name + ".crt"), "--x509keyfile", cert(name + ".key"))
 
     def assert_said(self, server, *words):
-        """Its output has a buffer, which is emptied at its end."""
+        """Its output has a buffer, which is emptied at its end. It does one thing after the other: once it has answered
+        to somebody else, it has seen all that came before."""
+        with socket.create_connection(("127.0.0.1", server.port), TIMEOUT) as other, \
+                contextlib.suppress(ConnectionResetError):
+            other.sendall(b"no TLS at all\n" * 10)
+            while other.recv(1000):
+                pass
         server.stop()
         for word in words:
             self.assertIn(word, server.text())
