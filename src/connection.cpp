@@ -91,8 +91,11 @@ std::expected<Owned<Connection>, Refusal> Connection::make(Ref<Context> context,
     Owned<Connection> connection{new Connection};
     if (!connection)
         return std::unexpected(no_memory);
+    connection->context_ = std::move(context);
+    const Context& made_from = *connection->context_;
+    const bool client = made_from.role() == Role::client;
     if (!settings.server_hostname.empty()) {
-        if (context->role() == Role::server)
+        if (!client)
             return std::unexpected(Refusal{"server_hostname is a client's"});
         connection->name_.reset(new HostName);
         if (!connection->name_)
@@ -101,19 +104,18 @@ std::expected<Owned<Connection>, Refusal> Connection::make(Ref<Context> context,
             return std::unexpected(
                 Refusal{"server_hostname is neither a DNS name (ASCII, xn-- for others) nor an IP "
                         "address"});
-    } else if (context->role() == Role::client && context->checks_hostname()) {
+    } else if (client && made_from.checks_hostname()) {
         return std::unexpected(
             Refusal{"checking the server (ca_certs, cert_reqs) needs server_hostname"});
     }
-    connection->session_ = context->engine().make_session(connection->name_.get());
+    connection->session_ = made_from.engine().make_session(connection->name_.get());
     if (!connection->session_)
         return std::unexpected(no_memory);
     connection->report_truncation_ = settings.report_truncation;
-    connection->context_ = context;
     if (const auto refusal = connection->resume(settings.session, settings.server_hostname))
         return std::unexpected(*refusal);
     // A client speaks first.
-    if (context->role() == Role::client)
+    if (client)
         connection->read_waits_ = Waits::stream_writable;
     else
         connection->write_waits_ = Waits::stream_readable;

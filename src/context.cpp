@@ -5,6 +5,7 @@
 
 #include "engine.hpp"
 #include "policy.hpp"
+#include "text.hpp"
 
 namespace ussl {
 
@@ -167,7 +168,7 @@ Ref<SavedSession> SavedSession::load(const Context& context, std::span<const std
                                      Bytes bytes) {
     if (bytes.size() <= hash_size)
         return {};
-    Ref<SavedSession> session = make(context, tag, bytes.subspan(hash_size));
+    const Ref<SavedSession> session = make(context, tag, bytes.subspan(hash_size));
     return session && std::ranges::equal(session->bytes(), bytes) ? session : Ref<SavedSession>{};
 }
 
@@ -199,9 +200,8 @@ std::size_t parse_suites(const Engine& engine, std::string_view text, std::span<
     const std::size_t defaults = count;
     while (!text.empty()) {
         constexpr std::string_view separators = ":, ";
-        const std::string_view name{text.data(),
-                                    std::min(text.find_first_of(separators), text.size())};
-        text.remove_prefix(std::min(name.size() + 1, text.size()));
+        const std::string_view name = up_to(text, text.find_first_of(separators));
+        text = from(text, name.size() + 1);
         if (name.empty())
             continue;
         const std::uint16_t suite = suite_of(engine, name);
@@ -214,9 +214,9 @@ std::size_t parse_suites(const Engine& engine, std::string_view text, std::span<
     }
     if (!any_tls1_3 && count != defaults)
         return count;
-    std::copy(into.begin() + defaults, into.begin() + static_cast<std::ptrdiff_t>(count),
-              into.begin());
-    return count - defaults;
+    const auto named = into.first(count).subspan(defaults);
+    std::ranges::copy(named, into.begin());
+    return named.size();
 }
 
 std::string_view engine_version(const Engine& engine) {

@@ -2,19 +2,10 @@
 
 #include <cstring>
 
+#include "text.hpp"
+
 namespace ussl {
 namespace {
-
-// substr() would drag in the exceptions of the standard library.
-std::string_view from(std::string_view text, std::size_t at) {
-    text.remove_prefix(at);
-    return text;
-}
-
-std::string_view up_to(std::string_view text, std::size_t at) {
-    text.remove_suffix(text.size() - at);
-    return text;
-}
 
 char lower(char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;

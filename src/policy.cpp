@@ -4,6 +4,8 @@
 #include <bit>
 #include <cstring>
 
+#include "text.hpp"
+
 namespace ussl::policy {
 namespace {
 
@@ -43,9 +45,8 @@ class PlainName {
         if (name.starts_with("TLS1-3-"))
             name.remove_prefix(sizeof "TLS1-3-" - 1);
         while (!name.empty()) {
-            const std::size_t end = std::min(name.find_first_of("-_"), name.size());
-            const std::string_view word{name.data(), end};
-            name.remove_prefix(std::min(end + 1, name.size()));
+            const std::string_view word = up_to(name, name.find_first_of("-_"));
+            name = from(name, word.size() + 1);
             // OpenSSL has no word for the key exchange with RSA.
             if (word == "WITH" && text() == "RSA")
                 size_ = 0;

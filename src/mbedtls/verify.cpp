@@ -175,8 +175,8 @@ std::uint16_t failures_of(const Context& context, const mbedtls_x509_crt& certif
         if (!trusted)
             failures |= failure_bit(why_not_trusted(context, certificate, depth));
     }
-    const std::uint32_t dates =
-        context.verify_time() ? flags_at(*context.verify_time(), certificate) : flags;
+    const std::optional<std::int64_t> time = context.verify_time();
+    const std::uint32_t dates = time ? flags_at(*time, certificate) : flags;
     if ((dates & MBEDTLS_X509_BADCERT_EXPIRED) != 0)
         failures |= failure_bit(Code::CERT_EXPIRED);
     if ((dates & MBEDTLS_X509_BADCERT_FUTURE) != 0)

@@ -161,8 +161,8 @@ void verify(X509_STORE_CTX* store, Session& session) {
     // Whatever stands in ca_certs is trusted, root or not; strength is judged below.
     X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
     X509_VERIFY_PARAM_set_auth_level(param, 0);
-    if (context.verify_time())
-        X509_VERIFY_PARAM_set_time(param, static_cast<time_t>(*context.verify_time()));
+    if (const std::optional<std::int64_t> time = context.verify_time())
+        X509_VERIFY_PARAM_set_time(param, static_cast<time_t>(*time));
     X509_STORE_CTX_set_verify_cb(store, collect);
     const int verified = X509_verify_cert(store);
     std::uint16_t& failures = session.certificate_failures;
