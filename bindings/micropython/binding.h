@@ -69,7 +69,8 @@ typedef struct _ussl_context_obj_t {
     uint16_t minimum_version;
     uint16_t maximum_version;
     uint16_t record_size_limit; // 0: none
-    void *made;             // ussl::Context, counted
+    uint32_t generation;    // how often it has changed
+    void *made;             // ussl::Context, counted; several threads may want to make it
 } ussl_context_obj_t;
 
 typedef struct _ussl_socket_obj_t {
@@ -137,8 +138,12 @@ mp_obj_t ussl_create_default_context(size_t n_args, const mp_obj_t *args, mp_map
 ussl_context_obj_t *ussl_context_new(bool server);
 // The interpreter is new, and with it the heap: nothing of before is there any more.
 void ussl_context_forget_all(void);
-// What the library makes of it, made at the first call; raises ValueError.
+// What the library makes of it, a ussl::Context, made at the first call; raises ValueError. Counted, for
+// the caller to drop.
 void *ussl_context_get(ussl_context_obj_t *self);
+void ussl_context_drop(void *made);
+// Raises what ussl_context_get() would.
+void ussl_context_check(ussl_context_obj_t *self);
 
 // What is kept for later calls only is let go of.
 void ussl_context_trim(void);
@@ -196,7 +201,7 @@ void ussl_stream_close_forgotten(mp_obj_t stream, uint64_t identity);
 // written; 0: no such identity; or USSL_RAISED.
 size_t ussl_call_psk_get(mp_obj_t psk_keys, mp_obj_t callback, const uint8_t *identity, size_t identity_size, uint8_t *key, size_t key_capacity, mp_obj_t *exception);
 // sni_callback(socket, name, context). USSL_RAISED, or the alert that it returned; 0: none. `*chosen`
-// becomes the ussl::Context of the socket's context, if that is another one now.
+// becomes the ussl::Context of the socket's context, counted, if that is another one now.
 mp_uint_t ussl_call_sni(mp_obj_t socket, const char *name, size_t size, void **chosen, mp_obj_t *exception);
 // Adds a line to a file. false: it could not; the exception is kept.
 bool ussl_append_line(mp_obj_t filename, const char *line, size_t size, mp_obj_t *exception);

@@ -175,24 +175,49 @@ Options options_of(const ussl_context_obj_t* self) {
                                  : std::nullopt};
 }
 
-Made make(ussl_context_obj_t* self) {
+// Gives the context what was made of it, unless another thread was quicker, or it has changed
+// since. Returns, counted, what a connection is to be made with.
+Context* publish(ussl_context_obj_t* self, Context* mine, bool is_shared, bool keeps,
+                 uint32_t generation) {
+    Context* used = mine;
+    bool published = false;
+    {
+        const SharedLock lock;
+        if (self->generation == generation && self->made == nullptr) {
+            self->made = mine;
+            self->is_shared = is_shared;
+            self->keeps = keeps;
+            published = true;
+        } else if (self->generation == generation) {
+            used = static_cast<Context*>(self->made);
+        }
+        used->retain();
+    }
+    if (!published) {
+        if (is_shared)
+            leave_shared(mine, keeps);
+        mine->drop();
+    }
+    return used;
+}
+
+Made make(ussl_context_obj_t* self, Context** result) {
+    const uint32_t generation = self->generation;
     const ussl::Engine& engine = ussl::default_engine();
     const Options options = options_of(self);
     uint8_t fingerprint[32];
     const bool share = self->share != 0 && ussl::fingerprint(engine, options, fingerprint);
-    self->keeps = self->server == 0 && !options.key && !options.psk_key ? 1 : 0;
-    if (share) {
-        self->made = find_shared(fingerprint);
-        self->is_shared = self->made != nullptr;
-        if (self->made != nullptr)
-            return {nullptr, false};
+    Context* mine = share ? find_shared(fingerprint) : nullptr;
+    bool is_shared = mine != nullptr;
+    if (mine == nullptr) {
+        auto made = Context::make(engine, options);
+        if (!made)
+            return {made.error().reason, made.error().out_of_memory};
+        is_shared = share && add_shared(fingerprint, made->get());
+        mine = made->detach();
     }
-    auto made = Context::make(engine, options);
-    if (!made)
-        return {made.error().reason, made.error().out_of_memory};
-    self->made = made->get();
-    self->is_shared = share && add_shared(fingerprint, made->get());
-    made->detach();
+    const bool keeps = self->server == 0 && !options.key && !options.psk_key;
+    *result = publish(self, mine, is_shared, keeps, generation);
     return {nullptr, false};
 }
 
@@ -299,13 +324,32 @@ NORETURN void raise_unknown_suite(const char* name, size_t size) {
 }
 
 void forget_made(ussl_context_obj_t* self) {
-    auto* made = static_cast<Context*>(self->made);
-    self->made = nullptr;
+    Context* made = nullptr;
+    bool is_shared = false;
+    bool keeps = false;
+    {
+        const SharedLock lock;
+        made = static_cast<Context*>(self->made);
+        is_shared = self->is_shared != 0;
+        keeps = self->keeps != 0;
+        self->made = nullptr;
+        self->is_shared = 0;
+        ++self->generation;
+    }
     if (made == nullptr)
         return;
-    if (self->is_shared != 0)
-        leave_shared(made, self->keeps != 0);
+    if (is_shared)
+        leave_shared(made, keeps);
     made->drop();
+}
+
+// Counted; nullptr: it is still to be made.
+Context* made_of(ussl_context_obj_t* self) {
+    const SharedLock lock;
+    auto* made = static_cast<Context*>(self->made);
+    if (made != nullptr)
+        made->retain();
+    return made;
 }
 
 // MP_OBJ_NULL: there is none of that name.
@@ -453,6 +497,7 @@ ussl_context_obj_t* ussl_context_new(bool server) {
     self->maximum_version = static_cast<uint16_t>(ussl::Version::tls1_3);
     self->record_size_limit = 0;
     self->made = nullptr;
+    self->generation = 0;
     return self;
 }
 
@@ -467,18 +512,27 @@ void ussl_context_trim() {
 }
 
 void* ussl_context_get(ussl_context_obj_t* self) {
-    if (self->made != nullptr)
-        return self->made;
-    Made made = make(self);
+    if (Context* before = made_of(self))
+        return before;
+    Context* result = nullptr;
+    Made made = make(self, &result);
     if (made.out_of_memory) {
         // What forgotten sockets hold is memory that the collector does not see.
         ussl_context_trim();
         gc_collect();
-        made = make(self);
+        made = make(self, &result);
     }
     if (made.refusal != nullptr)
         ussl_raise_refusal(made.refusal, made.out_of_memory);
-    return self->made;
+    return result;
+}
+
+void ussl_context_drop(void* made) {
+    static_cast<Context*>(made)->drop();
+}
+
+void ussl_context_check(ussl_context_obj_t* self) {
+    ussl_context_drop(ussl_context_get(self));
 }
 
 mp_obj_t ussl_context_make_new(const mp_obj_type_t* type, size_t n_args, size_t n_kw,
@@ -531,7 +585,7 @@ mp_obj_t ussl_context_load_cert_chain(size_t n_args, const mp_obj_t* args, mp_ma
     trial->certificate = certificate;
     trial->key = key;
     trial->key_password = values[ARG_password].u_obj;
-    ussl_context_get(trial);
+    ussl_context_check(trial);
 
     self->certificate = certificate;
     self->key = key;
@@ -558,7 +612,7 @@ mp_obj_t ussl_context_load_verify_locations(size_t n_args, const mp_obj_t* args,
 
     ussl_context_obj_t* trial = ussl_context_new(false);
     trial->trusted = trusted;
-    ussl_context_get(trial);
+    ussl_context_check(trial);
 
     ussl_context_obj_t* self = context_of(args[0]);
     self->trusted = trusted;
@@ -662,7 +716,7 @@ mp_obj_t ussl_context_set_alpn_protocols(mp_obj_t self_in, mp_obj_t protocols) {
     }
     ussl_context_obj_t* trial = ussl_context_new(false);
     trial->alpn = count != 0 ? mp_obj_new_bytes_from_vstr(&vstr) : mp_const_none;
-    ussl_context_get(trial);
+    ussl_context_check(trial);
     ussl_context_obj_t* self = context_of(self_in);
     self->alpn = trial->alpn;
     forget_made(self);

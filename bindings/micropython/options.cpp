@@ -283,7 +283,7 @@ mp_obj_t ussl_wrap_socket(size_t n_args, const mp_obj_t* args, mp_map_t* kw_args
         wipe_if_ours(context->key, key_from_file);
         nlr_jump(nlr.ret_val);
     }
-    ussl_context_get(context);
+    ussl_context_check(context);
     nlr_pop();
     wipe_if_ours(context->key, key_from_file);
     // The library has parsed them; their text need not be held for as long as the connection.

@@ -105,9 +105,7 @@ class PyHost final : public ussl::Host {
             return ussl::NameAnswer::refused;
         }
         if (chosen != nullptr) {
-            auto* context = static_cast<ussl::Context*>(chosen);
-            context->retain();
-            instead = ussl::Ref<ussl::Context>(context);
+            instead = ussl::Ref<ussl::Context>(static_cast<ussl::Context*>(chosen));
         }
         return ussl::NameAnswer::good;
     }
@@ -461,7 +459,6 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_f
             mp_raise_TypeError(MP_ERROR_TEXT("session must be an SSLSession, or None"));
         ussl_session_get_buffer(session, &saved, MP_BUFFER_READ);
     }
-    void* shared = ussl_context_get(made_from);
 
     ussl_socket_obj_t* self = mp_obj_malloc_with_finaliser(ussl_socket_obj_t, &ussl_socket_type);
     self->stream = MP_OBJ_NULL;
@@ -476,6 +473,7 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_f
     self->sni_callback = context->sni_callback;
     self->chooses = false;
     self->timeout_ms = 0;
+    void* shared = ussl_context_get(made_from);
     Made made = make_connection(self, shared, name, name_size, !suppress_ragged_eofs, &saved);
     if (made.out_of_memory) {
         // What forgotten sockets hold is memory that the collector does not see.
@@ -483,6 +481,7 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_f
         gc_collect();
         made = make_connection(self, shared, name, name_size, !suppress_ragged_eofs, &saved);
     }
+    ussl_context_drop(shared);
     if (made.refusal != nullptr)
         ussl_raise_refusal(made.refusal, made.out_of_memory);
 

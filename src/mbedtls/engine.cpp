@@ -766,9 +766,11 @@ int Session::choose_context() {
     const NameAnswer answer = wire_.host().choose_context(text, chosen_, alert);
     if (answer == NameAnswer::aborted)
         wire_.abort();
+    const bool fits = !chosen_ || (chosen_->role() == Role::server && !chosen_->uses_psk());
     if (answer == NameAnswer::refused)
         name_refused_ = alert;
-    const bool fits = !chosen_ || (chosen_->role() == Role::server && !chosen_->uses_psk());
+    else if (!fits)
+        name_refused_ = MBEDTLS_SSL_ALERT_MSG_INTERNAL_ERROR;
     if (answer != NameAnswer::good || !fits)
         return MBEDTLS_ERR_SSL_INTERNAL_ERROR;
     if (!chosen_)

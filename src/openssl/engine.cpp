@@ -462,13 +462,14 @@ int Session::choose_context() {
         wire_.host().choose_context(name != nullptr ? name : "", chosen_, alert);
     if (answer == NameAnswer::aborted)
         wire_.abort();
-    name_refused = answer == NameAnswer::refused;
+    const bool fits = !chosen_ || (chosen_->role() == Role::server && !chosen_->uses_psk());
+    name_refused = answer == NameAnswer::refused || !fits;
     if (answer != NameAnswer::good)
         return alert;
+    if (!fits)
+        return SSL_AD_INTERNAL_ERROR;
     if (!chosen_)
         return 0;
-    if (chosen_->role() != Role::server || chosen_->uses_psk())
-        return SSL_AD_INTERNAL_ERROR;
     const auto& instead = static_cast<const Context&>(chosen_->engine());
     context_ = &instead;
     SSL_set_SSL_CTX(ssl_.get(), instead.ctx_.get());
