@@ -211,7 +211,7 @@ bool Context::set_up(const Options& options) {
 
 // Not with the Mbed TLS of a port: it keeps what it needs of the handshake to itself.
 bool Context::set_up_sessions([[maybe_unused]] const Options& options) {
-#if defined(MBEDTLS_SSL_SESSION_TICKETS) && defined(USSL_AMENDED_MBEDTLS)
+#if USSL_HAS_RESUMPTION
     const bool client = role_ == Role::client;
     resumes_ = policy::resumes(options);
     if (client) {
@@ -491,7 +491,7 @@ void Session::let_go_of_the_handshake() {}
 
 #endif
 
-#ifdef USSL_AMENDED_MBEDTLS
+#if USSL_HAS_RESUMPTION
 
 // A session as bytes: the length of the peer's certificate (2 bytes), the certificate, and what
 // Mbed TLS makes of the rest.

@@ -29,6 +29,11 @@
 #else
 #define USSL_HAS_PSK 0
 #endif
+#if defined(MBEDTLS_SSL_SESSION_TICKETS) && defined(USSL_AMENDED_MBEDTLS)
+#define USSL_HAS_RESUMPTION 1
+#else
+#define USSL_HAS_RESUMPTION 0
+#endif
 #ifdef MBEDTLS_SSL_ALPN
 #define USSL_HAS_ALPN 1
 #else
