@@ -139,8 +139,7 @@ std::optional<Refusal> Connection::resume(Bytes session, std::string_view name) 
     } else if (is_named_) {
         // Nobody else's from now on: who sees the same ticket twice knows that it is the same
         // client (RFC 8446 §C.4).
-        if (const Ref<SavedSession> known = context_->recall(tag_)) {
-            context_->forget(*known);
+        if (const Ref<SavedSession> known = context_->take(tag_)) {
             if (session_->resume(known->of_engine()))
                 resuming_ = known;
         }

@@ -35,7 +35,7 @@ std::expected<Ref<Context>, Refusal> Context::make(const Engine& engine, const O
     context->engine_ = std::move(*made);
     context->role_ = options.role;
     context->verify_ = options.verify;
-    context->psk_ = options.psk_identity || options.psk_server;
+    context->psk_ = policy::uses_psk(options);
     context->checks_hostname_ =
         options.verify != Verify::none && options.check_hostname && !context->psk_;
     context->sha256_ = engine.sha256;
@@ -115,31 +115,20 @@ class Context::SessionsLock {
     std::atomic_flag& flag_;
 };
 
-Ref<SavedSession> Context::recall(std::span<const std::uint8_t, 32> tag) {
+Ref<SavedSession> Context::take(std::span<const std::uint8_t, 32> tag) {
     const SessionsLock lock(*this);
-    for (SavedSession* at = sessions_.get(); at != nullptr; at = at->next_.get())
-        if (std::ranges::equal(at->tag_, tag)) {
-            at->retain();
-            return Ref<SavedSession>(at);
+    for (Ref<SavedSession>* at = &sessions_; *at; at = &(*at)->next_)
+        if (std::ranges::equal((*at)->tag_, tag)) {
+            Ref<SavedSession> taken = std::move(*at);
+            *at = std::exchange(taken->next_, {});
+            return taken;
         }
     return {};
 }
 
-void Context::forget(const SavedSession& session) {
-    Ref<SavedSession> gone;  // released after the lock
-    const SessionsLock lock(*this);
-    for (Ref<SavedSession>* at = &sessions_; *at; at = &(*at)->next_)
-        if (at->get() == &session) {
-            gone = *at;
-            *at = std::exchange(gone->next_, {});
-            return;
-        }
-}
-
 void Context::remember(Ref<SavedSession> session) {
-    if (const Ref<SavedSession> before = recall(session->tag_))
-        forget(*before);
-    Ref<SavedSession> gone;
+    const Ref<SavedSession> before = take(session->tag_);
+    Ref<SavedSession> gone;  // released after the lock
     const SessionsLock lock(*this);
     session->next_ = std::move(sessions_);
     sessions_ = std::move(session);

@@ -73,9 +73,13 @@ class PlainName {
 
 }  // namespace
 
+bool uses_psk(const Options& options) {
+    return options.psk_identity || options.psk_server;
+}
+
 Offer offer_of(const Options& options) {
     Offer offer;
-    const bool psk = options.psk_identity || options.psk_server;
+    const bool psk = uses_psk(options);
     const auto add = [&](std::span<const std::uint16_t> list, bool tls1_3) {
         for (const std::uint16_t suite : list)
             if (is_tls1_3(suite) == tls1_3 && fits(suite, psk) && offer.count < offer.suites.size())
@@ -95,7 +99,7 @@ Offer offer_of(const Options& options) {
 }
 
 bool resumes(const Options& options) {
-    const bool psk = options.psk_identity || options.psk_server;
+    const bool psk = uses_psk(options);
     // Who shows a certificate shows it every time; and by name, somebody may have to.
     const bool asks = options.verify != Verify::none || options.choose_by_name;
     if (options.role == Role::server && (asks || options.tickets == 0))

@@ -119,6 +119,9 @@ struct Offer {
 constexpr bool is_tls1_3(std::uint16_t suite) {
     return suite >> 8 == 0x13;
 }
+/// Whether a pre-shared key stands for certificates.
+bool uses_psk(const Options& options);
+
 /// count is 0 if nothing fits.
 Offer offer_of(const Options& options);
 

@@ -274,7 +274,8 @@ mp_obj_t pins_of(mp_obj_t joined) {
     return list;
 }
 
-// For the words of errors, which the interpreter makes.
+// One name at a time is copied out: the interpreter may raise while it makes its own string of it,
+// which must not unwind an engine's loop.
 struct Names final : ussl::SuiteVisitor {
     void suite(uint16_t, std::string_view name) override {
         if (count++ != wanted)

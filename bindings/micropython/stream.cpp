@@ -143,10 +143,6 @@ mp_obj_t ask_for_key(mp_obj_t psk_keys, mp_obj_t callback, const uint8_t* identi
     return none ? mp_const_none : found;
 }
 
-}  // namespace
-
-namespace {
-
 mp_uint_t ask_for_context(ussl_socket_obj_t* socket, const char* name, size_t size, void** chosen) {
     const mp_obj_t before = socket->context;
     const mp_obj_t arguments[3] = {MP_OBJ_FROM_PTR(socket),

@@ -104,7 +104,7 @@ class SavedSession final : public OnHeap {
 
     [[nodiscard]] Bytes bytes() const { return {content_.data(), content_.size()}; }
     [[nodiscard]] Bytes of_engine() const { return bytes().subspan(hash_size); }
-    /// nullopt: no memory, or it could not be computed.
+    /// None: no memory, or it could not be computed.
     static Ref<SavedSession> make(const Context& context, std::span<const std::uint8_t, 32> tag,
                                   Bytes of_engine);
     /// From bytes() of another. None: they are damaged, or of another context or server (or there
@@ -153,9 +153,8 @@ class Context final : public OnHeap {
     bool tag_of(std::string_view server_hostname, std::span<std::uint8_t, 32> tag) const;
     /// SHA-256 over the parts; false: it could not be computed.
     bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out) const;
-    /// The newest session of that tag, or none.
-    Ref<SavedSession> recall(std::span<const std::uint8_t, 32> tag);
-    void forget(const SavedSession& session);
+    /// The session of that tag, remembered no longer, or none.
+    Ref<SavedSession> take(std::span<const std::uint8_t, 32> tag);
     /// In place of any other of the same tag.
     void remember(Ref<SavedSession> session);
 

@@ -184,7 +184,7 @@ std::expected<Owned<EngineContext>, Refusal> Context::make(const Options& option
         return std::unexpected(no_memory);
     context->role_ = options.role;
     context->verify_ = options.verify;
-    context->psk_ = options.psk_identity || options.psk_server;
+    context->psk_ = policy::uses_psk(options);
     context->checks_hostname_ = options.check_hostname;
     context->by_program_ = options.verify_by_program;
     context->verify_time_ = options.verify_time;
