@@ -1,3 +1,4 @@
+#include <openssl/proverr.h>
 #include <openssl/sslerr.h>
 
 #include "../policy.hpp"
@@ -71,11 +72,30 @@ Code code_of_reason(int reason) {
 
 }  // namespace
 
+namespace {
+
+/// What stood in the error queue, which is empty now.
+struct Causes {
+    bool lack_of_memory = false;
+    bool invalid_data = false;  ///< a cipher was handed a record that is too short for it
+};
+
+Causes take_causes() {
+    Causes causes;
+    while (const unsigned long error = ERR_get_error()) {
+        const int reason = ERR_GET_REASON(error);
+        causes.lack_of_memory = causes.lack_of_memory || reason == ERR_R_MALLOC_FAILURE;
+        const bool is_invalid = reason == PROV_R_INVALID_DATA || reason == PROV_R_INVALID_AAD;
+        causes.invalid_data =
+            causes.invalid_data || (ERR_GET_LIB(error) == ERR_LIB_PROV && is_invalid);
+    }
+    return causes;
+}
+
+}  // namespace
+
 bool take_lack_of_memory() {
-    bool lacks = false;
-    while (const unsigned long error = ERR_get_error())
-        lacks = lacks || ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE;
-    return lacks;
+    return take_causes().lack_of_memory;
 }
 
 Error take_error(const Session& session) {
@@ -84,7 +104,8 @@ Error take_error(const Session& session) {
     error.code = Code::ENGINE;
     error.detail = static_cast<std::uint32_t>(last);
     // What OpenSSL makes of it further up is mostly an "internal error".
-    if (take_lack_of_memory() || session.verification_lacked_memory) {
+    const Causes causes = take_causes();
+    if (causes.lack_of_memory || session.verification_lacked_memory) {
         error.code = Code::NO_MEMORY;
         return error;
     }
@@ -111,6 +132,8 @@ Error take_error(const Session& session) {
         return error;
     }
     error.code = code_of_reason(reason & ERR_REASON_MASK);
+    if (error.code == Code::ENGINE && causes.invalid_data)
+        error.code = Code::RECORD_CORRUPT;
     // Once both have agreed on a version, a wrong one is noise.
     if (error.code == Code::NO_SHARED_VERSION && session.established())
         error.code = Code::RECORD_CORRUPT;

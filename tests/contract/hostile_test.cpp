@@ -177,6 +177,54 @@ TEST_P(Hostile, ABitFlippedInARecordIsRecordCorrupt) {
     }
 }
 
+// Shorter than what protects it: a nonce, a tag. In the handshake, what comes first behind the
+// ChangeCipherSpec.
+TEST_P(Hostile, AShortRecordIsRecordCorrupt) {
+    static constexpr std::uint16_t gcm[] = {0x1301, 0xC02B, 0x00A8};
+    static constexpr std::uint16_t chacha20[] = {0x1303, 0xCCA9, 0xCCAB};
+    static constexpr std::uint16_t ccm[] = {0x1304, 0xC0AC, 0xC0A4};
+    static constexpr std::uint16_t cbc[] = {0x1301, 0xC009, 0x00AE};
+    const bool psk_server = std::get<1>(GetParam()) == std::string_view("psk") && !to_client();
+    for (const auto& suites : {std::span(gcm), std::span(chacha20), std::span(ccm), std::span(cbc)})
+        for (const std::size_t size : {1, 7, 8, 15, 16, 24, 31})
+            for (const bool in_handshake : {true, false}) {
+                Plan made = setup();
+                made.client.suites = made.server.suites = suites;
+                Pair pair(made);
+                bool cut = false;
+                const auto cut_record = [&] {
+                    std::deque<std::uint8_t>& stream = ring(pair).bytes;
+                    bool is_protected = !in_handshake;
+                    for (std::size_t at = 0; at + 5 <= stream.size() && !cut;) {
+                        if (is_protected) {
+                            stream.resize(at + 5 + size);
+                            stream[at + 3] = 0;
+                            stream[at + 4] = static_cast<std::uint8_t>(size);
+                            cut = true;
+                        }
+                        is_protected = is_protected || stream[at] == 20;
+                        at +=
+                            5U + (static_cast<std::size_t>(stream[at + 3]) << 8U) + stream[at + 4];
+                    }
+                };
+                if (in_handshake) {
+                    handshake(pair, cut_record);
+                } else {
+                    ASSERT_TRUE(pair.handshake());
+                    Connection& sender = to_client() ? *pair.server : *pair.client;
+                    write_some(sender, to_client() ? pair.server_host : pair.client_host, "data");
+                    cut_record();
+                    EXPECT_EQ(read_all(victim(pair), host(pair)), "");
+                }
+                ASSERT_TRUE(cut);
+                // To a server of keys it looks as if the client's were another.
+                const Code wanted =
+                    in_handshake && psk_server ? Code::PSK_KEY : Code::RECORD_CORRUPT;
+                EXPECT_EQ(victim(pair).error().code, wanted)
+                    << size << in_handshake << suites[1] << describe(victim(pair).error());
+            }
+}
+
 TEST_P(Hostile, RecordsThatAreMadeUpAreExplained) {
     std::mt19937 random(1);
     for (std::size_t i = 0; i < 200; ++i) {

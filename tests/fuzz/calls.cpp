@@ -1,4 +1,5 @@
-// Calls on a connection in any order, from within one another, too, over streams that do as they like.
+// Calls on a connection in any order, from within one another, too, over streams that do as they
+// like.
 
 #include "fuzz.hpp"
 
@@ -31,6 +32,7 @@ void call(Input& input, End& end) {
     Connection& connection = end.connection;
     const bool was_busy = connection.busy();
     const bool was_failed = connection.failed();
+    const bool was_closed = end.was_closed;
     Progress progress{Kind::done};
     switch (input.ConsumeEnum<Call>()) {
         case Call::read: {
@@ -89,7 +91,7 @@ void call(Input& input, End& end) {
     }
     if (was_busy)
         expect(progress.kind == Kind::misuse, "a call from within a call");
-    else if (end.was_closed)
+    else if (was_closed)
         expect(progress.kind == Kind::closed, "a call on a closed connection");
     else if (was_failed)
         expect(progress.kind == Kind::failed, "a call on a failed connection");
@@ -140,7 +142,9 @@ void run(Input& input) {
                     }
                     break;
                 default:
-                    end.host.most = input.ConsumeBool() ? SIZE_MAX : input.ConsumeIntegralInRange<std::size_t>(1, 300);
+                    end.host.most = input.ConsumeBool()
+                                        ? SIZE_MAX
+                                        : input.ConsumeIntegralInRange<std::size_t>(1, 300);
             }
             return std::nullopt;
         };

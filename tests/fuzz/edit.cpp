@@ -96,9 +96,8 @@ void Editor::records(Ring& ring, std::size_t from) {
         std::string unit = arrived.substr(0, size);
         arrived.erase(0, size);
         // In the clear, a record of the handshake mostly holds one message.
-        const bool one_message =
-            size >= header + message_header && unit[0] == 22 &&
-            length_at(unit, header + 1, 3) + header + message_header == size;
+        const bool one_message = size >= header + message_header && unit[0] == 22 &&
+                                 length_at(unit, header + 1, 3) + header + message_header == size;
         if (next(unit) && unit.size() >= header) {
             put_length(unit, 3, 2, unit.size() - header);
             if (one_message && unit.size() >= header + message_header)

@@ -1,6 +1,6 @@
 // A whole conversation over streams with every fault there is, as the input says. No wrong byte is
-// delivered, nothing is well after a byte was changed, and once the faults are over it goes on to its
-// end.
+// delivered, nothing is well after a byte was changed, and once the faults are over it goes on to
+// its end.
 
 #include "fuzz.hpp"
 
@@ -85,7 +85,17 @@ void run(Input& input) {
                   {*pair.server, pair.server_host, pattern(size / 2, 2), 0, {}}};
     Versions marks[] = {Versions(pair.to_client), Versions(pair.to_server)};
 
-    enum class Fault : std::uint8_t { none, block, time_out, few, more, flip, end, reset, kMaxValue = reset };
+    enum class Fault : std::uint8_t {
+        none,
+        block,
+        time_out,
+        few,
+        more,
+        flip,
+        end,
+        reset,
+        kMaxValue = reset
+    };
     bool hard = false;
     const auto faults_of = [&](End& end) {
         return [&](Direction direction) -> std::optional<IoResult> {
@@ -108,8 +118,8 @@ void run(Input& input) {
                         break;
                     const std::size_t which =
                         input.ConsumeIntegral<std::uint16_t>() % arrived.size();
-                    arrived[which] ^= static_cast<std::uint8_t>(
-                        1U << input.ConsumeIntegralInRange(0U, 7U));
+                    arrived[which] ^=
+                        static_cast<std::uint8_t>(1U << input.ConsumeIntegralInRange(0U, 7U));
                     hard = true;
                     end.changed = end.changed || !marks[at][which];
                     break;
@@ -132,6 +142,7 @@ void run(Input& input) {
         end.host.disturb = faults_of(end);
 
     std::size_t moved_before = 0;
+    int calls_before = 0;
     for (int idle = 0, steps = 0; idle < 3; ++steps) {
         if (input.remaining_bytes() == 0)
             for (End& end : ends)
@@ -143,10 +154,14 @@ void run(Input& input) {
             expect(std::string_view(ends[1 - at].data).starts_with(ends[at].got), "a wrong byte");
             expect(!ends[at].changed || !ends[at].heard_all, "all is well after a change");
         }
-        const std::size_t moved = pair.client_host.moved + pair.server_host.moved;
-        const bool faults = ends[0].host.disturb != nullptr;
-        idle = moved == moved_before && !faults ? idle + 1 : 0;
+        const MemoryHost& client = pair.client_host;
+        const MemoryHost& server = pair.server_host;
+        const std::size_t moved = client.moved + server.moved;
+        const int calls = client.reads + client.writes + server.reads + server.writes;
+        const bool over = client.disturb == nullptr || calls == calls_before;
+        idle = moved == moved_before && over ? idle + 1 : 0;
         moved_before = moved;
+        calls_before = calls;
         expect(steps < 2'000'000, "it does not end");
     }
     for (std::size_t at = 0; at < 2; ++at) {

@@ -39,8 +39,8 @@ extern "C" int getentropy(void* into, size_t size) {
 }
 
 extern "C" int LLVMFuzzerInitialize(int*, char***) {
-    static const RAND_METHOD known = {nullptr,          fill_for_openssl, nullptr, nullptr,
-                                      fill_for_openssl, is_seeded};
+    static const RAND_METHOD known = {nullptr, fill_for_openssl, nullptr,
+                                      nullptr, fill_for_openssl, is_seeded};
     RAND_set_rand_method(&known);
     return 0;
 }
@@ -79,7 +79,8 @@ void expect_explained(Connection& connection, MemoryHost& host) {
     const Error error = connection.error();
     const std::string text = describe(error);
     if (error.code != Code::stream && error.code != Code::aborted)
-        expect(!text.empty() && text.starts_with(ussl::name_of(error.code)), "an error without text");
+        expect(!text.empty() && text.starts_with(ussl::name_of(error.code)),
+               "an error without text");
     expect(error.code != Code::ENGINE && error.code != Code::NO_MEMORY, text);
     expect(kind_of_read() == Kind::failed && connection.error().code == error.code,
            "an error is forgotten: " + text);

@@ -1,8 +1,8 @@
 #pragma once
 
-// What the fuzz targets share. A target is run(): one input, one verdict. The input decides all that
-// happens, the engines' random numbers and the time of day included, so that what fails once fails
-// again.
+// What the fuzz targets share. A target is run(): one input, one verdict. The input decides all
+// that happens, the engines' random numbers and the time of day included, so that what fails once
+// fails again.
 
 #include <fuzzer/FuzzedDataProvider.h>
 

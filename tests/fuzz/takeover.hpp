@@ -4,8 +4,8 @@
 
 namespace fuzz {
 
-/// A real conversation, in which what comes to `victim` is changed, or taken over by the input, from
-/// where the input says.
+/// A real conversation, in which what comes to `victim` is changed, or taken over by the input,
+/// from where the input says.
 inline void take_over(Input& input, Role victim, bool psk) {
     Plan plan = psk ? with_psk() : with_certificate();
     plan.client_engine = input.PickValueInArray(engines);
