@@ -186,7 +186,7 @@ TEST_P(Hostile, AShortRecordIsRecordCorrupt) {
     static constexpr std::uint16_t cbc[] = {0x1301, 0xC009, 0x00AE};
     const bool psk_server = std::get<1>(GetParam()) == std::string_view("psk") && !to_client();
     for (const auto& suites : {std::span(gcm), std::span(chacha20), std::span(ccm), std::span(cbc)})
-        for (const std::size_t size : {1, 7, 8, 15, 16, 24, 31})
+        for (const std::size_t size : {1, 15, 31})
             for (const bool in_handshake : {true, false}) {
                 Plan made = setup();
                 made.client.suites = made.server.suites = suites;
