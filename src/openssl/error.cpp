@@ -10,7 +10,6 @@ namespace {
 Code code_of_reason(int reason) {
     switch (reason) {
         case SSL_R_UNSUPPORTED_PROTOCOL:
-        case SSL_R_WRONG_VERSION_NUMBER:
         case SSL_R_WRONG_SSL_VERSION:
         case SSL_R_UNKNOWN_PROTOCOL:
         case SSL_R_VERSION_TOO_LOW:
@@ -134,8 +133,9 @@ Error take_error(const Session& session) {
     error.code = code_of_reason(reason & ERR_REASON_MASK);
     if (error.code == Code::ENGINE && causes.invalid_data)
         error.code = Code::RECORD_CORRUPT;
-    // Once both have agreed on a version, a wrong one is noise.
-    if (error.code == Code::NO_SHARED_VERSION && session.established())
+    // A record's own version; and once both have agreed on one, a wrong one is noise.
+    const bool in_header = reason == SSL_R_WRONG_VERSION_NUMBER;
+    if ((error.code == Code::NO_SHARED_VERSION || in_header) && session.established())
         error.code = Code::RECORD_CORRUPT;
     return error;
 }

@@ -1,5 +1,6 @@
 // Cut, damaged and made-up bytes: an error that fits, no crash, no wait for ever.
 
+#include <algorithm>
 #include <random>
 
 #include "contract.hpp"
@@ -177,6 +178,24 @@ TEST_P(Hostile, ABitFlippedInARecordIsRecordCorrupt) {
     }
 }
 
+// Damage behind the first record is no disagreement about versions.
+TEST_P(Hostile, AWrongVersionOfARecordIsNotNoSharedVersion) {
+    Pair pair(setup());
+    bool first = true;
+    handshake(pair, [&] {
+        std::deque<std::uint8_t>& stream = ring(pair).bytes;
+        for (std::size_t at = 0; at + 5 <= stream.size();) {
+            if (!first)
+                stream[at + 1] = 0x61;
+            first = false;
+            at += 5U + (static_cast<std::size_t>(stream[at + 3]) << 8U) + stream[at + 4];
+        }
+    });
+    const Code code = victim(pair).error().code;
+    EXPECT_TRUE(code == Code::PROTOCOL || code == Code::RECORD_CORRUPT)
+        << describe(victim(pair).error());
+}
+
 // Shorter than what protects it: a nonce, a tag. In the handshake, what comes first behind the
 // ChangeCipherSpec.
 TEST_P(Hostile, AShortRecordIsRecordCorrupt) {
@@ -245,6 +264,25 @@ TEST_P(Hostile, RecordsThatAreMadeUpAreExplained) {
         EXPECT_TRUE(victim(pair).failed()) << i;
         expect_explained(victim(pair), i);
     }
+}
+
+using Unreadable = EachPair;
+INSTANTIATE_EACH_PAIR(Unreadable);
+
+TEST_P(Unreadable, AKeyInACertificateIsCertInvalid) {
+    Plan made = plan(with_certificate());
+    only(made, Version::tls1_2);
+    Pair pair(made);
+    pair.client->handshake(pair.client_host);
+    pair.server->handshake(pair.server_host);
+    // The name of the curve, secp256r1 (RFC 5480 §2.1.1.1), has another tag than an object
+    // identifier.
+    static constexpr std::uint8_t curve[] = {6, 8, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 3, 1, 7};
+    const auto found = std::ranges::search(pair.to_client.bytes, curve);
+    ASSERT_FALSE(found.empty());
+    *found.begin() = 0xE2;
+    pair.client->handshake(pair.client_host);
+    EXPECT_EQ(pair.client->error().code, Code::CERT_INVALID) << describe(pair.client->error());
 }
 
 using Strangers = EachPair;

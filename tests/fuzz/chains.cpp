@@ -90,7 +90,7 @@ void put_chain(Ring& ring, const std::string& chain) {
 std::string about_certificates(const Connection& connection) {
     const Error& error = connection.error();
     if (!connection.failed() || ussl::class_of(error.code) != ussl::ErrorClass::certificate)
-        return connection.failed() ? "failed later" : "accepted";
+        return connection.failed() ? "later " + std::string(ussl::name_of(error.code)) : "accepted";
     return std::string(ussl::name_of(error.code));
 }
 

@@ -1,5 +1,7 @@
 #include "difference.hpp"
 
+#include <array>
+
 #include <cstdio>
 #include <cstdlib>
 

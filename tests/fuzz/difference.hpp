@@ -21,7 +21,7 @@ struct Scene {
                         const std::function<void(Ring& to_victim, bool before)>& tamper) const;
 
     Plan plan;
-    Role victim;
+    Role victim{};
     std::string where;
 };
 

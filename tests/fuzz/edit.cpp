@@ -1,6 +1,8 @@
 #include "edit.hpp"
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 
 namespace fuzz {
 namespace {
@@ -20,6 +22,23 @@ void put_length(std::string& text, std::size_t at, std::size_t bytes, std::size_
         text[at + i] = static_cast<char>(length & 0xFFU);
 }
 
+/// For whoever looks at an input: USSL_FUZZ_SHOW=1 shows what it changes.
+void show(unsigned unit, const std::string& before, const std::string& after) {
+    static const bool wanted = std::getenv("USSL_FUZZ_SHOW") != nullptr;
+    if (!wanted)
+        return;
+    const auto differ = std::ranges::mismatch(before, after);
+    const auto at = static_cast<std::size_t>(differ.in1 - before.begin());
+    std::fprintf(stderr, "unit %u (type %d), %zu bytes to %zu, from byte %zu on:", unit,
+                 before.empty() ? -1 : before[0], before.size(), after.size(), at);
+    for (const std::string& text : {before, after}) {
+        for (const char c : text.substr(std::min(at, text.size()), 16))
+            std::fprintf(stderr, " %02x", static_cast<unsigned>(static_cast<unsigned char>(c)));
+        std::fputs(" |", stderr);
+    }
+    std::fputc('\n', stderr);
+}
+
 }  // namespace
 
 Editor::Editor(Input& input) {
@@ -28,7 +47,7 @@ Editor::Editor(Input& input) {
         Edit edit{};
         edit.kind = input.ConsumeEnum<Kind>();
         edit.unit = input.ConsumeIntegralInRange<std::uint8_t>(0, 15);
-        edit.at = input.ConsumeIntegral<std::uint16_t>();
+        edit.at = input.ConsumeIntegralInRange<std::uint16_t>(0, 1023);
         edit.count = input.ConsumeIntegral<std::uint8_t>();
         edit.fits = input.ConsumeBool();
         // The last one has all that is left.
@@ -39,7 +58,8 @@ Editor::Editor(Input& input) {
 }
 
 void Editor::apply(const Edit& edit, std::string& unit) {
-    const std::size_t at = edit.at % (unit.size() + 1);
+    // Not modulo: of units that differ in length only, the same place is changed.
+    const std::size_t at = std::min<std::size_t>(edit.at, unit.size());
     switch (edit.kind) {
         case Kind::flip:
             if (at < unit.size())
@@ -81,9 +101,15 @@ bool Editor::next(std::string& unit) {
         apply(edit, unit);
         fits = fits || (edit.fits && edit.kind != Kind::twice && edit.kind != Kind::take_over);
     }
+    if (unit != before)
+        show(units_, before, unit);
     ++units_;
     changed_ = changed_ || unit != before;
     return fits;
+}
+
+bool Editor::only_first() const {
+    return std::ranges::all_of(edits_, [](const Edit& edit) { return edit.unit == 0; });
 }
 
 void Editor::records(Ring& ring, std::size_t from) {

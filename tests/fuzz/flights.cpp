@@ -16,5 +16,12 @@ void fuzz::run(Input& input) {
                 changes.records(ring, edited);
         });
     }
-    expect_same("records to a " + scene.where, verdicts[0], verdicts[1]);
+    // A server's first record is the same for both, byte by byte. What comes later depends on what
+    // each has said, and no more is asked than whether the connection was opened.
+    const bool same_bytes = scene.victim == Role::server && editor.only_first();
+    if (!same_bytes)
+        for (std::string& verdict : verdicts)
+            verdict = verdict == "open" ? "open" : "not open";
+    expect_same((same_bytes ? "hello to a " : "records to a ") + scene.where, verdicts[0],
+                verdicts[1]);
 }
