@@ -729,16 +729,27 @@ Outcome Session::fail(int ret) {
         (void)mbedtls_ssl_send_alert_message(&ssl_, MBEDTLS_SSL_ALERT_LEVEL_FATAL,
                                              failure_.alert_number);
     }
-    // What Mbed TLS calls a failed handshake is more than nothing in common; its alert says what.
-    const int state = ssl_.state;
-    if (ret == MBEDTLS_ERR_SSL_HANDSHAKE_FAILURE && failure_.code == Code::NO_SHARED_CIPHER) {
-        const bool finished =
-            state == MBEDTLS_SSL_SERVER_FINISHED || state == MBEDTLS_SSL_CLIENT_FINISHED;
-        if (failure_.alert_number == MBEDTLS_SSL_ALERT_MSG_DECRYPT_ERROR)
-            failure_.code = finished ? Code::RECORD_CORRUPT : Code::PROTOCOL;
-        else if (failure_.alert_number == MBEDTLS_SSL_ALERT_MSG_DECODE_ERROR ||
-                 failure_.alert_number == MBEDTLS_SSL_ALERT_MSG_ILLEGAL_PARAMETER)
-            failure_.code = Code::PROTOCOL;
+    // What Mbed TLS calls a failed handshake, or nothing in particular; its alert says more.
+    const bool vague =
+        ret == MBEDTLS_ERR_SSL_HANDSHAKE_FAILURE && failure_.code == Code::NO_SHARED_CIPHER;
+    const bool finished =
+        ssl_.state == MBEDTLS_SSL_SERVER_FINISHED || ssl_.state == MBEDTLS_SSL_CLIENT_FINISHED;
+    switch (failure_.alert_number) {
+        case MBEDTLS_SSL_ALERT_MSG_DECRYPT_ERROR:
+            if (vague)
+                failure_.code = finished ? Code::RECORD_CORRUPT : Code::PROTOCOL;
+            break;
+        case MBEDTLS_SSL_ALERT_MSG_DECODE_ERROR:
+        case MBEDTLS_SSL_ALERT_MSG_ILLEGAL_PARAMETER:
+            if (vague)
+                failure_.code = Code::PROTOCOL;
+            break;
+        case MBEDTLS_SSL_ALERT_MSG_BAD_CERT:
+            if (failure_.code == Code::PROTOCOL)
+                failure_.code = Code::CERT_INVALID;
+            break;
+        default:
+            break;
     }
     (void)flight_.send(wire());
     return Outcome::failed();

@@ -40,9 +40,6 @@ Code code_of(int ret) {
             break;
     }
     const int module = -(-ret & ~0x7F);
-    // Of a certificate, or of the public key in one.
-    if (module <= MBEDTLS_ERR_PK_UNKNOWN_NAMED_CURVE && module >= MBEDTLS_ERR_PK_KEY_INVALID_FORMAT)
-        return Code::CERT_INVALID;
     if (module <= MBEDTLS_ERR_X509_FEATURE_UNAVAILABLE && module >= MBEDTLS_ERR_X509_FATAL_ERROR)
         return Code::CERT_INVALID;
     return Code::PROTOCOL;
