@@ -86,12 +86,12 @@ void put_chain(Ring& ring, const std::string& chain) {
     }
 }
 
-/// Of what verification says nothing, nothing is asked: with another key, what follows is wrong.
+/// Whatever fails after a chain that was accepted is another matter: its key is seldom the peer's.
 std::string about_certificates(const Connection& connection) {
-    const Error& error = connection.error();
-    if (!connection.failed() || ussl::class_of(error.code) != ussl::ErrorClass::certificate)
-        return connection.failed() ? "later " + std::string(ussl::name_of(error.code)) : "accepted";
-    return std::string(ussl::name_of(error.code));
+    const Code code = connection.error().code;
+    const bool refused =
+        connection.failed() && ussl::class_of(code) == ussl::ErrorClass::certificate;
+    return refused ? std::string(ussl::name_of(code)) : "accepted";
 }
 
 }  // namespace
@@ -109,6 +109,9 @@ void run(Input& input) {
     std::string chain;
     for (std::size_t i = 0; i < count; ++i) {
         const std::string content = input.ConsumeBytesAsString(sizes[i]);
+        // Not a certificate, but a broken message (RFC 5246 §7.4.2).
+        if (content.empty())
+            return;
         chain += with_length(by[i] != nullptr ? signed_by(by[i], content) : content, 3);
     }
 

@@ -6,6 +6,7 @@ void fuzz::run(Input& input) {
     const Scene scene(input);
     const Editor editor(input);
     std::string verdicts[2];
+    bool changed[2] = {};
     for (std::size_t i = 0; i < 2; ++i) {
         Editor changes = editor;
         std::size_t edited = 0;
@@ -15,6 +16,7 @@ void fuzz::run(Input& input) {
             else
                 changes.records(ring, edited);
         });
+        changed[i] = changes.changed();
     }
     // A server's first record is the same for both, byte by byte. What comes later depends on what
     // each has said, and no more is asked than whether the connection was opened.
@@ -22,6 +24,9 @@ void fuzz::run(Input& input) {
     if (!same_bytes)
         for (std::string& verdict : verdicts)
             verdict = verdict == "open" ? "open" : "not open";
+    // What is shorter for one engine may have no such place to change.
+    if (changed[0] != changed[1])
+        return;
     expect_same((same_bytes ? "hello to a " : "records to a ") + scene.where, verdicts[0],
                 verdicts[1]);
 }

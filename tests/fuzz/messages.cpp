@@ -30,7 +30,9 @@ extern "C" int __wrap_mbedtls_ssl_write_handshake_msg_ext(mbedtls_ssl_context* s
         std::string message(reinterpret_cast<const char*>(ssl->out_msg), ssl->out_msglen);
         const std::string meant = message;
         changes->next(message);
-        only_finished = only_finished && (message == meant || meant[0] == MBEDTLS_SSL_HS_FINISHED);
+        only_finished = only_finished && message.size() == meant.size() &&
+                        (message == meant || (meant[0] == MBEDTLS_SSL_HS_FINISHED &&
+                                              message[0] == MBEDTLS_SSL_HS_FINISHED));
         const auto before = static_cast<std::size_t>(ssl->out_msg - ssl->out_buf) + behind;
         const std::size_t room = std::min<std::size_t>(ssl->out_buf_len - before, 8000);
         message.resize(std::clamp(message.size(), message_header, room));
@@ -46,6 +48,7 @@ void fuzz::run(Input& input) {
     const Editor editor(input);
     only_finished = true;
     std::string verdicts[2];
+    bool changed[2] = {};
     for (std::size_t i = 0; i < 2; ++i) {
         Editor mine = editor;
         verdicts[i] = scene.verdict(
@@ -55,5 +58,8 @@ void fuzz::run(Input& input) {
     if (!only_finished)
         for (std::string& verdict : verdicts)
             verdict = verdict == "open" ? "open" : "not open";
+    // What is shorter for one engine may have no such place to change.
+    if (changed[0] != changed[1])
+        return;
     expect_same("messages to a " + scene.where, verdicts[0], verdicts[1]);
 }
