@@ -1,7 +1,5 @@
 #include "difference.hpp"
 
-#include <array>
-
 #include <cstdio>
 #include <cstdlib>
 

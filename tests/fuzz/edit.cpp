@@ -108,10 +108,6 @@ bool Editor::next(std::string& unit) {
     return fits;
 }
 
-bool Editor::only_first() const {
-    return std::ranges::all_of(edits_, [](const Edit& edit) { return edit.unit == 0; });
-}
-
 void Editor::records(Ring& ring, std::size_t from) {
     std::string arrived(ring.bytes.begin() + static_cast<std::ptrdiff_t>(from), ring.bytes.end());
     ring.bytes.resize(from);

@@ -15,8 +15,6 @@ class Editor {
     /// Changes the records that stand in the ring from `from` on.
     void records(Ring& ring, std::size_t from);
 
-    /// Whether nothing but the first is meant to change.
-    [[nodiscard]] bool only_first() const;
     /// Whether anything has been changed so far.
     [[nodiscard]] bool changed() const { return changed_; }
 
