@@ -164,10 +164,68 @@ std::uint32_t flags_at(std::int64_t seconds, const mbedtls_x509_crt& certificate
     return flags;
 }
 
+#ifdef MBEDTLS_X509_CRL_PARSE_C
+
+bool is_in_date(const mbedtls_x509_crl& crl, std::optional<std::int64_t> time) {
+    if (!time)
+        return mbedtls_x509_time_is_past(&crl.next_update) == 0 &&
+               mbedtls_x509_time_is_future(&crl.this_update) == 0;
+    const auto seconds = static_cast<mbedtls_time_t>(*time);
+    mbedtls_x509_time now;
+    return seconds == *time && mbedtls_x509_time_gmtime(seconds, &now) == 0 &&
+           mbedtls_x509_time_cmp(&crl.next_update, &now) >= 0 &&
+           mbedtls_x509_time_cmp(&crl.this_update, &now) <= 0;
+}
+
+bool is_signed_by(const mbedtls_x509_crl& crl, const mbedtls_x509_crt& issuer) {
+    const mbedtls_md_info_t* md = mbedtls_md_info_from_type(crl.sig_md);
+    std::uint8_t hash[MBEDTLS_MD_MAX_SIZE];
+    if (md == nullptr || mbedtls_x509_crt_check_key_usage(&issuer, MBEDTLS_X509_KU_CRL_SIGN) != 0 ||
+        mbedtls_md(md, crl.tbs.p, crl.tbs.len, hash) != 0)
+        return false;
+    auto& key = const_cast<mbedtls_pk_context&>(issuer.pk);
+    return mbedtls_pk_verify_ext(crl.sig_pk, crl.sig_opts, &key, crl.sig_md, hash,
+                                 mbedtls_md_get_size(md), crl.sig.p, crl.sig.len) == 0;
+}
+
+// RFC 5280 §6.3, for CRLs that are about all certificates of their issuer. Mbed TLS looks at those
+// that there are, and does not mind if there is none. The newest that is good decides; without one,
+// what another says is told as well.
+std::uint16_t revocation_of(const Context& context, const mbedtls_x509_crt& certificate,
+                            const mbedtls_x509_crt* issuer) {
+    const mbedtls_x509_crl* best = nullptr;
+    bool best_is_good = false;
+    for (const mbedtls_x509_crl* crl = &context.crls(); crl != nullptr; crl = crl->next) {
+        if (crl->version == 0 || !same(crl->issuer_raw, certificate.issuer_raw))
+            continue;
+        const bool good = issuer != nullptr && is_in_date(*crl, context.verify_time()) &&
+                          is_signed_by(*crl, *issuer);
+        const bool newer =
+            best == nullptr || mbedtls_x509_time_cmp(&crl->this_update, &best->this_update) > 0;
+        if (best == nullptr || (good && !best_is_good) || (good == best_is_good && newer)) {
+            best = crl;
+            best_is_good = good;
+        }
+    }
+    std::uint16_t failures = best_is_good ? 0 : failure_bit(Code::CERT_CRL);
+    if (best != nullptr && mbedtls_x509_crt_is_revoked(&certificate, best) != 0)
+        failures |= failure_bit(Code::CERT_REVOKED);
+    return failures;
+}
+
+#else
+
+std::uint16_t revocation_of(const Context&, const mbedtls_x509_crt&, const mbedtls_x509_crt*) {
+    return 0;
+}
+
+#endif
+
 }  // namespace
 
-std::uint16_t failures_of(const Context& context, const mbedtls_x509_crt& certificate, int depth,
-                          std::uint32_t flags, bool trusted) {
+std::uint16_t failures_of(const Context& context, const mbedtls_x509_crt& certificate,
+                          const mbedtls_x509_crt* issuer, int depth, std::uint32_t flags,
+                          bool trusted) {
     std::uint16_t failures = 0;
     // Whatever stands in ca_certs is trusted, root or not.
     if ((flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) != 0) {
@@ -181,8 +239,9 @@ std::uint16_t failures_of(const Context& context, const mbedtls_x509_crt& certif
         failures |= failure_bit(Code::CERT_EXPIRED);
     if ((dates & MBEDTLS_X509_BADCERT_FUTURE) != 0)
         failures |= failure_bit(Code::CERT_NOT_YET_VALID);
-    if ((flags & MBEDTLS_X509_BADCERT_REVOKED) != 0)
-        failures |= failure_bit(Code::CERT_REVOKED);
+    const CrlCheck check = context.crl_check();
+    if (!trusted && (check == CrlCheck::chain || (check == CrlCheck::leaf && depth == 0)))
+        failures |= revocation_of(context, certificate, issuer);
     if (!extensions_are_understood(certificate))
         failures |= failure_bit(Code::CERT_INVALID);
     // A trusted certificate's own signature proves nothing and is not looked at.

@@ -27,10 +27,15 @@ using Ssl = Handle<SSL, SSL_free>;
 using Bio = Handle<BIO, BIO_free>;
 using BioMethod = Handle<BIO_METHOD, BIO_meth_free>;
 using Certificate = Handle<X509, X509_free>;
+using Crl = Handle<X509_CRL, X509_CRL_free>;
 using Key = Handle<EVP_PKEY, EVP_PKEY_free>;
+using LibCtx = Handle<OSSL_LIB_CTX, OSSL_LIB_CTX_free>;
 using SslSession = Handle<SSL_SESSION, SSL_SESSION_free>;
 using DigestContext = Handle<EVP_MD_CTX, EVP_MD_CTX_free>;
 using AlternativeNames = Handle<GENERAL_NAMES, GENERAL_NAMES_free>;
+
+/// A private key of P-521, in bytes.
+inline constexpr std::size_t max_scalar = 66;
 
 class Session;
 
@@ -38,8 +43,10 @@ class Context final : public EngineContext {
   public:
     static std::expected<Owned<EngineContext>, Refusal> make(const Options& options);
     Owned<EngineSession> make_session(const HostName* name) override;
+    [[nodiscard]] Stored stored() const override;
 
     [[nodiscard]] Verify verify() const { return verify_; }
+    [[nodiscard]] CrlCheck crl_check() const { return crl_check_; }
     [[nodiscard]] bool uses_psk() const { return psk_; }
     [[nodiscard]] bool checks_hostname() const { return checks_hostname_; }
     [[nodiscard]] bool verifies_by_program() const { return by_program_; }
@@ -60,12 +67,18 @@ class Context final : public EngineContext {
     void set_up_sessions(const Options& options);
     bool set_up_psk(const Options& options);
     std::optional<Refusal> load_identity(const Options& options);
+    std::optional<Refusal> set_up_signing();
     std::optional<Refusal> load_trusted(const Options& options);
 
     SslCtx ctx_;
+    /// Where the keys live that the program signs with (signer.cpp).
+    LibCtx signers_;
+    Key own_key_;
+    Secret<max_scalar> scalar_;
     BioMethod bio_method_;
     Role role_ = Role::client;
     Verify verify_ = Verify::none;
+    CrlCheck crl_check_ = CrlCheck::none;
     bool psk_ = false;
     bool checks_hostname_ = false;
     bool by_program_ = false;
@@ -125,6 +138,8 @@ class Session final : public EngineSession {
 
     PskAnswer find_psk(Bytes identity, MutableBytes key, std::size_t& length);
     void keep_session(SSL_SESSION* session);
+    /// Signs a digest for the key of this side's certificate. false: it could not be done.
+    bool sign(SignatureScheme scheme, Bytes digest, MutableBytes signature, std::size_t& length);
     /// What the program says of a certificate, as bits.
     std::uint16_t judge(X509* certificate, int depth);
     void alert_sent(std::uint8_t number);
@@ -136,6 +151,7 @@ class Session final : public EngineSession {
     explicit Session(const Context& context, const HostName* name)
         : first_context_(context), context_(&context), name_(name) {}
     Outcome outcome_of(int ret);
+    bool use_signer(const Context& context);
 
     const Context& first_context_;
     const Context* context_;
@@ -159,6 +175,22 @@ int verify_chain(X509_STORE_CTX* store, void*);
 
 // certificate.cpp
 void describe(X509* certificate, CertificateVisitor& visitor);
+bool describe_first(Bytes data, CertificateVisitor& visitor);
+
+// credentials.cpp
+/// The first certificate of `data`; none: there is none that can be read.
+Certificate first_certificate(Bytes data);
+
+// self_signed.cpp
+std::optional<Refusal> make_self_signed(const SelfSignedFor& what, SelfSigned& made);
+
+// signer.cpp
+/// Signs with a key that is here, or does not (nullptr).
+bool sign_with(EVP_PKEY* key, SignatureScheme scheme, Bytes digest, MutableBytes signature,
+               std::size_t& length);
+LibCtx make_signers();
+/// A key that has `session` sign, and is otherwise the public key of a certificate.
+Key make_signer(OSSL_LIB_CTX* signers, Session& session, EVP_PKEY* public_key);
 
 // error.cpp
 /// Empties OpenSSL's error queue; whether memory ran out anywhere below what failed.

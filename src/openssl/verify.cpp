@@ -22,6 +22,19 @@ Code code_of(int error) {
         case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
         case X509_V_ERR_CERT_UNTRUSTED:
             return Code::CERT_UNKNOWN_ISSUER;
+        case X509_V_ERR_UNABLE_TO_GET_CRL:
+        case X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER:
+        case X509_V_ERR_UNABLE_TO_DECRYPT_CRL_SIGNATURE:
+        case X509_V_ERR_CRL_SIGNATURE_FAILURE:
+        case X509_V_ERR_CRL_NOT_YET_VALID:
+        case X509_V_ERR_CRL_HAS_EXPIRED:
+        case X509_V_ERR_ERROR_IN_CRL_LAST_UPDATE_FIELD:
+        case X509_V_ERR_ERROR_IN_CRL_NEXT_UPDATE_FIELD:
+        case X509_V_ERR_KEYUSAGE_NO_CRL_SIGN:
+        case X509_V_ERR_UNHANDLED_CRITICAL_CRL_EXTENSION:
+        case X509_V_ERR_DIFFERENT_CRL_SCOPE:
+        case X509_V_ERR_CRL_PATH_VALIDATION_ERROR:
+            return Code::CERT_CRL;
         case X509_V_ERR_INVALID_PURPOSE:
             return Code::CERT_PURPOSE;
         case X509_V_ERR_CERT_HAS_EXPIRED:
@@ -44,7 +57,13 @@ int collect(int ok, X509_STORE_CTX* store) {
     if (ok != 0)
         return 1;
     const int error = X509_STORE_CTX_get_error(store);
-    session_of(store)->certificate_failures |= failure_bit(code_of(error));
+    const Code code = code_of(error);
+    // Nobody can revoke a trusted one, which needs no issuer.
+    const bool of_trusted =
+        X509_STORE_CTX_get_error_depth(store) >= X509_STORE_CTX_get_num_untrusted(store);
+    if (of_trusted && (code == Code::CERT_CRL || code == Code::CERT_REVOKED))
+        return 1;
+    session_of(store)->certificate_failures |= failure_bit(code);
     return error != X509_V_ERR_OUT_OF_MEM && error != X509_V_ERR_UNSPECIFIED &&
            error != X509_V_ERR_STORE_LOOKUP;
 }
@@ -163,6 +182,8 @@ void verify(X509_STORE_CTX* store, Session& session) {
     X509_VERIFY_PARAM_set_auth_level(param, 0);
     if (const std::optional<std::int64_t> time = context.verify_time())
         X509_VERIFY_PARAM_set_time(param, static_cast<time_t>(*time));
+    if (context.crl_check() != CrlCheck::none)
+        X509_VERIFY_PARAM_set_flags(param, static_cast<unsigned long>(context.crl_check()));
     X509_STORE_CTX_set_verify_cb(store, collect);
     const int verified = X509_verify_cert(store);
     std::uint16_t& failures = session.certificate_failures;
