@@ -152,6 +152,9 @@ std::optional<Refusal> Context::load_trusted(const Options& options) {
         return std::nullopt;
     X509_STORE* store = SSL_CTX_get_cert_store(ctx);
     const bool loaded = for_each_certificate(*options.trusted, [&](Certificate certificate) {
+        namesakes_ = namesakes_ || X509_OBJECT_retrieve_by_subject(
+                                       X509_STORE_get0_objects(store), X509_LU_X509,
+                                       X509_get_subject_name(certificate.get())) != nullptr;
         return X509_STORE_add_cert(store, certificate.get()) == 1 &&
                (role_ == Role::client || SSL_CTX_add_client_CA(ctx, certificate.get()) == 1);
     });

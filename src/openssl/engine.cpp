@@ -265,6 +265,8 @@ bool Context::set_up(const Options& options) {
         mode = client ? SSL_VERIFY_PEER : SSL_VERIFY_NONE;
     SSL_CTX_set_verify(ctx, mode, nullptr);
     SSL_CTX_set_cert_verify_callback(ctx, verify_chain, nullptr);
+    X509_STORE_set_check_issued(SSL_CTX_get_cert_store(ctx), is_issued);
+    SSL_CTX_set_max_cert_list(ctx, policy::longest_chain);
 
     const policy::Offer offer = policy::offer_of(options);
     return SSL_CTX_set_min_proto_version(ctx, static_cast<int>(offer.minimum_version)) == 1 &&
