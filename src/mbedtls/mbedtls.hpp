@@ -248,7 +248,8 @@ class Session final : public EngineSession {
     Error failure_;
     /// What verification found, as bits of Error::certificate_failures.
     std::uint16_t certificate_failures_ = 0;
-    /// The certificate above the one that verify() is called for; it is alive until the leaf's turn.
+    /// The certificate above the one that verify() is called for; it is alive until the leaf's
+    /// turn.
     const mbedtls_x509_crt* issuer_ = nullptr;
     bool was_verified_ = false;
     bool lacked_memory_ = false;

@@ -170,12 +170,10 @@ bool for_each_extension(const mbedtls_x509_crt& certificate, Take take) {
 }
 
 // RFC 5280 §4.2: not if one is there twice, or if there is a critical one that nobody understands.
-// §4.2.1.10: nor name constraints, critical or not, for Mbed TLS does not read them. A proxy
-// certificate (RFC 3820) is nobody's here.
+// §4.2.1.10: nor name constraints, critical or not, for Mbed TLS does not read them.
 bool extensions_are_understood(const mbedtls_x509_crt& certificate) {
     constexpr std::string_view name_constraints{MBEDTLS_OID_NAME_CONSTRAINTS,
                                                 MBEDTLS_OID_SIZE(MBEDTLS_OID_NAME_CONSTRAINTS)};
-    constexpr std::string_view proxy = "\x2B\x06\x01\x05\x05\x07\x01\x0E";
     return for_each_extension(certificate, [&](const Extension& one) {
         int times = 0;
         (void)for_each_extension(certificate, [&](const Extension& other) {
@@ -185,9 +183,16 @@ bool extensions_are_understood(const mbedtls_x509_crt& certificate) {
                     : 0;
             return times < 2;
         });
-        return times == 1 && !is_oid(one.oid, name_constraints) && !is_oid(one.oid, proxy) &&
+        return times == 1 && !is_oid(one.oid, name_constraints) &&
                (!one.critical || policy::may_be_critical(one.oid));
     });
+}
+
+// RFC 3820, whose certificates are nobody's here.
+bool is_proxy(const mbedtls_x509_crt& certificate) {
+    constexpr std::string_view proxy = "\x2B\x06\x01\x05\x05\x07\x01\x0E";
+    return !for_each_extension(
+        certificate, [&](const Extension& extension) { return !is_oid(extension.oid, proxy); });
 }
 
 // RFC 5280 §4.1.2.5: with seconds, and Z for a zone. Mbed TLS would do without.
@@ -316,10 +321,10 @@ std::uint32_t flags_at(std::int64_t seconds, const mbedtls_x509_crt& certificate
 bool is_readable(const mbedtls_x509_crt& certificate) {
     constexpr std::size_t empty = 2;  // just a tag and a length
     return (certificate.v3_ext.p == nullptr || certificate.v3_ext.len > empty) &&
-           dates_are_whole(certificate) && serial_is_a_number(certificate.serial) &&
-           key_is_readable(certificate) && signature_is_readable(certificate) &&
-           alternatives_are_names(certificate) && names_are_text(certificate.issuer) &&
-           names_are_text(certificate.subject) &&
+           !is_proxy(certificate) && dates_are_whole(certificate) &&
+           serial_is_a_number(certificate.serial) && key_is_readable(certificate) &&
+           signature_is_readable(certificate) && alternatives_are_names(certificate) &&
+           names_are_text(certificate.issuer) && names_are_text(certificate.subject) &&
            ((certificate.ext_types & MBEDTLS_X509_EXT_KEY_USAGE) == 0 ||
             certificate.key_usage != 0);
 }

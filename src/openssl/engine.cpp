@@ -255,7 +255,8 @@ bool Context::set_up(const Options& options) {
     }
 
     int mode = SSL_VERIFY_NONE;
-    if (verify_ != Verify::none || pins_)
+    // A client with CERT_NONE takes any certificate, but one that cannot be read.
+    if (client || verify_ != Verify::none || pins_)
         mode = SSL_VERIFY_PEER;
     if (!client && verify_ == Verify::required)
         mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;

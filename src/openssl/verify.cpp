@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <climits>
+#include <ctime>
 
 #include "../policy.hpp"
 #include "openssl.hpp"
@@ -191,17 +192,27 @@ bool signature_is_readable(X509* certificate) {
            (!is_pss || has_one_hash(algorithm));
 }
 
-// These lists have a member at the least (RFC 5280 §4.2.1.6, §4.2.1.10, §4.2.1.12).
-bool has_empty_list(X509* certificate) {
+bool is_empty_list(X509_EXTENSION* extension) {
     constexpr std::uint8_t empty_sequence[] = {0x30, 0};
-    for (const int list : {NID_subject_alt_name, NID_name_constraints, NID_ext_key_usage}) {
+    return std::ranges::equal(bytes_of(X509_EXTENSION_get_data(extension)), empty_sequence);
+}
+
+// These lists have a member at the least (RFC 5280 §4.2.1.6, §4.2.1.12).
+bool has_empty_list(X509* certificate) {
+    for (const int list : {NID_subject_alt_name, NID_ext_key_usage}) {
         const int at = X509_get_ext_by_NID(certificate, list, -1);
-        if (at >= 0 &&
-            std::ranges::equal(bytes_of(X509_EXTENSION_get_data(X509_get_ext(certificate, at))),
-                               empty_sequence))
+        if (at >= 0 && is_empty_list(X509_get_ext(certificate, at)))
             return true;
     }
     return false;
+}
+
+// RFC 5280 §4.1.2.5: with seconds, and Z for a zone.
+bool is_whole(const ASN1_TIME* time) {
+    const std::size_t size = ASN1_STRING_type(time) == V_ASN1_UTCTIME ? 13 : 15;
+    const Bytes text = bytes_of(time);
+    std::tm parts;
+    return text.size() == size && text.back() == 'Z' && ASN1_TIME_to_tm(time, &parts) == 1;
 }
 
 // RFC 5280 §4.2.1.6: an IP address has 4 or 16 bytes.
@@ -245,9 +256,10 @@ bool is_readable(X509* certificate) {
            // Mbed TLS does not take them as they are; RFC 5280 §4.1.2.8 has nobody make them.
            ids[0] == nullptr && ids[1] == nullptr &&
            X509_NAME_entry_count(X509_get_issuer_name(certificate)) > 0 &&
-           key_is_readable(certificate) && signature_is_readable(certificate) &&
-           !has_empty_list(certificate) && addresses_are_whole(certificate) &&
-           path_length_is_a_number(certificate);
+           is_whole(X509_get0_notBefore(certificate)) &&
+           is_whole(X509_get0_notAfter(certificate)) && key_is_readable(certificate) &&
+           signature_is_readable(certificate) && !has_empty_list(certificate) &&
+           addresses_are_whole(certificate) && path_length_is_a_number(certificate);
 }
 
 bool are_readable(const STACK_OF(X509) * chain) {
@@ -258,13 +270,17 @@ bool are_readable(const STACK_OF(X509) * chain) {
 }
 
 // RFC 5280 §4.2: not if one is there twice, or if there is a critical one that nobody understands.
+// §4.2.1.10: name constraints constrain something.
 bool extensions_are_understood(X509* certificate) {
     for (int i = 0; i < X509_get_ext_count(certificate); ++i) {
         X509_EXTENSION* extension = X509_get_ext(certificate, i);
         const ASN1_OBJECT* oid = X509_EXTENSION_get_object(extension);
-        if (X509_get_ext_by_OBJ(certificate, oid, i) >= 0 ||
-            (X509_EXTENSION_get_critical(extension) != 0 &&
-             OBJ_obj2nid(oid) != NID_name_constraints && !policy::may_be_critical(bytes_of(oid))))
+        if (X509_get_ext_by_OBJ(certificate, oid, i) >= 0)
+            return false;
+        if (OBJ_obj2nid(oid) == NID_name_constraints
+                ? is_empty_list(extension)
+                : X509_EXTENSION_get_critical(extension) != 0 &&
+                      !policy::may_be_critical(bytes_of(oid)))
             return false;
     }
     return true;

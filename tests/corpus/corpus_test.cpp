@@ -236,18 +236,29 @@ Options options(const Look& look) {
     return made;
 }
 
-using Corpus = testing::TestWithParam<Look>;
-INSTANTIATE_TEST_SUITE_P(All, Corpus, testing::ValuesIn(looks()), name_of_look);
+/// What came of showing a chain.
+struct Outcome {
+    Error error;
+    bool done = false;
+    bool verified = false;
+    bool peer_done = false;
+    bool shown = false;
+};
 
-TEST_P(Corpus, GetsItsVerdict) {
-    const Look& look = GetParam();
+Outcome show(const Look& look, const Options& options) {
     const bool client = look.role == Role::client;
-    const auto context = Context::make(*look.engine.engine, options(look));
-    ASSERT_TRUE(context) << context.error().reason;
-    const auto connection =
+    const auto context = Context::make(*look.engine.engine, options);
+    if (!context) {
+        ADD_FAILURE() << context.error().reason;
+        return {};
+    }
+    const auto made =
         Connection::make(*context, {.server_hostname = client ? look.row.host : std::string()});
-    ASSERT_TRUE(connection) << connection.error().reason;
-
+    if (!made) {
+        ADD_FAILURE() << made.error().reason;
+        return {};
+    }
+    Connection& connection = **made;
     Ring to_peer;
     Ring to_us;
     MemoryHost host{to_us, to_peer};
@@ -255,21 +266,50 @@ TEST_P(Corpus, GetsItsVerdict) {
     Progress progress{Kind::blocked};
     for (std::size_t before = 0, now = 1; before != now;) {
         before = now;
-        progress = (*connection)->handshake(host);
+        progress = connection.handshake(host);
         peer.handshake();
         now = 1 + host.moved + to_us.bytes.size();
     }
-    EXPECT_TRUE(peer.has_shown());
-    const Error& error = (*connection)->error();
+    return {connection.error(), progress.kind == Kind::done, connection.peer_verified(),
+            peer.done(), peer.has_shown()};
+}
+
+using Corpus = testing::TestWithParam<Look>;
+INSTANTIATE_TEST_SUITE_P(All, Corpus, testing::ValuesIn(looks()), name_of_look);
+
+TEST_P(Corpus, GetsItsVerdict) {
+    const Look& look = GetParam();
+    const Outcome outcome = show(look, options(look));
     const std::string& expected = expected_of(look.row, look.engine.engine);
     const bool good = expected == "good";
-    EXPECT_EQ(verdict(error), expected) << describe(error);
-    EXPECT_EQ(progress.kind, good ? Kind::done : Kind::failed);
-    EXPECT_EQ((*connection)->peer_verified(), good);
+    EXPECT_TRUE(outcome.shown);
+    EXPECT_EQ(verdict(outcome.error), expected) << describe(outcome.error);
+    EXPECT_EQ(outcome.done, good);
+    EXPECT_EQ(outcome.verified, good);
     if (good)
-        EXPECT_TRUE(peer.done());
+        EXPECT_TRUE(outcome.peer_done);
     else
-        EXPECT_EQ(error.alert, Error::Alert::sent);
+        EXPECT_EQ(outcome.error.alert, Error::Alert::sent);
+}
+
+// With CERT_NONE, what can be read is taken, and what cannot is refused, by both alike.
+TEST(CorpusUnverified, IsOnlyRead) {
+    for (const Row& row : rows()) {
+        if (row.only == "client" || row.unless != "-")
+            continue;
+        SCOPED_TRACE(row.name);
+        std::vector<std::string> verdicts;
+        for (const Engine& engine : engines) {
+            const Look look{row, engine, Version::tls1_3, Role::client};
+            Options made = options(look);
+            made.verify = Verify::none;
+            const Outcome outcome = show(look, made);
+            verdicts.push_back(verdict(outcome.error));
+            EXPECT_FALSE(outcome.verified);
+            EXPECT_TRUE(outcome.done || row.expected != "good") << describe(outcome.error);
+        }
+        EXPECT_EQ(verdicts[0], verdicts[1]);
+    }
 }
 
 TEST(CorpusIndex, IsThere) {
