@@ -158,6 +158,17 @@ inline constexpr int minimum_hash_bits = 256;
 /// The weakest group of a DHE key exchange.
 inline constexpr int minimum_dh_bits = 2048;
 
+/// How many certificates may stand between a peer's and a trusted one. Mbed TLS has room for no
+/// more.
+inline constexpr int most_intermediates = 8;
+/// The longest message with a peer's certificates, in bytes: as long as a record, as with Mbed TLS.
+inline constexpr long longest_chain = 16384;
+
+/// Whether a certificate may have this extension (the content of its OID) as a critical one: what
+/// both engines look at and, as is usual, what says nothing of who the certificate is for:
+/// policies, and where its CRL is.
+bool may_be_critical(Bytes oid);
+
 /// Checks what can be checked without parsing; nullopt: nothing to refuse.
 std::optional<Refusal> check(const Engine& engine, const Options& options);
 

@@ -749,13 +749,10 @@ Outcome Session::fail(int ret) {
 }
 
 int Session::verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t& flags) {
-    // The first is the topmost: a root of ours, unless nobody was found who vouches for it.
-    const bool root = !seen_topmost_ && (flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) == 0;
-    seen_topmost_ = true;
     const bool verifies = context().verify() != Verify::none;
     if (verifies)
-        certificate_failures_ |= failures_of(context(), certificate, issuer_, depth, flags, root);
-    issuer_ = &certificate;
+        certificate_failures_ |= failures_of(context(), certificate, issuer_, depth, flags);
+    issuer_ = depth != 0 ? &certificate : nullptr;
     if (verifies && context().verifies_by_program() && !wire_.aborted())
         certificate_failures_ |= judge(certificate, depth);
     if (depth == 0) {

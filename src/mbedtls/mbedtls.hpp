@@ -277,8 +277,9 @@ class Session final : public EngineSession {
     Error failure_;
     /// What verification found, as bits of Error::certificate_failures.
     std::uint16_t certificate_failures_ = 0;
-    const mbedtls_x509_crt* issuer_ = nullptr;  ///< what verify() saw last
-    bool seen_topmost_ = false;
+    /// The certificate above the one that verify() is called for; it is alive until the leaf's
+    /// turn.
+    const mbedtls_x509_crt* issuer_ = nullptr;
     bool was_verified_ = false;
     bool lacked_memory_ = false;
     bool lacked_key_ = false;  ///< that the program left to this side to sign with
@@ -296,11 +297,11 @@ class Session final : public EngineSession {
 };
 
 // verify.cpp
-/// The failures of one certificate of a chain, as bits; `trusted`: it is a root of ours, `issuer`:
-/// the one above it, if there is one.
+/// Whether a certificate that Mbed TLS has read is one by RFC 5280: it is not strict in everything.
+bool is_readable(const mbedtls_x509_crt& certificate);
+/// The failures of one certificate of a chain, as bits; `issuer` is null for the topmost.
 std::uint16_t failures_of(const Context& context, const mbedtls_x509_crt& certificate,
-                          const mbedtls_x509_crt* issuer, int depth, std::uint32_t flags,
-                          bool trusted);
+                          const mbedtls_x509_crt* issuer, int depth, std::uint32_t flags);
 bool is_for(const mbedtls_x509_crt& certificate, const HostName& name);
 /// Whether the certificate, or its public key, is one of those.
 bool is_pinned(Bytes pins, const mbedtls_x509_crt& certificate);

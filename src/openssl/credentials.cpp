@@ -239,14 +239,18 @@ std::optional<Refusal> Context::load_trusted(const Options& options) {
         return std::nullopt;
     X509_STORE* store = SSL_CTX_get_cert_store(ctx);
     const char* crl_fault = nullptr;
-    const bool loaded = for_each_value(*options.trusted, [&](const Certificate& certificate,
-                                                             const Crl& crl) {
-        if (certificate)
-            return X509_STORE_add_cert(store, certificate.get()) == 1 &&
-                   (role_ == Role::client || SSL_CTX_add_client_CA(ctx, certificate.get()) == 1);
-        crl_fault = why_not(crl.get());
-        return crl_fault == nullptr && X509_STORE_add_crl(store, crl.get()) == 1;
-    });
+    const auto take = [&](const Certificate& certificate, const Crl& crl) {
+        if (!certificate) {
+            crl_fault = why_not(crl.get());
+            return crl_fault == nullptr && X509_STORE_add_crl(store, crl.get()) == 1;
+        }
+        namesakes_ = namesakes_ || X509_OBJECT_retrieve_by_subject(
+                                       X509_STORE_get0_objects(store), X509_LU_X509,
+                                       X509_get_subject_name(certificate.get())) != nullptr;
+        return X509_STORE_add_cert(store, certificate.get()) == 1 &&
+               (role_ == Role::client || SSL_CTX_add_client_CA(ctx, certificate.get()) == 1);
+    };
+    const bool loaded = for_each_value(*options.trusted, take);
     if (crl_fault != nullptr)
         return Refusal{crl_fault};
     if (!loaded)

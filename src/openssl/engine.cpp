@@ -257,7 +257,8 @@ bool Context::set_up(const Options& options) {
     }
 
     int mode = SSL_VERIFY_NONE;
-    if (verify_ != Verify::none || pins_)
+    // A client with CERT_NONE takes any certificate, but one that cannot be read.
+    if (client || verify_ != Verify::none || pins_)
         mode = SSL_VERIFY_PEER;
     if (!client && verify_ == Verify::required)
         mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
@@ -267,6 +268,8 @@ bool Context::set_up(const Options& options) {
         mode = client ? SSL_VERIFY_PEER : SSL_VERIFY_NONE;
     SSL_CTX_set_verify(ctx, mode, nullptr);
     SSL_CTX_set_cert_verify_callback(ctx, verify_chain, nullptr);
+    X509_STORE_set_check_issued(SSL_CTX_get_cert_store(ctx), is_issued);
+    SSL_CTX_set_max_cert_list(ctx, policy::longest_chain);
 
     const policy::Offer offer = policy::offer_of(options);
     return SSL_CTX_set_min_proto_version(ctx, static_cast<int>(offer.minimum_version)) == 1 &&

@@ -51,6 +51,7 @@ Code code_of_reason(int reason) {
         case SSL_R_HTTPS_PROXY_REQUEST:
             return Code::NOT_TLS;
         case ERR_R_ASN1_LIB& ERR_REASON_MASK:
+        case SSL_R_CERT_LENGTH_MISMATCH:
             return Code::CERT_INVALID;
         case ERR_R_INTERNAL_ERROR& ERR_REASON_MASK:
         // A part of OpenSSL that failed, as newer versions name it.

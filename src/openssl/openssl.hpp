@@ -45,11 +45,14 @@ class Context final : public EngineContext {
     Owned<EngineSession> make_session(const HostName* name) override;
     [[nodiscard]] Stored stored() const override;
 
+    [[nodiscard]] Role role() const { return role_; }
     [[nodiscard]] Verify verify() const { return verify_; }
     [[nodiscard]] CrlCheck crl_check() const { return crl_check_; }
     [[nodiscard]] bool uses_psk() const { return psk_; }
     [[nodiscard]] bool checks_hostname() const { return checks_hostname_; }
     [[nodiscard]] bool verifies_by_program() const { return by_program_; }
+    /// Two of the trusted certificates have the same name.
+    [[nodiscard]] bool trusts_namesakes() const { return namesakes_; }
     [[nodiscard]] std::optional<std::int64_t> verify_time() const { return verify_time_; }
     [[nodiscard]] Bytes pins() const { return {pins_.get(), pins_size_}; }
     [[nodiscard]] Bytes alpn() const { return {alpn_.get(), alpn_size_}; }
@@ -82,6 +85,7 @@ class Context final : public EngineContext {
     bool psk_ = false;
     bool checks_hostname_ = false;
     bool by_program_ = false;
+    bool namesakes_ = false;
     std::optional<std::int64_t> verify_time_;
     std::unique_ptr<std::uint8_t, Release> pins_;
     std::size_t pins_size_ = 0;
@@ -172,6 +176,8 @@ class Session final : public EngineSession {
 
 // verify.cpp
 int verify_chain(X509_STORE_CTX* store, void*);
+/// Whether a certificate can be the issuer of another, in the form that OpenSSL calls.
+int is_issued(X509_STORE_CTX* store, X509* certificate, X509* issuer);
 
 // certificate.cpp
 void describe(X509* certificate, CertificateVisitor& visitor);
