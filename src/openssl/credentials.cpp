@@ -45,6 +45,12 @@ bool at_end(BIO* bio) {
     return BIO_pending(bio) == 0;
 }
 
+bool is_sound(X509* certificate) {
+    const EVP_PKEY* key = X509_get0_pubkey(certificate);
+    return key != nullptr && EVP_PKEY_get_bits(key) > 0 &&
+           X509_check_purpose(certificate, -1, 0) == 1;
+}
+
 // Hands each certificate to `take` in order, which keeps it or returns false. False: there is
 // none, or one of them cannot be read or taken.
 template <class Take>
@@ -52,9 +58,16 @@ bool for_each_certificate(Bytes data, Take take) {
     const Bio bio = memory_bio(data);
     if (!bio)
         return false;
+    const auto take_if_good = [&](Certificate certificate) {
+        if (is_spoiled(certificate.get())) {
+            ERR_raise(ERR_LIB_X509, ERR_R_MALLOC_FAILURE);
+            return false;
+        }
+        return take(std::move(certificate));
+    };
     if (!policy::is_pem(data)) {
         Certificate certificate{d2i_X509_bio(bio.get(), nullptr)};
-        return certificate && at_end(bio.get()) && take(std::move(certificate));
+        return certificate && at_end(bio.get()) && take_if_good(std::move(certificate));
     }
     for (bool any = false;; any = true) {
         Certificate certificate{PEM_read_bio_X509(bio.get(), nullptr, refuse_password, nullptr)};
@@ -66,7 +79,7 @@ bool for_each_certificate(Bytes data, Take take) {
                 ERR_clear_error();
             return any && no_more;
         }
-        if (!take(std::move(certificate)))
+        if (!take_if_good(std::move(certificate)))
             return false;
     }
 }
@@ -111,6 +124,13 @@ bool can_sign(const EVP_PKEY* key) {
 }
 
 }  // namespace
+
+bool is_spoiled(X509* certificate) {
+    if (is_sound(certificate))
+        return false;
+    const Certificate copy{X509_dup(certificate)};
+    return !copy || is_sound(copy.get());
+}
 
 std::optional<Refusal> Context::load_identity(const Options& options) {
     if (!options.key)

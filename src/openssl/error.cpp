@@ -75,7 +75,14 @@ bool take_lack_of_memory() {
     bool lacks = false;
     while (const unsigned long error = ERR_get_error())
         lacks = lacks || ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE;
-    return lacks;
+    if (lacks)
+        return true;
+    // OpenSSL does not always say so, or forgets it: those of its decoders that fail, above all.
+    constexpr std::size_t little = 1024;
+    void* probe = OPENSSL_malloc(little);
+    OPENSSL_free(probe);
+    ERR_clear_error();
+    return probe == nullptr;
 }
 
 Error take_error(const Session& session) {
