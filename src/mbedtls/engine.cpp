@@ -367,6 +367,9 @@ Outcome Session::handshake() {
             return judged;
         if (ret != 0)
             return outcome_of(ret);
+        // Mbed TLS may go on with what it had no memory to compute.
+        if (lacked_memory_)
+            return fail(MBEDTLS_ERR_SSL_ALLOC_FAILED);
     }
     if (const int ret = flight_.send(wire()); ret != 0)
         return outcome_of(ret);

@@ -156,8 +156,8 @@ class Session final : public EngineSession {
 };
 
 // credentials.cpp
-/// Whether memory ran out while OpenSSL looked into a certificate: it keeps what it found with it, for
-/// good, and what it found is that the certificate is bad.
+/// Whether memory ran out while OpenSSL looked into a certificate: it keeps what it found with it,
+/// for good, and what it found is that the certificate is bad.
 bool is_spoiled(X509* certificate);
 
 // verify.cpp
@@ -167,7 +167,8 @@ int verify_chain(X509_STORE_CTX* store, void*);
 void describe(X509* certificate, CertificateVisitor& visitor);
 
 // error.cpp
-/// After a failure. Empties OpenSSL's error queue; whether memory ran out anywhere below what failed.
+/// After a failure. Empties OpenSSL's error queue; whether memory ran out anywhere below what
+/// failed.
 bool take_lack_of_memory();
 /// What OpenSSL's error queue says; empties it.
 Error take_error(const Session& session);

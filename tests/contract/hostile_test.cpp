@@ -1,5 +1,6 @@
 // Cut, damaged and made-up bytes: an error that fits, no crash, no wait for ever.
 
+#include <algorithm>
 #include <random>
 
 #include "contract.hpp"
@@ -197,6 +198,26 @@ TEST_P(Hostile, RecordsThatAreMadeUpAreExplained) {
         EXPECT_TRUE(victim(pair).failed()) << i;
         expect_explained(victim(pair), i);
     }
+}
+
+using Ancient = EachPair;
+INSTANTIATE_EACH_PAIR(Ancient);
+
+// RFC 5246 §7.4.1.4.1: it would have to be SHA-1.
+TEST_P(Ancient, ClientsWithoutSignatureAlgorithmsHaveNoneInCommon) {
+    Plan made = plan(with_certificate());
+    only(made, Version::tls1_2);
+    Pair pair(made);
+    pair.client->handshake(pair.client_host);
+    auto& hello = pair.to_server.bytes;
+    constexpr std::uint8_t signature_algorithms[] = {0, 13, 0};
+    const auto at = std::search(hello.begin() + 80, hello.end(), std::begin(signature_algorithms),
+                                std::end(signature_algorithms));
+    ASSERT_NE(at, hello.end());
+    *at = 0x7F;  // an extension that nobody knows
+    pair.server->handshake(pair.server_host);
+    const bool goes_on = lacks(GetParam().server, Lacks::no_signature_algorithms);
+    EXPECT_EQ(pair.server->error().code, goes_on ? Code::none : Code::NO_SHARED_CIPHER);
 }
 
 using Strangers = EachPair;
