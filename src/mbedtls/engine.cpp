@@ -380,6 +380,9 @@ Outcome Session::handshake() {
             return judged;
         if (ret != 0)
             return outcome_of(ret);
+        // Mbed TLS may go on with what it had no memory to compute.
+        if (lacked_memory_)
+            return fail(MBEDTLS_ERR_SSL_ALLOC_FAILED);
     }
     if (const int ret = flight_.send(wire()); ret != 0)
         return outcome_of(ret);
@@ -736,11 +739,12 @@ Outcome Session::fail(int ret) {
         failure_.alert_number = ssl_.out_msg[1];
     } else {
         // Mbed TLS leaves without a word.
-        failure_.alert_number = ret == MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE
-                                    ? MBEDTLS_SSL_ALERT_MSG_UNEXPECTED_MESSAGE
-                                : failure_.code == Code::ENGINE || failure_.code == Code::NO_MEMORY
-                                    ? MBEDTLS_SSL_ALERT_MSG_INTERNAL_ERROR
-                                    : MBEDTLS_SSL_ALERT_MSG_DECODE_ERROR;
+        failure_.alert_number =
+            ret == MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE     ? MBEDTLS_SSL_ALERT_MSG_UNEXPECTED_MESSAGE
+            : ret == MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION ? MBEDTLS_SSL_ALERT_MSG_PROTOCOL_VERSION
+            : failure_.code == Code::ENGINE || failure_.code == Code::NO_MEMORY
+                ? MBEDTLS_SSL_ALERT_MSG_INTERNAL_ERROR
+                : MBEDTLS_SSL_ALERT_MSG_DECODE_ERROR;
         (void)mbedtls_ssl_send_alert_message(&ssl_, MBEDTLS_SSL_ALERT_LEVEL_FATAL,
                                              failure_.alert_number);
     }

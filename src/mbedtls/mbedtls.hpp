@@ -160,6 +160,7 @@ class Records {
     void use_input(unsigned char* buffer, std::size_t size);
     void use_output(unsigned char* buffer, std::size_t size);
     void let_go(unsigned char* buffer, std::size_t size);
+    [[nodiscard]] bool version_fits() const;
 
     /// Sequence number, header, and what protection adds at the most (nonce, MAC, padding of CBC).
     static constexpr std::size_t around_a_record = 8 + 5 + 16 + 48 + 16;

@@ -45,6 +45,12 @@ struct OpenSslFree {
     void operator()(void* memory) const { OPENSSL_free(memory); }
 };
 
+bool is_sound(X509* certificate) {
+    const EVP_PKEY* key = X509_get0_pubkey(certificate);
+    return key != nullptr && EVP_PKEY_get_bits(key) > 0 &&
+           X509_check_purpose(certificate, -1, 0) == 1;
+}
+
 // The DER inside of PEM, handed to `take`. An encrypted one, which nobody has, is none.
 template <class Take>
 bool with_der_of_pem(Bytes pem, Take take) {
@@ -83,6 +89,10 @@ bool for_each_value(Bytes data, Take take) {
             Crl crl;
             if (value->kind != Kind::crl_pem)
                 certificate = parse_whole<Certificate>(der, d2i_X509);
+            if (certificate && is_spoiled(certificate.get())) {
+                ERR_raise(ERR_LIB_X509, ERR_R_MALLOC_FAILURE);
+                return false;
+            }
             if (!certificate && value->kind != Kind::certificate_pem)
                 crl = parse_whole<Crl>(der, d2i_X509_CRL);
             return (certificate || crl) && take(std::move(certificate), std::move(crl));
@@ -172,6 +182,13 @@ Certificate first_certificate(Bytes data) {
         return false;
     });
     return first;
+}
+
+bool is_spoiled(X509* certificate) {
+    if (is_sound(certificate))
+        return false;
+    const Certificate copy{X509_dup(certificate)};
+    return !copy || is_sound(copy.get());
 }
 
 std::optional<Refusal> Context::load_identity(const Options& options) {

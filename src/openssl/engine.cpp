@@ -178,6 +178,14 @@ bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out) {
 // --- Context
 
 std::expected<Owned<EngineContext>, Refusal> Context::make(const Options& options) {
+    auto made = try_to_make(options);
+    // OpenSSL calls a key invalid that it had no memory to look into. What it says twice is so.
+    if (!made && !made.error().out_of_memory)
+        made = try_to_make(options);
+    return made;
+}
+
+std::expected<Owned<Context>, Refusal> Context::try_to_make(const Options& options) {
     static constexpr Refusal no_memory{"out of memory", true};
     Owned<Context> context{new Context};
     if (!context)

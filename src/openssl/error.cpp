@@ -76,10 +76,19 @@ bool take_lack_of_memory() {
     bool lacks = false;
     while (const unsigned long error = ERR_get_error())
         lacks = lacks || ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE;
-    return lacks;
+    if (lacks)
+        return true;
+    // OpenSSL does not always say so, or forgets it: those of its decoders that fail, above all.
+    constexpr std::size_t little = 1024;
+    void* probe = OPENSSL_malloc(little);
+    OPENSSL_free(probe);
+    ERR_clear_error();
+    return probe == nullptr;
 }
 
 Error take_error(const Session& session) {
+    const char* function = nullptr;
+    ERR_peek_last_error_func(&function);
     const unsigned long last = ERR_peek_last_error();
     Error error;
     error.code = Code::ENGINE;
@@ -112,6 +121,10 @@ Error take_error(const Session& session) {
         return error;
     }
     error.code = code_of_reason(reason & ERR_REASON_MASK);
+    // A client of TLS 1.2 that names no signature algorithms means SHA-1 (RFC 5246 §7.4.1.4.1),
+    // with which nobody signs here: to OpenSSL, an error of its own.
+    if (error.code == Code::ENGINE && function == std::string_view("tls_choose_sigalg"))
+        error.code = Code::NO_SHARED_CIPHER;
     // Once both have agreed on a version, a wrong one is noise.
     if (error.code == Code::NO_SHARED_VERSION && session.established())
         error.code = Code::RECORD_CORRUPT;

@@ -69,6 +69,7 @@ class Context final : public EngineContext {
     bool set_up_alpn(Bytes alpn);
     void set_up_sessions(const Options& options);
     bool set_up_psk(const Options& options);
+    static std::expected<Owned<Context>, Refusal> try_to_make(const Options& options);
     std::optional<Refusal> load_identity(const Options& options);
     std::optional<Refusal> set_up_signing();
     std::optional<Refusal> load_trusted(const Options& options);
@@ -174,6 +175,11 @@ class Session final : public EngineSession {
     mutable int peer_der_size_ = 0;
 };
 
+// credentials.cpp
+/// Whether memory ran out while OpenSSL looked into a certificate: it keeps what it found with it,
+/// for good, and what it found is that the certificate is bad.
+bool is_spoiled(X509* certificate);
+
 // verify.cpp
 int verify_chain(X509_STORE_CTX* store, void*);
 /// Whether a certificate can be the issuer of another, in the form that OpenSSL calls.
@@ -199,7 +205,8 @@ LibCtx make_signers();
 Key make_signer(OSSL_LIB_CTX* signers, Session& session, EVP_PKEY* public_key);
 
 // error.cpp
-/// Empties OpenSSL's error queue; whether memory ran out anywhere below what failed.
+/// After a failure. Empties OpenSSL's error queue; whether memory ran out anywhere below what
+/// failed.
 bool take_lack_of_memory();
 /// What OpenSSL's error queue says; empties it.
 Error take_error(const Session& session);

@@ -419,6 +419,13 @@ bool is_pinned(Bytes pins, X509* certificate) {
     return hashed && policy::is_pinned(pins, hash);
 }
 
+bool any_is_spoiled(STACK_OF(X509) * certificates) {
+    for (int i = 0; i < sk_X509_num(certificates); ++i)
+        if (is_spoiled(sk_X509_value(certificates, i)))
+            return true;
+    return false;
+}
+
 void verify(X509_STORE_CTX* store, Session& session) {
     const Context& context = session.context();
     X509_VERIFY_PARAM* param = X509_STORE_CTX_get0_param(store);
@@ -489,14 +496,15 @@ int verify_chain(X509_STORE_CTX* store, void*) {
         failures = failure_bit(Code::CERT_INVALID);
     else if (context.verify() != Verify::none)
         verify(store, session);
-    session.verification_lacked_memory = session.verification_lacked_memory ||
-                                         take_lack_of_memory() ||
-                                         X509_STORE_CTX_get_error(store) == X509_V_ERR_OUT_OF_MEM;
-    if (failures == 0 && !session.verification_lacked_memory) {
+    bool& lacked_memory = session.verification_lacked_memory;
+    lacked_memory |= take_lack_of_memory();
+    lacked_memory |= X509_STORE_CTX_get_error(store) == X509_V_ERR_OUT_OF_MEM;
+    lacked_memory |= failures != 0 && any_is_spoiled(X509_STORE_CTX_get0_untrusted(store));
+    if (failures == 0 && !lacked_memory) {
         X509_STORE_CTX_set_error(store, X509_V_OK);
         return 1;
     }
-    X509_STORE_CTX_set_error(store, session.verification_lacked_memory
+    X509_STORE_CTX_set_error(store, lacked_memory
                                         ? X509_V_ERR_OUT_OF_MEM
                                         : x509_error_of(policy::certificate_error(failures).code));
     return 0;
