@@ -87,8 +87,10 @@ bool take_lack_of_memory() {
 }
 
 Error take_error(const Session& session) {
-    const char* function = nullptr;
+    const char* function = nullptr;  // until the queue is emptied
     ERR_peek_last_error_func(&function);
+    const bool chose_signature =
+        function != nullptr && function == std::string_view("tls_choose_sigalg");
     const unsigned long last = ERR_peek_last_error();
     Error error;
     error.code = Code::ENGINE;
@@ -123,7 +125,7 @@ Error take_error(const Session& session) {
     error.code = code_of_reason(reason & ERR_REASON_MASK);
     // A client of TLS 1.2 that names no signature algorithms means SHA-1 (RFC 5246 §7.4.1.4.1),
     // with which nobody signs here: to OpenSSL, an error of its own.
-    if (error.code == Code::ENGINE && function == std::string_view("tls_choose_sigalg"))
+    if (error.code == Code::ENGINE && chose_signature)
         error.code = Code::NO_SHARED_CIPHER;
     // Once both have agreed on a version, a wrong one is noise.
     if (error.code == Code::NO_SHARED_VERSION && session.established())
