@@ -725,6 +725,8 @@ Outcome Session::fail(int ret) {
     if (context().role() == Role::client && context().uses_psk() &&
         failure_.code == Code::NO_SHARED_CIPHER && version() == Version::tls1_3)
         failure_.code = Code::PSK_REFUSED;
+    const bool finished =
+        ssl_.state == MBEDTLS_SSL_SERVER_FINISHED || ssl_.state == MBEDTLS_SSL_CLIENT_FINISHED;
     failure_.alert = Error::Alert::sent;
     if (ssl_.alert_type != 0 && ssl_.alert_reason == ret) {
         failure_.alert_number = ssl_.alert_type;
@@ -735,6 +737,9 @@ Outcome Session::fail(int ret) {
             failure_.code = Code::NO_SHARED_CIPHER;
     } else if (ret == MBEDTLS_ERR_SSL_INVALID_MAC) {
         failure_.alert_number = MBEDTLS_SSL_ALERT_MSG_BAD_RECORD_MAC;
+    } else if (ret == MBEDTLS_ERR_SSL_HANDSHAKE_FAILURE && finished) {
+        // It has left, encrypted.
+        failure_.alert_number = MBEDTLS_SSL_ALERT_MSG_DECRYPT_ERROR;
     } else if (ssl_.out_msgtype == MBEDTLS_SSL_MSG_ALERT && ssl_.out_msglen == 2) {
         failure_.alert_number = ssl_.out_msg[1];
     } else {
@@ -747,6 +752,26 @@ Outcome Session::fail(int ret) {
                 : MBEDTLS_SSL_ALERT_MSG_DECODE_ERROR;
         (void)mbedtls_ssl_send_alert_message(&ssl_, MBEDTLS_SSL_ALERT_LEVEL_FATAL,
                                              failure_.alert_number);
+    }
+    // What Mbed TLS calls a failed handshake, or nothing in particular; its alert says more.
+    const bool vague =
+        ret == MBEDTLS_ERR_SSL_HANDSHAKE_FAILURE && failure_.code == Code::NO_SHARED_CIPHER;
+    switch (failure_.alert_number) {
+        case MBEDTLS_SSL_ALERT_MSG_DECRYPT_ERROR:
+            if (vague)
+                failure_.code = finished ? Code::RECORD_CORRUPT : Code::PROTOCOL;
+            break;
+        case MBEDTLS_SSL_ALERT_MSG_DECODE_ERROR:
+        case MBEDTLS_SSL_ALERT_MSG_ILLEGAL_PARAMETER:
+            if (vague)
+                failure_.code = Code::PROTOCOL;
+            break;
+        case MBEDTLS_SSL_ALERT_MSG_BAD_CERT:
+            if (failure_.code == Code::PROTOCOL)
+                failure_.code = Code::CERT_INVALID;
+            break;
+        default:
+            break;
     }
     (void)flight_.send(wire());
     return Outcome::failed();

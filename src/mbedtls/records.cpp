@@ -59,7 +59,7 @@ int Records::receive(Wire& wire, MutableBytes into) {
         header_size_ = static_cast<std::uint8_t>(header_size_ + ret);
     }
     if (!version_fits())
-        return MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION;
+        return MBEDTLS_ERR_SSL_INVALID_RECORD;
     const std::size_t body = static_cast<std::size_t>(header_[3]) << 8 | header_[4];
     const std::size_t end =
         static_cast<std::size_t>(ssl_.in_hdr - ssl_.in_buf) + header_bytes + body;

@@ -1,3 +1,4 @@
+#include <openssl/proverr.h>
 #include <openssl/sslerr.h>
 
 #include "../policy.hpp"
@@ -9,7 +10,6 @@ namespace {
 Code code_of_reason(int reason) {
     switch (reason) {
         case SSL_R_UNSUPPORTED_PROTOCOL:
-        case SSL_R_WRONG_VERSION_NUMBER:
         case SSL_R_WRONG_SSL_VERSION:
         case SSL_R_UNKNOWN_PROTOCOL:
         case SSL_R_VERSION_TOO_LOW:
@@ -72,18 +72,38 @@ Code code_of_reason(int reason) {
 
 }  // namespace
 
-bool take_lack_of_memory() {
-    bool lacks = false;
-    while (const unsigned long error = ERR_get_error())
-        lacks = lacks || ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE;
-    if (lacks)
-        return true;
+namespace {
+
+/// What stood in the error queue, which is empty now.
+struct Causes {
+    bool lack_of_memory = false;
+    bool invalid_data = false;  ///< a cipher was handed a record that is too short for it
+};
+
+Causes take_causes() {
+    Causes causes;
+    while (const unsigned long error = ERR_get_error()) {
+        const int reason = ERR_GET_REASON(error);
+        causes.lack_of_memory = causes.lack_of_memory || reason == ERR_R_MALLOC_FAILURE;
+        const bool is_invalid = reason == PROV_R_INVALID_DATA || reason == PROV_R_INVALID_AAD;
+        causes.invalid_data =
+            causes.invalid_data || (ERR_GET_LIB(error) == ERR_LIB_PROV && is_invalid);
+    }
+    if (causes.lack_of_memory)
+        return causes;
     // OpenSSL does not always say so, or forgets it: those of its decoders that fail, above all.
     constexpr std::size_t little = 1024;
     void* probe = OPENSSL_malloc(little);
+    causes.lack_of_memory = probe == nullptr;
     OPENSSL_free(probe);
     ERR_clear_error();
-    return probe == nullptr;
+    return causes;
+}
+
+}  // namespace
+
+bool take_lack_of_memory() {
+    return take_causes().lack_of_memory;
 }
 
 Error take_error(const Session& session) {
@@ -96,7 +116,8 @@ Error take_error(const Session& session) {
     error.code = Code::ENGINE;
     error.detail = static_cast<std::uint32_t>(last);
     // What OpenSSL makes of it further up is mostly an "internal error".
-    if (take_lack_of_memory() || session.verification_lacked_memory) {
+    const Causes causes = take_causes();
+    if (causes.lack_of_memory || session.verification_lacked_memory) {
         error.code = Code::NO_MEMORY;
         return error;
     }
@@ -127,8 +148,11 @@ Error take_error(const Session& session) {
     // with which nobody signs here: to OpenSSL, an error of its own.
     if (error.code == Code::ENGINE && chose_signature)
         error.code = Code::NO_SHARED_CIPHER;
-    // Once both have agreed on a version, a wrong one is noise.
-    if (error.code == Code::NO_SHARED_VERSION && session.established())
+    if (error.code == Code::ENGINE && causes.invalid_data)
+        error.code = Code::RECORD_CORRUPT;
+    // A record's own version; and once both have agreed on one, a wrong one is noise.
+    const bool in_header = reason == SSL_R_WRONG_VERSION_NUMBER;
+    if ((error.code == Code::NO_SHARED_VERSION || in_header) && session.established())
         error.code = Code::RECORD_CORRUPT;
     return error;
 }

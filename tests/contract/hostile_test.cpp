@@ -178,6 +178,72 @@ TEST_P(Hostile, ABitFlippedInARecordIsRecordCorrupt) {
     }
 }
 
+// Damage behind the first record is no disagreement about versions.
+TEST_P(Hostile, AWrongVersionOfARecordIsNotNoSharedVersion) {
+    Pair pair(setup());
+    bool first = true;
+    handshake(pair, [&] {
+        std::deque<std::uint8_t>& stream = ring(pair).bytes;
+        for (std::size_t at = 0; at + 5 <= stream.size();) {
+            if (!first)
+                stream[at + 1] = 0x61;
+            first = false;
+            at += 5U + (static_cast<std::size_t>(stream[at + 3]) << 8U) + stream[at + 4];
+        }
+    });
+    const Code code = victim(pair).error().code;
+    EXPECT_TRUE(code == Code::PROTOCOL || code == Code::RECORD_CORRUPT)
+        << describe(victim(pair).error());
+}
+
+// Shorter than what protects it: a nonce, a tag. In the handshake, what comes first behind the
+// ChangeCipherSpec.
+TEST_P(Hostile, AShortRecordIsRecordCorrupt) {
+    static constexpr std::uint16_t gcm[] = {0x1301, 0xC02B, 0x00A8};
+    static constexpr std::uint16_t chacha20[] = {0x1303, 0xCCA9, 0xCCAB};
+    static constexpr std::uint16_t ccm[] = {0x1304, 0xC0AC, 0xC0A4};
+    static constexpr std::uint16_t cbc[] = {0x1301, 0xC009, 0x00AE};
+    const bool psk_server = std::get<1>(GetParam()) == std::string_view("psk") && !to_client();
+    for (const auto& suites : {std::span(gcm), std::span(chacha20), std::span(ccm), std::span(cbc)})
+        for (const std::size_t size : {1, 15, 31})
+            for (const bool in_handshake : {true, false}) {
+                Plan made = setup();
+                made.client.suites = made.server.suites = suites;
+                Pair pair(made);
+                bool cut = false;
+                const auto cut_record = [&] {
+                    std::deque<std::uint8_t>& stream = ring(pair).bytes;
+                    bool is_protected = !in_handshake;
+                    for (std::size_t at = 0; at + 5 <= stream.size() && !cut;) {
+                        if (is_protected) {
+                            stream.resize(at + 5 + size);
+                            stream[at + 3] = 0;
+                            stream[at + 4] = static_cast<std::uint8_t>(size);
+                            cut = true;
+                        }
+                        is_protected = is_protected || stream[at] == 20;
+                        at +=
+                            5U + (static_cast<std::size_t>(stream[at + 3]) << 8U) + stream[at + 4];
+                    }
+                };
+                if (in_handshake) {
+                    handshake(pair, cut_record);
+                } else {
+                    ASSERT_TRUE(pair.handshake());
+                    Connection& sender = to_client() ? *pair.server : *pair.client;
+                    write_some(sender, to_client() ? pair.server_host : pair.client_host, "data");
+                    cut_record();
+                    EXPECT_EQ(read_all(victim(pair), host(pair)), "");
+                }
+                ASSERT_TRUE(cut);
+                // To a server of keys it looks as if the client's were another.
+                const Code wanted =
+                    in_handshake && psk_server ? Code::PSK_KEY : Code::RECORD_CORRUPT;
+                EXPECT_EQ(victim(pair).error().code, wanted)
+                    << size << in_handshake << suites[1] << describe(victim(pair).error());
+            }
+}
+
 TEST_P(Hostile, RecordsThatAreMadeUpAreExplained) {
     std::mt19937 random(1);
     for (std::size_t i = 0; i < 200; ++i) {
@@ -218,6 +284,25 @@ TEST_P(Ancient, ClientsWithoutSignatureAlgorithmsHaveNoneInCommon) {
     pair.server->handshake(pair.server_host);
     const bool goes_on = lacks(GetParam().server, Lacks::no_signature_algorithms);
     EXPECT_EQ(pair.server->error().code, goes_on ? Code::none : Code::NO_SHARED_CIPHER);
+}
+
+using Unreadable = EachPair;
+INSTANTIATE_EACH_PAIR(Unreadable);
+
+TEST_P(Unreadable, AKeyInACertificateIsCertInvalid) {
+    Plan made = plan(with_certificate());
+    only(made, Version::tls1_2);
+    Pair pair(made);
+    pair.client->handshake(pair.client_host);
+    pair.server->handshake(pair.server_host);
+    // The name of the curve, secp256r1 (RFC 5480 §2.1.1.1), has another tag than an object
+    // identifier.
+    static constexpr std::uint8_t curve[] = {6, 8, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 3, 1, 7};
+    const auto found = std::ranges::search(pair.to_client.bytes, curve);
+    ASSERT_FALSE(found.empty());
+    *found.begin() = 0xE2;
+    pair.client->handshake(pair.client_host);
+    EXPECT_EQ(pair.client->error().code, Code::CERT_INVALID) << describe(pair.client->error());
 }
 
 using Strangers = EachPair;

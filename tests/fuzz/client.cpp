@@ -1,0 +1,7 @@
+// What may come to a client.
+
+#include "takeover.hpp"
+
+void fuzz::run(Input& input) {
+    take_over(input, Role::client, false);
+}

@@ -1,0 +1,40 @@
+// Keys, certificates and roots as a program hands them in, to both engines.
+
+#include "fuzz.hpp"
+
+void fuzz::run(Input& input) {
+    enum class What : std::uint8_t { key, locked_key, certificate, trusted, kMaxValue = trusted };
+    const auto what = input.ConsumeEnum<What>();
+    const bool rsa = input.ConsumeBool();
+    const std::string content = input.ConsumeRemainingBytesAsString();
+
+    Options options = with_certificate(rsa ? "server-rsa" : "server").server;
+    if (what == What::key || what == What::locked_key)
+        options.key = bytes(content);
+    if (what == What::locked_key)
+        options.key_password = bytes("secret");
+    if (what == What::certificate)
+        options.certificate = bytes(content);
+    if (what == What::trusted) {
+        options.verify = Verify::optional;
+        options.trusted = bytes(content);
+    }
+    for (const ussl::Engine* engine : engines) {
+        auto context = Context::make(*engine, options);
+        if (!context) {
+            const ussl::Refusal refusal = context.error();
+            expect(refusal.reason != nullptr && !refusal.out_of_memory, "refused without a reason");
+            continue;
+        }
+        // What was accepted works, and not worse than with a peer that refuses it.
+        Plan plan = with_certificate();
+        plan.client.verify = Verify::none;
+        plan.client.trusted.reset();
+        plan.client_context = context_of(ussl::openssl_engine, plan.client);
+        plan.server_context = *context;
+        Pair pair(plan);
+        pair.handshake();
+        expect_explained(*pair.client, pair.client_host);
+        expect_explained(*pair.server, pair.server_host);
+    }
+}

@@ -1,0 +1,50 @@
+#pragma once
+
+// Changes to what a peer sends, as an input says: of records, or of messages.
+
+#include "fuzz.hpp"
+
+namespace fuzz {
+
+class Editor {
+  public:
+    explicit Editor(Input& input);
+
+    /// Changes the next record (or message), perhaps to nothing. true: its lengths are to follow.
+    bool next(std::string& unit);
+    /// Changes the records that stand in the ring from `from` on.
+    void records(Ring& ring, std::size_t from);
+
+    /// Whether anything has been changed so far.
+    [[nodiscard]] bool changed() const { return changed_; }
+
+  private:
+    enum class Kind : std::uint8_t {
+        flip,
+        replace,
+        insert,
+        erase,
+        cut,
+        drop,
+        twice,
+        take_over,  ///< what follows is the input's, and nothing else comes
+        kMaxValue = take_over
+    };
+    struct Edit {
+        Kind kind;
+        std::uint8_t unit;
+        std::uint16_t at;
+        std::uint8_t count;
+        bool fits;  ///< lengths follow
+        std::string bytes;
+    };
+
+    void apply(const Edit& edit, std::string& unit);
+
+    std::vector<Edit> edits_;
+    unsigned units_ = 0;
+    bool taken_over_ = false;
+    bool changed_ = false;
+};
+
+}  // namespace fuzz

@@ -1,0 +1,178 @@
+// A whole conversation over streams with every fault there is, as the input says. No wrong byte is
+// delivered, nothing is well after a byte was changed, and once the faults are over it goes on to
+// its end.
+
+#include "fuzz.hpp"
+
+namespace fuzz {
+namespace {
+
+/// Which of the bytes that stand in a ring are of the version in the header of a record: in TLS 1.3
+/// nobody looks at it (RFC 8446 §5.1).
+class Versions {
+  public:
+    explicit Versions(const Ring& ring) : ring_(ring) {}
+
+    /// Called after each write into the ring and before the next read.
+    void follow() {
+        for (; known_ < ring_.bytes.size(); ++known_) {
+            const std::uint8_t byte = ring_.bytes[known_];
+            marks_.push_back(at_ == 1 || at_ == 2);
+            if (at_ == 3 || at_ == 4)
+                left_ = left_ << 8U | byte;
+            if (++at_ > 4 && left_-- == 0)
+                at_ = left_ = 0;
+        }
+    }
+    /// Called after each read.
+    void forget() {
+        marks_.erase(marks_.begin(),
+                     marks_.begin() + static_cast<std::ptrdiff_t>(known_ - ring_.bytes.size()));
+        known_ = ring_.bytes.size();
+    }
+    [[nodiscard]] bool operator[](std::size_t at) const { return marks_[at]; }
+
+  private:
+    const Ring& ring_;
+    std::deque<bool> marks_;
+    std::size_t known_ = 0;
+    std::size_t at_ = 0;
+    std::size_t left_ = 0;
+};
+
+struct End {
+    Connection& connection;
+    MemoryHost& host;
+    std::string data;
+    std::size_t taken = 0;
+    std::string got;
+    bool heard_all = false;  ///< and the goodbye
+    bool changed = false;    ///< something that comes here
+    bool cut = false;
+
+    /// One step of a program that sends all it has, and reads to the end.
+    void step() {
+        const std::string_view rest = std::string_view(data).substr(taken);
+        if (const Progress progress = connection.write(host, bytes(rest));
+            progress.kind == Kind::done)
+            taken += progress.count;
+        std::uint8_t buffer[4096];
+        Progress progress = connection.read(host, buffer);
+        if (progress.kind == Kind::done)
+            got.append(buffer, buffer + progress.count);
+        if (taken == data.size() && connection.handshake_done() && connection.pending() == 0 &&
+            !connection.failed()) {
+            connection.flush(host);
+            heard_all = heard_all || connection.shutdown(host).kind == Kind::done;
+        }
+    }
+};
+
+}  // namespace
+
+void run(Input& input) {
+    Plan plan = input.ConsumeBool() ? with_psk() : with_certificate();
+    plan.client_engine = input.PickValueInArray(engines);
+    plan.server_engine = input.PickValueInArray(engines);
+    only(plan, input.PickValueInArray(versions));
+    plan.client.verify_time = today;
+    plan.client_context = context_of(*plan.client_engine, plan.client);
+    plan.server_context = context_of(*plan.server_engine, plan.server);
+    plan.capacity = input.ConsumeIntegralInRange<std::size_t>(1, 20000);
+    Pair pair(plan);
+    const auto size = input.ConsumeIntegralInRange<std::size_t>(1, 20000);
+    End ends[] = {{*pair.client, pair.client_host, pattern(size, 1), 0, {}},
+                  {*pair.server, pair.server_host, pattern(size / 2, 2), 0, {}}};
+    Versions marks[] = {Versions(pair.to_client), Versions(pair.to_server)};
+
+    enum class Fault : std::uint8_t {
+        none,
+        block,
+        time_out,
+        few,
+        more,
+        flip,
+        end,
+        reset,
+        kMaxValue = reset
+    };
+    bool hard = false;
+    const auto faults_of = [&](End& end) {
+        return [&](Direction direction) -> std::optional<IoResult> {
+            const std::size_t at = &end == &ends[0] ? 0 : 1;
+            std::deque<std::uint8_t>& arrived = end.host.in.bytes;
+            marks[at].follow();
+            switch (input.ConsumeEnum<Fault>()) {
+                case Fault::block:
+                    return IoResult::would_block();
+                case Fault::time_out:
+                    return IoResult::timed_out();
+                case Fault::few:
+                    end.host.most = 1 + input.ConsumeIntegral<std::uint8_t>() % 40U;
+                    break;
+                case Fault::more:
+                    end.host.most = SIZE_MAX;
+                    break;
+                case Fault::flip: {
+                    if (direction != Direction::read || arrived.empty())
+                        break;
+                    const std::size_t which =
+                        input.ConsumeIntegral<std::uint16_t>() % arrived.size();
+                    arrived[which] ^=
+                        static_cast<std::uint8_t>(1U << input.ConsumeIntegralInRange(0U, 7U));
+                    hard = true;
+                    end.changed = end.changed || !marks[at][which];
+                    break;
+                }
+                case Fault::end:
+                    if (direction != Direction::read)
+                        break;
+                    hard = end.cut = true;
+                    return IoResult::end();
+                case Fault::reset:
+                    hard = end.cut = true;
+                    return IoResult::failed(direction == Direction::read ? 104 : 32);
+                case Fault::none:
+                    break;
+            }
+            return std::nullopt;
+        };
+    };
+    for (End& end : ends)
+        end.host.disturb = faults_of(end);
+
+    std::size_t moved_before = 0;
+    int calls_before = 0;
+    for (int idle = 0, steps = 0; idle < 3; ++steps) {
+        if (input.remaining_bytes() == 0)
+            for (End& end : ends)
+                end.host.disturb = nullptr;
+        for (std::size_t at = 0; at < 2; ++at) {
+            marks[at].follow();
+            ends[at].step();
+            marks[at].forget();
+            expect(std::string_view(ends[1 - at].data).starts_with(ends[at].got), "a wrong byte");
+            expect(!ends[at].changed || !ends[at].heard_all, "all is well after a change");
+        }
+        const MemoryHost& client = pair.client_host;
+        const MemoryHost& server = pair.server_host;
+        const std::size_t moved = client.moved + server.moved;
+        const int calls = client.reads + client.writes + server.reads + server.writes;
+        const bool over = client.disturb == nullptr || calls == calls_before;
+        idle = moved == moved_before && over ? idle + 1 : 0;
+        moved_before = moved;
+        calls_before = calls;
+        expect(steps < 2'000'000, "it does not end");
+    }
+    for (std::size_t at = 0; at < 2; ++at) {
+        if (!hard) {
+            expect(ends[at].heard_all && ends[at].got == ends[1 - at].data,
+                   "without a fault that lasts, it stops half-way: " +
+                       describe(ends[at].connection.error()));
+        }
+        expect(!ends[at].heard_all || ends[at].got == ends[1 - at].data, "an end before the end");
+        expect_explained(ends[at].connection, ends[at].host);
+    }
+}
+
+}  // namespace fuzz

@@ -1,0 +1,29 @@
+// The same changes to the same records: what each engine comes to.
+
+#include "difference.hpp"
+
+void fuzz::run(Input& input) {
+    const Scene scene(input);
+    const Editor editor(input);
+    std::string verdicts[2];
+    bool changed[2] = {};
+    for (std::size_t i = 0; i < 2; ++i) {
+        Editor changes = editor;
+        std::size_t edited = 0;
+        verdicts[i] = scene.verdict(engines[i], [&](Ring& ring, bool before) {
+            if (before)
+                edited = ring.bytes.size();
+            else
+                changes.records(ring, edited);
+        });
+        changed[i] = changes.changed();
+    }
+    // Which row a damaged record comes to depends on how far an engine has read, and what comes
+    // later on what it has said: no more is asked than whether the connection was opened.
+    for (std::string& verdict : verdicts)
+        verdict = verdict == "open" ? "open" : "not open";
+    // What is shorter for one engine may have no such place to change.
+    if (changed[0] != changed[1])
+        return;
+    expect_same("records to a " + scene.where, verdicts[0], verdicts[1]);
+}
