@@ -197,7 +197,11 @@ Progress Connection::read(Host& host, MutableBytes into) {
     keep_session();
     read_waits_ =
         outcome.kind == Outcome::Kind::want_write ? Waits::stream_writable : Waits::stream_readable;
-    return settle(host, outcome);
+    progress = settle(host, outcome);
+    // What was taken may be lost: there may never be an answer to wait for.
+    if (error_ && (progress.kind == Kind::blocked || progress.kind == Kind::timed_out))
+        return {Kind::failed};
+    return progress;
 }
 
 Progress Connection::write(Host& host, Bytes from) {
@@ -311,7 +315,7 @@ Waits Connection::waits_for(Direction direction) const {
     if (state_ == State::closed || failed())
         return Waits::nothing;
     if (direction == Direction::read) {
-        const bool ready = ended_ || (state_ == State::open && session_->pending() != 0);
+        const bool ready = ended_ || error_ || (state_ == State::open && session_->pending() != 0);
         return ready ? Waits::nothing : read_waits_;
     }
     return error_ ? Waits::nothing : write_waits_;

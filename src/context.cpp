@@ -64,7 +64,7 @@ bool fingerprint(const Engine& engine, const Options& options, std::span<std::ui
     // The lengths go first (-1: not given), so that no two sets of options read the same.
     struct {
         std::uint64_t sizes[count];
-        std::uint64_t rest[14];
+        std::uint64_t rest[16];
     } numbers = {};
     Bytes parts[count + 1];
     for (std::size_t i = 0; i < count; ++i) {
@@ -85,8 +85,15 @@ bool fingerprint(const Engine& engine, const Options& options, std::span<std::ui
     numbers.rest[11] = options.resumption ? std::uint64_t{1} + options.tickets : 0;
     numbers.rest[12] = options.key_log ? 1 : 0;
     numbers.rest[13] = options.choose_by_name ? 1 : 0;
+    numbers.rest[14] =
+        options.crl_check ? std::uint64_t{1} + static_cast<unsigned>(*options.crl_check) : 0;
+    numbers.rest[15] = options.sign_by_program ? 1 : 0;
     parts[0] = {reinterpret_cast<const std::uint8_t*>(&numbers), sizeof numbers};
     return engine.sha256(std::span<const Bytes>{parts, count + 1}, out);
+}
+
+Stored Context::stored() const {
+    return engine_->stored();
 }
 
 bool Context::sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out) const {

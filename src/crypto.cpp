@@ -4,6 +4,10 @@
 
 namespace ussl {
 
+bool sha256(const Engine& engine, std::span<const Bytes> parts, std::span<std::uint8_t, 32> out) {
+    return engine.sha256(parts, out);
+}
+
 Owned<Hasher> make_hasher(const Engine& engine, Hash hash) {
     return engine.make_hasher(hash);
 }

@@ -80,6 +80,7 @@ class EngineContext : public OnHeap {
     virtual ~EngineContext() = default;
     /// `name` (may be null) outlives the session's handshake. nullptr: out of memory.
     virtual Owned<EngineSession> make_session(const HostName* name) = 0;
+    [[nodiscard]] virtual Stored stored() const = 0;
 };
 
 /// The table of an engine, one constant each.
@@ -89,6 +90,8 @@ struct Engine {
     bool has_tls1_3;
     bool has_psk;
     bool has_alpn;
+    bool has_crls;
+    bool has_signing_by_program;
     /// Those of policy::every_suite() that the engine has, in that order; false: no memory.
     bool (*for_each_suite)(SuiteVisitor& visitor);
     /// SHA-256 over the parts, one after the other; false: it could not be computed.
@@ -96,6 +99,9 @@ struct Engine {
     /// As make_hasher() and make_aes() of ussl/crypto.hpp.
     Owned<Hasher> (*make_hasher)(Hash hash);
     Owned<BlockCipher> (*make_aes)(Bytes key, BlockMode mode, Bytes iv, bool encrypt);
+    /// As describe_certificate() and make_self_signed() of ussl/certificate.hpp; of good names.
+    bool (*describe)(Bytes data, CertificateVisitor& visitor);
+    std::optional<Refusal> (*make_self_signed)(const SelfSignedFor& what, SelfSigned& made);
     /// Parses and keeps what `options` says; option rules that need no parsing were checked.
     std::expected<Owned<EngineContext>, Refusal> (*make_context)(const Options& options);
 };

@@ -34,6 +34,11 @@ bool fits(std::uint16_t suite, bool psk) {
                    std::ranges::find(suites_by_name_psk, suite) != std::end(suites_by_name_psk));
 }
 
+// A key exchange with RSA: the server's key decrypts, where in all others it signs.
+bool decrypts(std::uint16_t suite) {
+    return suite <= 0x009D && fits(suite, false);
+}
+
 // A suite's name without what the spellings differ in: "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256" is
 // "ECDHERSAAES128SHA256".
 class PlainName {
@@ -82,7 +87,8 @@ Offer offer_of(const Options& options) {
     const bool psk = uses_psk(options);
     const auto add = [&](std::span<const std::uint16_t> list, bool tls1_3) {
         for (const std::uint16_t suite : list)
-            if (is_tls1_3(suite) == tls1_3 && fits(suite, psk) && offer.count < offer.suites.size())
+            if (is_tls1_3(suite) == tls1_3 && fits(suite, psk) &&
+                !(options.sign_by_program && decrypts(suite)) && offer.count < offer.suites.size())
                 offer.suites[offer.count++] = suite;
     };
     using List = std::span<const std::uint16_t>;
@@ -151,11 +157,17 @@ std::optional<Refusal> check(const Engine& engine, const Options& o) {
     if (psk && !engine.has_psk)
         return Refusal{"this build's TLS library has no pre-shared keys"};
 
-    if (o.certificate && !o.key)
+    if (o.certificate && !o.key && !o.sign_by_program)
         return Refusal{"certfile needs keyfile"};
     if (o.key && !o.certificate)
         return Refusal{"keyfile needs certfile"};
-    if (server && !psk && !o.key)
+    if (o.sign_by_program && !o.certificate)
+        return Refusal{"a sign callback needs a certificate (load_cert_chain)"};
+    if (o.sign_by_program && !engine.has_signing_by_program)
+        return Refusal{"this build's TLS library cannot sign with a callback"};
+    if (o.crl_check.value_or(CrlCheck::none) != CrlCheck::none && !engine.has_crls)
+        return Refusal{"this build's TLS library has no CRLs"};
+    if (server && !psk && !o.certificate)
         return Refusal{"a server needs keyfile and certfile, or psk_keys"};
     if (o.choose_by_name && !server)
         return Refusal{"sni_callback is a server's"};
@@ -190,14 +202,86 @@ std::optional<Refusal> check(const Engine& engine, const Options& o) {
     return std::nullopt;
 }
 
-bool is_pem(Bytes data) {
+namespace {
+
+// Where "-----BEGIN" stands at the start of a line.
+std::size_t find_pem(std::string_view text) {
     static constexpr std::string_view begin = "-----BEGIN";
-    const std::string_view text{reinterpret_cast<const char*>(data.data()), data.size()};
-    for (std::size_t at = text.find(begin); at != std::string_view::npos;
-         at = text.find(begin, at + 1))
-        if (at == 0 || text[at - 1] == '\n' || text[at - 1] == '\r')
-            return true;
-    return false;
+    std::size_t at = text.find(begin);
+    while (at != std::string_view::npos && at != 0 && text[at - 1] != '\n' && text[at - 1] != '\r')
+        at = text.find(begin, at + 1);
+    return at;
+}
+
+std::string_view text_of(Bytes data) {
+    return {reinterpret_cast<const char*>(data.data()), data.size()};
+}
+
+// The size of the DER value (X.690 §8.1) that `data` begins with; more than there is, if it is none
+// or does not end here.
+std::size_t der_size(Bytes data) {
+    constexpr std::uint8_t sequence = 0x30;
+    constexpr std::size_t none = SIZE_MAX;
+    if (data.size() < 2 || data[0] != sequence)
+        return none;
+    std::size_t size = data[1];
+    if (size < 0x80)
+        return 2 + size;
+    const std::size_t digits = size - 0x80;
+    if (digits == 0 || digits > 3 || data.size() < 2 + digits)
+        return none;
+    size = 0;
+    for (std::size_t i = 0; i < digits; ++i)
+        size = size << 8 | data[2 + i];
+    return 2 + digits + size;
+}
+
+}  // namespace
+
+bool is_pem(Bytes data) {
+    return find_pem(text_of(data)) != std::string_view::npos;
+}
+
+std::string_view Values::take_pem() {
+    std::string_view text = text_of(rest_);
+    const std::size_t at = find_pem(text);
+    if (at == std::string_view::npos)
+        return {};
+    text = from(text, at);
+    std::size_t size = text.find("-----END");
+    size = std::min(text.find_first_of("\r\n", std::min(size, text.size())), text.size());
+    rest_ = rest_.subspan(at + size);
+    return up_to(text, size);
+}
+
+std::optional<Values::Value> Values::next() {
+    for (;;) {
+        while (!rest_.empty() && (rest_[0] == '\n' || rest_[0] == '\r'))
+            rest_ = rest_.subspan(1);
+        if (rest_.empty())
+            return std::nullopt;
+        // A text that goes on with "0" does not go on like this.
+        const std::size_t size = der_size(rest_);
+        if (size <= rest_.size()) {
+            const Bytes der = rest_.first(size);
+            rest_ = rest_.subspan(size);
+            return Value{Kind::der, der};
+        }
+        const std::string_view pem = take_pem();
+        if (pem.empty()) {
+            // What is neither: damaged, for the engine to say so.
+            const Bytes rest = std::exchange(rest_, {});
+            if (!may_be_der_)
+                return std::nullopt;
+            return Value{Kind::der, rest};
+        }
+        may_be_der_ = false;
+        const Bytes block{reinterpret_cast<const std::uint8_t*>(pem.data()), pem.size()};
+        if (pem.starts_with("-----BEGIN CERTIFICATE-----"))
+            return Value{Kind::certificate_pem, block};
+        if (pem.starts_with("-----BEGIN X509 CRL-----"))
+            return Value{Kind::crl_pem, block};
+    }
 }
 
 std::uint8_t max_fragment_code(std::optional<std::size_t> limit) {
@@ -248,6 +332,26 @@ Code code_of_alert(std::uint8_t alert, bool handshaking, bool psk) {
             break;
     }
     return handshaking ? Code::HANDSHAKE_FAILED : Code::ALERT;
+}
+
+bool may_be_critical(Bytes oid) {
+    // Of RFC 5280 §4.2.1, whose OIDs are 2.5.29 and a number.
+    if (oid.size() != 3 || oid[0] != 0x55 || oid[1] != 0x1D)
+        return false;
+    switch (oid[2]) {
+        case 15:  // key usage
+        case 17:  // subject alternative name
+        case 19:  // basic constraints
+        case 31:  // CRL distribution points
+        case 32:  // certificate policies
+        case 33:  // policy mappings
+        case 36:  // policy constraints
+        case 37:  // extended key usage
+        case 54:  // inhibit anyPolicy
+            return true;
+        default:
+            return false;
+    }
 }
 
 Error certificate_error(std::uint16_t failures) {

@@ -125,6 +125,11 @@ bool uses_psk(const Options& options);
 /// count is 0 if nothing fits.
 Offer offer_of(const Options& options);
 
+/// Whoever gives CRLs wants them looked at.
+inline CrlCheck crl_check_of(const Options& options, const Stored& stored) {
+    return options.crl_check.value_or(stored.crls != 0 ? CrlCheck::leaf : CrlCheck::none);
+}
+
 /// Whether connections are resumed.
 bool resumes(const Options& options);
 
@@ -153,11 +158,48 @@ inline constexpr int minimum_hash_bits = 256;
 /// The weakest group of a DHE key exchange.
 inline constexpr int minimum_dh_bits = 2048;
 
+/// How many certificates may stand between a peer's and a trusted one. Mbed TLS has room for no
+/// more.
+inline constexpr int most_intermediates = 8;
+/// The longest message with a peer's certificates, in bytes: as long as a record, as with Mbed TLS.
+inline constexpr long longest_chain = 16384;
+
+/// Whether a certificate may have this extension (the content of its OID) as a critical one: what
+/// both engines look at and, as is usual, what says nothing of who the certificate is for:
+/// policies, and where its CRL is.
+bool may_be_critical(Bytes oid);
+
 /// Checks what can be checked without parsing; nullopt: nothing to refuse.
 std::optional<Refusal> check(const Engine& engine, const Options& options);
 
+/// Why a CRL is refused.
+inline constexpr char crl_is_special[] =
+    "unsupported crl: it has a critical extension, and is not about all certificates of its issuer";
+inline constexpr char crl_has_no_end[] = "invalid crl: it does not say when the next one is due";
+inline constexpr char crl_is_weak[] = "invalid crl: its signature is weaker than SHA-256";
+
 /// "-----BEGIN" stands at the start of a line: PEM, otherwise DER.
 bool is_pem(Bytes data);
+
+/// Certificates and CRLs, one behind the other, each by itself.
+class Values {
+  public:
+    enum class Kind : std::uint8_t { certificate_pem, crl_pem, der };
+    struct Value {
+        Kind kind;
+        Bytes bytes;  ///< from "-----BEGIN" to the end of its "-----END" line, or DER
+    };
+
+    explicit Values(Bytes data) : rest_(data) {}
+    /// What is PEM of another kind is left out, and so is what stands between PEM.
+    std::optional<Value> next();
+
+  private:
+    std::string_view take_pem();
+
+    Bytes rest_;
+    bool may_be_der_ = true;  ///< nothing but DER, so far
+};
 
 /// The largest max_fragment_length (RFC 6066 §4) that is not above `limit`: its code, or 0 if there
 /// is nothing to ask for.

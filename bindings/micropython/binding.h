@@ -30,6 +30,10 @@ __attribute__((returns_twice)) unsigned int (nlr_push)(nlr_buf_t *);
 #define USSL_PROTOCOL_TLS_CLIENT (0)
 #define USSL_PROTOCOL_TLS_SERVER (1)
 
+// CPython's numbers.
+#define USSL_VERIFY_CRL_CHECK_LEAF (4)
+#define USSL_VERIFY_CRL_CHECK_CHAIN (12)
+
 // CPython's ssl.Purpose, in its order.
 #define USSL_PURPOSE_SERVER_AUTH (0)
 #define USSL_PURPOSE_CLIENT_AUTH (1)
@@ -50,6 +54,8 @@ typedef struct _ussl_context_obj_t {
     mp_obj_t psk_client_callback; // or None
     mp_obj_t psk_server_callback; // or None
     mp_obj_t verify_callback; // or None
+    mp_obj_t sign_callback; // or None
+    mp_obj_t ecdsa_sign_callback; // or None
     mp_obj_t verify_time;   // int, or None
     mp_obj_t pins;          // bytes, or None
     mp_obj_t suites;        // bytes: numbers of 16 bits; or None
@@ -59,6 +65,8 @@ typedef struct _ussl_context_obj_t {
     mp_obj_t sni_callback;  // or None
     uint8_t server;
     uint8_t verify_mode;
+    int8_t verify_flags;    // below 0: not set
+    uint8_t has_crls;       // in `trusted`
     uint8_t share;          // may use what another context with the same options has made
     uint8_t is_shared;
     uint8_t keeps;          // what was made of it stays, shared, when this is gone
@@ -82,6 +90,8 @@ typedef struct _ussl_socket_obj_t {
     mp_obj_t psk_keys;         // of the context when this was made: mapping, or None
     mp_obj_t psk_callback;     // or None
     mp_obj_t verify_callback;  // or None
+    mp_obj_t sign_callback;    // or None
+    mp_obj_t ecdsa_sign_callback; // or None
     mp_obj_t keylog_filename;  // or None
     mp_obj_t sni_callback;     // or None
     uint64_t stream_identity;  // see ussl_stream_identity
@@ -126,6 +136,7 @@ mp_obj_t ussl_context_wrap_socket(size_t n_args, const mp_obj_t *args, mp_map_t 
 mp_obj_t ussl_context_load_cert_chain(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args);
 mp_obj_t ussl_context_load_verify_locations(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args);
 mp_obj_t ussl_context_load_default_certs(size_t n_args, const mp_obj_t *args);
+mp_obj_t ussl_context_cert_store_stats(mp_obj_t self);
 mp_obj_t ussl_context_set_ciphers(mp_obj_t self, mp_obj_t suites);
 mp_obj_t ussl_context_get_ciphers(mp_obj_t self);
 mp_obj_t ussl_context_set_alpn_protocols(mp_obj_t self, mp_obj_t protocols);
@@ -205,6 +216,10 @@ size_t ussl_call_psk_get(mp_obj_t psk_keys, mp_obj_t callback, const uint8_t *id
 mp_uint_t ussl_call_sni(mp_obj_t socket, const char *name, size_t size, void **chosen, mp_obj_t *exception);
 // Adds a line to a file. false: it could not; the exception is kept.
 bool ussl_append_line(mp_obj_t filename, const char *line, size_t size, mp_obj_t *exception);
+// Has a digest signed: by sign_callback(algorithm, digest), or, if `algorithm` is "ecdsa", by
+// ecdsa_sign_callback(key, digest). The length of the signature; 0: the context's own key is to sign;
+// or USSL_RAISED.
+size_t ussl_call_sign(mp_obj_t callback, mp_obj_t ecdsa_callback, const char *algorithm, const uint8_t *digest, size_t digest_size, const uint8_t *key, size_t key_size, uint8_t *signature, size_t capacity, mp_obj_t *exception);
 // What verify_callback(certificate, depth) returns, or USSL_RAISED.
 mp_uint_t ussl_call_verify(mp_obj_t callback, const uint8_t *certificate, size_t size, int depth, mp_obj_t *exception);
 
@@ -238,6 +253,8 @@ uint16_t ussl_record_size_limit(mp_obj_t limit);
 // --- certificates (certificate.cpp)
 
 mp_obj_t ussl_certificate_dict(void *connection);
+mp_obj_t ussl_cert_info(mp_obj_t data);
+mp_obj_t ussl_self_signed(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args);
 
 #ifdef __cplusplus
 }

@@ -1,10 +1,11 @@
-// getpeercert() as a dictionary, in CPython's form.
+// Certificates: getpeercert() and cert_info() as a dictionary, in CPython's form; self_signed().
 
 #include <string.h>
 
 #include "binding.h"
 #include "ussl/certificate.hpp"
 #include "ussl/connection.hpp"
+#include "ussl/crypto.hpp"
 
 namespace {
 
@@ -12,7 +13,9 @@ namespace {
 /// nlr_push: the engine's frames are beneath.
 class DictBuilder final : public ussl::CertificateVisitor {
   public:
-    explicit DictBuilder(mp_obj_t dict) : dict_(dict) {}
+    /// `with_hashes`: those that `pins` takes, too.
+    explicit DictBuilder(mp_obj_t dict, bool with_hashes = false)
+        : dict_(dict), with_hashes_(with_hashes) {}
 
     void identity(int version, ussl::Bytes serial) override {
         guard([&] {
@@ -58,6 +61,14 @@ class DictBuilder final : public ussl::CertificateVisitor {
         });
     }
 
+    void encoded(ussl::Bytes certificate, ussl::Bytes public_key) override {
+        if (with_hashes_)
+            guard([&] {
+                store(MP_QSTR_sha256, sha256(certificate));
+                store(MP_QSTR_public_key_sha256, sha256(public_key));
+            });
+    }
+
     /// After the walk; raises what a part raised.
     void finish() {
         if (exception_ != MP_OBJ_NULL)
@@ -83,6 +94,13 @@ class DictBuilder final : public ussl::CertificateVisitor {
         } else {
             exception_ = MP_OBJ_FROM_PTR(nlr.ret_val);
         }
+    }
+
+    static mp_obj_t sha256(ussl::Bytes part) {
+        uint8_t hash[32];
+        if (!ussl::sha256(ussl::default_engine(), {&part, 1}, hash))
+            mp_raise_OSError(MP_ENOMEM);
+        return mp_obj_new_bytes(hash, sizeof hash);
     }
 
     void store(qstr key, mp_obj_t value) { mp_obj_dict_store(dict_, MP_OBJ_NEW_QSTR(key), value); }
@@ -153,6 +171,7 @@ class DictBuilder final : public ussl::CertificateVisitor {
     }
 
     mp_obj_t dict_;
+    bool with_hashes_;
     mp_obj_t subject_ = mp_const_empty_tuple;
     mp_obj_t issuer_ = mp_const_empty_tuple;
     mp_obj_t alternatives_ = mp_const_empty_tuple;
@@ -170,4 +189,96 @@ extern "C" mp_obj_t ussl_certificate_dict(void* connection) {
     if (!described)
         mp_raise_type(&mp_type_MemoryError);
     return dict;
+}
+
+extern "C" mp_obj_t ussl_cert_info(mp_obj_t data) {
+    bool from_file;
+    const mp_obj_t content = ussl_load(data, &from_file);
+    mp_buffer_info_t bytes;
+    mp_get_buffer_raise(content, &bytes, MP_BUFFER_READ);
+    const mp_obj_t dict = mp_obj_new_dict(8);
+    DictBuilder builder(dict, true);
+    const bool described = ussl::describe_certificate(
+        ussl::default_engine(), {static_cast<const uint8_t*>(bytes.buf), bytes.len}, builder);
+    builder.finish();
+    if (!described)
+        mp_raise_ValueError(MP_ERROR_TEXT("invalid cert"));
+    return dict;
+}
+
+namespace {
+
+// Copied out by a function that the interpreter may leave with an exception: the keys are wiped
+// before they are raised again.
+struct Copies {
+    ussl::Bytes key, certificate;
+    mp_obj_t pair[2];
+};
+
+void copy_out(void* data) {
+    auto& copies = *static_cast<Copies*>(data);
+    copies.pair[0] = mp_obj_new_bytes(copies.key.data(), copies.key.size());
+    copies.pair[1] = mp_obj_new_bytes(copies.certificate.data(), copies.certificate.size());
+}
+
+__attribute__((noinline)) mp_obj_t guarded(void (*call)(void*), void* data) {
+    nlr_buf_t nlr;
+    if (nlr_push(&nlr) != 0)
+        return MP_OBJ_FROM_PTR(nlr.ret_val);
+    call(data);
+    nlr_pop();
+    return MP_OBJ_NULL;
+}
+
+// The pair in `copies`, or why not.
+const char* make_self_signed(const ussl::SelfSignedFor& what, Copies& copies, bool& out_of_memory,
+                             mp_obj_t& exception) {
+    const auto made = ussl::make_self_signed(ussl::default_engine(), what);
+    if (!made) {
+        out_of_memory = made.error().out_of_memory;
+        return made.error().reason;
+    }
+    copies.key = {made->key.data(), made->key.size()};
+    copies.certificate = {made->certificate.data(), made->certificate.size()};
+    exception = guarded(copy_out, &copies);
+    return nullptr;
+}
+
+}  // namespace
+
+extern "C" mp_obj_t ussl_self_signed(size_t n_args, const mp_obj_t* args, mp_map_t* kw_args) {
+    enum { ARG_names, ARG_valid_from, ARG_valid_until, ARG_count };
+    static const mp_arg_t allowed[] = {
+        {MP_QSTR_names, MP_ARG_OBJ | MP_ARG_REQUIRED, {.u_rom_obj = MP_ROM_NONE}},
+        {MP_QSTR_valid_from, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_NONE}},
+        {MP_QSTR_valid_until, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_NONE}},
+    };
+    mp_arg_val_t values[ARG_count];
+    mp_arg_parse_all(n_args, args, kw_args, ARG_count, allowed, values);
+
+    mp_obj_t one = values[ARG_names].u_obj;
+    size_t count = 1;
+    mp_obj_t* given = &one;
+    if (!mp_obj_is_str(one))
+        mp_obj_get_array(one, &count, &given);
+    std::string_view names[ussl::most_self_signed_names + 1];
+    for (size_t i = 0; i < count && i < std::size(names); ++i) {
+        size_t size;
+        const char* name = mp_obj_str_get_data(given[i], &size);
+        names[i] = {name, size};
+    }
+    ussl::SelfSignedFor what{{names, count < std::size(names) ? count : std::size(names)}};
+    if (values[ARG_valid_from].u_obj != mp_const_none)
+        what.since = ussl_seconds(values[ARG_valid_from].u_obj);
+    if (values[ARG_valid_until].u_obj != mp_const_none)
+        what.until = ussl_seconds(values[ARG_valid_until].u_obj);
+
+    Copies copies{};
+    bool out_of_memory = false;
+    mp_obj_t exception = MP_OBJ_NULL;
+    if (const char* reason = make_self_signed(what, copies, out_of_memory, exception))
+        ussl_raise_refusal(reason, out_of_memory);
+    if (exception != MP_OBJ_NULL)
+        nlr_raise(exception);
+    return mp_obj_new_tuple(2, copies.pair);
 }

@@ -145,15 +145,28 @@ struct Made {
     const char* refusal;
     bool out_of_memory;
 };
+
+bool has_sign_callback(const ussl_context_obj_t* self) {
+    return self->sign_callback != mp_const_none || self->ecdsa_sign_callback != mp_const_none;
+}
+
+std::optional<ussl::CrlCheck> crl_check_of(const ussl_context_obj_t* self) {
+    if (self->verify_flags < 0)
+        return std::nullopt;
+    return static_cast<ussl::CrlCheck>(self->verify_flags);
+}
+
 Options options_of(const ussl_context_obj_t* self) {
     return Options{
         .role = self->server != 0 ? ussl::Role::server : ussl::Role::client,
         .key = bytes_of(self->key),
         .key_password = bytes_of(self->key_password),
         .certificate = bytes_of(self->certificate),
+        .sign_by_program = has_sign_callback(self) && self->certificate != mp_const_none,
         .trusted = bytes_of(self->trusted),
         .system_store = self->system_store != 0,
         .verify = static_cast<ussl::Verify>(self->verify_mode),
+        .crl_check = crl_check_of(self),
         .check_hostname = self->check_hostname != 0,
         .verify_by_program = self->verify_callback != mp_const_none,
         .verify_time = time_of(self->verify_time),
@@ -236,6 +249,16 @@ uint8_t tickets_of(const ussl_context_obj_t* self, mp_obj_t number) {
     if (tickets < 0 || tickets > 16)
         mp_raise_ValueError(MP_ERROR_TEXT("num_tickets must be 0 to 16"));
     return static_cast<uint8_t>(tickets);
+}
+
+int8_t verify_flags_of(mp_obj_t flags) {
+    const mp_int_t number = mp_obj_get_int(flags);
+    if (number != 0 && number != USSL_VERIFY_CRL_CHECK_LEAF &&
+        number != USSL_VERIFY_CRL_CHECK_CHAIN)
+        mp_raise_ValueError(
+            MP_ERROR_TEXT("verify_flags must be VERIFY_DEFAULT, "
+                          "VERIFY_CRL_CHECK_LEAF or VERIFY_CRL_CHECK_CHAIN"));
+    return static_cast<int8_t>(number);
 }
 
 constexpr size_t pin_size = 32;
@@ -360,8 +383,16 @@ mp_obj_t attribute(const ussl_context_obj_t* self, qstr name) {
             return MP_OBJ_NEW_SMALL_INT(self->verify_mode);
         case MP_QSTR_check_hostname:
             return mp_obj_new_bool(self->check_hostname);
+        case MP_QSTR_verify_flags:
+            if (self->verify_flags < 0)
+                return MP_OBJ_NEW_SMALL_INT(self->has_crls != 0 ? USSL_VERIFY_CRL_CHECK_LEAF : 0);
+            return MP_OBJ_NEW_SMALL_INT(self->verify_flags);
         case MP_QSTR_verify_callback:
             return self->verify_callback;
+        case MP_QSTR_sign_callback:
+            return self->sign_callback;
+        case MP_QSTR_ecdsa_sign_callback:
+            return self->ecdsa_sign_callback;
         case MP_QSTR_verify_time:
             return self->verify_time;
         case MP_QSTR_pins:
@@ -406,8 +437,17 @@ bool set_attribute(ussl_context_obj_t* self, qstr name, mp_obj_t value) {
             if (self->check_hostname != 0 && self->verify_mode == 0)
                 self->verify_mode = 2;
             return true;
+        case MP_QSTR_verify_flags:
+            self->verify_flags = verify_flags_of(value);
+            return true;
         case MP_QSTR_verify_callback:
             self->verify_callback = ussl_callback(value);
+            return true;
+        case MP_QSTR_sign_callback:
+            self->sign_callback = ussl_callback(value);
+            return true;
+        case MP_QSTR_ecdsa_sign_callback:
+            self->ecdsa_sign_callback = ussl_callback(value);
             return true;
         case MP_QSTR_verify_time:
             if (value != mp_const_none)
@@ -462,6 +502,39 @@ bool set_attribute(ussl_context_obj_t* self, qstr name, mp_obj_t value) {
     }
 }
 
+// What a context was given as trusted; raises what is wrong with it.
+ussl::Stored stored_of(mp_obj_t trusted, bool system_store) {
+    ussl_context_obj_t* trial = ussl_context_new(false);
+    trial->trusted = trusted;
+    trial->system_store = system_store ? 1 : 0;
+    auto* made = static_cast<Context*>(ussl_context_get(trial));
+    const ussl::Stored stored = made->stored();
+    made->drop();
+    return stored;
+}
+
+// Certificates and CRLs, one behind the other.
+mp_obj_t joined(mp_obj_t first, mp_obj_t second) {
+    if (first == mp_const_none)
+        return second;
+    vstr_t vstr;
+    vstr_init(&vstr, 256);
+    for (const mp_obj_t part : {first, second}) {
+        mp_buffer_info_t bytes;
+        mp_get_buffer_raise(part, &bytes, MP_BUFFER_READ);
+        vstr_add_strn(&vstr, static_cast<const char*>(bytes.buf), bytes.len);
+        vstr_add_byte(&vstr, '\n');
+    }
+    return mp_obj_new_bytes_from_vstr(&vstr);
+}
+
+bool holds_key(mp_obj_t content) {
+    mp_buffer_info_t bytes;
+    mp_get_buffer_raise(content, &bytes, MP_BUFFER_READ);
+    return std::string_view(static_cast<const char*>(bytes.buf), bytes.len)
+               .find("PRIVATE KEY-----") != std::string_view::npos;
+}
+
 // What psk_client_callback says for one connection, as a context of its own.
 ussl_context_obj_t* with_psk_of_callback(const ussl_context_obj_t* self) {
     // TLS 1.3 has no hint, and with TLS 1.2 the server's comes too late: the key is already chosen.
@@ -487,9 +560,12 @@ ussl_context_obj_t* ussl_context_new(bool server) {
     self->key = self->key_password = self->certificate = self->trusted = mp_const_none;
     self->psk_identity = self->psk_key = self->psk_keys = self->psk_hint = mp_const_none;
     self->psk_client_callback = self->psk_server_callback = self->verify_callback = mp_const_none;
+    self->sign_callback = self->ecdsa_sign_callback = mp_const_none;
     self->verify_time = self->pins = self->suites = self->alpn = mp_const_none;
     self->handshake_timeout = self->keylog_filename = self->sni_callback = mp_const_none;
     self->server = server ? 1 : 0;
+    self->verify_flags = -1;
+    self->has_crls = 0;
     self->verify_mode = self->share = self->is_shared = self->keeps = 0;
     self->system_store = 0;
     self->check_hostname = server ? 0 : 1;
@@ -576,16 +652,20 @@ mp_obj_t ussl_context_load_cert_chain(size_t n_args, const mp_obj_t* args, mp_ma
     ussl_context_obj_t* self = context_of(args[0]);
     bool from_file;
     const mp_obj_t certificate = ussl_load(values[ARG_certfile].u_obj, &from_file);
-    // As CPython: one file may hold both.
-    const mp_obj_t key = values[ARG_keyfile].u_obj == mp_const_none
-                             ? certificate
-                             : ussl_load(values[ARG_keyfile].u_obj, &from_file);
+    // As CPython: one file may hold both. There need be no key where a callback signs.
+    mp_obj_t key = mp_const_none;
+    if (values[ARG_keyfile].u_obj != mp_const_none)
+        key = ussl_load(values[ARG_keyfile].u_obj, &from_file);
+    else if (!has_sign_callback(self) || holds_key(certificate))
+        key = certificate;
 
     // Tried on its own first, so that what is wrong is said here and changes nothing.
     ussl_context_obj_t* trial = ussl_context_new(self->server != 0);
     trial->certificate = certificate;
     trial->key = key;
     trial->key_password = values[ARG_password].u_obj;
+    trial->sign_callback = self->sign_callback;
+    trial->ecdsa_sign_callback = self->ecdsa_sign_callback;
     ussl_context_check(trial);
 
     self->certificate = certificate;
@@ -609,14 +689,13 @@ mp_obj_t ussl_context_load_verify_locations(size_t n_args, const mp_obj_t* args,
     if (cadata == (values[ARG_cafile].u_obj != mp_const_none))
         mp_raise_TypeError(MP_ERROR_TEXT("either cadata or cafile"));
     bool from_file;
-    const mp_obj_t trusted = ussl_load(values[cadata ? ARG_cadata : ARG_cafile].u_obj, &from_file);
-
-    ussl_context_obj_t* trial = ussl_context_new(false);
-    trial->trusted = trusted;
-    ussl_context_check(trial);
+    const mp_obj_t more = ussl_load(values[cadata ? ARG_cadata : ARG_cafile].u_obj, &from_file);
+    const ussl::Stored stored = stored_of(more, false);
 
     ussl_context_obj_t* self = context_of(args[0]);
-    self->trusted = trusted;
+    self->trusted = joined(self->trusted, more);
+    if (stored.crls != 0)
+        self->has_crls = 1;
     forget_made(self);
     return mp_const_none;
 }
@@ -659,6 +738,19 @@ mp_obj_t ussl_context_load_default_certs(size_t n_args, const mp_obj_t* args) {
     self->system_store = 1;
     forget_made(self);
     return mp_const_none;
+}
+
+mp_obj_t ussl_context_cert_store_stats(mp_obj_t self_in) {
+    const ussl_context_obj_t* self = context_of(self_in);
+    const ussl::Stored stored = stored_of(self->trusted, self->system_store != 0);
+    const mp_obj_t stats = mp_obj_new_dict(3);
+    const auto store = [stats](qstr name, size_t count) {
+        mp_obj_dict_store(stats, MP_OBJ_NEW_QSTR(name), mp_obj_new_int_from_uint(count));
+    };
+    store(MP_QSTR_x509, stored.certificates);
+    store(MP_QSTR_x509_ca, stored.authorities);
+    store(MP_QSTR_crl, stored.crls);
+    return stats;
 }
 
 // A list of names, or a str of several with ":" between them.

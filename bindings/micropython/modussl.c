@@ -85,6 +85,7 @@ static MP_DEFINE_CONST_FUN_OBJ_KW(context_wrap_socket_obj, 2, ussl_context_wrap_
 static MP_DEFINE_CONST_FUN_OBJ_KW(context_load_cert_chain_obj, 1, ussl_context_load_cert_chain);
 static MP_DEFINE_CONST_FUN_OBJ_KW(context_load_verify_locations_obj, 1, ussl_context_load_verify_locations);
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(context_load_default_certs_obj, 1, 2, ussl_context_load_default_certs);
+static MP_DEFINE_CONST_FUN_OBJ_1(context_cert_store_stats_obj, ussl_context_cert_store_stats);
 static MP_DEFINE_CONST_FUN_OBJ_2(context_set_ciphers_obj, ussl_context_set_ciphers);
 static MP_DEFINE_CONST_FUN_OBJ_1(context_get_ciphers_obj, ussl_context_get_ciphers);
 static MP_DEFINE_CONST_FUN_OBJ_2(context_set_alpn_protocols_obj, ussl_context_set_alpn_protocols);
@@ -97,6 +98,7 @@ static const mp_rom_map_elem_t context_locals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_load_cert_chain), MP_ROM_PTR(&context_load_cert_chain_obj) },
     { MP_ROM_QSTR(MP_QSTR_load_verify_locations), MP_ROM_PTR(&context_load_verify_locations_obj) },
     { MP_ROM_QSTR(MP_QSTR_load_default_certs), MP_ROM_PTR(&context_load_default_certs_obj) },
+    { MP_ROM_QSTR(MP_QSTR_cert_store_stats), MP_ROM_PTR(&context_cert_store_stats_obj) },
     { MP_ROM_QSTR(MP_QSTR_set_ciphers), MP_ROM_PTR(&context_set_ciphers_obj) },
     { MP_ROM_QSTR(MP_QSTR_get_ciphers), MP_ROM_PTR(&context_get_ciphers_obj) },
     { MP_ROM_QSTR(MP_QSTR_set_alpn_protocols), MP_ROM_PTR(&context_set_alpn_protocols_obj) },
@@ -185,6 +187,8 @@ bool ussl_heap_is_new(void) {
 
 static MP_DEFINE_CONST_FUN_OBJ_0(module_init_obj, ussl_module_init);
 static MP_DEFINE_CONST_FUN_OBJ_KW(wrap_socket_obj, 1, ussl_wrap_socket);
+static MP_DEFINE_CONST_FUN_OBJ_1(cert_info_obj, ussl_cert_info);
+static MP_DEFINE_CONST_FUN_OBJ_KW(self_signed_obj, 1, ussl_self_signed);
 static MP_DEFINE_CONST_FUN_OBJ_KW(create_default_context_obj, 0, ussl_create_default_context);
 
 static const mp_rom_map_elem_t module_globals_table[] = {
@@ -195,6 +199,8 @@ static const mp_rom_map_elem_t module_globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_SSLSocket), MP_ROM_PTR(&ussl_socket_type) },
     { MP_ROM_QSTR(MP_QSTR_SSLSession), MP_ROM_PTR(&ussl_session_type) },
     { MP_ROM_QSTR(MP_QSTR_create_default_context), MP_ROM_PTR(&create_default_context_obj) },
+    { MP_ROM_QSTR(MP_QSTR_cert_info), MP_ROM_PTR(&cert_info_obj) },
+    { MP_ROM_QSTR(MP_QSTR_self_signed), MP_ROM_PTR(&self_signed_obj) },
     { MP_ROM_QSTR(MP_QSTR_Purpose), MP_ROM_PTR(&purpose_type) },
     { MP_ROM_QSTR(MP_QSTR_TLSVersion), MP_ROM_PTR(&version_type) },
     { MP_ROM_QSTR(MP_QSTR_ENGINE), MP_ROM_PTR(&ussl_engine_name_obj) },
@@ -202,6 +208,9 @@ static const mp_rom_map_elem_t module_globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_CERT_NONE), MP_ROM_INT(0) },
     { MP_ROM_QSTR(MP_QSTR_CERT_OPTIONAL), MP_ROM_INT(1) },
     { MP_ROM_QSTR(MP_QSTR_CERT_REQUIRED), MP_ROM_INT(2) },
+    { MP_ROM_QSTR(MP_QSTR_VERIFY_DEFAULT), MP_ROM_INT(0) },
+    { MP_ROM_QSTR(MP_QSTR_VERIFY_CRL_CHECK_LEAF), MP_ROM_INT(USSL_VERIFY_CRL_CHECK_LEAF) },
+    { MP_ROM_QSTR(MP_QSTR_VERIFY_CRL_CHECK_CHAIN), MP_ROM_INT(USSL_VERIFY_CRL_CHECK_CHAIN) },
     { MP_ROM_QSTR(MP_QSTR_PROTOCOL_TLS_CLIENT), MP_ROM_INT(USSL_PROTOCOL_TLS_CLIENT) },
     { MP_ROM_QSTR(MP_QSTR_PROTOCOL_TLS_SERVER), MP_ROM_INT(USSL_PROTOCOL_TLS_SERVER) },
     // The numbers are those on the wire, as in CPython's TLSVersion.

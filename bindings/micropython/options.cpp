@@ -158,7 +158,7 @@ int64_t ussl_seconds(mp_obj_t seconds) {
     int64_t value = 0;
     if (!mp_obj_int_to_bytes_impl(seconds, MP_ENDIANNESS_BIG != 0, sizeof value,
                                   reinterpret_cast<byte*>(&value)))
-        mp_raise_msg(&mp_type_OverflowError, MP_ERROR_TEXT("verify_time is out of range"));
+        mp_raise_msg(&mp_type_OverflowError, MP_ERROR_TEXT("a time is out of range"));
     return value;
 }
 

@@ -110,6 +110,16 @@ class PyHost final : public ussl::Host {
         return ussl::NameAnswer::good;
     }
 
+    ussl::SignAnswer sign(ussl::SignatureScheme scheme, ussl::Bytes digest, ussl::Bytes scalar,
+                          ussl::MutableBytes signature, std::size_t& length) override {
+        length = ussl_call_sign(self_->sign_callback, self_->ecdsa_sign_callback, name_of(scheme),
+                                digest.data(), digest.size(), scalar.data(), scalar.size(),
+                                signature.data(), signature.size(), &self_->exception);
+        if (length == USSL_RAISED)
+            return ussl::SignAnswer::aborted;
+        return length != 0 ? ussl::SignAnswer::made : ussl::SignAnswer::own_key;
+    }
+
     bool key_log(std::string_view line) override {
         return ussl_append_line(self_->keylog_filename, line.data(), line.size(),
                                 &self_->exception);
@@ -132,6 +142,18 @@ class PyHost final : public ussl::Host {
     }
 
   private:
+    static const char* name_of(ussl::SignatureScheme scheme) {
+        switch (scheme) {
+            case ussl::SignatureScheme::ecdsa:
+                return "ecdsa";
+            case ussl::SignatureScheme::rsa_pkcs1:
+                return "rsa_pkcs1";
+            case ussl::SignatureScheme::rsa_pss:
+                break;
+        }
+        return "rsa_pss";
+    }
+
     /// How streams written in Python say that they do not know an ioctl.
     static bool refuses(mp_obj_t exception) {
         const mp_const_obj_t type = MP_OBJ_FROM_PTR(mp_obj_get_type(exception));
@@ -469,6 +491,8 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_f
     self->psk_keys = context->psk_keys;
     self->psk_callback = context->psk_server_callback;
     self->verify_callback = context->verify_callback;
+    self->sign_callback = context->sign_callback;
+    self->ecdsa_sign_callback = context->ecdsa_sign_callback;
     self->keylog_filename = context->keylog_filename;
     self->sni_callback = context->sni_callback;
     self->chooses = false;

@@ -164,6 +164,8 @@ mp_uint_t ask_for_context(ussl_socket_obj_t* socket, const char* name, size_t si
             MP_ERROR_TEXT("sni_callback: that context is no server's with a certificate"));
     *chosen = ussl_context_get(context);
     socket->verify_callback = context->verify_callback;
+    socket->sign_callback = context->sign_callback;
+    socket->ecdsa_sign_callback = context->ecdsa_sign_callback;
     return 0;
 }
 
@@ -176,6 +178,36 @@ extern "C" mp_uint_t ussl_call_sni(mp_obj_t socket, const char* name, size_t siz
         [=] {
             return ask_for_context(static_cast<ussl_socket_obj_t*>(MP_OBJ_TO_PTR(socket)), name,
                                    size, chosen);
+        },
+        &errcode, exception);
+}
+
+extern "C" size_t ussl_call_sign(mp_obj_t callback, mp_obj_t ecdsa_callback, const char* algorithm,
+                                 const uint8_t* digest, size_t digest_size, const uint8_t* key,
+                                 size_t key_size, uint8_t* signature, size_t capacity,
+                                 mp_obj_t* exception) {
+    int errcode;
+    return guarded(
+        [=]() -> mp_uint_t {
+            const mp_obj_t to_sign = mp_obj_new_bytes(digest, digest_size);
+            mp_obj_t made = mp_const_none;
+            if (callback != mp_const_none) {
+                made = mp_call_function_2(callback, mp_obj_new_str(algorithm, strlen(algorithm)),
+                                          to_sign);
+            } else if (strcmp(algorithm, "ecdsa") == 0) {
+                made = mp_call_function_2(ecdsa_callback, mp_obj_new_bytes(key, key_size), to_sign);
+                if (made == mp_const_none && key_size != 0)
+                    return 0;
+            } else {
+                return 0;
+            }
+            mp_buffer_info_t bytes;
+            if (mp_obj_is_str(made) || !mp_get_buffer(made, &bytes, MP_BUFFER_READ))
+                mp_raise_TypeError(MP_ERROR_TEXT("a sign callback must return bytes"));
+            if (bytes.len == 0 || bytes.len > capacity)
+                mp_raise_ValueError(MP_ERROR_TEXT("a sign callback's signature is too long"));
+            memcpy(signature, bytes.buf, bytes.len);
+            return bytes.len;
         },
         &errcode, exception);
 }

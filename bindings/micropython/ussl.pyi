@@ -26,6 +26,11 @@ CERT_OPTIONAL: Final = 1
 """Client: as CERT_REQUIRED. Server: asks; a client without a certificate is let in."""
 CERT_REQUIRED: Final = 2
 """Chain, dates, purpose and (client) host name must hold."""
+VERIFY_DEFAULT: Final = 0
+VERIFY_CRL_CHECK_LEAF: Final = 4
+"""verify_flags: a CRL must say that the peer's certificate is not revoked."""
+VERIFY_CRL_CHECK_CHAIN: Final = 12
+"""The same of every certificate up to the trusted one."""
 PROTOCOL_TLS_CLIENT: Final = 0
 PROTOCOL_TLS_SERVER: Final = 1
 TLSv1_2: Final = 0x0303
@@ -85,6 +90,8 @@ ERR_CERT_REJECTED: Final = -212
 """this program's verify_callback refused the certificate"""
 ERR_CERT_PIN: Final = -213
 """the certificate is not one of the pinned ones (pins)"""
+ERR_CERT_CRL: Final = -214
+"""there is no valid CRL to say that the certificate is not revoked"""
 ERR_PSK_IDENTITY: Final = -301
 """the pre-shared key identity is unknown"""
 ERR_PSK_KEY: Final = -302
@@ -153,6 +160,14 @@ def create_default_context(
 ) -> SSLContext:
     """A client's context that verifies, or a server's."""
 
+def self_signed(
+    names: str | Sequence[str], *, valid_from: int | None = None, valid_until: int | None = None
+) -> tuple[bytes, bytes]:
+    """A new key and a certificate for these names, in DER, for a first server."""
+
+def cert_info(data: _Content) -> dict[str, Any]:
+    """Looks into a certificate: as getpeercert(), with the hashes that pins takes."""
+
 class SSLContext:
     """Credentials, trust and options that any number of connections share."""
 
@@ -160,6 +175,8 @@ class SSLContext:
     """CERT_NONE, CERT_OPTIONAL or CERT_REQUIRED."""
     check_hostname: bool
     """Whether a server's certificate must be for server_hostname."""
+    verify_flags: int
+    """VERIFY_DEFAULT, VERIFY_CRL_CHECK_LEAF or VERIFY_CRL_CHECK_CHAIN; by default LEAF if there are CRLs."""
     verify_callback: Callable[[memoryview, int], int] | None
     """f(certificate, depth) for each certificate of a chain; anything but 0 refuses."""
     verify_time: int | None
@@ -173,6 +190,10 @@ class SSLContext:
     server_psk_keys: Mapping[bytes, bytes] | _KeyLookup | None
     sni_callback: Callable[[SSLSocket, str | None, SSLContext], int | None] | None
     """Server: f(sock, name, context), for each client; may set sock.context to another server's."""
+    sign_callback: Callable[[str, bytes], _Buffer] | None
+    """f(algorithm, digest) signs for the certificate's key: "ecdsa", "rsa_pss" or "rsa_pkcs1"."""
+    ecdsa_sign_callback: Callable[[bytes, bytes], _Buffer | None] | None
+    """MicroPython's: f(key, digest) signs, or returns None for the key itself to do it."""
     keylog_filename: str | None
     """Where the secrets of connections are written to, for Wireshark."""
     handshake_timeout: float | None
@@ -206,7 +227,10 @@ class SSLContext:
     def load_verify_locations(self, cadata: _Content) -> None: ...
     @overload
     def load_verify_locations(self, *, cafile: _Content) -> None:
-        """The roots."""
+        """Adds roots and CRLs."""
+
+    def cert_store_stats(self) -> dict[str, int]:
+        """How many certificates (x509), authorities (x509_ca) and CRLs (crl) are trusted."""
 
     def load_default_certs(self, purpose: int = ...) -> None:
         """The system's roots as well (unix)."""

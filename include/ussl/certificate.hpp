@@ -1,8 +1,6 @@
 #pragma once
 
-#include <string_view>
-
-#include "ussl/transport.hpp"
+#include "ussl/context.hpp"
 
 namespace ussl {
 
@@ -24,9 +22,42 @@ class CertificateVisitor {
     virtual void validity(const Time& not_before, const Time& not_after) = 0;
     /// `value` is text, or 4 or 16 bytes for an address.
     virtual void alternative_name(AltName kind, Bytes value) = 0;
+    /// The certificate and its SubjectPublicKeyInfo in DER: what Options::pins are hashes of.
+    virtual void encoded(Bytes certificate, Bytes public_key) {
+        (void)certificate, (void)public_key;
+    }
 
   protected:
     ~CertificateVisitor() = default;
 };
+
+struct Engine;
+
+/// Walks through the first certificate of `data`, PEM or DER; false: there is none that can be read
+/// (or no memory).
+bool describe_certificate(const Engine& engine, Bytes data, CertificateVisitor& visitor);
+
+/// A certificate that nobody else has signed, for a first server; see make_self_signed().
+struct SelfSigned {
+    SecretBytes key;          ///< ECDSA with P-256, DER (RFC 5915)
+    SecretBytes certificate;  ///< DER
+};
+
+inline constexpr std::size_t most_self_signed_names = 8;
+
+/// What a self-signed certificate says.
+struct SelfSignedFor {
+    /// DNS names and IP addresses, 1 to most_self_signed_names; the first is the subject's common
+    /// name, too.
+    std::span<const std::string_view> names;
+    /// Seconds since 1970: from 2000 to the end of time (RFC 5280 §4.1.2.5), for a device may not
+    /// know what day it is.
+    std::int64_t since = 946684800;
+    std::int64_t until = 253402300799;
+};
+
+/// A new key and a certificate for it.
+std::expected<SelfSigned, Refusal> make_self_signed(const Engine& engine,
+                                                    const SelfSignedFor& what);
 
 }  // namespace ussl

@@ -24,23 +24,36 @@ enum class Verify : std::uint8_t {
     required = 2,  ///< chain, dates, purpose and (client) host name must hold
 };
 
+/// Which certificates of a chain must be known not to be revoked (RFC 5280 §6.3): by a CRL of their
+/// issuer that is in date. The numbers are Python's verify_flags.
+enum class CrlCheck : std::uint8_t {
+    none = 0,
+    leaf = 4,    ///< the peer's own
+    chain = 12,  ///< and all up to the trusted one
+};
+
 /// Protocol versions as they stand on the wire.
 enum class Version : std::uint16_t { none = 0, tls1_2 = 0x0303, tls1_3 = 0x0304 };
 
 /// What a program asked for. Only looked at while a Context is made: nothing in it needs to live
 /// longer. An absent option is nullopt, an empty one is an error.
 ///
-/// Keys and certificates are PEM or DER, told apart by their content.
+/// Keys and certificates are PEM or DER, told apart by their content. Where there may be many, they
+/// stand one behind the other.
 struct Options {
     Role role = Role::client;
 
     std::optional<Bytes> key{};           ///< PKCS#1, SEC1, PKCS#8, encrypted PKCS#8
     std::optional<Bytes> key_password{};  ///< for an encrypted key
-    std::optional<Bytes> certificate{};   ///< this side's, then the rest of its chain (PEM)
-    std::optional<Bytes> trusted{};  ///< the roots; absent: the system's store, if there is one
-    bool system_store = false;       ///< the system's store as well as `trusted`
+    std::optional<Bytes> certificate{};   ///< this side's, then the rest of its chain
+    /// In place of `key`, or before it is used: Host::sign() is asked for signatures.
+    bool sign_by_program = false;
+    /// The roots, and CRLs; absent: the system's store, if there is one.
+    std::optional<Bytes> trusted{};
+    bool system_store = false;  ///< the system's store as well as `trusted`
 
     Verify verify = Verify::none;
+    std::optional<CrlCheck> crl_check{};  ///< absent: leaf, if there are CRLs in `trusted`
     /// Client that verifies: the certificate must be for Connection::Settings::server_hostname.
     bool check_hostname = true;
     /// Host::judge() has a say, too: about each certificate of a chain that is verified.
@@ -128,6 +141,14 @@ class SavedSession final : public OnHeap {
     SecretBytes content_;
 };
 
+/// How many certificates and CRLs a context was given as trusted; a system's store may be looked
+/// into only when it is needed.
+struct Stored {
+    std::size_t certificates = 0;
+    std::size_t authorities = 0;  ///< those of `certificates` that may issue others
+    std::size_t crls = 0;
+};
+
 /// Everything that connections of one kind share: role, credentials, trust, policy. Immutable once
 /// made; any number of connections, in any number of threads, may use one.
 class Context final : public OnHeap {
@@ -145,6 +166,7 @@ class Context final : public OnHeap {
     /// The most plaintext in a record that is sent.
     [[nodiscard]] std::size_t record_size() const { return record_size_; }
     [[nodiscard]] EngineContext& engine() const { return *engine_; }
+    [[nodiscard]] Stored stored() const;
 
     /// Whether connections of this context can be resumed.
     [[nodiscard]] bool resumes() const { return resumes_; }

@@ -4,7 +4,7 @@
 #include "ussl/transport.hpp"
 
 // What MicroPython's modules hashlib and cryptolib have only with MicroPython's own TLS, from the
-// library that is linked anyway. TLS itself needs nothing of this.
+// library that is linked anyway; and what else a binding needs of it.
 
 namespace ussl {
 
@@ -40,6 +40,9 @@ class BlockCipher : public OnHeap {
     /// `out` may be `in`. Whole blocks, except in ctr; goes on where the last call ended.
     virtual bool process(Bytes in, std::uint8_t* out) = 0;
 };
+
+/// SHA-256 over the parts, one behind the other; false: it could not be computed.
+bool sha256(const Engine& engine, std::span<const Bytes> parts, std::span<std::uint8_t, 32> out);
 
 /// nullptr: there is no memory, or the library does not have it.
 Owned<Hasher> make_hasher(const Engine& engine, Hash hash);

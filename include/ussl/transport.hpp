@@ -81,6 +81,22 @@ enum class Judgement : std::uint8_t {
     aborted,  ///< the question itself failed, and the program keeps the reason
 };
 
+/// How a signature is made; the hash is SHA-256, SHA-384 or SHA-512, by the size of the digest.
+enum class SignatureScheme : std::uint8_t {
+    ecdsa,      ///< ECDSA, as DER (RFC 8422 §5.4)
+    rsa_pkcs1,  ///< RSASSA-PKCS1-v1_5 (RFC 8017 §8.2)
+    rsa_pss,    ///< RSASSA-PSS, MGF1 with the same hash, a salt as long as it (RFC 8446 §4.2.3)
+};
+
+/// The longest signature: RSA with 8192 bits.
+inline constexpr std::size_t max_signature = 1024;
+
+enum class SignAnswer : std::uint8_t {
+    made,     ///< the signature was written
+    own_key,  ///< Options::key is to make it; without one, the handshake fails
+    aborted,  ///< it could not be made, and the program keeps the reason
+};
+
 /// The program's side of a connection: its stream, and its answers to the engine's questions.
 class Host : public Transport {
   public:
@@ -105,6 +121,15 @@ class Host : public Transport {
                                       std::uint8_t& alert) {
         (void)name, (void)instead, (void)alert;
         return NameAnswer::good;
+    }
+    /// With Options::sign_by_program: signs for the key of this side's certificate, which may be
+    /// somewhere else (a secure element). `scalar` is the private key of Options::key, if that is
+    /// there and of ECDSA (big-endian, no zeros before it): some keep there the place of the real
+    /// one. Writes the signature, at least 1 and at most max_signature bytes, and its length.
+    virtual SignAnswer sign(SignatureScheme scheme, Bytes digest, Bytes scalar,
+                            MutableBytes signature, std::size_t& length) {
+        (void)scheme, (void)digest, (void)scalar, (void)signature, (void)length;
+        return SignAnswer::own_key;
     }
     /// With Options::key_log: a line of the format that Wireshark reads (NSS Key Log Format),
     /// without its end. false: it could not be kept; the connection ends (`aborted`).

@@ -108,6 +108,8 @@ void describe(const mbedtls_x509_crt& certificate, CertificateVisitor& visitor) 
     visitor.identity(certificate.version, {certificate.serial.p, certificate.serial.len});
     visit_name(certificate.subject, Party::subject, visitor);
     visit_name(certificate.issuer, Party::issuer, visitor);
+    visitor.encoded({certificate.raw.p, certificate.raw.len},
+                    {certificate.pk_raw.p, certificate.pk_raw.len});
     visitor.validity(time_of(certificate.valid_from), time_of(certificate.valid_to));
     for (const mbedtls_x509_sequence* at = &certificate.subject_alt_names;
          at != nullptr && at->buf.p != nullptr; at = at->next) {
@@ -130,6 +132,14 @@ void describe(const mbedtls_x509_crt& certificate, CertificateVisitor& visitor) 
                 break;
         }
     }
+}
+
+bool describe_first(Bytes data, CertificateVisitor& visitor) {
+    Certificates certificate;
+    if (!parse_first_certificate(data, certificate))
+        return false;
+    describe(certificate, visitor);
+    return true;
 }
 
 }  // namespace ussl::mbedtls

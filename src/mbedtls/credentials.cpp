@@ -9,6 +9,7 @@ namespace {
 
 constexpr Refusal invalid_certificate{"invalid cert"};
 constexpr Refusal invalid_key{"invalid key"};
+constexpr Refusal mismatch{"keyfile and certfile do not match"};
 constexpr Refusal unsupported_key{"unsupported key: this engine cannot sign TLS with it"};
 
 /// Bytes with a NUL behind them, as Mbed TLS wants PEM; wiped when released.
@@ -72,35 +73,126 @@ bool add_certificate(mbedtls_x509_crt& chain, Bytes der) {
                                                   take_any_extension, nullptr) == 0;
 }
 
-// Each certificate in order; false: there is none, or one of them cannot be read.
-bool add_certificates(mbedtls_x509_crt& chain, Bytes data) {
-    if (!policy::is_pem(data))
-        return add_certificate(chain, data);
+// The DER inside of PEM, handed to `take`.
+template <class Take>
+bool with_der_of_pem([[maybe_unused]] Bytes block, [[maybe_unused]] const char* begin,
+                     [[maybe_unused]] const char* end, [[maybe_unused]] Take take) {
 #ifdef MBEDTLS_PEM_PARSE_C
-    static constexpr char begin[] = "-----BEGIN CERTIFICATE-----";
-    static constexpr char end[] = "-----END CERTIFICATE-----";
-    const Text text(data);
-    if (text.data() == nullptr)
+    const Text text(block);
+    Holder<mbedtls_pem_context, mbedtls_pem_init, mbedtls_pem_free> pem;
+    std::size_t used = 0;
+    if (text.data() == nullptr ||
+        mbedtls_pem_read_buffer(&pem, begin, end, text.data(), nullptr, 0, &used) != 0)
         return false;
-    bool any = false;
-    const char* at = std::strstr(text.c_str(), begin);
-    for (; at != nullptr; at = std::strstr(at, begin), any = true) {
-        Holder<mbedtls_pem_context, mbedtls_pem_init, mbedtls_pem_free> pem;
-        std::size_t used = 0;
-        if (mbedtls_pem_read_buffer(&pem, begin, end, reinterpret_cast<const unsigned char*>(at),
-                                    nullptr, 0, &used) != 0)
-            return false;
-        std::size_t size = 0;
-        const unsigned char* der = mbedtls_pem_get_buffer(&pem, &size);
-        if (!add_certificate(chain, {der, size}))
-            return false;
-        at += used;
-    }
-    return any;
+    std::size_t size = 0;
+    const unsigned char* der = mbedtls_pem_get_buffer(&pem, &size);
+    return take(Bytes{der, size});
 #else
     return false;
 #endif
 }
+
+bool with_der_of(const policy::Values::Value& value, auto take) {
+    using Kind = policy::Values::Kind;
+    switch (value.kind) {
+        case Kind::certificate_pem:
+            return with_der_of_pem(value.bytes, "-----BEGIN CERTIFICATE-----",
+                                   "-----END CERTIFICATE-----", take);
+        case Kind::crl_pem:
+            return with_der_of_pem(value.bytes, "-----BEGIN X509 CRL-----",
+                                   "-----END X509 CRL-----", take);
+        case Kind::der:
+            return take(value.bytes);
+    }
+    return false;
+}
+
+// Each certificate in order; false: there is none, or one of them cannot be read.
+bool add_certificates(mbedtls_x509_crt& chain, Bytes data) {
+    policy::Values values(data);
+    bool any = false;
+    while (const auto value = values.next()) {
+        if (!with_der_of(*value, [&](Bytes der) { return add_certificate(chain, der); }))
+            return false;
+        any = true;
+    }
+    return any;
+}
+
+#ifdef MBEDTLS_X509_CRL_PARSE_C
+
+// Whether a list of extensions (RFC 5280 §4.2) has a critical one, or cannot be read.
+bool has_critical(const mbedtls_x509_buf& extensions) {
+    constexpr int sequence = MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE;
+    unsigned char* at = extensions.p;
+    if (at == nullptr)
+        return false;
+    const unsigned char* end = at + extensions.len;
+    std::size_t size = 0;
+    if (mbedtls_asn1_get_tag(&at, end, &size, sequence) != 0)
+        return true;
+    while (at != end) {
+        if (mbedtls_asn1_get_tag(&at, end, &size, sequence) != 0)
+            return true;
+        unsigned char* next = at + size;
+        int critical = 0;  // and stays, where it is left out
+        if (mbedtls_asn1_get_tag(&at, next, &size, MBEDTLS_ASN1_OID) != 0)
+            return true;
+        at += size;
+        (void)mbedtls_asn1_get_bool(&at, next, &critical);
+        if (critical != 0)
+            return true;
+        at = next;
+    }
+    return false;
+}
+
+// RFC 5280 §5.3: a critical extension that nobody looks at, and a signature that proves nothing.
+const char* why_not(const mbedtls_x509_crl& crl) {
+    for (const mbedtls_x509_crl_entry* entry = &crl.entry; entry != nullptr; entry = entry->next)
+        if (has_critical(entry->entry_ext))
+            return policy::crl_is_special;
+    if (crl.next_update.year == 0)
+        return policy::crl_has_no_end;
+    const mbedtls_md_info_t* md = mbedtls_md_info_from_type(crl.sig_md);
+    return md == nullptr || mbedtls_md_get_size(md) * 8 < policy::minimum_hash_bits
+               ? policy::crl_is_weak
+               : nullptr;
+}
+
+// Mbed TLS frees all of a list when it cannot read one more: each is read by itself first.
+std::optional<Refusal> add_crl(mbedtls_x509_crl& list, Bytes der) {
+    mbedtls_x509_crl* last = &list;
+    while (last->next != nullptr)
+        last = last->next;
+    mbedtls_x509_crl* fresh = last;
+    if (last->version != 0) {
+        fresh = static_cast<mbedtls_x509_crl*>(mbedtls_calloc(1, sizeof *fresh));
+        if (fresh == nullptr)
+            return invalid_certificate;  // which out of memory takes the place of
+        mbedtls_x509_crl_init(fresh);
+    }
+    const int ret = mbedtls_x509_crl_parse_der(fresh, der.data(), der.size());
+    const bool good = ret == 0;
+    const char* fault = nullptr;
+    if (good)
+        fault = why_not(*fresh);
+    else if (ret == MBEDTLS_ERR_X509_INVALID_EXTENSIONS + MBEDTLS_ERR_ASN1_UNEXPECTED_TAG)
+        fault = policy::crl_is_special;  // §5.2: Mbed TLS reads none that is critical
+    if (fresh != last) {
+        if (good) {
+            last->next = fresh;
+        } else {
+            mbedtls_x509_crl_free(fresh);
+            mbedtls_free(fresh);
+        }
+    }
+    if (fault != nullptr)
+        return Refusal{fault};
+    return good ? std::nullopt : std::optional(invalid_certificate);
+}
+
+#endif
 
 // A port's own Mbed TLS may be without PEM.
 std::optional<Refusal> refuse_pem([[maybe_unused]] const std::optional<Bytes>& data) {
@@ -109,6 +201,22 @@ std::optional<Refusal> refuse_pem([[maybe_unused]] const std::optional<Bytes>& d
         return Refusal{"this build's TLS library reads keys and certificates in DER only"};
 #endif
     return std::nullopt;
+}
+
+// Whether TLS has a signature for a key, with the groups that are offered.
+bool can_sign(const mbedtls_pk_context& key) {
+    if (mbedtls_pk_can_do(&key, MBEDTLS_PK_RSA) != 0)
+        return true;
+    if (mbedtls_pk_can_do(&key, MBEDTLS_PK_ECKEY) == 0)
+        return false;
+    switch (mbedtls_ecp_keypair_get_group_id(mbedtls_pk_ec(key))) {
+        case MBEDTLS_ECP_DP_SECP256R1:
+        case MBEDTLS_ECP_DP_SECP384R1:
+        case MBEDTLS_ECP_DP_SECP521R1:
+            return true;
+        default:
+            return false;
+    }
 }
 
 std::optional<Refusal> parse_key(mbedtls_pk_context& key, Bytes data, Bytes password) {
@@ -135,16 +243,7 @@ std::optional<Refusal> parse_key(mbedtls_pk_context& key, Bytes data, Bytes pass
         default:
             return -(-ret & ~0x7F) == MBEDTLS_ERR_PK_UNKNOWN_PK_ALG ? unsupported_key : invalid_key;
     }
-    if (mbedtls_pk_can_do(&key, MBEDTLS_PK_RSA) != 0)
-        return std::nullopt;
-    switch (mbedtls_ecp_keypair_get_group_id(mbedtls_pk_ec(key))) {
-        case MBEDTLS_ECP_DP_SECP256R1:
-        case MBEDTLS_ECP_DP_SECP384R1:
-        case MBEDTLS_ECP_DP_SECP521R1:
-            return std::nullopt;
-        default:
-            return unsupported_key;
-    }
+    return can_sign(key) ? std::nullopt : std::optional(unsupported_key);
 }
 
 #ifndef USSL_HAS_SYSTEM_STORE
@@ -168,40 +267,114 @@ bool add_system_store(mbedtls_x509_crt& trusted) {
 
 }  // namespace
 
+bool parse_first_certificate(Bytes data, mbedtls_x509_crt& certificate) {
+    const auto value = policy::Values(data).next();
+    return value &&
+           with_der_of(*value, [&](Bytes der) { return add_certificate(certificate, der); });
+}
+
+// Without a key of its own, what is asked about it is what the certificate's public key says.
+mbedtls_pk_context& Context::signer() {
+    return has_key() ? key_ : chain_.pk;
+}
+
 std::optional<Refusal> Context::load_identity(const Options& options) {
-    if (!options.key)
+    if (!options.certificate)
         return std::nullopt;
     if (const auto refusal = refuse_pem(options.key))
         return refusal;
     if (const auto refusal = refuse_pem(options.certificate))
         return refusal;
-    if (const auto refusal = parse_key(key_, *options.key, options.key_password.value_or(Bytes{})))
-        return refusal;
-    if (!add_certificates(chain_, options.certificate.value_or(Bytes{})))
+    if (options.key)
+        if (const auto refusal =
+                parse_key(key_, *options.key, options.key_password.value_or(Bytes{})))
+            return refusal;
+    if (!add_certificates(chain_, *options.certificate))
         return invalid_certificate;
     // What a certificate says it is for, too, is for the peer to judge.
     for (mbedtls_x509_crt* at = &chain_; at != nullptr; at = at->next)
         at->ext_types &= ~(MBEDTLS_X509_EXT_KEY_USAGE | MBEDTLS_X509_EXT_EXTENDED_KEY_USAGE);
-    if (mbedtls_pk_check_pair(&chain_.pk, &key_, random_bytes, nullptr) != 0)
-        return Refusal{"keyfile and certfile do not match"};
-    if (mbedtls_ssl_conf_own_cert(&config_, &chain_, &key_) != 0)
+    if (options.sign_by_program) {
+        if (const auto refusal = set_up_signing())
+            return refusal;
+    } else if (mbedtls_pk_check_pair(&chain_.pk, &key_, random_bytes, nullptr) != 0) {
+        return mismatch;
+    }
+    if (mbedtls_ssl_conf_own_cert(&config_, &chain_, &signer()) != 0)
         return invalid_certificate;
     return std::nullopt;
+}
+
+// A key that only says where the real one is fits the certificate as far as its public half does.
+std::optional<Refusal> Context::set_up_signing() {
+#if USSL_HAS_SIGNING_BY_PROGRAM
+    if (!can_sign(chain_.pk))
+        return Refusal{"unsupported certificate: a sign callback is for RSA and ECDSA"};
+    if (!has_key())
+        return std::nullopt;
+    // As SubjectPublicKeyInfo, written from the end of the buffer.
+    std::uint8_t written[1200];
+    const int size = mbedtls_pk_write_pubkey_der(&key_, written, sizeof written);
+    const mbedtls_x509_buf& wanted = chain_.pk_raw;
+    if (size < 0 || wanted.len != static_cast<std::size_t>(size) ||
+        std::memcmp(written + sizeof written - size, wanted.p, wanted.len) != 0)
+        return mismatch;
+    if (mbedtls_pk_can_do(&key_, MBEDTLS_PK_RSA) != 0)
+        return std::nullopt;
+    const mbedtls_mpi& scalar = mbedtls_pk_ec(key_)->d;
+    scalar_ = SecretBytes(mbedtls_mpi_size(&scalar));
+    (void)mbedtls_mpi_write_binary(&scalar, scalar_.data(), scalar_.size());
+#endif
+    return std::nullopt;
+}
+
+std::optional<Refusal> Context::add_trusted(Bytes data) {
+    policy::Values values(data);
+    bool any = false;
+    while (const auto value = values.next()) {
+        using Kind = policy::Values::Kind;
+        std::optional<Refusal> refusal = invalid_certificate;
+        (void)with_der_of(*value, [&](Bytes der) {
+            if (value->kind != Kind::crl_pem && add_certificate(trusted_, der))
+                refusal.reset();
+#ifdef MBEDTLS_X509_CRL_PARSE_C
+            else if (value->kind != Kind::certificate_pem)
+                refusal = add_crl(crls_, der);
+#endif
+            return true;
+        });
+        if (refusal)
+            return refusal;
+        any = true;
+    }
+    return any ? std::nullopt : std::optional(invalid_certificate);
 }
 
 std::optional<Refusal> Context::load_trusted(const Options& options) {
     if (const auto refusal = refuse_pem(options.trusted))
         return refusal;
-    if (options.trusted) {
-        if (!add_certificates(trusted_, *options.trusted))
-            return invalid_certificate;
-    }
+    if (options.trusted)
+        if (const auto refusal = add_trusted(*options.trusted))
+            return refusal;
     // As with OpenSSL, a system without a store trusts nobody.
     if (options.system_store || (!options.trusted && verify_ != Verify::none && !psk_))
         (void)add_system_store(trusted_);
     if (trusted_.version != 0)
         mbedtls_ssl_conf_ca_chain(&config_, &trusted_, nullptr);
     return std::nullopt;
+}
+
+Stored Context::stored() const {
+    Stored stored;
+    for (const mbedtls_x509_crt* at = &trusted_; at != nullptr && at->version != 0; at = at->next) {
+        ++stored.certificates;
+        stored.authorities += at->ca_istrue != 0 ? 1 : 0;
+    }
+#ifdef MBEDTLS_X509_CRL_PARSE_C
+    for (const mbedtls_x509_crl* at = &crls_; at != nullptr && at->version != 0; at = at->next)
+        ++stored.crls;
+#endif
+    return stored;
 }
 
 }  // namespace ussl::mbedtls

@@ -82,6 +82,18 @@ bool for_each_suite(SuiteVisitor& visitor) {
     return true;
 }
 
+#ifdef USSL_AMENDED_MBEDTLS
+extern "C" int ussl_mbedtls_sign(mbedtls_ssl_context* ssl, mbedtls_pk_type_t type,
+                                 mbedtls_pk_context* key, mbedtls_md_type_t hash,
+                                 const unsigned char* digest, size_t digest_size,
+                                 unsigned char* signature, size_t capacity, size_t* length) {
+    return static_cast<Session*>(mbedtls_ssl_get_user_data_p(ssl))
+        ->sign(type, *key, hash, {digest, digest_size}, {signature, capacity}, *length);
+}
+#endif
+
+}  // namespace
+
 bool start_up() {
 #ifdef MBEDTLS_PSA_CRYPTO_C
     return psa_crypto_init() == PSA_SUCCESS;
@@ -89,8 +101,6 @@ bool start_up() {
     return true;
 #endif
 }
-
-}  // namespace
 
 bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out) {
     Holder<mbedtls_md_context_t, mbedtls_md_init, mbedtls_md_free> hash;
@@ -131,6 +141,7 @@ std::expected<Owned<EngineContext>, Refusal> Context::make(const Options& option
     context->role_ = options.role;
     context->verify_ = options.verify;
     context->psk_ = policy::uses_psk(options);
+    context->signs_by_program_ = options.sign_by_program;
     context->checks_hostname_ = options.check_hostname;
     context->by_program_ = options.verify_by_program;
     context->verify_time_ = options.verify_time;
@@ -150,6 +161,8 @@ std::expected<Owned<EngineContext>, Refusal> Context::make(const Options& option
         refusal = context->load_identity(options);
     if (!refusal)
         refusal = context->load_trusted(options);
+    if (!refusal)
+        context->crl_check_ = policy::crl_check_of(options, context->stored());
     if (!refusal)
         context->limit_records(options.record_size_limit);
     if (take_lack_of_memory())
@@ -367,6 +380,9 @@ Outcome Session::handshake() {
             return judged;
         if (ret != 0)
             return outcome_of(ret);
+        // Mbed TLS may go on with what it had no memory to compute.
+        if (lacked_memory_)
+            return fail(MBEDTLS_ERR_SSL_ALLOC_FAILED);
     }
     if (const int ret = flight_.send(wire()); ret != 0)
         return outcome_of(ret);
@@ -681,6 +697,8 @@ Outcome Session::fail(int ret) {
     failure_.code = code_of(ret);
     if (take_lack_of_memory() || lacked_memory_)
         failure_.code = Code::NO_MEMORY;
+    else if (lacked_key_)
+        failure_.code = Code::ENGINE;
     if (ret == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE && ssl_.in_msgtype == MBEDTLS_SSL_MSG_ALERT) {
         failure_.alert = Error::Alert::received;
         failure_.alert_number = ssl_.in_msg[1];
@@ -726,11 +744,12 @@ Outcome Session::fail(int ret) {
         failure_.alert_number = ssl_.out_msg[1];
     } else {
         // Mbed TLS leaves without a word.
-        failure_.alert_number = ret == MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE
-                                    ? MBEDTLS_SSL_ALERT_MSG_UNEXPECTED_MESSAGE
-                                : failure_.code == Code::ENGINE || failure_.code == Code::NO_MEMORY
-                                    ? MBEDTLS_SSL_ALERT_MSG_INTERNAL_ERROR
-                                    : MBEDTLS_SSL_ALERT_MSG_DECODE_ERROR;
+        failure_.alert_number =
+            ret == MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE     ? MBEDTLS_SSL_ALERT_MSG_UNEXPECTED_MESSAGE
+            : ret == MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION ? MBEDTLS_SSL_ALERT_MSG_PROTOCOL_VERSION
+            : failure_.code == Code::ENGINE || failure_.code == Code::NO_MEMORY
+                ? MBEDTLS_SSL_ALERT_MSG_INTERNAL_ERROR
+                : MBEDTLS_SSL_ALERT_MSG_DECODE_ERROR;
         (void)mbedtls_ssl_send_alert_message(&ssl_, MBEDTLS_SSL_ALERT_LEVEL_FATAL,
                                              failure_.alert_number);
     }
@@ -759,12 +778,10 @@ Outcome Session::fail(int ret) {
 }
 
 int Session::verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t& flags) {
-    // The first is the topmost: a root of ours, unless nobody was found who vouches for it.
-    const bool root = !seen_topmost_ && (flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) == 0;
-    seen_topmost_ = true;
     const bool verifies = context().verify() != Verify::none;
     if (verifies)
-        certificate_failures_ |= failures_of(context(), certificate, depth, flags, root);
+        certificate_failures_ |= failures_of(context(), certificate, issuer_, depth, flags);
+    issuer_ = depth != 0 ? &certificate : nullptr;
     if (verifies && context().verifies_by_program() && !wire_.aborted())
         certificate_failures_ |= judge(certificate, depth);
     if (depth == 0) {
@@ -806,7 +823,39 @@ int Session::choose_context() {
     auto& others = const_cast<Context&>(instead);
     mbedtls_ssl_set_hs_ca_chain(&ssl_, &others.trusted_, nullptr);
     mbedtls_ssl_set_hs_authmode(&ssl_, instead.config_.authmode);
-    return mbedtls_ssl_set_hs_own_cert(&ssl_, &others.chain_, &others.key_);
+    return mbedtls_ssl_set_hs_own_cert(&ssl_, &others.chain_, &others.signer());
+}
+
+int Session::sign(mbedtls_pk_type_t type, mbedtls_pk_context& key, mbedtls_md_type_t hash,
+                  Bytes digest, MutableBytes signature, std::size_t& length) {
+    const auto sign_here = [&] {
+        return mbedtls_pk_sign_ext(type, &key, hash, digest.data(), digest.size(), signature.data(),
+                                   signature.size(), &length, random_bytes, nullptr);
+    };
+    if (!context().signs_by_program())
+        return sign_here();
+    if (wire_.aborted())
+        return MBEDTLS_ERR_SSL_INTERNAL_ERROR;
+    if (digest.empty())  // its size goes without saying
+        digest = {digest.data(), mbedtls_md_get_size(mbedtls_md_info_from_type(hash))};
+    SignatureScheme scheme = SignatureScheme::ecdsa;
+    if (type == MBEDTLS_PK_RSASSA_PSS)
+        scheme = SignatureScheme::rsa_pss;
+    else if (mbedtls_pk_can_do(&key, MBEDTLS_PK_RSA) != 0)
+        scheme = SignatureScheme::rsa_pkcs1;
+    if (signature.size() > max_signature)
+        signature = signature.first(max_signature);
+    switch (wire_.host().sign(scheme, digest, context().scalar(), signature, length)) {
+        case SignAnswer::made:
+            return 0;
+        case SignAnswer::own_key:
+            lacked_key_ = !context().has_key();
+            return lacked_key_ ? MBEDTLS_ERR_SSL_PRIVATE_KEY_REQUIRED : sign_here();
+        case SignAnswer::aborted:
+            wire_.abort();
+            break;
+    }
+    return MBEDTLS_ERR_SSL_INTERNAL_ERROR;
 }
 
 void Session::log_key(std::string_view label, Bytes client_random, Bytes secret) {
@@ -938,10 +987,14 @@ const Engine mbedtls_engine{
     .has_tls1_3 = USSL_HAS_TLS1_3 != 0,
     .has_psk = USSL_HAS_PSK != 0,
     .has_alpn = USSL_HAS_ALPN != 0,
+    .has_crls = USSL_HAS_CRLS != 0,
+    .has_signing_by_program = USSL_HAS_SIGNING_BY_PROGRAM != 0,
     .for_each_suite = mbedtls::for_each_suite,
     .sha256 = mbedtls::sha256,
     .make_hasher = mbedtls::make_hasher,
     .make_aes = mbedtls::make_aes,
+    .describe = mbedtls::describe_first,
+    .make_self_signed = mbedtls::make_self_signed,
     .make_context = mbedtls::Context::make,
 };
 

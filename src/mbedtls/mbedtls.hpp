@@ -14,6 +14,9 @@
 #include <mbedtls/ssl_ticket.h>
 #endif
 #include <mbedtls/version.h>
+#ifdef MBEDTLS_X509_CRL_PARSE_C
+#include <mbedtls/x509_crl.h>
+#endif
 #include <mbedtls/x509_crt.h>
 #ifdef MBEDTLS_PSA_CRYPTO_C
 #include <psa/crypto.h>
@@ -39,11 +42,17 @@ using SslConfig = Holder<mbedtls_ssl_config, mbedtls_ssl_config_init, mbedtls_ss
 using Ssl = Holder<mbedtls_ssl_context, mbedtls_ssl_init, mbedtls_ssl_free>;
 using Certificates = Holder<mbedtls_x509_crt, mbedtls_x509_crt_init, mbedtls_x509_crt_free>;
 using SslSession = Holder<mbedtls_ssl_session, mbedtls_ssl_session_init, mbedtls_ssl_session_free>;
+#ifdef MBEDTLS_X509_CRL_PARSE_C
+using Crls = Holder<mbedtls_x509_crl, mbedtls_x509_crl_init, mbedtls_x509_crl_free>;
+#endif
 #ifdef MBEDTLS_SSL_TICKET_C
 using Tickets =
     Holder<mbedtls_ssl_ticket_context, mbedtls_ssl_ticket_init, mbedtls_ssl_ticket_free>;
 #endif
 using Key = Holder<mbedtls_pk_context, mbedtls_pk_init, mbedtls_pk_free>;
+
+/// A private key of P-521, in bytes.
+inline constexpr std::size_t max_scalar = 66;
 
 class Session;
 
@@ -51,6 +60,7 @@ class Context final : public EngineContext {
   public:
     static std::expected<Owned<EngineContext>, Refusal> make(const Options& options);
     Owned<EngineSession> make_session(const HostName* name) override;
+    [[nodiscard]] Stored stored() const override;
 
     [[nodiscard]] Role role() const { return role_; }
     [[nodiscard]] Verify verify() const { return verify_; }
@@ -62,6 +72,13 @@ class Context final : public EngineContext {
     [[nodiscard]] bool resumes() const { return resumes_; }
     [[nodiscard]] bool logs_keys() const { return logs_keys_; }
     [[nodiscard]] const mbedtls_x509_crt& trusted() const { return trusted_; }
+    [[nodiscard]] CrlCheck crl_check() const { return crl_check_; }
+#ifdef MBEDTLS_X509_CRL_PARSE_C
+    [[nodiscard]] const mbedtls_x509_crl& crls() const { return crls_; }
+#endif
+    [[nodiscard]] bool signs_by_program() const { return signs_by_program_; }
+    [[nodiscard]] Bytes scalar() const { return {scalar_.data(), scalar_.size()}; }
+    [[nodiscard]] bool has_key() const { return mbedtls_pk_get_type(&key_) != MBEDTLS_PK_NONE; }
     /// The longest message of the handshake that this side may send, or a little more.
     [[nodiscard]] std::size_t longest_message() const { return longest_message_; }
 
@@ -76,12 +93,19 @@ class Context final : public EngineContext {
     bool set_up_sessions(const Options& options);
     std::optional<Refusal> load_identity(const Options& options);
     std::optional<Refusal> load_trusted(const Options& options);
+    std::optional<Refusal> add_trusted(Bytes data);
+    std::optional<Refusal> set_up_signing();
+    mbedtls_pk_context& signer();
     void limit_records(std::optional<std::size_t> limit);
 
     // In this order: the configuration points to the others.
     Certificates trusted_;
     Certificates chain_;
+#ifdef MBEDTLS_X509_CRL_PARSE_C
+    Crls crls_;
+#endif
     Key key_;
+    SecretBytes scalar_;
 #ifdef MBEDTLS_SSL_TICKET_C
     Tickets tickets_;
 #endif
@@ -96,6 +120,8 @@ class Context final : public EngineContext {
     std::size_t longest_message_ = 0;
     Role role_ = Role::client;
     Verify verify_ = Verify::none;
+    CrlCheck crl_check_ = CrlCheck::none;
+    bool signs_by_program_ = false;
     bool psk_ = false;
     bool checks_hostname_ = false;
     bool by_program_ = false;
@@ -134,6 +160,7 @@ class Records {
     void use_input(unsigned char* buffer, std::size_t size);
     void use_output(unsigned char* buffer, std::size_t size);
     void let_go(unsigned char* buffer, std::size_t size);
+    [[nodiscard]] bool version_fits() const;
 
     /// Sequence number, header, and what protection adds at the most (nonce, MAC, padding of CBC).
     static constexpr std::size_t around_a_record = 8 + 5 + 16 + 48 + 16;
@@ -214,6 +241,9 @@ class Session final : public EngineSession {
     int choose_context();
     /// Called for each secret, where they are logged.
     void log_key(std::string_view label, Bytes client_random, Bytes secret);
+    /// Called for this side's signature, in place of mbedtls_pk_sign_ext().
+    int sign(mbedtls_pk_type_t type, mbedtls_pk_context& key, mbedtls_md_type_t hash, Bytes digest,
+             MutableBytes signature, std::size_t& length);
     /// Called for each identity that a client offers.
     int find_psk(Bytes identity);
 
@@ -248,9 +278,12 @@ class Session final : public EngineSession {
     Error failure_;
     /// What verification found, as bits of Error::certificate_failures.
     std::uint16_t certificate_failures_ = 0;
-    bool seen_topmost_ = false;
+    /// The certificate above the one that verify() is called for; it is alive until the leaf's
+    /// turn.
+    const mbedtls_x509_crt* issuer_ = nullptr;
     bool was_verified_ = false;
     bool lacked_memory_ = false;
+    bool lacked_key_ = false;  ///< that the program left to this side to sign with
     bool goodbye_begun_ = false;
     bool resumed_ = false;
     std::uint8_t name_refused_ = 0;  ///< the alert
@@ -265,9 +298,11 @@ class Session final : public EngineSession {
 };
 
 // verify.cpp
-/// The failures of one certificate of a chain, as bits; `trusted`: it is a root of ours.
-std::uint16_t failures_of(const Context& context, const mbedtls_x509_crt& certificate, int depth,
-                          std::uint32_t flags, bool trusted);
+/// Whether a certificate that Mbed TLS has read is one by RFC 5280: it is not strict in everything.
+bool is_readable(const mbedtls_x509_crt& certificate);
+/// The failures of one certificate of a chain, as bits; `issuer` is null for the topmost.
+std::uint16_t failures_of(const Context& context, const mbedtls_x509_crt& certificate,
+                          const mbedtls_x509_crt* issuer, int depth, std::uint32_t flags);
 bool is_for(const mbedtls_x509_crt& certificate, const HostName& name);
 /// Whether the certificate, or its public key, is one of those.
 bool is_pinned(Bytes pins, const mbedtls_x509_crt& certificate);
@@ -275,8 +310,18 @@ std::uint8_t alert_of(Code worst);
 
 // certificate.cpp
 void describe(const mbedtls_x509_crt& certificate, CertificateVisitor& visitor);
+bool describe_first(Bytes data, CertificateVisitor& visitor);
+
+// credentials.cpp
+/// false: there is none that can be read.
+bool parse_first_certificate(Bytes data, mbedtls_x509_crt& certificate);
+
+// self_signed.cpp
+std::optional<Refusal> make_self_signed(const SelfSignedFor& what, SelfSigned& made);
 
 // engine.cpp
+/// What Mbed TLS needs before its cryptography is used; any number of times.
+bool start_up();
 bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out);
 /// IANA's name of a suite in `into`; empty: Mbed TLS does not know it.
 std::string_view suite_name(int suite, std::span<char> into);

@@ -34,6 +34,16 @@
 #else
 #define USSL_HAS_RESUMPTION 0
 #endif
+#ifdef MBEDTLS_X509_CRL_PARSE_C
+#define USSL_HAS_CRLS 1
+#else
+#define USSL_HAS_CRLS 0
+#endif
+#if defined(USSL_AMENDED_MBEDTLS) && defined(MBEDTLS_PK_WRITE_C)
+#define USSL_HAS_SIGNING_BY_PROGRAM 1
+#else
+#define USSL_HAS_SIGNING_BY_PROGRAM 0
+#endif
 #ifdef MBEDTLS_SSL_ALPN
 #define USSL_HAS_ALPN 1
 #else

@@ -39,6 +39,14 @@ void move_to(unsigned char* to, std::size_t to_size, unsigned char*& buffer, std
 
 }  // namespace
 
+// The version in a header (RFC 8446 §5.1) means nothing, and is 3.x; in TLS 1.2, once agreed on, it
+// is that one (RFC 5246 §6.2.1). Mbed TLS takes what was damaged on its way.
+bool Records::version_fits() const {
+    const bool agreed =
+        ssl_.tls_version == MBEDTLS_SSL_VERSION_TLS1_2 && ssl_.state > MBEDTLS_SSL_SERVER_HELLO;
+    return header_[1] == 3 && (!agreed || header_[2] == 3);
+}
+
 int Records::receive(Wire& wire, MutableBytes into) {
     // in_left: what Mbed TLS has of the record so far.
     if (ssl_.in_left >= header_bytes)
@@ -50,6 +58,8 @@ int Records::receive(Wire& wire, MutableBytes into) {
             return ret;
         header_size_ = static_cast<std::uint8_t>(header_size_ + ret);
     }
+    if (!version_fits())
+        return MBEDTLS_ERR_SSL_INVALID_RECORD;
     const std::size_t body = static_cast<std::size_t>(header_[3]) << 8 | header_[4];
     const std::size_t end =
         static_cast<std::size_t>(ssl_.in_hdr - ssl_.in_buf) + header_bytes + body;

@@ -33,24 +33,67 @@ bool may_sign_certificates(const mbedtls_x509_crt& certificate) {
            mbedtls_x509_crt_check_key_usage(&certificate, MBEDTLS_X509_KU_KEY_CERT_SIGN) == 0;
 }
 
-// The name fits and, where both have one, the key's identifier (RFC 5280 §4.2.1.1).
+// RFC 5280 §8: an issuer's name stands in what it issues as it stands in its own certificate,
+// byte by byte. §4.2.1.1: and what is said of its key and certificate fits.
 bool issued(const mbedtls_x509_crt& issuer, const mbedtls_x509_crt& certificate) {
-    const auto& wanted = certificate.authority_key_id.keyIdentifier;
-    return same(issuer.subject_raw, certificate.issuer_raw) &&
-           (wanted.len == 0 || issuer.subject_key_id.len == 0 ||
-            same(issuer.subject_key_id, wanted));
+    const auto& named = certificate.authority_key_id;
+    const auto fits = [](const mbedtls_x509_buf& wanted, const mbedtls_x509_buf& has) {
+        return wanted.len == 0 || has.len == 0 || same(wanted, has);
+    };
+    if (!same(issuer.subject_raw, certificate.issuer_raw) ||
+        !fits(named.keyIdentifier, issuer.subject_key_id) ||
+        !fits(named.authorityCertSerialNumber, issuer.serial) ||
+        mbedtls_pk_can_do(&issuer.pk, certificate.sig_pk) == 0)
+        return false;
+    // The first directoryName (its tag is 4) counts.
+    constexpr unsigned char directory =
+        MBEDTLS_ASN1_CONTEXT_SPECIFIC | MBEDTLS_ASN1_CONSTRUCTED | 4;
+    for (const auto* name = &named.authorityCertIssuer; name != nullptr && name->buf.len != 0;
+         name = name->next)
+        if (name->buf.tag == directory)
+            return same(name->buf, issuer.issuer_raw);
+    return true;
 }
 
-// Mbed TLS says of every certificate that nobody vouches for no more than that. Those behind it in
-// the peer's chain, and the roots, tell why.
+enum class Signature : std::uint8_t { good, wrong, unsupported };
+
+Signature signature_of(const mbedtls_x509_crt& certificate, const mbedtls_x509_crt& issuer) {
+    const mbedtls_md_info_t* md = mbedtls_md_info_from_type(certificate.sig_md);
+    unsigned char hash[MBEDTLS_MD_MAX_SIZE];
+    if (md == nullptr || mbedtls_md(md, certificate.tbs.p, certificate.tbs.len, hash) != 0)
+        return Signature::unsupported;
+    // Mbed TLS does not change the key.
+    switch (mbedtls_pk_verify_ext(certificate.sig_pk, certificate.sig_opts,
+                                  const_cast<mbedtls_pk_context*>(&issuer.pk), certificate.sig_md,
+                                  hash, mbedtls_md_get_size(md), certificate.sig.p,
+                                  certificate.sig.len)) {
+        case 0:
+            return Signature::good;
+        case MBEDTLS_ERR_PK_FEATURE_UNAVAILABLE:
+        case MBEDTLS_ERR_PK_BAD_INPUT_DATA:  // the key is too long
+            return Signature::unsupported;
+        default:
+            return Signature::wrong;
+    }
+}
+
+// Mbed TLS says of every certificate that nobody vouches for no more than that. Those in the peer's
+// chain, and the roots, tell why: a signature that is wrong, or an issuer that may not issue it.
 Code why_not_trusted(const Context& context, const mbedtls_x509_crt& certificate, int depth) {
+    bool has_issuer = false;
     for (const mbedtls_x509_crt* list :
          {&context.trusted(), static_cast<const mbedtls_x509_crt*>(certificate.next)})
         for (const mbedtls_x509_crt* candidate = list;
-             candidate != nullptr && candidate->version != 0; candidate = candidate->next)
-            if (issued(*candidate, certificate))
-                return may_sign_certificates(*candidate) ? Code::CERT_BAD_SIGNATURE
-                                                         : Code::CERT_INVALID;
+             candidate != nullptr && candidate->version != 0; candidate = candidate->next) {
+            if (!issued(*candidate, certificate))
+                continue;
+            if (may_sign_certificates(*candidate) &&
+                signature_of(certificate, *candidate) == Signature::wrong)
+                return Code::CERT_BAD_SIGNATURE;
+            has_issuer = true;
+        }
+    if (has_issuer)
+        return Code::CERT_INVALID;
     return depth == 0 && issued(certificate, certificate) ? Code::CERT_SELF_SIGNED
                                                           : Code::CERT_UNKNOWN_ISSUER;
 }
@@ -64,10 +107,16 @@ bool is_among_trusted(const Context& context, const mbedtls_x509_crt& certificat
 
 // RFC 5280 §4.2.1.3, §4.2.1.12: a certificate that says what it is for is for nothing else.
 // One that issues for a purpose of its own, too, as with OpenSSL, which like this takes "any
-// purpose" for none.
+// purpose" for none, and still heeds Netscape's word for it.
 bool purpose_fits(const mbedtls_x509_crt& certificate, int depth, bool of_server) {
     if (depth == 0 &&
         mbedtls_x509_crt_check_key_usage(&certificate, MBEDTLS_X509_KU_DIGITAL_SIGNATURE) != 0)
+        return false;
+    const int type = depth != 0  ? MBEDTLS_X509_NS_CERT_TYPE_SSL_CA
+                     : of_server ? MBEDTLS_X509_NS_CERT_TYPE_SSL_SERVER
+                                 : MBEDTLS_X509_NS_CERT_TYPE_SSL_CLIENT;
+    if ((certificate.ext_types & MBEDTLS_X509_EXT_NS_CERT_TYPE) != 0 &&
+        (certificate.ns_cert_type & type) == 0)
         return false;
     if ((certificate.ext_types & MBEDTLS_X509_EXT_EXTENDED_KEY_USAGE) == 0)
         return true;
@@ -81,51 +130,21 @@ bool purpose_fits(const mbedtls_x509_crt& certificate, int depth, bool of_server
     return false;
 }
 
-// The extensions of RFC 5280 §4.2.1, by the last number of their OIDs.
-enum Extension : std::uint8_t {
-    key_usage = 15,
-    subject_alt_name = 17,
-    basic_constraints = 19,
-    name_constraints = 30,
-    crl_distribution_points = 31,
-    policies = 32,
-    policy_mappings = 33,
-    policy_constraints = 36,
-    extended_key_usage = 37,
-    inhibit_any_policy = 54,
-    another = 0,
+constexpr int sequence = MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE;
+
+bool is_oid(Bytes oid, std::string_view wanted) {
+    return oid.size() == wanted.size() && std::memcmp(oid.data(), wanted.data(), oid.size()) == 0;
+}
+
+/// One extension of a certificate: where its OID is, and whether it is critical.
+struct Extension {
+    Bytes oid;
+    bool critical = false;
 };
 
-Extension extension_of(Bytes oid) {
-    constexpr std::size_t size = MBEDTLS_OID_SIZE(MBEDTLS_OID_ID_CE);
-    return oid.size() == size + 1 && std::memcmp(oid.data(), MBEDTLS_OID_ID_CE, size) == 0
-               ? static_cast<Extension>(oid[size])
-               : another;
-}
-
-// Those that may be critical: what Mbed TLS looks at and, as with OpenSSL, what says nothing of who
-// the certificate is for: policies, and where its CRL is.
-bool may_be_critical(Extension extension) {
-    switch (extension) {
-        case key_usage:
-        case subject_alt_name:
-        case basic_constraints:
-        case crl_distribution_points:
-        case policies:
-        case policy_mappings:
-        case policy_constraints:
-        case extended_key_usage:
-        case inhibit_any_policy:
-            return true;
-        default:
-            return false;
-    }
-}
-
-// RFC 5280 §4.2: not if there is a critical extension that nobody understands. §4.2.1.10: nor name
-// constraints, critical or not, for Mbed TLS does not read them.
-bool extensions_are_understood(const mbedtls_x509_crt& certificate) {
-    constexpr int sequence = MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE;
+// Calls `take` with each extension until it says false. False: it did, or they cannot be read.
+template <class Take>
+bool for_each_extension(const mbedtls_x509_crt& certificate, Take take) {
     unsigned char* at = certificate.v3_ext.p;
     if (at == nullptr)
         return true;
@@ -139,15 +158,148 @@ bool extensions_are_understood(const mbedtls_x509_crt& certificate) {
         unsigned char* next = at + size;
         if (mbedtls_asn1_get_tag(&at, next, &size, MBEDTLS_ASN1_OID) != 0)
             return false;
-        const Extension extension = extension_of({at, size});
+        const Bytes oid{at, size};
         at += size;
         int critical = 0;  // and stays, where it is left out
         (void)mbedtls_asn1_get_bool(&at, next, &critical);
-        if (extension == name_constraints || (critical != 0 && !may_be_critical(extension)))
+        if (!take(Extension{oid, critical != 0}))
             return false;
         at = next;
     }
     return true;
+}
+
+// RFC 5280 §4.2: not if one is there twice, or if there is a critical one that nobody understands.
+// §4.2.1.10: nor name constraints, critical or not, for Mbed TLS does not read them.
+bool extensions_are_understood(const mbedtls_x509_crt& certificate) {
+    constexpr std::string_view name_constraints{MBEDTLS_OID_NAME_CONSTRAINTS,
+                                                MBEDTLS_OID_SIZE(MBEDTLS_OID_NAME_CONSTRAINTS)};
+    return for_each_extension(certificate, [&](const Extension& one) {
+        int times = 0;
+        (void)for_each_extension(certificate, [&](const Extension& other) {
+            times +=
+                is_oid(other.oid, {reinterpret_cast<const char*>(one.oid.data()), one.oid.size()})
+                    ? 1
+                    : 0;
+            return times < 2;
+        });
+        return times == 1 && !is_oid(one.oid, name_constraints) &&
+               (!one.critical || policy::may_be_critical(one.oid));
+    });
+}
+
+// RFC 3820, whose certificates are nobody's here.
+bool is_proxy(const mbedtls_x509_crt& certificate) {
+    constexpr std::string_view proxy = "\x2B\x06\x01\x05\x05\x07\x01\x0E";
+    return !for_each_extension(
+        certificate, [&](const Extension& extension) { return !is_oid(extension.oid, proxy); });
+}
+
+// RFC 5280 §4.1.2.5: with seconds, and Z for a zone. Mbed TLS would do without.
+bool dates_are_whole(const mbedtls_x509_crt& certificate) {
+    unsigned char* at = certificate.issuer_raw.p + certificate.issuer_raw.len;
+    const unsigned char* end = certificate.subject_raw.p;
+    std::size_t size = 0;
+    if (mbedtls_asn1_get_tag(&at, end, &size, sequence) != 0)
+        return false;
+    for (int i = 0; i < 2; ++i) {
+        const bool is_utc = at != end && *at == MBEDTLS_ASN1_UTC_TIME;
+        if (mbedtls_asn1_get_tag(&at, end, &size,
+                                 is_utc ? MBEDTLS_ASN1_UTC_TIME : MBEDTLS_ASN1_GENERALIZED_TIME) !=
+                0 ||
+            size != (is_utc ? 13U : 15U) || at[size - 1] != 'Z')
+            return false;
+        at += size;
+    }
+    return true;
+}
+
+// RFC 5280 §4.2.1.6: one at the least, and of a kind that there is.
+bool alternatives_are_names(const mbedtls_x509_crt& certificate) {
+    if ((certificate.ext_types & MBEDTLS_X509_EXT_SUBJECT_ALT_NAME) == 0)
+        return true;
+    constexpr int last_kind = 8;
+    for (const mbedtls_x509_sequence* at = &certificate.subject_alt_names; at != nullptr;
+         at = at->next)
+        if (at->buf.p == nullptr || (at->buf.tag & MBEDTLS_ASN1_TAG_VALUE_MASK) > last_kind)
+            return false;
+    return true;
+}
+
+// What Mbed TLS takes for a key though it cannot sign, or reads otherwise than it is meant: RSA
+// with numbers that are negative; points that are not written out (RFC 8422 §5.4.1).
+bool key_is_readable(const mbedtls_x509_crt& certificate) {
+    unsigned char* at = certificate.pk_raw.p;
+    const unsigned char* end = at + certificate.pk_raw.len;
+    std::size_t size = 0;
+    if (mbedtls_asn1_get_tag(&at, end, &size, sequence) != 0 ||
+        mbedtls_asn1_get_tag(&at, end, &size, sequence) != 0)
+        return false;
+    at += size;
+    if (mbedtls_asn1_get_bitstring_null(&at, end, &size) != 0 || size == 0)
+        return false;
+    if (mbedtls_pk_can_do(&certificate.pk, MBEDTLS_PK_RSA) == 0) {
+        constexpr unsigned char uncompressed = 4;  // SEC 1 §2.3.3
+        return mbedtls_pk_can_do(&certificate.pk, MBEDTLS_PK_ECDSA) != 0 && *at == uncompressed;
+    }
+    if (mbedtls_asn1_get_tag(&at, end, &size, sequence) != 0)
+        return false;
+    for (int i = 0; i < 2; ++i) {
+        if (mbedtls_asn1_get_tag(&at, end, &size, MBEDTLS_ASN1_INTEGER) != 0 || size == 0 ||
+            (*at & 0x80) != 0)
+            return false;
+        at += size;
+    }
+    return true;
+}
+
+// X.690 §8.3.2: a number is as short as can be.
+bool serial_is_a_number(const mbedtls_x509_buf& serial) {
+    if (serial.len < 2)
+        return serial.len == 1;
+    return !((serial.p[0] == 0 && serial.p[1] < 0x80) ||
+             (serial.p[0] == 0xFF && serial.p[1] >= 0x80));
+}
+
+// X.690 §8.23.10, RFC 3629 §3.
+bool is_utf8(Bytes text) {
+    for (std::size_t at = 0; at < text.size();) {
+        const std::uint8_t first = text[at++];
+        if (first < 0x80)
+            continue;
+        const int more = first < 0xC0   ? -1
+                         : first < 0xE0 ? 1
+                         : first < 0xF0 ? 2
+                         : first < 0xF8 ? 3
+                                        : -1;
+        if (more < 0 || text.size() - at < static_cast<std::size_t>(more))
+            return false;
+        std::uint32_t character = first & (0x3FU >> more);
+        for (int i = 0; i < more; ++i, ++at) {
+            if ((text[at] & 0xC0) != 0x80)
+                return false;
+            character = character << 6 | (text[at] & 0x3FU);
+        }
+        constexpr std::uint32_t smallest[] = {0x80, 0x800, 0x10000};
+        if (character < smallest[more - 1] || character > 0x10FFFF ||
+            (character >= 0xD800 && character <= 0xDFFF))
+            return false;
+    }
+    return true;
+}
+
+bool names_are_text(const mbedtls_x509_name& name) {
+    for (const mbedtls_x509_name* at = &name; at != nullptr; at = at->next)
+        if ((at->val.tag == MBEDTLS_ASN1_UTF8_STRING && !is_utf8({at->val.p, at->val.len})) ||
+            (at->val.tag == MBEDTLS_ASN1_BMP_STRING && at->val.len % 2 != 0))
+            return false;
+    return true;
+}
+
+// One hash for both parts of RSA-PSS (RFC 4055 §3.1 recommends it): Mbed TLS knows no other.
+bool signature_is_readable(const mbedtls_x509_crt& certificate) {
+    const auto* pss = static_cast<const mbedtls_pk_rsassa_pss_options*>(certificate.sig_opts);
+    return pss == nullptr || pss->mgf1_hash_id == certificate.sig_md;
 }
 
 // What Mbed TLS would say of the dates if it were that time.
@@ -164,16 +316,93 @@ std::uint32_t flags_at(std::int64_t seconds, const mbedtls_x509_crt& certificate
     return flags;
 }
 
+#ifdef MBEDTLS_X509_CRL_PARSE_C
+
+bool is_in_date(const mbedtls_x509_crl& crl, std::optional<std::int64_t> time) {
+    if (!time)
+        return mbedtls_x509_time_is_past(&crl.next_update) == 0 &&
+               mbedtls_x509_time_is_future(&crl.this_update) == 0;
+    const auto seconds = static_cast<mbedtls_time_t>(*time);
+    mbedtls_x509_time now;
+    return seconds == *time && mbedtls_x509_time_gmtime(seconds, &now) == 0 &&
+           mbedtls_x509_time_cmp(&crl.next_update, &now) >= 0 &&
+           mbedtls_x509_time_cmp(&crl.this_update, &now) <= 0;
+}
+
+bool is_signed_by(const mbedtls_x509_crl& crl, const mbedtls_x509_crt& issuer) {
+    const mbedtls_md_info_t* md = mbedtls_md_info_from_type(crl.sig_md);
+    std::uint8_t hash[MBEDTLS_MD_MAX_SIZE];
+    if (md == nullptr || mbedtls_x509_crt_check_key_usage(&issuer, MBEDTLS_X509_KU_CRL_SIGN) != 0 ||
+        mbedtls_md(md, crl.tbs.p, crl.tbs.len, hash) != 0)
+        return false;
+    auto& key = const_cast<mbedtls_pk_context&>(issuer.pk);
+    return mbedtls_pk_verify_ext(crl.sig_pk, crl.sig_opts, &key, crl.sig_md, hash,
+                                 mbedtls_md_get_size(md), crl.sig.p, crl.sig.len) == 0;
+}
+
+// RFC 5280 §6.3, for CRLs that are about all certificates of their issuer. Mbed TLS looks at those
+// that there are, and does not mind if there is none. The newest that is good decides; without one,
+// what another says is told as well.
+std::uint16_t revocation_of(const Context& context, const mbedtls_x509_crt& certificate,
+                            const mbedtls_x509_crt* issuer) {
+    const mbedtls_x509_crl* best = nullptr;
+    bool best_is_good = false;
+    for (const mbedtls_x509_crl* crl = &context.crls(); crl != nullptr; crl = crl->next) {
+        if (crl->version == 0 || !same(crl->issuer_raw, certificate.issuer_raw))
+            continue;
+        const bool good = issuer != nullptr && is_in_date(*crl, context.verify_time()) &&
+                          is_signed_by(*crl, *issuer);
+        const bool newer =
+            best == nullptr || mbedtls_x509_time_cmp(&crl->this_update, &best->this_update) > 0;
+        if (best == nullptr || (good && !best_is_good) || (good == best_is_good && newer)) {
+            best = crl;
+            best_is_good = good;
+        }
+    }
+    std::uint16_t failures = best_is_good ? 0 : failure_bit(Code::CERT_CRL);
+    if (best != nullptr && mbedtls_x509_crt_is_revoked(&certificate, best) != 0)
+        failures |= failure_bit(Code::CERT_REVOKED);
+    return failures;
+}
+
+#else
+
+std::uint16_t revocation_of(const Context&, const mbedtls_x509_crt&, const mbedtls_x509_crt*) {
+    return 0;
+}
+
+#endif
+
 }  // namespace
 
-std::uint16_t failures_of(const Context& context, const mbedtls_x509_crt& certificate, int depth,
-                          std::uint32_t flags, bool trusted) {
+bool is_readable(const mbedtls_x509_crt& certificate) {
+    constexpr std::size_t empty = 2;  // just a tag and a length
+    return (certificate.v3_ext.p == nullptr || certificate.v3_ext.len > empty) &&
+           !is_proxy(certificate) && dates_are_whole(certificate) &&
+           serial_is_a_number(certificate.serial) && key_is_readable(certificate) &&
+           signature_is_readable(certificate) && alternatives_are_names(certificate) &&
+           names_are_text(certificate.issuer) && names_are_text(certificate.subject) &&
+           ((certificate.ext_types & MBEDTLS_X509_EXT_KEY_USAGE) == 0 ||
+            certificate.key_usage != 0);
+}
+
+std::uint16_t failures_of(const Context& context, const mbedtls_x509_crt& certificate,
+                          const mbedtls_x509_crt* issuer, int depth, std::uint32_t flags) {
     std::uint16_t failures = 0;
+#ifndef USSL_AMENDED_MBEDTLS
+    if (!is_readable(certificate))
+        return failure_bit(Code::CERT_INVALID);
+#endif
+    // The topmost is a root of ours, unless nobody was found who vouches for it.
+    bool trusted = issuer == nullptr && (flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) == 0;
     // Whatever stands in ca_certs is trusted, root or not.
     if ((flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) != 0) {
         trusted = is_among_trusted(context, certificate);
         if (!trusted)
             failures |= failure_bit(why_not_trusted(context, certificate, depth));
+    } else if (issuer != nullptr && !issued(*issuer, certificate)) {
+        // Mbed TLS looks for an issuer by its name only, and in any case of letters.
+        failures |= failure_bit(Code::CERT_UNKNOWN_ISSUER);
     }
     const std::optional<std::int64_t> time = context.verify_time();
     const std::uint32_t dates = time ? flags_at(*time, certificate) : flags;
@@ -181,8 +410,9 @@ std::uint16_t failures_of(const Context& context, const mbedtls_x509_crt& certif
         failures |= failure_bit(Code::CERT_EXPIRED);
     if ((dates & MBEDTLS_X509_BADCERT_FUTURE) != 0)
         failures |= failure_bit(Code::CERT_NOT_YET_VALID);
-    if ((flags & MBEDTLS_X509_BADCERT_REVOKED) != 0)
-        failures |= failure_bit(Code::CERT_REVOKED);
+    const CrlCheck check = context.crl_check();
+    if (!trusted && (check == CrlCheck::chain || (check == CrlCheck::leaf && depth == 0)))
+        failures |= revocation_of(context, certificate, issuer);
     if (!extensions_are_understood(certificate))
         failures |= failure_bit(Code::CERT_INVALID);
     // A trusted certificate's own signature proves nothing and is not looked at.
@@ -246,3 +476,8 @@ std::uint8_t alert_of(Code worst) {
 }
 
 }  // namespace ussl::mbedtls
+
+// For amended/certificates.h.
+extern "C" int ussl_is_readable(const mbedtls_x509_crt* certificate) {
+    return ussl::mbedtls::is_readable(*certificate) ? 1 : 0;
+}

@@ -47,6 +47,15 @@ void describe(X509* certificate, CertificateVisitor& visitor) {
                      bytes_of(X509_get0_serialNumber(certificate)));
     visit_name(X509_get_subject_name(certificate), Party::subject, visitor);
     visit_name(X509_get_issuer_name(certificate), Party::issuer, visitor);
+    unsigned char* der = nullptr;
+    unsigned char* key = nullptr;
+    const int size = i2d_X509(certificate, &der);
+    const int key_size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &key);
+    if (size > 0 && key_size > 0)
+        visitor.encoded({der, static_cast<std::size_t>(size)},
+                        {key, static_cast<std::size_t>(key_size)});
+    OPENSSL_free(der);
+    OPENSSL_free(key);
     visitor.validity(time_of(X509_get0_notBefore(certificate)),
                      time_of(X509_get0_notAfter(certificate)));
     const AlternativeNames names{static_cast<GENERAL_NAMES*>(
@@ -70,6 +79,14 @@ void describe(X509* certificate, CertificateVisitor& visitor) {
                 break;
         }
     }
+}
+
+bool describe_first(Bytes data, CertificateVisitor& visitor) {
+    const Certificate certificate = first_certificate(data);
+    if (certificate)
+        describe(certificate.get(), visitor);
+    ERR_clear_error();
+    return certificate != nullptr;
 }
 
 }  // namespace ussl::openssl

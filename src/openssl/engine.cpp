@@ -178,6 +178,14 @@ bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out) {
 // --- Context
 
 std::expected<Owned<EngineContext>, Refusal> Context::make(const Options& options) {
+    auto made = try_to_make(options);
+    // OpenSSL calls a key invalid that it had no memory to look into. What it says twice is so.
+    if (!made && !made.error().out_of_memory)
+        made = try_to_make(options);
+    return made;
+}
+
+std::expected<Owned<Context>, Refusal> Context::try_to_make(const Options& options) {
     static constexpr Refusal no_memory{"out of memory", true};
     Owned<Context> context{new Context};
     if (!context)
@@ -198,6 +206,8 @@ std::expected<Owned<EngineContext>, Refusal> Context::make(const Options& option
         refusal = context->load_identity(options);
     if (!refusal)
         refusal = context->load_trusted(options);
+    if (!refusal)
+        context->crl_check_ = policy::crl_check_of(options, context->stored());
     const bool lacked_memory = take_lack_of_memory();
     if (!refusal)
         return context;
@@ -255,7 +265,8 @@ bool Context::set_up(const Options& options) {
     }
 
     int mode = SSL_VERIFY_NONE;
-    if (verify_ != Verify::none || pins_)
+    // A client with CERT_NONE takes any certificate, but one that cannot be read.
+    if (client || verify_ != Verify::none || pins_)
         mode = SSL_VERIFY_PEER;
     if (!client && verify_ == Verify::required)
         mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
@@ -265,6 +276,8 @@ bool Context::set_up(const Options& options) {
         mode = client ? SSL_VERIFY_PEER : SSL_VERIFY_NONE;
     SSL_CTX_set_verify(ctx, mode, nullptr);
     SSL_CTX_set_cert_verify_callback(ctx, verify_chain, nullptr);
+    X509_STORE_set_check_issued(SSL_CTX_get_cert_store(ctx), is_issued);
+    SSL_CTX_set_max_cert_list(ctx, policy::longest_chain);
 
     const policy::Offer offer = policy::offer_of(options);
     return SSL_CTX_set_min_proto_version(ctx, static_cast<int>(offer.minimum_version)) == 1 &&
@@ -341,6 +354,10 @@ Owned<EngineSession> Session::make(const Context& context, const HostName* name)
     BIO_set_init(bio.get(), 1);
     BIO* stream = bio.release();
     SSL_set_bio(ssl, stream, stream);
+    if (!session->use_signer(context)) {
+        ERR_clear_error();
+        return nullptr;
+    }
     if (context.role_ == Role::server) {
         SSL_set_accept_state(ssl);
         return session;
@@ -473,8 +490,36 @@ int Session::choose_context() {
     const auto& instead = static_cast<const Context&>(chosen_->engine());
     context_ = &instead;
     SSL_set_SSL_CTX(ssl_.get(), instead.ctx_.get());
+    if (!use_signer(instead))
+        return SSL_AD_INTERNAL_ERROR;
     SSL_set_verify(ssl_.get(), SSL_CTX_get_verify_mode(instead.ctx_.get()), nullptr);
     return 0;
+}
+
+// Where the program signs for the context, the key is the session's own.
+bool Session::use_signer(const Context& context) {
+    if (!context.signers_)
+        return true;
+    EVP_PKEY* public_key = X509_get0_pubkey(SSL_get_certificate(ssl_.get()));
+    const Key signer = make_signer(context.signers_.get(), *this, public_key);
+    return signer && SSL_use_PrivateKey(ssl_.get(), signer.get()) == 1;
+}
+
+bool Session::sign(SignatureScheme scheme, Bytes digest, MutableBytes signature,
+                   std::size_t& length) {
+    const Secret<max_scalar>& scalar = context().scalar_;
+    if (wire_.aborted())
+        return false;
+    switch (wire_.host().sign(scheme, digest, {scalar.data(), scalar.size()}, signature, length)) {
+        case SignAnswer::made:
+            return true;
+        case SignAnswer::own_key:
+            return sign_with(context().own_key_.get(), scheme, digest, signature, length);
+        case SignAnswer::aborted:
+            wire_.abort();
+            return false;
+    }
+    return false;
 }
 
 void Session::keep_session(SSL_SESSION* session) {
@@ -584,10 +629,14 @@ const Engine openssl_engine{
     .has_tls1_3 = true,
     .has_psk = true,
     .has_alpn = true,
+    .has_crls = true,
+    .has_signing_by_program = true,
     .for_each_suite = openssl::for_each_suite,
     .sha256 = openssl::sha256,
     .make_hasher = openssl::make_hasher,
     .make_aes = openssl::make_aes,
+    .describe = openssl::describe_first,
+    .make_self_signed = openssl::make_self_signed,
     .make_context = openssl::Context::make,
 };
 

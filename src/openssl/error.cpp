@@ -51,6 +51,7 @@ Code code_of_reason(int reason) {
         case SSL_R_HTTPS_PROXY_REQUEST:
             return Code::NOT_TLS;
         case ERR_R_ASN1_LIB& ERR_REASON_MASK:
+        case SSL_R_CERT_LENGTH_MISMATCH:
             return Code::CERT_INVALID;
         case ERR_R_INTERNAL_ERROR& ERR_REASON_MASK:
         // A part of OpenSSL that failed, as newer versions name it.
@@ -88,6 +89,14 @@ Causes take_causes() {
         causes.invalid_data =
             causes.invalid_data || (ERR_GET_LIB(error) == ERR_LIB_PROV && is_invalid);
     }
+    if (causes.lack_of_memory)
+        return causes;
+    // OpenSSL does not always say so, or forgets it: those of its decoders that fail, above all.
+    constexpr std::size_t little = 1024;
+    void* probe = OPENSSL_malloc(little);
+    causes.lack_of_memory = probe == nullptr;
+    OPENSSL_free(probe);
+    ERR_clear_error();
     return causes;
 }
 
@@ -98,6 +107,10 @@ bool take_lack_of_memory() {
 }
 
 Error take_error(const Session& session) {
+    const char* function = nullptr;  // until the queue is emptied
+    ERR_peek_last_error_func(&function);
+    const bool chose_signature =
+        function != nullptr && function == std::string_view("tls_choose_sigalg");
     const unsigned long last = ERR_peek_last_error();
     Error error;
     error.code = Code::ENGINE;
@@ -131,6 +144,10 @@ Error take_error(const Session& session) {
         return error;
     }
     error.code = code_of_reason(reason & ERR_REASON_MASK);
+    // A client of TLS 1.2 that names no signature algorithms means SHA-1 (RFC 5246 §7.4.1.4.1),
+    // with which nobody signs here: to OpenSSL, an error of its own.
+    if (error.code == Code::ENGINE && chose_signature)
+        error.code = Code::NO_SHARED_CIPHER;
     if (error.code == Code::ENGINE && causes.invalid_data)
         error.code = Code::RECORD_CORRUPT;
     // A record's own version; and once both have agreed on one, a wrong one is noise.

@@ -27,10 +27,15 @@ using Ssl = Handle<SSL, SSL_free>;
 using Bio = Handle<BIO, BIO_free>;
 using BioMethod = Handle<BIO_METHOD, BIO_meth_free>;
 using Certificate = Handle<X509, X509_free>;
+using Crl = Handle<X509_CRL, X509_CRL_free>;
 using Key = Handle<EVP_PKEY, EVP_PKEY_free>;
+using LibCtx = Handle<OSSL_LIB_CTX, OSSL_LIB_CTX_free>;
 using SslSession = Handle<SSL_SESSION, SSL_SESSION_free>;
 using DigestContext = Handle<EVP_MD_CTX, EVP_MD_CTX_free>;
 using AlternativeNames = Handle<GENERAL_NAMES, GENERAL_NAMES_free>;
+
+/// A private key of P-521, in bytes.
+inline constexpr std::size_t max_scalar = 66;
 
 class Session;
 
@@ -38,11 +43,16 @@ class Context final : public EngineContext {
   public:
     static std::expected<Owned<EngineContext>, Refusal> make(const Options& options);
     Owned<EngineSession> make_session(const HostName* name) override;
+    [[nodiscard]] Stored stored() const override;
 
+    [[nodiscard]] Role role() const { return role_; }
     [[nodiscard]] Verify verify() const { return verify_; }
+    [[nodiscard]] CrlCheck crl_check() const { return crl_check_; }
     [[nodiscard]] bool uses_psk() const { return psk_; }
     [[nodiscard]] bool checks_hostname() const { return checks_hostname_; }
     [[nodiscard]] bool verifies_by_program() const { return by_program_; }
+    /// Two of the trusted certificates have the same name.
+    [[nodiscard]] bool trusts_namesakes() const { return namesakes_; }
     [[nodiscard]] std::optional<std::int64_t> verify_time() const { return verify_time_; }
     [[nodiscard]] Bytes pins() const { return {pins_.get(), pins_size_}; }
     [[nodiscard]] Bytes alpn() const { return {alpn_.get(), alpn_size_}; }
@@ -59,16 +69,24 @@ class Context final : public EngineContext {
     bool set_up_alpn(Bytes alpn);
     void set_up_sessions(const Options& options);
     bool set_up_psk(const Options& options);
+    static std::expected<Owned<Context>, Refusal> try_to_make(const Options& options);
     std::optional<Refusal> load_identity(const Options& options);
+    std::optional<Refusal> set_up_signing();
     std::optional<Refusal> load_trusted(const Options& options);
 
     SslCtx ctx_;
+    /// Where the keys live that the program signs with (signer.cpp).
+    LibCtx signers_;
+    Key own_key_;
+    Secret<max_scalar> scalar_;
     BioMethod bio_method_;
     Role role_ = Role::client;
     Verify verify_ = Verify::none;
+    CrlCheck crl_check_ = CrlCheck::none;
     bool psk_ = false;
     bool checks_hostname_ = false;
     bool by_program_ = false;
+    bool namesakes_ = false;
     std::optional<std::int64_t> verify_time_;
     std::unique_ptr<std::uint8_t, Release> pins_;
     std::size_t pins_size_ = 0;
@@ -125,6 +143,8 @@ class Session final : public EngineSession {
 
     PskAnswer find_psk(Bytes identity, MutableBytes key, std::size_t& length);
     void keep_session(SSL_SESSION* session);
+    /// Signs a digest for the key of this side's certificate. false: it could not be done.
+    bool sign(SignatureScheme scheme, Bytes digest, MutableBytes signature, std::size_t& length);
     /// What the program says of a certificate, as bits.
     std::uint16_t judge(X509* certificate, int depth);
     void alert_sent(std::uint8_t number);
@@ -136,6 +156,7 @@ class Session final : public EngineSession {
     explicit Session(const Context& context, const HostName* name)
         : first_context_(context), context_(&context), name_(name) {}
     Outcome outcome_of(int ret);
+    bool use_signer(const Context& context);
 
     const Context& first_context_;
     const Context* context_;
@@ -154,14 +175,38 @@ class Session final : public EngineSession {
     mutable int peer_der_size_ = 0;
 };
 
+// credentials.cpp
+/// Whether memory ran out while OpenSSL looked into a certificate: it keeps what it found with it,
+/// for good, and what it found is that the certificate is bad.
+bool is_spoiled(X509* certificate);
+
 // verify.cpp
 int verify_chain(X509_STORE_CTX* store, void*);
+/// Whether a certificate can be the issuer of another, in the form that OpenSSL calls.
+int is_issued(X509_STORE_CTX* store, X509* certificate, X509* issuer);
 
 // certificate.cpp
 void describe(X509* certificate, CertificateVisitor& visitor);
+bool describe_first(Bytes data, CertificateVisitor& visitor);
+
+// credentials.cpp
+/// The first certificate of `data`; none: there is none that can be read.
+Certificate first_certificate(Bytes data);
+
+// self_signed.cpp
+std::optional<Refusal> make_self_signed(const SelfSignedFor& what, SelfSigned& made);
+
+// signer.cpp
+/// Signs with a key that is here, or does not (nullptr).
+bool sign_with(EVP_PKEY* key, SignatureScheme scheme, Bytes digest, MutableBytes signature,
+               std::size_t& length);
+LibCtx make_signers();
+/// A key that has `session` sign, and is otherwise the public key of a certificate.
+Key make_signer(OSSL_LIB_CTX* signers, Session& session, EVP_PKEY* public_key);
 
 // error.cpp
-/// Empties OpenSSL's error queue; whether memory ran out anywhere below what failed.
+/// After a failure. Empties OpenSSL's error queue; whether memory ran out anywhere below what
+/// failed.
 bool take_lack_of_memory();
 /// What OpenSSL's error queue says; empties it.
 Error take_error(const Session& session);

@@ -1,3 +1,7 @@
+#include <algorithm>
+#include <climits>
+#include <ctime>
+
 #include "../policy.hpp"
 #include "openssl.hpp"
 
@@ -22,6 +26,19 @@ Code code_of(int error) {
         case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
         case X509_V_ERR_CERT_UNTRUSTED:
             return Code::CERT_UNKNOWN_ISSUER;
+        case X509_V_ERR_UNABLE_TO_GET_CRL:
+        case X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER:
+        case X509_V_ERR_UNABLE_TO_DECRYPT_CRL_SIGNATURE:
+        case X509_V_ERR_CRL_SIGNATURE_FAILURE:
+        case X509_V_ERR_CRL_NOT_YET_VALID:
+        case X509_V_ERR_CRL_HAS_EXPIRED:
+        case X509_V_ERR_ERROR_IN_CRL_LAST_UPDATE_FIELD:
+        case X509_V_ERR_ERROR_IN_CRL_NEXT_UPDATE_FIELD:
+        case X509_V_ERR_KEYUSAGE_NO_CRL_SIGN:
+        case X509_V_ERR_UNHANDLED_CRITICAL_CRL_EXTENSION:
+        case X509_V_ERR_DIFFERENT_CRL_SCOPE:
+        case X509_V_ERR_CRL_PATH_VALIDATION_ERROR:
+            return Code::CERT_CRL;
         case X509_V_ERR_INVALID_PURPOSE:
             return Code::CERT_PURPOSE;
         case X509_V_ERR_CERT_HAS_EXPIRED:
@@ -39,14 +56,263 @@ Session* session_of(X509_STORE_CTX* store) {
     return Session::of(ssl);
 }
 
+// RFC 5280 §4.1.2.5: the last second counts.
+bool is_last_second(X509_STORE_CTX* store) {
+    const std::optional<std::int64_t> time = session_of(store)->context().verify_time();
+    return time && ASN1_TIME_cmp_time_t(X509_get0_notAfter(X509_STORE_CTX_get_current_cert(store)),
+                                        static_cast<time_t>(*time)) == 0;
+}
+
 // Keeps every failure and goes on, so that a program hears all that is wrong at once.
 int collect(int ok, X509_STORE_CTX* store) {
     if (ok != 0)
         return 1;
     const int error = X509_STORE_CTX_get_error(store);
-    session_of(store)->certificate_failures |= failure_bit(code_of(error));
+    if (error == X509_V_ERR_CERT_HAS_EXPIRED && is_last_second(store))
+        return 1;
+    Code code = code_of(error);
+    // Nobody can revoke a trusted one, which needs no issuer.
+    const bool of_trusted =
+        X509_STORE_CTX_get_error_depth(store) >= X509_STORE_CTX_get_num_untrusted(store);
+    if (of_trusted && (code == Code::CERT_CRL || code == Code::CERT_REVOKED))
+        return 1;
+    // Of an issuer that is no CA, OpenSSL says both.
+    if (code == Code::CERT_PURPOSE && X509_STORE_CTX_get_error_depth(store) > 0 &&
+        X509_check_ca(X509_STORE_CTX_get_current_cert(store)) == 0)
+        code = Code::CERT_INVALID;
+    session_of(store)->certificate_failures |= failure_bit(code);
     return error != X509_V_ERR_OUT_OF_MEM && error != X509_V_ERR_UNSPECIFIED &&
-           error != X509_V_ERR_STORE_LOOKUP;
+           error != X509_V_ERR_STORE_LOOKUP && error != X509_V_ERR_CERT_CHAIN_TOO_LONG;
+}
+
+Bytes bytes_of(const ASN1_STRING* string) {
+    return {ASN1_STRING_get0_data(string), static_cast<std::size_t>(ASN1_STRING_length(string))};
+}
+
+void free_types(ASN1_SEQUENCE_ANY* types) {
+    sk_ASN1_TYPE_pop_free(types, ASN1_TYPE_free);
+}
+
+Bytes bytes_of(const ASN1_OBJECT* oid) {
+    return {OBJ_get0_data(oid), OBJ_length(oid)};
+}
+
+// RFC 5280 §8: an issuer's name stands in what it issues as it stands in its own certificate,
+// byte by byte. OpenSSL would compare the texts, which not every engine can.
+bool same_bytes(const X509_NAME* a, const X509_NAME* b) {
+    const unsigned char* data[2] = {};
+    std::size_t size[2] = {};
+    return X509_NAME_get0_der(a, &data[0], &size[0]) == 1 &&
+           X509_NAME_get0_der(b, &data[1], &size[1]) == 1 &&
+           std::ranges::equal(Bytes{data[0], size[0]}, Bytes{data[1], size[1]});
+}
+
+// Keys that TLS can sign with, on any engine, or that are just too weak: by what they say.
+bool is_known_curve(const X509_ALGOR* algorithm) {
+    int type = V_ASN1_UNDEF;
+    const void* parameters = nullptr;
+    X509_ALGOR_get0(nullptr, &type, &parameters, algorithm);
+    if (type != V_ASN1_OBJECT)  // spelled out
+        return false;
+    switch (OBJ_obj2nid(static_cast<const ASN1_OBJECT*>(parameters))) {
+        case NID_X9_62_prime192v1:
+        case NID_secp224r1:
+        case NID_X9_62_prime256v1:
+        case NID_secp384r1:
+        case NID_secp521r1:
+            return true;
+        default:
+            return false;
+    }
+}
+
+// RFC 8017 §3.1: modulus and exponent are odd, and neither is 1. Negative ones OpenSSL would take
+// for something else.
+bool is_rsa_key(const unsigned char* der, int size) {
+    const Handle<ASN1_SEQUENCE_ANY, free_types> numbers{d2i_ASN1_SEQUENCE_ANY(nullptr, &der, size)};
+    if (sk_ASN1_TYPE_num(numbers.get()) != 2)
+        return false;
+    for (int i = 0; i < 2; ++i) {
+        const ASN1_TYPE* number = sk_ASN1_TYPE_value(numbers.get(), i);
+        if (number->type != V_ASN1_INTEGER ||
+            ASN1_STRING_type(number->value.integer) == V_ASN1_NEG_INTEGER)
+            return false;
+        const Bytes bytes = bytes_of(number->value.integer);
+        if (bytes.empty() || bytes.back() % 2 == 0 || (bytes.size() == 1 && bytes[0] == 1))
+            return false;
+    }
+    return true;
+}
+
+bool key_is_readable(X509* certificate) {
+    const EVP_PKEY* key = X509_get0_pubkey(certificate);
+    if (key == nullptr)
+        return false;
+    const unsigned char* data = nullptr;
+    int size = 0;
+    X509_ALGOR* algorithm = nullptr;
+    X509_PUBKEY_get0_param(nullptr, &data, &size, &algorithm, X509_get_X509_PUBKEY(certificate));
+    switch (EVP_PKEY_get_base_id(key)) {
+        case EVP_PKEY_RSA:
+        case EVP_PKEY_RSA_PSS:
+            return is_rsa_key(data, size);
+        case EVP_PKEY_EC: {
+            constexpr unsigned char uncompressed = 4;  // SEC 1 §2.3.3
+            return is_known_curve(algorithm) && size > 0 && *data == uncompressed;
+        }
+        case EVP_PKEY_ED25519:
+        case EVP_PKEY_ED448:
+            return true;
+        default:
+            return false;
+    }
+}
+
+// The parameters of an algorithm, if they are a structure: where they begin, and how many bytes.
+Bytes parameters_of(const X509_ALGOR* algorithm) {
+    int type = V_ASN1_UNDEF;
+    const void* parameters = nullptr;
+    X509_ALGOR_get0(nullptr, &type, &parameters, algorithm);
+    return type == V_ASN1_SEQUENCE ? bytes_of(static_cast<const ASN1_STRING*>(parameters))
+                                   : Bytes{};
+}
+
+// One hash for both parts of RSA-PSS (RFC 4055 §3.1 recommends it): not every engine knows others.
+bool has_one_hash(const X509_ALGOR* pss) {
+    const Bytes parameters = parameters_of(pss);
+    const unsigned char* at = parameters.data();
+    const Handle<RSA_PSS_PARAMS, RSA_PSS_PARAMS_free> read{
+        d2i_RSA_PSS_PARAMS(nullptr, &at, static_cast<long>(parameters.size()))};
+    if (!read)
+        return false;
+    Handle<X509_ALGOR, X509_ALGOR_free> mask;
+    if (read->maskGenAlgorithm != nullptr) {
+        const Bytes inner = parameters_of(read->maskGenAlgorithm);
+        at = inner.data();
+        mask.reset(d2i_X509_ALGOR(nullptr, &at, static_cast<long>(inner.size())));
+    }
+    // SHA-1 is what is left out.
+    const auto hash_of = [](const X509_ALGOR* given) {
+        return given != nullptr ? OBJ_obj2nid(given->algorithm) : NID_sha1;
+    };
+    return hash_of(read->hashAlgorithm) == hash_of(mask.get());
+}
+
+bool signature_is_readable(X509* certificate) {
+    const ASN1_BIT_STRING* signature = nullptr;
+    const X509_ALGOR* algorithm = nullptr;
+    X509_get0_signature(&signature, &algorithm, certificate);
+    constexpr long unused_bits = 7;
+    const bool is_pss = OBJ_obj2nid(algorithm->algorithm) == NID_rsassaPss;
+    return (signature->flags & unused_bits) == 0 &&
+           X509_ALGOR_cmp(algorithm, X509_get0_tbs_sigalg(certificate)) == 0 &&
+           X509_get_signature_info(certificate, nullptr, nullptr, nullptr, nullptr) == 1 &&
+           (!is_pss || has_one_hash(algorithm));
+}
+
+bool is_empty_list(X509_EXTENSION* extension) {
+    constexpr std::uint8_t empty_sequence[] = {0x30, 0};
+    return std::ranges::equal(bytes_of(X509_EXTENSION_get_data(extension)), empty_sequence);
+}
+
+// These lists have a member at the least (RFC 5280 §4.2.1.6, §4.2.1.12).
+bool has_empty_list(X509* certificate) {
+    for (const int list : {NID_subject_alt_name, NID_ext_key_usage}) {
+        const int at = X509_get_ext_by_NID(certificate, list, -1);
+        if (at >= 0 && is_empty_list(X509_get_ext(certificate, at)))
+            return true;
+    }
+    return false;
+}
+
+// RFC 5280 §4.1.2.5: with seconds, and Z for a zone.
+bool is_whole(const ASN1_TIME* time) {
+    const std::size_t size = ASN1_STRING_type(time) == V_ASN1_UTCTIME ? 13 : 15;
+    const Bytes text = bytes_of(time);
+    std::tm parts;
+    return text.size() == size && text.back() == 'Z' && ASN1_TIME_to_tm(time, &parts) == 1;
+}
+
+// RFC 5280 §4.2.1.6: an IP address has 4 or 16 bytes.
+bool addresses_are_whole(X509* certificate) {
+    const AlternativeNames names{static_cast<GENERAL_NAMES*>(
+        X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr))};
+    for (int i = 0; i < sk_GENERAL_NAME_num(names.get()); ++i) {
+        const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
+        if (name->type != GEN_IPADD)
+            continue;
+        const int size = ASN1_STRING_length(name->d.iPAddress);
+        if (size != 4 && size != 16)
+            return false;
+    }
+    return true;
+}
+
+// OpenSSL takes a path length that it cannot count for none.
+bool path_length_is_a_number(X509* certificate) {
+    const Handle<BASIC_CONSTRAINTS, BASIC_CONSTRAINTS_free> constraints{
+        static_cast<BASIC_CONSTRAINTS*>(
+            X509_get_ext_d2i(certificate, NID_basic_constraints, nullptr, nullptr))};
+    std::int64_t length = 0;
+    return !constraints || constraints->pathlen == nullptr ||
+           (ASN1_INTEGER_get_int64(&length, constraints->pathlen) == 1 && length >= 0 &&
+            length < INT_MAX);
+}
+
+// Whether this is a certificate by RFC 5280: OpenSSL is not strict in everything, and puts off much
+// that it finds out for later.
+bool is_readable(X509* certificate) {
+    const STACK_OF(X509_EXTENSION)* extensions = X509_get0_extensions(certificate);
+    const long version = X509_get_version(certificate);
+    const ASN1_BIT_STRING* ids[2] = {};
+    X509_get0_uids(certificate, &ids[0], &ids[1]);
+    // A proxy certificate (RFC 3820) is nobody's here.
+    return (X509_get_extension_flags(certificate) & (EXFLAG_INVALID | EXFLAG_PROXY)) == 0 &&
+           version >= X509_VERSION_1 && version <= X509_VERSION_3 &&
+           (extensions == nullptr ||
+            (version == X509_VERSION_3 && sk_X509_EXTENSION_num(extensions) > 0)) &&
+           // Mbed TLS does not take them as they are; RFC 5280 §4.1.2.8 has nobody make them.
+           ids[0] == nullptr && ids[1] == nullptr &&
+           X509_NAME_entry_count(X509_get_issuer_name(certificate)) > 0 &&
+           is_whole(X509_get0_notBefore(certificate)) &&
+           is_whole(X509_get0_notAfter(certificate)) && key_is_readable(certificate) &&
+           signature_is_readable(certificate) && !has_empty_list(certificate) &&
+           addresses_are_whole(certificate) && path_length_is_a_number(certificate);
+}
+
+bool are_readable(const STACK_OF(X509) * chain) {
+    for (int i = 0; i < sk_X509_num(chain); ++i)
+        if (!is_readable(sk_X509_value(chain, i)))
+            return false;
+    return true;
+}
+
+// RFC 5280 §4.2: not if one is there twice, or if there is a critical one that nobody understands.
+// §4.2.1.10: name constraints constrain something.
+bool extensions_are_understood(X509* certificate) {
+    for (int i = 0; i < X509_get_ext_count(certificate); ++i) {
+        X509_EXTENSION* extension = X509_get_ext(certificate, i);
+        const ASN1_OBJECT* oid = X509_EXTENSION_get_object(extension);
+        if (X509_get_ext_by_OBJ(certificate, oid, i) >= 0)
+            return false;
+        if (OBJ_obj2nid(oid) == NID_name_constraints
+                ? is_empty_list(extension)
+                : X509_EXTENSION_get_critical(extension) != 0 &&
+                      !policy::may_be_critical(bytes_of(oid)))
+            return false;
+    }
+    return true;
+}
+
+// RFC 5280 §4.2.1.3, §4.2.1.12, where OpenSSL asks for less: a peer signs, and nobody's own
+// purposes stand for those of TLS.
+bool purpose_fits(X509* certificate, int depth, bool of_server) {
+    const std::uint32_t flags = X509_get_extension_flags(certificate);
+    if (depth == 0 && (flags & EXFLAG_KUSAGE) != 0 &&
+        (X509_get_key_usage(certificate) & KU_DIGITAL_SIGNATURE) == 0)
+        return false;
+    return (flags & EXFLAG_XKUSAGE) == 0 || (X509_get_extended_key_usage(certificate) &
+                                             (of_server ? XKU_SSL_SERVER : XKU_SSL_CLIENT)) != 0;
 }
 
 bool key_is_weak(X509* certificate) {
@@ -92,8 +358,8 @@ bool chain_is_weak(X509_STORE_CTX* store) {
 }
 
 std::string_view text_of(const ASN1_STRING* string) {
-    return {reinterpret_cast<const char*>(ASN1_STRING_get0_data(string)),
-            static_cast<std::size_t>(ASN1_STRING_length(string))};
+    const Bytes bytes = bytes_of(string);
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 bool is_for(X509* certificate, const HostName& name) {
@@ -107,9 +373,7 @@ bool is_for(X509* certificate, const HostName& name) {
         if (alternative->type == GEN_DNS) {
             check.alternative_dns(text_of(alternative->d.dNSName));
         } else if (alternative->type == GEN_IPADD) {
-            const std::string_view address = text_of(alternative->d.iPAddress);
-            check.alternative_address(
-                {reinterpret_cast<const std::uint8_t*>(address.data()), address.size()});
+            check.alternative_address(bytes_of(alternative->d.iPAddress));
         } else {
             check.alternative_other();
         }
@@ -155,32 +419,66 @@ bool is_pinned(Bytes pins, X509* certificate) {
     return hashed && policy::is_pinned(pins, hash);
 }
 
+bool any_is_spoiled(STACK_OF(X509) * certificates) {
+    for (int i = 0; i < sk_X509_num(certificates); ++i)
+        if (is_spoiled(sk_X509_value(certificates, i)))
+            return true;
+    return false;
+}
+
 void verify(X509_STORE_CTX* store, Session& session) {
     const Context& context = session.context();
     X509_VERIFY_PARAM* param = X509_STORE_CTX_get0_param(store);
     // Whatever stands in ca_certs is trusted, root or not; strength is judged below.
     X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
     X509_VERIFY_PARAM_set_auth_level(param, 0);
+    X509_VERIFY_PARAM_set_depth(param, policy::most_intermediates);
     if (const std::optional<std::int64_t> time = context.verify_time())
         X509_VERIFY_PARAM_set_time(param, static_cast<time_t>(*time));
+    if (context.crl_check() != CrlCheck::none)
+        X509_VERIFY_PARAM_set_flags(param, static_cast<unsigned long>(context.crl_check()));
     X509_STORE_CTX_set_verify_cb(store, collect);
     const int verified = X509_verify_cert(store);
     std::uint16_t& failures = session.certificate_failures;
     if (verified <= 0 && failures == 0)
         failures = failure_bit(Code::CERT_INVALID);
+    // No engine looks further than that.
+    if (X509_STORE_CTX_get_error(store) == X509_V_ERR_CERT_CHAIN_TOO_LONG)
+        return;
     if (chain_is_weak(store))
         failures |= failure_bit(Code::CERT_WEAK);
+    STACK_OF(X509)* chain = X509_STORE_CTX_get0_chain(store);
+    for (int i = 0; i < sk_X509_num(chain); ++i) {
+        X509* certificate = sk_X509_value(chain, i);
+        if (!extensions_are_understood(certificate))
+            failures |= failure_bit(Code::CERT_INVALID);
+        if (!purpose_fits(certificate, i, context.role() == Role::client))
+            failures |= failure_bit(Code::CERT_PURPOSE);
+    }
     if (session.name() != nullptr && context.checks_hostname() &&
         !is_for(X509_STORE_CTX_get0_cert(store), *session.name()))
         failures |= failure_bit(Code::CERT_HOSTNAME);
     if (!context.verifies_by_program())
         return;
-    STACK_OF(X509)* chain = X509_STORE_CTX_get0_chain(store);
     for (int i = sk_X509_num(chain) - 1; i >= 0 && !session.wire().aborted(); --i)
         failures |= session.judge(sk_X509_value(chain, i), i);
 }
 
 }  // namespace
+
+int is_issued(X509_STORE_CTX* store, X509* certificate, X509* issuer) {
+    const int found = X509_check_issued(issuer, certificate);
+    // That it may not sign is found out later, and said.
+    if ((found != X509_V_OK && found != X509_V_ERR_KEYUSAGE_NO_CERTSIGN) ||
+        !same_bytes(X509_get_subject_name(issuer), X509_get_issuer_name(certificate)))
+        return 0;
+    // Of several with one name, the one that signed is the issuer: OpenSSL by itself would try the
+    // first and no other.
+    return !session_of(store)->context().trusts_namesakes() ||
+                   X509_verify(certificate, X509_get0_pubkey(issuer)) == 1
+               ? 1
+               : 0;
+}
 
 int verify_chain(X509_STORE_CTX* store, void*) {
     Session& session = *session_of(store);
@@ -194,16 +492,19 @@ int verify_chain(X509_STORE_CTX* store, void*) {
     std::uint16_t& failures = session.certificate_failures;
     if (!context.pins().empty() && !is_pinned(context.pins(), peer))
         failures |= failure_bit(Code::CERT_PIN);
-    if (context.verify() != Verify::none)
+    if (!are_readable(X509_STORE_CTX_get0_untrusted(store)))
+        failures = failure_bit(Code::CERT_INVALID);
+    else if (context.verify() != Verify::none)
         verify(store, session);
-    session.verification_lacked_memory = session.verification_lacked_memory ||
-                                         take_lack_of_memory() ||
-                                         X509_STORE_CTX_get_error(store) == X509_V_ERR_OUT_OF_MEM;
-    if (failures == 0 && !session.verification_lacked_memory) {
+    bool& lacked_memory = session.verification_lacked_memory;
+    lacked_memory |= take_lack_of_memory();
+    lacked_memory |= X509_STORE_CTX_get_error(store) == X509_V_ERR_OUT_OF_MEM;
+    lacked_memory |= failures != 0 && any_is_spoiled(X509_STORE_CTX_get0_untrusted(store));
+    if (failures == 0 && !lacked_memory) {
         X509_STORE_CTX_set_error(store, X509_V_OK);
         return 1;
     }
-    X509_STORE_CTX_set_error(store, session.verification_lacked_memory
+    X509_STORE_CTX_set_error(store, lacked_memory
                                         ? X509_V_ERR_OUT_OF_MEM
                                         : x509_error_of(policy::certificate_error(failures).code));
     return 0;

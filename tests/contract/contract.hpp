@@ -81,7 +81,15 @@ class MemoryHost final : public ussl::Host {
     std::vector<std::string> asked;                      ///< identities that were looked up
     std::vector<std::pair<int, std::string>> judged;     ///< depths and certificates, as they came
     std::function<ussl::Judgement(int depth)> on_judge;  ///< otherwise all are accepted
-    std::vector<std::string> names;                      ///< that clients came with
+    ussl::SignAnswer sign(ussl::SignatureScheme scheme, Bytes digest, Bytes scalar,
+                          MutableBytes signature, std::size_t& length) override {
+        return on_sign ? on_sign(scheme, digest, scalar, signature, length)
+                       : ussl::SignAnswer::own_key;
+    }
+    std::function<ussl::SignAnswer(ussl::SignatureScheme, Bytes digest, Bytes scalar, MutableBytes,
+                                   std::size_t& length)>
+        on_sign;
+    std::vector<std::string> names;  ///< that clients came with
     std::function<ussl::NameAnswer(ussl::Ref<Context>&, std::uint8_t& alert)> on_name;
     std::size_t moved = 0;  ///< bytes, both ways
     int reads = 0;

@@ -59,10 +59,8 @@ TEST(Errors, EveryAlertHasItsName) {
 // --- every row of the error table is provoked by a test, or has its reason here
 
 const std::map<Code, const char*> not_provoked = {
-    {Code::CERT_REVOKED, "needs revocation lists, which no option gives yet"},
     {Code::NO_MEMORY, "needs an allocation to fail: tests/faults sees to that"},
     {Code::BAD_USE, "no error of a connection but Progress::misuse (see stream_test); a binding's"},
-    {Code::ENGINE, "what is not expected to happen; errors_test checks its text"},
 };
 
 class EveryRow : public testing::Environment {

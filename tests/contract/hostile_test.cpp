@@ -42,11 +42,11 @@ class Hostile : public testing::TestWithParam<Parameters> {
         saw(pair.client->error());
         saw(pair.server->error());
     }
-    /// The version in the header of a record.
+    /// The minor version in the header of a record.
     static bool is_in_version(const Ring& ring, std::size_t at) {
         std::size_t record = 0;
         while (record + 5 <= ring.bytes.size() && at >= record) {
-            if (at == record + 1 || at == record + 2)
+            if (at == record + 2)
                 return true;
             record += 5U + (static_cast<std::size_t>(ring.bytes[record + 3]) << 8U) +
                       ring.bytes[record + 4];
@@ -109,8 +109,8 @@ TEST_P(Hostile, ABitFlippedInTheHandshakeIsNoticed) {
         });
         if (!flipped)
             break;
-        // A length that has grown is waited for. A record's version is not looked at in TLS 1.3
-        // (RFC 8446 §5.1), so that a flip in it may go unnoticed where nothing protects it.
+        // A length that has grown is waited for. A record's minor version is not looked at in
+        // TLS 1.3 (RFC 8446 §5.1), so that a flip in it may go unnoticed where nothing protects it.
         EXPECT_FALSE(!in_version && pair.client->handshake_done() && pair.server->handshake_done())
             << at;
         expect_explained(*pair.client, at);
@@ -264,6 +264,26 @@ TEST_P(Hostile, RecordsThatAreMadeUpAreExplained) {
         EXPECT_TRUE(victim(pair).failed()) << i;
         expect_explained(victim(pair), i);
     }
+}
+
+using Ancient = EachPair;
+INSTANTIATE_EACH_PAIR(Ancient);
+
+// RFC 5246 §7.4.1.4.1: it would have to be SHA-1.
+TEST_P(Ancient, ClientsWithoutSignatureAlgorithmsHaveNoneInCommon) {
+    Plan made = plan(with_certificate());
+    only(made, Version::tls1_2);
+    Pair pair(made);
+    pair.client->handshake(pair.client_host);
+    auto& hello = pair.to_server.bytes;
+    constexpr std::uint8_t signature_algorithms[] = {0, 13, 0};
+    const auto at = std::search(hello.begin() + 80, hello.end(), std::begin(signature_algorithms),
+                                std::end(signature_algorithms));
+    ASSERT_NE(at, hello.end());
+    *at = 0x7F;  // an extension that nobody knows
+    pair.server->handshake(pair.server_host);
+    const bool goes_on = lacks(GetParam().server, Lacks::no_signature_algorithms);
+    EXPECT_EQ(pair.server->error().code, goes_on ? Code::none : Code::NO_SHARED_CIPHER);
 }
 
 using Unreadable = EachPair;

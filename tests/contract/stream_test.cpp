@@ -278,6 +278,26 @@ TEST_P(Stream, ABrokenPipeWhileFlushingLeavesWhatCameReadable) {
     EXPECT_TRUE(end);
 }
 
+TEST_P(Stream, AReadDoesNotWaitForAnAnswerToWhatWasLost) {
+    for (const IoResult nothing : {IoResult::would_block(), IoResult::timed_out()}) {
+        Pair pair(setup());
+        ASSERT_TRUE(pair.handshake());
+        pair.to_server.capacity = 3;
+        ASSERT_EQ(pair.client->write(pair.client_host, bytes("question")).count, 8U);
+        pair.client_host.next_write = IoResult::failed(32);
+        pair.client_host.next_read = nothing;
+        std::uint8_t buffer[10];
+        EXPECT_EQ(pair.client->read(pair.client_host, buffer).kind, Kind::failed);
+        EXPECT_EQ(pair.client->error().number(), 32);
+        EXPECT_EQ(pair.client->waits_for(Direction::read), ussl::Waits::nothing);
+        // What comes all the same can be read.
+        pair.client_host.next_read.reset();
+        write_some(*pair.server, pair.server_host, "farewell");
+        EXPECT_EQ(read_all(*pair.client, pair.client_host), "farewell");
+        EXPECT_EQ(pair.client->read(pair.client_host, buffer).kind, Kind::failed);
+    }
+}
+
 TEST_P(Stream, AGoodbyeThatDoesNotLeaveAtOnceLeavesLater) {
     Pair pair(setup());
     ASSERT_TRUE(pair.handshake());

@@ -4,9 +4,11 @@
 
 #include <cstdlib>
 
-// Linked with --wrap=malloc: what the library itself allocates comes by here.
+// Linked with --wrap=malloc and --wrap=free: what the library itself allocates comes by here.
 extern "C" void* __real_malloc(std::size_t size);
 extern "C" void* __wrap_malloc(std::size_t size);
+extern "C" void __real_free(void* memory);
+extern "C" void __wrap_free(void* memory);
 
 namespace faults {
 namespace {
@@ -14,6 +16,7 @@ namespace {
 bool armed = false;
 std::size_t count = 0;
 std::size_t fails_at = 0;
+std::size_t alive = 0;
 Shortage kind = Shortage::once;
 
 bool fails() {
@@ -23,14 +26,26 @@ bool fails() {
     return kind == Shortage::once ? count == fails_at : count >= fails_at;
 }
 
+void* allocate(std::size_t size) {
+    void* memory = fails() ? nullptr : __real_malloc(size);
+    alive += memory != nullptr ? 1 : 0;
+    return memory;
+}
+void let_go(void* memory) {
+    alive -= memory != nullptr ? 1 : 0;
+    __real_free(memory);
+}
+
 void* engine_malloc(std::size_t size, const char*, int) {
-    return fails() ? nullptr : __real_malloc(size);
+    return allocate(size);
 }
 void* engine_realloc(void* old, std::size_t size, const char*, int) {
+    if (old == nullptr)
+        return allocate(size);
     return fails() ? nullptr : std::realloc(old, size);
 }
 void engine_free(void* memory, const char*, int) {
-    std::free(memory);
+    let_go(memory);
 }
 
 // OpenSSL takes these only before its first allocation.
@@ -47,13 +62,27 @@ void arm(std::size_t nth, Shortage shortage) {
     armed = true;
 }
 
+std::size_t asked() {
+    return count;
+}
+
 std::size_t disarm() {
     armed = false;
     return count;
 }
 
+std::size_t live() {
+    // OpenSSL keeps some for each thread, among them its queue of errors.
+    OPENSSL_thread_stop();
+    return alive;
+}
+
 }  // namespace faults
 
 extern "C" void* __wrap_malloc(std::size_t size) {
-    return faults::fails() ? nullptr : __real_malloc(size);
+    return faults::allocate(size);
+}
+
+extern "C" void __wrap_free(void* memory) {
+    faults::let_go(memory);
 }

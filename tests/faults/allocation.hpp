@@ -1,6 +1,7 @@
 #pragma once
 
-// Memory that runs out when a test says so: ussl's own, and that of the TLS engine.
+// Memory that is counted, and that runs out when a test says so: ussl's own, and that of the TLS
+// engines.
 
 #include <cstddef>
 
@@ -10,7 +11,12 @@ enum class Shortage { once, from_then_on };
 
 /// Lets the `nth` allocation from now fail (1: the next), and those after it as `shortage` says.
 void arm(std::size_t nth, Shortage shortage);
+/// How many allocations there were since.
+std::size_t asked();
 /// Back to plenty; how many allocations there were.
 std::size_t disarm();
+
+/// How many pieces of memory have not been released.
+std::size_t live();
 
 }  // namespace faults

@@ -43,6 +43,19 @@ def test_what_the_library_lacks_is_refused():
     raises(ValueError, ussl.wrap_socket, End(), ca_certs=cert("ca.crt"), server_hostname="x", text="in DER only")
 
 
+def test_what_a_context_lacks_is_refused():
+    ctx = ussl.SSLContext(ussl.PROTOCOL_TLS_SERVER)
+    ctx.sign_callback = lambda algorithm, digest: b""
+    raises(ValueError, ctx.load_cert_chain, der("server.crt"), text="cannot sign with a callback")
+    raises(ValueError, ussl.self_signed, "device.local", text="cannot make certificates")
+    ctx = ussl.SSLContext(ussl.PROTOCOL_TLS_CLIENT)
+    ctx.load_verify_locations(der("ca.crt"))
+    ctx.verify_flags = ussl.VERIFY_CRL_CHECK_LEAF
+    raises(ValueError, ctx.wrap_socket, End(), server_hostname="localhost", text="has no CRLs")
+    raises(ValueError, ctx.load_verify_locations, cert_bytes("ca.crl.der"), text="invalid cert")
+    equal(ussl.cert_info(der("server.crt"))["subject"][-1], (("commonName", "localhost"),))
+
+
 def test_data_both_ways():
     data = pattern(100000)
     for limit in (None, 1024):

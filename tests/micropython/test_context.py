@@ -3,41 +3,6 @@
 import ussl
 from ussltest import *
 
-CLIENT, SERVER = ussl.PROTOCOL_TLS_CLIENT, ussl.PROTOCOL_TLS_SERVER
-
-
-def client_context(roots="ca.crt"):
-    ctx = ussl.SSLContext(CLIENT)
-    if roots:
-        ctx.load_verify_locations(cert_bytes(roots))
-    return ctx
-
-
-def server_context(name="server"):
-    ctx = ussl.SSLContext(SERVER)
-    ctx.load_cert_chain(cert(name + ".crt"), cert(name + ".key"))
-    return ctx
-
-
-def outcome(client, server, name="localhost"):
-    """Both sockets after the handshake, and what each end saw (None or an exception)."""
-    a, b = pipe()
-    c = client.wrap_socket(a, server_hostname=name, do_handshake_on_connect=False)
-    s = server.wrap_socket(b, server_side=True, do_handshake_on_connect=False)
-    return c, s, shake_out(c, s)
-
-
-def connected(client, server, name="localhost"):
-    c, s, result = outcome(client, server, name)
-    equal(result, [None, None])
-    return c, s
-
-
-def refused(client, server, row, name="localhost"):
-    c, s, result = outcome(client, server, name)
-    assert type(result[0]) is OSError and result[0].errno == getattr(ussl, "ERR_" + row), result
-    return result
-
 
 def no_shared_version(client, server):
     if lacks("no_shared_version"):

@@ -15,4 +15,6 @@ static inline int mbedtls_ssl_sig_alg_is_supported(const mbedtls_ssl_context *ss
            || mbedtls_ssl_sig_alg_is_supported_but_pss(ssl, sig_alg);
 }
 
+#include "signer.h"
+
 #include "ssl_tls12_client.c"

@@ -5,6 +5,7 @@
 #ifdef USSL_AMENDED_MBEDTLS
 
 #include "certificates.h"
+#include "signer.h"
 
 // record_size_limit (RFC 8449) asks for what the program wants, where Mbed TLS would name the largest
 // that it can take. In TLS 1.3 the limit counts the byte of the type, too (§4). user_data: see Context::set_up().

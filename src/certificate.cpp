@@ -1,0 +1,29 @@
+#include "ussl/certificate.hpp"
+
+#include "engine.hpp"
+
+namespace ussl {
+
+bool describe_certificate(const Engine& engine, Bytes data, CertificateVisitor& visitor) {
+    const TrimAtEnd trim;
+    return engine.describe(data, visitor);
+}
+
+std::expected<SelfSigned, Refusal> make_self_signed(const Engine& engine,
+                                                    const SelfSignedFor& what) {
+    const TrimAtEnd trim;
+    if (what.names.empty() || what.names.size() > most_self_signed_names)
+        return std::unexpected(Refusal{"a self-signed certificate has 1 to 8 names"});
+    for (const std::string_view text : what.names)
+        if (HostName name; !name.parse(text))
+            return std::unexpected(
+                Refusal{"a name must be a DNS name or an IP address: a letter, digit, '-' or '.'"});
+    if (what.since >= what.until)
+        return std::unexpected(Refusal{"a certificate must end after it begins"});
+    SelfSigned made;
+    if (const std::optional<Refusal> refusal = engine.make_self_signed(what, made))
+        return std::unexpected(*refusal);
+    return made;
+}
+
+}  // namespace ussl

@@ -1,0 +1,106 @@
+#include <openssl/ec.h>
+
+#include <cstring>
+#include <ctime>
+
+#include "openssl.hpp"
+
+namespace ussl::openssl {
+namespace {
+
+constexpr Refusal failed{"the certificate could not be made"};
+constexpr int serial_bytes = 16;
+constexpr std::size_t longest_common_name = 64;  // RFC 5280, appendix A.1
+
+bool add_text(X509* certificate, int extension, const char* text) {
+    const Handle<X509_EXTENSION, X509_EXTENSION_free> made{
+        X509V3_EXT_conf_nid(nullptr, nullptr, extension, text)};
+    return made && X509_add_ext(certificate, made.get(), -1) == 1;
+}
+
+bool add_names(X509* certificate, std::span<const std::string_view> names) {
+    const AlternativeNames all{GENERAL_NAMES_new()};
+    for (const std::string_view text : names) {
+        HostName name;
+        if (!all || !name.parse(text))
+            return false;
+        const Bytes address = name.address();
+        const bool is_address = name.is_address();
+        const Bytes value = is_address
+                                ? address
+                                : Bytes{reinterpret_cast<const std::uint8_t*>(name.dns().data()),
+                                        name.dns().size()};
+        GENERAL_NAME* entry = GENERAL_NAME_new();
+        ASN1_STRING* string =
+            is_address ? ASN1_OCTET_STRING_new() : static_cast<ASN1_STRING*>(ASN1_IA5STRING_new());
+        if (entry == nullptr || string == nullptr ||
+            ASN1_STRING_set(string, value.data(), static_cast<int>(value.size())) != 1 ||
+            sk_GENERAL_NAME_push(all.get(), entry) == 0) {
+            ASN1_STRING_free(string);
+            GENERAL_NAME_free(entry);
+            return false;
+        }
+        GENERAL_NAME_set0_value(entry, is_address ? GEN_IPADD : GEN_DNS, string);
+    }
+    return X509_add1_ext_i2d(certificate, NID_subject_alt_name, all.get(), 0, 0) == 1;
+}
+
+bool set_serial(X509* certificate) {
+    const Handle<BIGNUM, BN_free> number{BN_new()};
+    // Positive, and never 0 (RFC 5280 §4.1.2.2).
+    return number &&
+           BN_rand(number.get(), 8 * serial_bytes - 1, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ANY) == 1 &&
+           BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate)) != nullptr;
+}
+
+bool set_dates(X509* certificate, std::int64_t since, std::int64_t until) {
+    // UTCTime until 2049, GeneralizedTime later (§4.1.2.5).
+    return ASN1_TIME_set(X509_getm_notBefore(certificate), static_cast<std::time_t>(since)) !=
+               nullptr &&
+           ASN1_TIME_set(X509_getm_notAfter(certificate), static_cast<std::time_t>(until)) !=
+               nullptr;
+}
+
+bool set_subject(X509* certificate, std::string_view first) {
+    X509_NAME* subject = X509_get_subject_name(certificate);
+    const auto size = static_cast<int>(std::min(first.size(), longest_common_name));
+    return X509_NAME_add_entry_by_NID(subject, NID_commonName, MBSTRING_UTF8,
+                                      reinterpret_cast<const unsigned char*>(first.data()), size,
+                                      -1, 0) == 1 &&
+           X509_set_issuer_name(certificate, subject) == 1;
+}
+
+template <class T, class Encode>
+bool encode(T* object, Encode encoder, SecretBytes& into) {
+    const int size = encoder(object, nullptr);
+    if (size <= 0)
+        return false;
+    into = SecretBytes(static_cast<std::size_t>(size));
+    unsigned char* at = into.data();
+    return !into.empty() && encoder(object, &at) == size;
+}
+
+}  // namespace
+
+std::optional<Refusal> make_self_signed(const SelfSignedFor& what, SelfSigned& made) {
+    const Key key{EVP_EC_gen("P-256")};
+    const Certificate certificate{X509_new()};
+    const bool good =
+        key && certificate && X509_set_version(certificate.get(), X509_VERSION_3) == 1 &&
+        set_serial(certificate.get()) && set_dates(certificate.get(), what.since, what.until) &&
+        set_subject(certificate.get(), what.names[0]) &&
+        X509_set_pubkey(certificate.get(), key.get()) == 1 &&
+        add_text(certificate.get(), NID_basic_constraints, "critical,CA:FALSE") &&
+        add_text(certificate.get(), NID_key_usage, "critical,digitalSignature") &&
+        add_text(certificate.get(), NID_ext_key_usage, "serverAuth") &&
+        add_names(certificate.get(), what.names) &&
+        X509_sign(certificate.get(), key.get(), EVP_sha256()) > 0 &&
+        encode(key.get(), i2d_PrivateKey, made.key) &&
+        encode(certificate.get(), i2d_X509, made.certificate);
+    const bool lacked_memory = take_lack_of_memory();
+    if (good)
+        return std::nullopt;
+    return lacked_memory ? Refusal{"out of memory", true} : failed;
+}
+
+}  // namespace ussl::openssl

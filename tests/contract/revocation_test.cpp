@@ -1,0 +1,182 @@
+// CRLs: who was revoked is refused, and so is who cannot be told not to be.
+
+#include "contract.hpp"
+
+namespace contract {
+namespace {
+
+using ussl::CrlCheck;
+
+struct Revocation {
+    const char* certificate;
+    std::vector<const char*> trusted;
+    CrlCheck check;
+    Code expected;
+    int alert;  // 0: none
+};
+
+const Revocation revocations[] = {
+    {"server", {"ca.crt", "ca.crl"}, CrlCheck::leaf, Code::none, 0},
+    {"server", {"ca.crl", "ca.crt"}, CrlCheck::leaf, Code::none, 0},
+    {"server", {"ca.der", "ca.crl.der"}, CrlCheck::leaf, Code::none, 0},
+    {"server", {"ca.crt", "ca.crl.der"}, CrlCheck::chain, Code::none, 0},
+    {"server-revoked", {"ca.crt", "ca.crl"}, CrlCheck::leaf, Code::CERT_REVOKED, 44},
+    {"server-revoked", {"ca.crt", "ca.crl"}, CrlCheck::chain, Code::CERT_REVOKED, 44},
+    // Not asked for.
+    {"server-revoked", {"ca.crt", "ca.crl"}, CrlCheck::none, Code::none, 0},
+    // None of its issuer; of its issuer's name; of its issuer, which may not sign any.
+    {"server", {"ca.crt"}, CrlCheck::leaf, Code::CERT_CRL, 42},
+    {"server", {"ca.crt", "ca-other.crt", "ca-other.crl"}, CrlCheck::leaf, Code::CERT_CRL, 42},
+    {"server", {"ca.crt", "ca-twin.crl"}, CrlCheck::leaf, Code::CERT_CRL, 42},
+    {"server-nocrl", {"ca-nocrl.crt", "ca-nocrl.crl"}, CrlCheck::leaf, Code::CERT_CRL, 42},
+    // Out of date, and not yet in it; what an old one lists counts.
+    {"server", {"ca.crt", "ca-old.crl"}, CrlCheck::leaf, Code::CERT_CRL, 42},
+    {"server", {"ca.crt", "ca-early.crl"}, CrlCheck::leaf, Code::CERT_CRL, 42},
+    {"server-revoked", {"ca.crt", "ca-old.crl"}, CrlCheck::leaf, Code::CERT_REVOKED, 44},
+    // A good one beside one that is not.
+    {"server", {"ca.crt", "ca-old.crl", "ca.crl"}, CrlCheck::leaf, Code::none, 0},
+    {"server-revoked",
+     {"ca.crt", "ca.crl", "ca-early.crl"},
+     CrlCheck::leaf,
+     Code::CERT_REVOKED,
+     44},
+    // Further up.
+    {"server-chain", {"ca.crt", "ca.crl", "ca-intermediate.crl"}, CrlCheck::chain, Code::none, 0},
+    {"server-chain", {"ca.crt", "ca-intermediate.crl"}, CrlCheck::leaf, Code::none, 0},
+    {"server-chain", {"ca.crt", "ca-intermediate.crl"}, CrlCheck::chain, Code::CERT_CRL, 42},
+    {"server-chain", {"ca.crt", "ca.crl"}, CrlCheck::leaf, Code::CERT_CRL, 42},
+    {"server-chain",
+     {"ca.crt", "ca-without-intermediate.crl", "ca-intermediate.crl"},
+     CrlCheck::chain,
+     Code::CERT_REVOKED,
+     44},
+    {"server-chain",
+     {"ca.crt", "ca-without-intermediate.crl", "ca-intermediate.crl"},
+     CrlCheck::leaf,
+     Code::none,
+     0},
+    // A trusted one is nobody's to revoke.
+    {"server-revoked", {"server-revoked.crt"}, CrlCheck::chain, Code::none, 0},
+    {"server-selfsigned", {"server-selfsigned.crt"}, CrlCheck::chain, Code::none, 0},
+    {"server-chain",
+     {"ca-intermediate.crt", "ca-intermediate.crl"},
+     CrlCheck::chain,
+     Code::none,
+     0},
+};
+
+std::string joined(const std::vector<const char*>& files) {
+    std::string all;
+    for (const char* file : files)
+        all += cert(file);
+    return all;
+}
+
+Plan with_server(const char* certificate, const std::string& trusted) {
+    // The key of a chain is that of its first certificate.
+    const bool chain = certificate == std::string_view("server-chain");
+    Plan made = with_certificate(chain ? "server-intermediate" : certificate);
+    if (chain)
+        made.server.certificate = bytes(cert("server-chain.crt"));
+    made.client.trusted = bytes(trusted);
+    return made;
+}
+
+using Revoked = EachCase;
+INSTANTIATE_EACH_CASE(Revoked);
+
+TEST_P(Revoked, ServersAreRefused) {
+    for (const Revocation& row : revocations) {
+        const std::string trusted = joined(row.trusted);
+        Plan setup = plan(with_server(row.certificate, trusted));
+        setup.client.crl_check = row.check;
+        Pair pair(setup);
+        EXPECT_EQ(pair.handshake(), row.expected == Code::none)
+            << row.certificate << " " << row.trusted.back() << describe(pair.client->error());
+        const Error& error = pair.client->error();
+        EXPECT_EQ(error.code, row.expected) << row.certificate << " " << row.trusted.back();
+        EXPECT_EQ(error.alert_number, row.alert) << row.certificate << " " << row.trusted.back();
+        saw(error);
+    }
+}
+
+TEST_P(Revoked, ClientsAreRefused) {
+    const std::string trusted = cert("ca.crt") + cert("ca.crl");
+    for (const bool revoked : {false, true}) {
+        Plan setup = plan(with_certificate());
+        const std::string name = revoked ? "client-revoked" : "client";
+        setup.client.key = bytes(cert(name + ".key"));
+        setup.client.certificate = bytes(cert(name + ".crt"));
+        setup.server.trusted = bytes(trusted);
+        setup.server.verify = Verify::required;
+        setup.server.crl_check = CrlCheck::leaf;
+        Pair pair(setup);
+        pair.handshake();
+        EXPECT_EQ(pair.server->error().code, revoked ? Code::CERT_REVOKED : Code::none);
+        read_all(*pair.client, pair.client_host);
+        EXPECT_EQ(pair.client->error().code, revoked ? Code::CERT_REFUSED : Code::none);
+    }
+}
+
+TEST_P(Revoked, DatesAreThoseOfVerifyTime) {
+    constexpr std::int64_t in_2020 = 1590000000;
+    constexpr std::int64_t in_2095 = 3950000000;
+    const std::string old = cert("ca.crt") + cert("ca-old.crl");
+    const std::string early = cert("ca.crt") + cert("ca-early.crl");
+    for (const auto& [trusted, time] : {std::pair{&old, in_2020}, std::pair{&early, in_2095}}) {
+        Plan setup = plan(with_server("server", *trusted));
+        setup.client.crl_check = CrlCheck::leaf;
+        setup.client.verify_time = time;
+        Pair pair(setup);
+        EXPECT_TRUE(pair.handshake()) << describe(pair.client->error());
+    }
+}
+
+using Crls = testing::TestWithParam<const ussl::Engine*>;
+INSTANTIATE_TEST_SUITE_P(Engines, Crls,
+                         testing::Values(&ussl::openssl_engine, &ussl::mbedtls_engine));
+
+TEST_P(Crls, ThatCannotBeTrustedAreRefusedAtTheCall) {
+    const std::string crl = cert("ca.crl.der");
+    const std::pair<std::string, std::string_view> bad[] = {
+        {cert("ca-special.crl"), "unsupported crl"},
+        {cert("ca-sha1.crl"), "SHA-256"},
+        {cert("ca-endless.crl.der"), "when the next one is due"},
+        {crl.substr(0, crl.size() - 1), "invalid cert"},
+        {crl + "x", "invalid cert"},
+        {"-----BEGIN X509 CRL-----\nMIIB\n-----END X509 CRL-----\n", "invalid cert"},
+    };
+    for (const auto& [content, reason] : bad) {
+        const std::string trusted = cert("ca.der") + content;
+        Options options;
+        options.trusted = bytes(trusted);
+        const auto made = Context::make(*GetParam(), options);
+        ASSERT_FALSE(made.has_value()) << reason;
+        EXPECT_NE(std::string_view(made.error().reason).find(reason), std::string_view::npos)
+            << made.error().reason;
+    }
+}
+
+TEST_P(Crls, AreNobodysCertificate) {
+    Options options;
+    const std::string certificate = cert("server.crt") + cert("ca.crl");
+    options.key = bytes(cert("server.key"));
+    options.certificate = bytes(certificate);
+    EXPECT_FALSE(Context::make(*GetParam(), options).has_value());
+}
+
+TEST_P(Crls, AndRootsAreCounted) {
+    const std::string trusted = cert("ca.crt") + cert("ca-rsa.der") + cert("server.crt") +
+                                cert("ca.crl") + cert("ca-other.crl");
+    Options options;
+    options.trusted = bytes(trusted);
+    const auto made = Context::make(*GetParam(), options);
+    ASSERT_TRUE(made.has_value()) << made.error().reason;
+    const ussl::Stored stored = (*made)->stored();
+    EXPECT_EQ(stored.certificates, 3U);
+    EXPECT_EQ(stored.authorities, 2U);
+    EXPECT_EQ(stored.crls, 2U);
+}
+
+}  // namespace
+}  // namespace contract

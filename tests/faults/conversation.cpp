@@ -1,0 +1,380 @@
+#include "conversation.hpp"
+
+#include <cerrno>
+#include <cstdlib>
+
+namespace contract {
+namespace {
+
+using What = Fault::Kind;
+
+// Records are larger than what the stream takes at once.
+constexpr std::size_t capacity = 8000;
+constexpr std::size_t short_line = 10;
+// A call that is done, blocked or failed has asked the stream for little in vain.
+constexpr std::size_t most_idle = 4;
+
+}  // namespace
+
+std::ostream& operator<<(std::ostream& out, Fault::Kind kind) {
+    static const char* const names[] = {"none",  "would block", "timed out", "one byte", "end",
+                                        "reset", "interrupted", "aborted",   "garbage",  "flip"};
+    return out << names[static_cast<int>(kind)];
+}
+
+// --- Faulty
+
+Faulty::Faulty(Ring& in, Ring& out) : host(in, out) {
+    host.disturb = [this](Direction direction) { return disturb(direction); };
+}
+
+// What the call before came to.
+void Faulty::follow() {
+    const std::size_t moved = host.moved - moved_before_;
+    moved_before_ = host.moved;
+    (last_ == Direction::read ? come_in : gone_out) += moved;
+    idle = moved == 0 ? idle + 1 : 0;
+}
+
+// Finds the record that this byte is in. The engines read no further than to the end of one.
+void Faulty::follow_records(std::size_t to) {
+    const auto& bytes = host.in.bytes;
+    while (next_record_ <= to && next_record_ >= come_in &&
+           next_record_ + 5 <= come_in + bytes.size()) {
+        const std::size_t at = next_record_ - come_in;
+        record_ = {next_record_, bytes[at], record_.offset == SIZE_MAX ? 0 : record_.record + 1};
+        next_record_ += 5 + (static_cast<std::size_t>(bytes[at + 3]) << 8U) + bytes[at + 4];
+    }
+}
+
+void Faulty::flip(std::size_t ahead) {
+    const std::size_t at = come_in + ahead;
+    follow_records(at);
+    host.in.bytes[ahead] ^= static_cast<std::uint8_t>(1U << at % 8);
+    flipped = {at - record_.offset, record_.type, record_.record};
+    happened = true;
+}
+
+std::optional<IoResult> Faulty::disturb(Direction direction) {
+    follow();
+    last_ = direction;
+    host.most = SIZE_MAX;
+    if (direction == Direction::read)
+        return lasting_read_ ? lasting_read_ : read_fault();
+    if (peer->gone)
+        return IoResult::failed(EPIPE);
+    return lasting_write_ ? lasting_write_ : write_fault();
+}
+
+std::optional<IoResult> Faulty::read_fault() {
+    if (happened || fault.kind == What::none)
+        return std::nullopt;
+    const std::size_t waiting = host.in.bytes.size();
+    follow_records(come_in);
+    if (fault.at_byte != SIZE_MAX) {
+        if (fault.kind == What::flip) {
+            if (fault.at_byte - come_in < waiting)
+                flip(fault.at_byte - come_in);
+            return std::nullopt;
+        }
+        host.most = fault.at_byte - come_in;
+        return host.most == 0 ? result_of_fault() : std::nullopt;
+    }
+    if (calls() < fault.at_call)
+        return std::nullopt;
+    if (fault.kind == What::flip) {
+        if (waiting != 0)
+            flip(calls() % std::min<std::size_t>(waiting, 40));
+        return std::nullopt;
+    }
+    return result_of_fault();
+}
+
+std::optional<IoResult> Faulty::write_fault() {
+    if (happened || fault.kind == What::none || fault.at_byte != SIZE_MAX ||
+        calls() < fault.at_call || fault.kind == What::end)
+        return std::nullopt;
+    if (fault.kind == What::flip) {
+        // The other end finds it.
+        peer->follow();
+        peer->fault = {What::flip, 0, gone_out + calls() % 40};
+        happened = true;
+        return std::nullopt;
+    }
+    return result_of_fault();
+}
+
+std::optional<IoResult> Faulty::result_of_fault() {
+    happened = true;
+    switch (fault.kind) {
+        case What::would_block:
+            return IoResult::would_block();
+        case What::timed_out:
+            return IoResult::timed_out();
+        case What::one_byte:
+            host.most = 1;
+            return std::nullopt;
+        case What::end:
+            lasting_read_ = IoResult::end();
+            return lasting_read_;
+        case What::reset:
+            lasting_read_ = lasting_write_ = IoResult::failed(ECONNRESET);
+            return lasting_read_;
+        case What::interrupted:
+            return IoResult::failed(EINTR);
+        case What::aborted:
+            return IoResult::aborted();
+        case What::garbage: {
+            const std::string noise = pattern(1 + calls() % 60, static_cast<unsigned>(calls()));
+            auto& bytes = last_ == Direction::read ? host.in.bytes : host.out.bytes;
+            bytes.insert(last_ == Direction::read ? bytes.begin() : bytes.end(), noise.begin(),
+                         noise.end());
+            return std::nullopt;
+        }
+        case What::none:
+        case What::flip:
+            break;
+    }
+    return std::nullopt;
+}
+
+// --- Speaker
+
+Speaker::Speaker(ussl::Owned<Connection> made, Ring& in, Ring& out, std::size_t long_line)
+    : stream(in, out),
+      connection(std::move(made)),
+      client_(connection->context().role() == Role::client) {
+    lines_ = {short_line};
+    if (long_line != 0)
+        lines_.push_back(long_line);
+    to_say_ = pattern(short_line + long_line, client_ ? 1 : 2);
+    to_hear_ = pattern(short_line + long_line, client_ ? 2 : 1);
+}
+
+// A call, and what no call may do.
+template <class Call>
+Progress Speaker::call(Call what) {
+    stream.idle = 0;
+    const std::size_t moved = stream.host.moved;
+    const Progress progress = what();
+    if (stream.idle > most_idle)
+        wrong = "asked the stream again and again";
+    if (progress.kind == Kind::misuse || progress.kind == Kind::closed)
+        wrong = "was told that the call does not fit";
+    if (progress.kind == Kind::done || stream.host.moved != moved)
+        ++changes;
+    if (progress.kind == Kind::failed) {
+        error = connection->error();
+        if (!error)
+            wrong = "failed without an error";
+        look_again();
+        close();
+    }
+    return progress;
+}
+
+// The first error stays, and the stream is left alone.
+void Speaker::look_again() {
+    const std::size_t calls = stream.calls();
+    const Error first = connection->error();
+    std::uint8_t buffer[10];
+    // A connection that can only not write any more may still read.
+    const bool finished = connection->failed();
+    for (const Progress progress :
+         {connection->write(stream.host, bytes("x")), connection->flush(stream.host),
+          finished ? connection->read(stream.host, buffer) : Progress{Kind::failed},
+          finished ? connection->handshake(stream.host) : Progress{Kind::failed},
+          connection->shutdown(stream.host)})
+        if (progress.kind != Kind::failed)
+            wrong = "went on after it had failed";
+    if (stream.calls() != calls)
+        wrong = "used the stream after it had failed";
+    if (connection->error().number() != first.number())
+        wrong = "forgot its first error";
+}
+
+void Speaker::close() {
+    connection->close(stream.host);
+    connection.reset();
+    stream.gone = true;
+    hang_up();
+    ++changes;
+}
+
+bool Speaker::turn_to_speak() const {
+    // A client begins; who has heard a line says the next.
+    std::size_t may_say = 0;
+    std::size_t must_hear = 0;
+    for (const std::size_t line : lines_) {
+        must_hear += client_ ? 0 : line;
+        if (heard.size() < must_hear)
+            break;
+        may_say += line;
+        must_hear += client_ ? line : 0;
+    }
+    return said_ < may_say;
+}
+
+void Speaker::act() {
+    if (over())
+        return;
+    if (!shaken_) {
+        const Progress progress = call([&] { return connection->handshake(stream.host); });
+        shaken_ = progress.kind == Kind::done;
+        if (shaken_) {
+            resumed = connection->session_reused();
+            (void)connection->peer_certificate();
+        }
+        return;
+    }
+    speak();
+    if (!over())
+        listen();
+    const bool has_heard = client_ ? heard_all() : ended_;
+    if (!over() && has_heard && said_ == to_say_.size())
+        say_goodbye();
+}
+
+void Speaker::speak() {
+    if (turn_to_speak()) {
+        const Progress progress = call([&] {
+            return connection->write(stream.host, bytes(std::string_view(to_say_).substr(said_)));
+        });
+        if (progress.kind == Kind::done)
+            said_ += progress.count;
+    } else if (connection->unsent()) {
+        call([&] { return connection->flush(stream.host); });
+    }
+}
+
+void Speaker::listen() {
+    if (ended_ || (client_ && heard_all()))
+        return;
+    for (;;) {
+        std::uint8_t buffer[3000];
+        const Progress progress = call([&] { return connection->read(stream.host, buffer); });
+        if (progress.kind == Kind::end) {
+            ended_ = true;
+            // The other says goodbye when it has said everything.
+            if (!heard_all())
+                wrong = "took a cut for an end";
+        }
+        if (progress.kind != Kind::done)
+            return;
+        heard.append(reinterpret_cast<const char*>(buffer), progress.count);
+    }
+}
+
+void Speaker::say_goodbye() {
+    if (call([&] { return connection->shutdown(stream.host); }).kind != Kind::done)
+        return;
+    succeeded = true;
+    close();
+}
+
+// --- how much is tried
+
+std::size_t one_in(std::size_t usual) {
+    const char* whole = std::getenv("USSL_LONG");
+    if (whole != nullptr && whole == std::string_view("1"))
+        return 1;
+#ifdef __SANITIZE_ADDRESS__
+    usual *= 4;
+#endif
+    return usual;
+}
+
+// --- who talks to whom
+
+Plan acquainted(const Case& of, std::string_view how) {
+    if (how == "psk")
+        return of.with(with_psk());
+    Plan made = of.with(with_certificate());
+    if (how == "mutual") {
+        made.client.key = bytes(cert("client.key"));
+        made.client.certificate = bytes(cert("client.crt"));
+        made.server.trusted = bytes(cert("ca.crt"));
+        made.server.verify = Verify::required;
+    } else if (how == "resumed") {
+        made.client.resumption = made.server.resumption = true;
+    } else if (how == "named") {
+        made.server.choose_by_name = true;
+        made.client.alpn = made.server.alpn = bytes("\4mqtt");
+    }
+    return made;
+}
+
+std::expected<Parties, ussl::Refusal> Parties::make(const Plan& plan) {
+    Parties parties{plan, {}};
+    const auto make = [&](const ussl::Engine& engine, const Options& options,
+                          ussl::Ref<Context>& into) -> std::optional<ussl::Refusal> {
+        auto made = Context::make(engine, options);
+        if (!made)
+            return made.error();
+        into = std::move(*made);
+        return std::nullopt;
+    };
+    auto refusal = make(*plan.client_engine, plan.client, parties.plan.client_context);
+    if (!refusal)
+        refusal = make(*plan.server_engine, plan.server, parties.plan.server_context);
+    if (!refusal && plan.server.choose_by_name) {
+        Options other = plan.server;
+        other.choose_by_name = false;
+        refusal = make(*plan.server_engine, other, parties.instead);
+    }
+    if (refusal)
+        return std::unexpected(*refusal);
+    return parties;
+}
+
+std::expected<std::unique_ptr<Conversation>, ussl::Refusal> Conversation::make(
+    const Parties& parties, std::size_t long_line) {
+    auto client =
+        Connection::make(parties.plan.client_context,
+                         {.server_hostname = parties.plan.name, .report_truncation = true});
+    if (!client)
+        return std::unexpected(client.error());
+    auto server = Connection::make(parties.plan.server_context, {.report_truncation = true});
+    if (!server)
+        return std::unexpected(server.error());
+    std::unique_ptr<Conversation> made(
+        new Conversation(std::move(*client), std::move(*server), long_line));
+    made->to_server.capacity = made->to_client.capacity = capacity;
+    Faulty& here = made->client.stream;
+    Faulty& there = made->server.stream;
+    here.peer = &there;
+    there.peer = &here;
+    there.host.keys = parties.plan.keys;
+    there.host.on_name = [&parties](ussl::Ref<Context>& instead, std::uint8_t&) {
+        instead = parties.instead;
+        return ussl::NameAnswer::good;
+    };
+    return made;
+}
+
+void Conversation::run_until_still() {
+    // A round may be for nothing because of the fault; two in a row are not.
+    int changes = -1;
+    for (int still = 0; still < 3;) {
+        client.act();
+        server.act();
+        const int now = client.changes + server.changes;
+        still = now == changes ? still + 1 : 0;
+        changes = now;
+    }
+}
+
+void Conversation::run() {
+    run_until_still();
+    stalled = !client.over() || !server.over();
+    if (stalled) {
+        client.hang_up();
+        server.hang_up();
+        run_until_still();
+    }
+    for (Speaker* one : {&client, &server})
+        if (!one->over())
+            one->wrong = "waits for ever";
+}
+
+}  // namespace contract

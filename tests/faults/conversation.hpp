@@ -1,0 +1,158 @@
+#pragma once
+
+// Whole conversations, from the handshake to the goodbye, over streams that go wrong where a test
+// says so.
+
+#include <expected>
+
+#include "../contract/contract.hpp"
+
+namespace contract {
+
+/// What becomes of one call on a stream, or at one byte of what comes in.
+struct Fault {
+    enum class Kind : std::uint8_t {
+        none,
+        would_block,
+        timed_out,
+        one_byte,     ///< one byte moves, however many could
+        end,          ///< nothing more comes, ever
+        reset,        ///< ECONNRESET, both ways, from then on
+        interrupted,  ///< EINTR, once
+        aborted,      ///< the program ends the call, once (a Python stream raised)
+        garbage,      ///< bytes that nobody sent, before those that come next
+        flip,         ///< one bit of those that come next
+    };
+    Kind kind = Kind::none;
+    std::size_t at_call = 0;         ///< the nth on this stream, from 1; 0: none of them
+    std::size_t at_byte = SIZE_MAX;  ///< of what comes in
+};
+std::ostream& operator<<(std::ostream& out, Fault::Kind kind);
+
+/// One end's stream, with one fault in it.
+class Faulty {
+  public:
+    Faulty(Ring& in, Ring& out);
+    Faulty(const Faulty&) = delete;
+    Faulty& operator=(const Faulty&) = delete;
+
+    [[nodiscard]] std::size_t calls() const {
+        return static_cast<std::size_t>(host.reads) + static_cast<std::size_t>(host.writes);
+    }
+    /// Where in its record (0: the first byte of its header), of which type, the bit was flipped.
+    struct Place {
+        std::size_t offset = SIZE_MAX;
+        std::uint8_t type = 0;
+        std::size_t record = 0;  ///< how many came before it
+    };
+
+    MemoryHost host;
+    Fault fault;
+    Faulty* peer = nullptr;
+    bool happened = false;
+    bool gone = false;         ///< this end has closed
+    std::size_t idle = 0;      ///< calls in a row that moved nothing
+    std::size_t come_in = 0;   ///< bytes that were read
+    std::size_t gone_out = 0;  ///< and written
+    Place flipped;
+
+  private:
+    std::optional<IoResult> disturb(Direction direction);
+    std::optional<IoResult> read_fault();
+    std::optional<IoResult> write_fault();
+    std::optional<IoResult> result_of_fault();
+    void flip(std::size_t ahead);
+    void follow();
+    void follow_records(std::size_t to);
+
+    Direction last_ = Direction::read;
+    std::size_t moved_before_ = 0;
+    std::size_t next_record_ = 0;
+    Place record_;  ///< the last that has begun; `offset` counts from the stream's first byte
+    std::optional<IoResult> lasting_read_, lasting_write_;
+};
+
+/// One end: says its lines when it is their turn, hears the other's, and says goodbye.
+class Speaker {
+  public:
+    Speaker(ussl::Owned<Connection> connection, Ring& in, Ring& out, std::size_t long_line);
+
+    void act();
+    /// Lets the other know that nothing will come any more.
+    void hang_up() { stream.host.out.closed = true; }
+    [[nodiscard]] bool over() const { return succeeded || error; }
+    [[nodiscard]] bool heard_all() const { return heard == to_hear_; }
+    /// Nothing that was not said, nothing in another order.
+    [[nodiscard]] bool heard_only_what_was_said() const { return to_hear_.starts_with(heard); }
+
+    Faulty stream;
+    ussl::Owned<Connection> connection;
+    bool succeeded = false;  ///< said and heard everything, and both goodbyes
+    bool resumed = false;    ///< an earlier conversation's session
+    Error error;             ///< the first
+    std::string heard;
+    /// What no fault excuses, in a word.
+    std::string wrong;
+    int changes = 0;  ///< of any kind, for who waits for it to end
+
+  private:
+    template <class Call>
+    Progress call(Call what);
+    [[nodiscard]] bool turn_to_speak() const;
+    void speak();
+    void listen();
+    void say_goodbye();
+    void close();
+    void look_again();
+
+    std::vector<std::size_t> lines_;
+    bool client_;
+    std::string to_say_, to_hear_;
+    std::size_t said_ = 0;
+    bool shaken_ = false;
+    bool ended_ = false;
+};
+
+/// Of the places where something can go wrong, one in so many; all of them in a long run (./test
+/// --long), and fewer where a sanitizer is slow.
+std::size_t one_in(std::size_t usual);
+
+/// How two ends know each other: "certificate", "mutual", "psk", "resumed", or "named" (the server
+/// has another context for the name, and both have protocols).
+inline constexpr const char* every_acquaintance[] = {"certificate", "mutual", "psk", "resumed",
+                                                     "named"};
+Plan acquainted(const Case& of, std::string_view how);
+
+/// Two contexts for any number of conversations.
+struct Parties {
+    Plan plan;
+    ussl::Ref<Context> instead;  ///< for who comes with a name
+
+    static std::expected<Parties, ussl::Refusal> make(const Plan& plan);
+};
+
+class Conversation {
+  public:
+    /// `long_line`: bytes of each end's second line; 0: there is none.
+    static std::expected<std::unique_ptr<Conversation>, ussl::Refusal> make(const Parties& parties,
+                                                                            std::size_t long_line);
+    Conversation(const Conversation&) = delete;
+    Conversation& operator=(const Conversation&) = delete;
+
+    /// Until both are done, and for no longer than something moves. Who then waits for the other in
+    /// vain hears that nothing comes.
+    void run();
+    [[nodiscard]] bool succeeded() const { return client.succeeded && server.succeeded; }
+
+    Ring to_server, to_client;
+    Speaker client, server;
+    bool stalled = false;
+
+  private:
+    Conversation(ussl::Owned<Connection> c, ussl::Owned<Connection> s, std::size_t long_line)
+        : client(std::move(c), to_client, to_server, long_line),
+          server(std::move(s), to_server, to_client, long_line) {}
+    void run_until_still();
+};
+
+}  // namespace contract

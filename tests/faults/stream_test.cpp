@@ -1,0 +1,239 @@
+// A stream that goes wrong at any call and at any byte: nothing lost, nothing let in, and nobody
+// waits for ever.
+
+#include <cerrno>
+#include <cstdio>
+
+#include "allocation.hpp"
+#include "conversation.hpp"
+
+namespace contract {
+namespace {
+
+using What = Fault::Kind;
+
+// Nothing is lost by it, and it need not be told.
+bool is_harmless(What what) {
+    return what == What::would_block || what == What::timed_out || what == What::one_byte;
+}
+bool is_damage(What what) {
+    return what == What::garbage || what == What::flip;
+}
+
+// What a program may be told by the end whose stream it was.
+bool fits(What what, const Error& error) {
+    switch (what) {
+        case What::end:
+            return error.code == Code::PEER_CLOSED || error.code == Code::TRUNCATED;
+        case What::reset:
+            return error.number() == ECONNRESET;
+        case What::interrupted:
+            return error.number() == EINTR;
+        case What::aborted:
+            return error.code == Code::aborted;
+        default:
+            return false;
+    }
+}
+
+// And by the other, which sees its peer go.
+bool fits_the_other(const Error& error) {
+    return error.code == Code::PEER_CLOSED || error.code == Code::TRUNCATED ||
+           error.number() == EPIPE;
+}
+
+// By either, if what arrived is not what was sent.
+bool fits_damage(const Error& error) {
+    if (error.code == Code::stream)
+        return error.number() == EPIPE;
+    return error.code != Code::aborted && class_of(error.code) != ussl::ErrorClass::local;
+}
+
+// The minor version in the header of a record says nothing before both have agreed on a version,
+// and nothing in TLS 1.3 where the record is not protected: it must be ignored (RFC 8446 §5.1, RFC
+// 5246 §E.1). All else that is damaged is noticed.
+bool means_nothing(const Faulty::Place& flipped, Version version) {
+    constexpr std::uint8_t protected_type = 23;
+    return flipped.offset == 2 &&
+           (flipped.record == 0 || (version == Version::tls1_3 && flipped.type != protected_type));
+}
+
+/// Two that meet again and again, once for each fault.
+class Sweep {
+  public:
+    Sweep(const Plan& plan, std::size_t long_line)
+        : parties_(*Parties::make(plan)), long_line_(long_line), resumes_(plan.client.resumption) {}
+
+    /// Without a fault; how many calls and bytes there are to go wrong.
+    void rehearse() {
+        meet();
+        auto made = prepare();
+        made->run();
+        ASSERT_TRUE(made->succeeded())
+            << describe(made->client.error) << describe(made->server.error);
+        ASSERT_FALSE(made->stalled);
+        EXPECT_EQ(made->client.resumed, resumes_);
+        EXPECT_EQ(made->server.resumed, resumes_);
+        EXPECT_TRUE(made->client.heard_all() && made->server.heard_all());
+        for (const bool at_client : {true, false}) {
+            const Faulty& stream = speaker(*made, at_client).stream;
+            calls[at_client ? 0 : 1] = stream.calls();
+            bytes_in[at_client ? 0 : 1] = speaker(*made, !at_client).stream.gone_out;
+        }
+    }
+    void inject(const Fault& fault, bool at_client);
+    void at_calls(What what, std::size_t step);
+    void at_bytes(What what, std::size_t step);
+
+    std::size_t calls[2] = {};
+    std::size_t bytes_in[2] = {};
+    std::size_t count = 0;
+
+  private:
+    static Speaker& speaker(Conversation& of, bool client) {
+        return client ? of.client : of.server;
+    }
+    std::unique_ptr<Conversation> prepare() { return *Conversation::make(parties_, long_line_); }
+    // A session that was used in vain is worth nothing.
+    void meet() {
+        if (!resumes_ || has_session_)
+            return;
+        auto made = prepare();
+        made->run();
+        EXPECT_TRUE(made->succeeded()) << "the connection after a failed one";
+        has_session_ = true;
+    }
+    void look(Conversation& made, const Fault& fault, bool at_client);
+
+    Parties parties_;
+    std::size_t long_line_;
+    bool resumes_;
+    bool has_session_ = false;
+};
+
+std::map<What, std::size_t>& tally() {
+    static std::map<What, std::size_t> counts;
+    return counts;
+}
+
+void Sweep::inject(const Fault& fault, bool at_client) {
+    meet();
+    const std::size_t before = faults::live();
+    auto made = prepare();
+    speaker(*made, at_client).stream.fault = fault;
+    made->run();
+    const auto failures = [] {
+        return testing::UnitTest::GetInstance()->current_test_info()->result()->total_part_count();
+    };
+    const int failed = failures();
+    look(*made, fault, at_client);
+    if (failures() != failed)
+        std::fprintf(stderr, "%s at call %zu, byte %zd, of the %s\n",
+                     testing::PrintToString(fault.kind).c_str(), fault.at_call,
+                     static_cast<std::ptrdiff_t>(fault.at_byte), at_client ? "client" : "server");
+    has_session_ = made->succeeded();
+    made.reset();
+    // Sessions are kept, and others let go for them.
+    if (!resumes_) {
+        EXPECT_EQ(faults::live(), before);
+    }
+}
+
+void Sweep::look(Conversation& made, const Fault& fault, bool at_client) {
+    const What what = fault.kind;
+    Speaker& hit = speaker(made, at_client);
+    Speaker& other = speaker(made, !at_client);
+    for (const Speaker* one : {&hit, &other}) {
+        EXPECT_EQ(one->wrong, "");
+        EXPECT_TRUE(one->heard_only_what_was_said());
+        EXPECT_TRUE(!one->succeeded || one->heard_all());
+    }
+    const Faulty* flipped = nullptr;
+    for (const Faulty* stream : {&hit.stream, &other.stream})
+        if (stream->flipped.offset != SIZE_MAX)
+            flipped = stream;
+    if (what == What::flip ? flipped == nullptr : !hit.stream.happened) {
+        EXPECT_TRUE(made.succeeded());
+        return;
+    }
+    ++count;
+    ++tally()[what];
+    // Of damage in a length, more may be waited for.
+    EXPECT_TRUE(!made.stalled || is_damage(what));
+    if (is_harmless(what)) {
+        EXPECT_TRUE(made.succeeded()) << describe(hit.error) << describe(other.error);
+    } else if (is_damage(what)) {
+        const bool excused = flipped != nullptr &&
+                             means_nothing(flipped->flipped, parties_.plan.client.maximum_version);
+        EXPECT_TRUE(!made.succeeded() || excused) << "nobody noticed";
+        for (const Speaker* one : {&hit, &other})
+            EXPECT_TRUE(one->succeeded || fits_damage(one->error)) << describe(one->error);
+    } else {
+        EXPECT_TRUE(fits(what, hit.error)) << describe(hit.error);
+        EXPECT_TRUE(other.succeeded || fits_the_other(other.error)) << describe(other.error);
+    }
+}
+
+void Sweep::at_calls(What what, std::size_t step) {
+    for (const bool at_client : {true, false})
+        for (std::size_t call = 1; call <= calls[at_client ? 0 : 1]; call += step)
+            inject({what, call, SIZE_MAX}, at_client);
+}
+
+void Sweep::at_bytes(What what, std::size_t step) {
+    for (const bool at_client : {true, false})
+        for (std::size_t at = static_cast<std::size_t>(what) % step;
+             at < bytes_in[at_client ? 0 : 1]; at += step)
+            inject({what, 0, at}, at_client);
+}
+
+class StreamFaults : public testing::TestWithParam<std::tuple<Case, const char*>> {
+  protected:
+    static Plan plan() { return acquainted(std::get<0>(GetParam()), std::get<1>(GetParam())); }
+    static void TearDownTestSuite() {
+        std::printf("faults in the stream:");
+        for (const auto& [what, count] : tally())
+            std::printf(" %s %zu", testing::PrintToString(what).c_str(), count);
+        std::printf("\n");
+        tally().clear();
+    }
+};
+INSTANTIATE_TEST_SUITE_P(Engines, StreamFaults,
+                         testing::Combine(testing::ValuesIn(all_cases()),
+                                          testing::Values("certificate", "mutual", "psk",
+                                                          "resumed")),
+                         [](const auto& info) {
+                             return testing::PrintToString(std::get<0>(info.param)) + "_" +
+                                    std::get<1>(info.param);
+                         });
+
+TEST_P(StreamFaults, AtAnyCall) {
+    Sweep(plan(), 0).rehearse();  // what the engines keep for good is there from now on
+    const std::size_t before = faults::live();
+    {
+        Sweep sweep(plan(), 20000);
+        sweep.rehearse();
+        ASSERT_FALSE(HasFatalFailure());
+        for (const What what :
+             {What::would_block, What::timed_out, What::one_byte, What::end, What::reset,
+              What::interrupted, What::aborted, What::garbage, What::flip})
+            sweep.at_calls(what, one_in(1));
+    }
+    EXPECT_EQ(faults::live(), before);
+}
+
+TEST_P(StreamFaults, AtAnyByte) {
+    Sweep(plan(), 0).rehearse();  // what the engines keep for good is there from now on
+    const std::size_t before = faults::live();
+    {
+        Sweep sweep(plan(), 0);
+        sweep.rehearse();
+        ASSERT_FALSE(HasFatalFailure());
+        for (const What what : {What::end, What::reset, What::flip})
+            sweep.at_bytes(what, one_in(17));
+    }
+    EXPECT_EQ(faults::live(), before);
+}
+
+}  // namespace
+}  // namespace contract

@@ -1,0 +1,65 @@
+# One end of a conversation over an SSLContext, on MicroPython: context.py JOB, a JSON file:
+#
+#     role         "client" or "server"; a server prints "listening" once it is
+#     port         on 127.0.0.1
+#     certificate  a file, whose key is where `signer` listens: a line {"algorithm", "digest"} there, the
+#                  digest in hexadecimal, is answered with a signature in a line; or
+#     self_signed  the names of a certificate that is made here, and written to `file`
+#     trusted      a client's roots
+#
+# Sends a line, reads one, and prints one JSON object: what was heard, and what was signed.
+
+import json
+import socket
+import sys
+
+import ussl
+
+with open(sys.argv[1]) as f:
+    job = json.load(f)
+told = {"signed": []}
+
+
+def connect(port):
+    sock = socket.socket()
+    sock.connect(socket.getaddrinfo("127.0.0.1", port)[0][-1])
+    return sock
+
+
+def sign(algorithm, digest):
+    sock = connect(job["signer"])
+    sock.write(json.dumps({"algorithm": algorithm, "digest": digest.hex()}).encode() + b"\n")
+    signature = bytes.fromhex(sock.readline().decode().strip())
+    sock.close()
+    told["signed"].append([algorithm, len(digest)])
+    return signature
+
+
+server = job["role"] == "server"
+ctx = ussl.SSLContext(ussl.PROTOCOL_TLS_SERVER if server else ussl.PROTOCOL_TLS_CLIENT)
+if "self_signed" in job:
+    key, certificate = ussl.self_signed(job["self_signed"])
+    ctx.load_cert_chain(certificate, key)
+    with open(job["file"], "wb") as f:
+        f.write(certificate)
+else:
+    ctx.sign_callback = sign
+    ctx.load_cert_chain(job["certificate"])
+if not server:
+    ctx.load_verify_locations(cafile=job["trusted"])
+
+if server:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(socket.getaddrinfo("127.0.0.1", job["port"])[0][-1])
+    listener.listen(5)
+    print("listening")
+    sock = listener.accept()[0]
+else:
+    sock = connect(job["port"])
+sock.settimeout(20)
+s = ctx.wrap_socket(sock, server_side=server, server_hostname=None if server else "localhost")
+s.write(b"hello from ussl\n")
+told["heard"] = s.readline().decode()
+s.close()
+print(json.dumps(told))
