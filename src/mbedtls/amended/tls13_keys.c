@@ -5,6 +5,8 @@
 
 #include "ssl_misc.h"
 
+#include <mbedtls/platform.h>
+
 static inline void free_memory(void *memory) {
     mbedtls_free(memory);
 }
