@@ -14,6 +14,7 @@ namespace {
 
 fuzz::Editor* changes = nullptr;  // while the peer is at work
 bool only_finished = true;        // no other message was changed
+bool key_exchange = false;        // one was changed
 
 // What protection adds behind a message, and more.
 constexpr std::size_t behind = 128;
@@ -30,6 +31,9 @@ extern "C" int __wrap_mbedtls_ssl_write_handshake_msg_ext(mbedtls_ssl_context* s
         std::string message(reinterpret_cast<const char*>(ssl->out_msg), ssl->out_msglen);
         const std::string meant = message;
         changes->next(message);
+        key_exchange =
+            key_exchange || (message != meant && (meant[0] == MBEDTLS_SSL_HS_CLIENT_KEY_EXCHANGE ||
+                                                  meant[0] == MBEDTLS_SSL_HS_SERVER_KEY_EXCHANGE));
         only_finished = only_finished && message.size() == meant.size() &&
                         (message == meant || (meant[0] == MBEDTLS_SSL_HS_FINISHED &&
                                               message[0] == MBEDTLS_SSL_HS_FINISHED));
@@ -47,19 +51,23 @@ void fuzz::run(Input& input) {
     scene.plan.client_engine = scene.plan.server_engine = &ussl::mbedtls_engine;
     const Editor editor(input);
     only_finished = true;
+    key_exchange = false;
     std::string verdicts[2];
     bool changed[2] = {};
     for (std::size_t i = 0; i < 2; ++i) {
         Editor mine = editor;
         verdicts[i] = scene.verdict(
             engines[i], [&](Ring&, bool before) { changes = before ? &mine : nullptr; });
+        changed[i] = mine.changed();
     }
     // What is sent depends on what each has said, but for its end.
     if (!only_finished)
         for (std::string& verdict : verdicts)
             verdict = verdict == "open" ? "open" : "not open";
-    // What is shorter for one engine may have no such place to change.
-    if (changed[0] != changed[1])
+    // What is shorter for one engine may have no such place to change. And each has another group,
+    // of which X25519 takes any point; to P-256 it must be on the curve, and behind it Mbed TLS
+    // does not look: what stands there is under the Finished message.
+    if (changed[0] != changed[1] || key_exchange)
         return;
     expect_same("messages to a " + scene.where, verdicts[0], verdicts[1]);
 }
