@@ -3,6 +3,7 @@
 #include "fuzz.hpp"
 #include "ussl/certificate.hpp"
 
+namespace fuzz {
 namespace {
 
 /// Looks at all that there is to see.
@@ -26,6 +27,7 @@ struct Reader final : ussl::CertificateVisitor {
 };
 
 }  // namespace
+}  // namespace fuzz
 
 void fuzz::run(Input& input) {
     enum class What : std::uint8_t { key, locked_key, certificate, trusted, kMaxValue = trusted };
