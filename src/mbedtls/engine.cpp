@@ -843,8 +843,10 @@ int Session::sign(mbedtls_pk_type_t type, mbedtls_pk_context& key, mbedtls_md_ty
         scheme = SignatureScheme::rsa_pss;
     else if (mbedtls_pk_can_do(&key, MBEDTLS_PK_RSA) != 0)
         scheme = SignatureScheme::rsa_pkcs1;
-    if (signature.size() > max_signature)
-        signature = signature.first(max_signature);
+    const std::size_t longest = scheme == SignatureScheme::ecdsa
+                                    ? MBEDTLS_ECDSA_MAX_SIG_LEN(mbedtls_pk_get_bitlen(&key))
+                                    : mbedtls_pk_get_len(&key);
+    signature = signature.first(std::min({signature.size(), longest, max_signature}));
     switch (wire_.host().sign(scheme, digest, context().scalar(), signature, length)) {
         case SignAnswer::made:
             return 0;

@@ -51,9 +51,6 @@ using Tickets =
 #endif
 using Key = Holder<mbedtls_pk_context, mbedtls_pk_init, mbedtls_pk_free>;
 
-/// A private key of P-521, in bytes.
-inline constexpr std::size_t max_scalar = 66;
-
 class Session;
 
 class Context final : public EngineContext {

@@ -181,6 +181,8 @@ class Session final : public EngineSession {
 bool is_spoiled(X509* certificate);
 
 // verify.cpp
+/// Of a signature algorithm that is RSA-PSS; NID_undef: it cannot be read, or has two.
+int hash_of_pss(const X509_ALGOR* pss);
 int verify_chain(X509_STORE_CTX* store, void*);
 /// Whether a certificate can be the issuer of another, in the form that OpenSSL calls.
 int is_issued(X509_STORE_CTX* store, X509* certificate, X509* issuer);
