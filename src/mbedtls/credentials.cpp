@@ -213,22 +213,6 @@ std::optional<Refusal> refuse_pem([[maybe_unused]] const std::optional<Bytes>& d
     return std::nullopt;
 }
 
-// Whether TLS has a signature for a key, with the groups that are offered.
-bool can_sign(const mbedtls_pk_context& key) {
-    if (mbedtls_pk_can_do(&key, MBEDTLS_PK_RSA) != 0)
-        return true;
-    if (mbedtls_pk_can_do(&key, MBEDTLS_PK_ECKEY) == 0)
-        return false;
-    switch (mbedtls_ecp_keypair_get_group_id(mbedtls_pk_ec(key))) {
-        case MBEDTLS_ECP_DP_SECP256R1:
-        case MBEDTLS_ECP_DP_SECP384R1:
-        case MBEDTLS_ECP_DP_SECP521R1:
-            return true;
-        default:
-            return false;
-    }
-}
-
 std::optional<Refusal> parse_key(mbedtls_pk_context& key, Bytes data, Bytes password) {
     const bool pem = policy::is_pem(data);
     if (!pem && !is_one_value(data))
@@ -276,6 +260,21 @@ bool add_system_store(mbedtls_x509_crt& trusted) {
 #endif
 
 }  // namespace
+
+bool can_sign(const mbedtls_pk_context& key) {
+    if (mbedtls_pk_can_do(&key, MBEDTLS_PK_RSA) != 0)
+        return true;
+    if (mbedtls_pk_can_do(&key, MBEDTLS_PK_ECKEY) == 0)
+        return false;
+    switch (mbedtls_ecp_keypair_get_group_id(mbedtls_pk_ec(key))) {
+        case MBEDTLS_ECP_DP_SECP256R1:
+        case MBEDTLS_ECP_DP_SECP384R1:
+        case MBEDTLS_ECP_DP_SECP521R1:
+            return true;
+        default:
+            return false;
+    }
+}
 
 bool parse_first_certificate(Bytes data, mbedtls_x509_crt& certificate) {
     policy::Values values(data);
