@@ -240,7 +240,7 @@ std::optional<Refusal> Context::set_up_signing() {
     const int type = public_key != nullptr ? EVP_PKEY_get_base_id(public_key) : EVP_PKEY_NONE;
     if ((type != EVP_PKEY_RSA && type != EVP_PKEY_EC) || !can_sign(public_key))
         return Refusal{"unsupported certificate: a sign callback is for RSA and ECDSA"};
-    signers_ = make_signers();
+    signers_ = make_signers(provider_);
     if (!signers_)
         return Refusal{"the TLS engine could not be set up"};
     if (!own_key_ || type != EVP_PKEY_EC)
