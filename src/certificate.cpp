@@ -18,6 +18,9 @@ std::expected<SelfSigned, Refusal> make_self_signed(const Engine& engine,
         if (HostName name; !name.parse(text))
             return std::unexpected(
                 Refusal{"a name must be a DNS name or an IP address: a letter, digit, '-' or '.'"});
+    // RFC 5280 §4.1.2.5: from 1950 to 9999.
+    if (what.since < -631152000 || what.until > 253402300799)
+        return std::unexpected(Refusal{"a certificate's dates are from 1950 to 9999"});
     if (what.since >= what.until)
         return std::unexpected(Refusal{"a certificate must end after it begins"});
     SelfSigned made;

@@ -218,22 +218,30 @@ std::string_view text_of(Bytes data) {
 }
 
 // The size of the DER value (X.690 §8.1) that `data` begins with; more than there is, if it is none
-// or does not end here.
+// or does not end here. Certificates and CRLs have their size in one byte to three, with which no
+// text goes on behind a "0".
 std::size_t der_size(Bytes data) {
     constexpr std::uint8_t sequence = 0x30;
     constexpr std::size_t none = SIZE_MAX;
-    if (data.size() < 2 || data[0] != sequence)
+    if (data.size() < 2 || data[0] != sequence || data[1] < 0x81 || data[1] > 0x83)
         return none;
-    std::size_t size = data[1];
-    if (size < 0x80)
-        return 2 + size;
-    const std::size_t digits = size - 0x80;
-    if (digits == 0 || digits > 3 || data.size() < 2 + digits)
+    const std::size_t digits = data[1] - 0x80U;
+    if (data.size() < 2 + digits)
         return none;
-    size = 0;
+    std::size_t size = 0;
     for (std::size_t i = 0; i < digits; ++i)
         size = size << 8 | data[2 + i];
     return 2 + digits + size;
+}
+
+bool is_blank(char c) {
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\0';
+}
+
+// No control characters, which DER that was cut off is full of.
+bool is_text(std::string_view line) {
+    return std::ranges::all_of(
+        line, [](char c) { return is_blank(c) || static_cast<unsigned char>(c) >= 0x20; });
 }
 
 }  // namespace
@@ -242,45 +250,43 @@ bool is_pem(Bytes data) {
     return find_pem(text_of(data)) != std::string_view::npos;
 }
 
-std::string_view Values::take_pem() {
-    std::string_view text = text_of(rest_);
-    const std::size_t at = find_pem(text);
-    if (at == std::string_view::npos)
-        return {};
-    text = from(text, at);
-    std::size_t size = text.find("-----END");
-    size = std::min(text.find_first_of("\r\n", std::min(size, text.size())), text.size());
-    rest_ = rest_.subspan(at + size);
-    return up_to(text, size);
+std::string_view Values::take(std::size_t size) {
+    const std::string_view taken = up_to(text_of(rest_), size);
+    rest_ = rest_.subspan(taken.size());
+    return taken;
 }
 
 std::optional<Values::Value> Values::next() {
+    using namespace std::string_view_literals;
     for (;;) {
-        while (!rest_.empty() && (rest_[0] == '\n' || rest_[0] == '\r'))
-            rest_ = rest_.subspan(1);
+        while (!rest_.empty() && is_blank(static_cast<char>(rest_[0])))
+            take(1);
         if (rest_.empty())
             return std::nullopt;
-        // A text that goes on with "0" does not go on like this.
-        const std::size_t size = der_size(rest_);
-        if (size <= rest_.size()) {
-            const Bytes der = rest_.first(size);
-            rest_ = rest_.subspan(size);
-            return Value{Kind::der, der};
+        const auto value = [](Kind kind, std::string_view bytes) {
+            return Value{kind, {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}};
+        };
+        if (const std::size_t size = der_size(rest_); size <= rest_.size())
+            return value(Kind::der, take(size));
+        const std::string_view text = text_of(rest_);
+        const std::size_t line = text.find_first_of("\r\n"sv);
+        if (!text.starts_with("-----BEGIN ")) {
+            // A comment; or damaged, for the engine to say so.
+            if (!is_text(up_to(text, line)) || !is_pem(first_))
+                return value(Kind::der, take(text.size()));
+            take(line);
+            continue;
         }
-        const std::string_view pem = take_pem();
-        if (pem.empty()) {
-            // What is neither: damaged, for the engine to say so.
-            const Bytes rest = std::exchange(rest_, {});
-            if (!may_be_der_)
-                return std::nullopt;
-            return Value{Kind::der, rest};
-        }
-        may_be_der_ = false;
-        const Bytes block{reinterpret_cast<const std::uint8_t*>(pem.data()), pem.size()};
-        if (pem.starts_with("-----BEGIN CERTIFICATE-----"))
-            return Value{Kind::certificate_pem, block};
-        if (pem.starts_with("-----BEGIN X509 CRL-----"))
-            return Value{Kind::crl_pem, block};
+        const std::size_t end = text.find("-----END"sv);
+        const std::string_view pem = take(text.find_first_of("\r\n"sv, std::min(end, text.size())));
+        const std::string_view label = up_to(pem, line);
+        if (label.starts_with("-----BEGIN CERTIFICATE-----"))
+            return value(Kind::certificate_pem, pem);
+        if (label.starts_with("-----BEGIN X509 CRL-----"))
+            return value(Kind::crl_pem, pem);
+        // A key may stand beside its certificate.
+        if (label.find("KEY-----") == label.npos && label.find("PARAMETERS-----") == label.npos)
+            return value(Kind::der, pem);
     }
 }
 

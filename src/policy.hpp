@@ -174,14 +174,16 @@ std::optional<Refusal> check(const Engine& engine, const Options& options);
 
 /// Why a CRL is refused.
 inline constexpr char crl_is_special[] =
-    "unsupported crl: it has a critical extension, and is not about all certificates of its issuer";
+    "unsupported crl: it is not about all certificates of its issuer, and no others'";
 inline constexpr char crl_has_no_end[] = "invalid crl: it does not say when the next one is due";
 inline constexpr char crl_is_weak[] = "invalid crl: its signature is weaker than SHA-256";
 
 /// "-----BEGIN" stands at the start of a line: PEM, otherwise DER.
 bool is_pem(Bytes data);
 
-/// Certificates and CRLs, one behind the other, each by itself.
+/// Certificates and CRLs, one behind the other, each by itself: DER, or PEM with whatever lines of
+/// text between. What is none of it comes as DER that cannot be read: nothing is passed over in
+/// silence.
 class Values {
   public:
     enum class Kind : std::uint8_t { certificate_pem, crl_pem, der };
@@ -190,15 +192,15 @@ class Values {
         Bytes bytes;  ///< from "-----BEGIN" to the end of its "-----END" line, or DER
     };
 
-    explicit Values(Bytes data) : rest_(data) {}
-    /// What is PEM of another kind is left out, and so is what stands between PEM.
+    explicit Values(Bytes data) : first_(data), rest_(data) {}
+    /// Keys are left out.
     std::optional<Value> next();
 
   private:
-    std::string_view take_pem();
+    std::string_view take(std::size_t size);
 
+    Bytes first_;
     Bytes rest_;
-    bool may_be_der_ = true;  ///< nothing but DER, so far
 };
 
 /// The largest max_fragment_length (RFC 6066 §4) that is not above `limit`: its code, or 0 if there

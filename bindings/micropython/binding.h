@@ -66,7 +66,6 @@ typedef struct _ussl_context_obj_t {
     uint8_t server;
     uint8_t verify_mode;
     int8_t verify_flags;    // below 0: not set
-    uint8_t has_crls;       // in `trusted`
     uint8_t share;          // may use what another context with the same options has made
     uint8_t is_shared;
     uint8_t keeps;          // what was made of it stays, shared, when this is gone

@@ -146,8 +146,10 @@ struct Made {
     bool out_of_memory;
 };
 
+// ecdsa_sign_callback is shown the key, and leaves it to that to sign what it does not.
 bool has_sign_callback(const ussl_context_obj_t* self) {
-    return self->sign_callback != mp_const_none || self->ecdsa_sign_callback != mp_const_none;
+    return self->sign_callback != mp_const_none ||
+           (self->ecdsa_sign_callback != mp_const_none && self->key != mp_const_none);
 }
 
 std::optional<ussl::CrlCheck> crl_check_of(const ussl_context_obj_t* self) {
@@ -385,7 +387,7 @@ mp_obj_t attribute(const ussl_context_obj_t* self, qstr name) {
             return mp_obj_new_bool(self->check_hostname);
         case MP_QSTR_verify_flags:
             if (self->verify_flags < 0)
-                return MP_OBJ_NEW_SMALL_INT(self->has_crls != 0 ? USSL_VERIFY_CRL_CHECK_LEAF : 0);
+                return MP_OBJ_NEW_SMALL_INT(0);
             return MP_OBJ_NEW_SMALL_INT(self->verify_flags);
         case MP_QSTR_verify_callback:
             return self->verify_callback;
@@ -510,6 +512,7 @@ ussl::Stored stored_of(mp_obj_t trusted, bool system_store) {
     auto* made = static_cast<Context*>(ussl_context_get(trial));
     const ussl::Stored stored = made->stored();
     made->drop();
+    forget_made(trial);
     return stored;
 }
 
@@ -565,7 +568,6 @@ ussl_context_obj_t* ussl_context_new(bool server) {
     self->handshake_timeout = self->keylog_filename = self->sni_callback = mp_const_none;
     self->server = server ? 1 : 0;
     self->verify_flags = -1;
-    self->has_crls = 0;
     self->verify_mode = self->share = self->is_shared = self->keeps = 0;
     self->system_store = 0;
     self->check_hostname = server ? 0 : 1;
@@ -656,7 +658,7 @@ mp_obj_t ussl_context_load_cert_chain(size_t n_args, const mp_obj_t* args, mp_ma
     mp_obj_t key = mp_const_none;
     if (values[ARG_keyfile].u_obj != mp_const_none)
         key = ussl_load(values[ARG_keyfile].u_obj, &from_file);
-    else if (!has_sign_callback(self) || holds_key(certificate))
+    else if (self->sign_callback == mp_const_none || holds_key(certificate))
         key = certificate;
 
     // Tried on its own first, so that what is wrong is said here and changes nothing.
@@ -667,6 +669,7 @@ mp_obj_t ussl_context_load_cert_chain(size_t n_args, const mp_obj_t* args, mp_ma
     trial->sign_callback = self->sign_callback;
     trial->ecdsa_sign_callback = self->ecdsa_sign_callback;
     ussl_context_check(trial);
+    forget_made(trial);
 
     self->certificate = certificate;
     self->key = key;
@@ -694,8 +697,9 @@ mp_obj_t ussl_context_load_verify_locations(size_t n_args, const mp_obj_t* args,
 
     ussl_context_obj_t* self = context_of(args[0]);
     self->trusted = joined(self->trusted, more);
-    if (stored.crls != 0)
-        self->has_crls = 1;
+    // Whoever gives one wants it looked at.
+    if (stored.crls != 0 && self->verify_flags < 0)
+        self->verify_flags = USSL_VERIFY_CRL_CHECK_LEAF;
     forget_made(self);
     return mp_const_none;
 }

@@ -190,13 +190,14 @@ extern "C" size_t ussl_call_sign(mp_obj_t callback, mp_obj_t ecdsa_callback, con
     return guarded(
         [=]() -> mp_uint_t {
             const mp_obj_t to_sign = mp_obj_new_bytes(digest, digest_size);
+            const bool is_ecdsa = strcmp(algorithm, "ecdsa") == 0;
             mp_obj_t made = mp_const_none;
             if (callback != mp_const_none) {
                 made = mp_call_function_2(callback, mp_obj_new_str(algorithm, strlen(algorithm)),
                                           to_sign);
-            } else if (strcmp(algorithm, "ecdsa") == 0) {
+            } else if (is_ecdsa) {
                 made = mp_call_function_2(ecdsa_callback, mp_obj_new_bytes(key, key_size), to_sign);
-                if (made == mp_const_none && key_size != 0)
+                if (made == mp_const_none)
                     return 0;
             } else {
                 return 0;
@@ -205,7 +206,11 @@ extern "C" size_t ussl_call_sign(mp_obj_t callback, mp_obj_t ecdsa_callback, con
             if (mp_obj_is_str(made) || !mp_get_buffer(made, &bytes, MP_BUFFER_READ))
                 mp_raise_TypeError(MP_ERROR_TEXT("a sign callback must return bytes"));
             if (bytes.len == 0 || bytes.len > capacity)
-                mp_raise_ValueError(MP_ERROR_TEXT("a sign callback's signature is too long"));
+                mp_raise_msg_varg(&mp_type_ValueError,
+                                  MP_ERROR_TEXT("a sign callback must return 1 to %d bytes"),
+                                  static_cast<int>(capacity));
+            if (is_ecdsa && *static_cast<const byte*>(bytes.buf) != 0x30)
+                mp_raise_ValueError(MP_ERROR_TEXT("a signature of ECDSA must be DER"));
             memcpy(signature, bytes.buf, bytes.len);
             return bytes.len;
         },

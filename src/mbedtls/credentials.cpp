@@ -121,16 +121,20 @@ bool add_certificates(mbedtls_x509_crt& chain, Bytes data) {
 
 #ifdef MBEDTLS_X509_CRL_PARSE_C
 
-// Whether a list of extensions (RFC 5280 §4.2) has a critical one, or cannot be read.
-bool has_critical(const mbedtls_x509_buf& extensions) {
+// Whether a list of extensions (RFC 5280 §4.2) has one that makes a CRL mean something else: a
+// critical one, the mark of a list of changes (§5.2.4), or of one about some certificates (§5.2.5).
+// So has one that cannot be read. `at` may be null: there is no list.
+bool is_special(unsigned char* at, const unsigned char* end) {
     constexpr int sequence = MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE;
-    unsigned char* at = extensions.p;
+    constexpr std::size_t of_crls = MBEDTLS_OID_SIZE(MBEDTLS_OID_ID_CE);
+    constexpr unsigned char changes = 27;
+    constexpr unsigned char distribution_point = 28;
+    std::size_t size = 0;
     if (at == nullptr)
         return false;
-    const unsigned char* end = at + extensions.len;
-    std::size_t size = 0;
     if (mbedtls_asn1_get_tag(&at, end, &size, sequence) != 0)
         return true;
+    end = at + size;
     while (at != end) {
         if (mbedtls_asn1_get_tag(&at, end, &size, sequence) != 0)
             return true;
@@ -138,19 +142,25 @@ bool has_critical(const mbedtls_x509_buf& extensions) {
         int critical = 0;  // and stays, where it is left out
         if (mbedtls_asn1_get_tag(&at, next, &size, MBEDTLS_ASN1_OID) != 0)
             return true;
+        const bool by_name = size == of_crls + 1 &&
+                             std::memcmp(at, MBEDTLS_OID_ID_CE, of_crls) == 0 &&
+                             (at[of_crls] == changes || at[of_crls] == distribution_point);
         at += size;
         (void)mbedtls_asn1_get_bool(&at, next, &critical);
-        if (critical != 0)
+        if (critical != 0 || by_name)
             return true;
         at = next;
     }
     return false;
 }
 
-// RFC 5280 §5.3: a critical extension that nobody looks at, and a signature that proves nothing.
+// Extensions that nobody looks at, and a signature that proves nothing.
 const char* why_not(const mbedtls_x509_crl& crl) {
+    if (is_special(crl.crl_ext.p, crl.crl_ext.p + crl.crl_ext.len))
+        return policy::crl_is_special;
+    // Of an entry's extensions, Mbed TLS does not count the tag.
     for (const mbedtls_x509_crl_entry* entry = &crl.entry; entry != nullptr; entry = entry->next)
-        if (has_critical(entry->entry_ext))
+        if (is_special(entry->entry_ext.p, entry->raw.p + entry->raw.len))
             return policy::crl_is_special;
     if (crl.next_update.year == 0)
         return policy::crl_has_no_end;
@@ -203,22 +213,6 @@ std::optional<Refusal> refuse_pem([[maybe_unused]] const std::optional<Bytes>& d
     return std::nullopt;
 }
 
-// Whether TLS has a signature for a key, with the groups that are offered.
-bool can_sign(const mbedtls_pk_context& key) {
-    if (mbedtls_pk_can_do(&key, MBEDTLS_PK_RSA) != 0)
-        return true;
-    if (mbedtls_pk_can_do(&key, MBEDTLS_PK_ECKEY) == 0)
-        return false;
-    switch (mbedtls_ecp_keypair_get_group_id(mbedtls_pk_ec(key))) {
-        case MBEDTLS_ECP_DP_SECP256R1:
-        case MBEDTLS_ECP_DP_SECP384R1:
-        case MBEDTLS_ECP_DP_SECP521R1:
-            return true;
-        default:
-            return false;
-    }
-}
-
 std::optional<Refusal> parse_key(mbedtls_pk_context& key, Bytes data, Bytes password) {
     const bool pem = policy::is_pem(data);
     if (!pem && !is_one_value(data))
@@ -267,8 +261,26 @@ bool add_system_store(mbedtls_x509_crt& trusted) {
 
 }  // namespace
 
+bool can_sign(const mbedtls_pk_context& key) {
+    if (mbedtls_pk_can_do(&key, MBEDTLS_PK_RSA) != 0)
+        return true;
+    if (mbedtls_pk_can_do(&key, MBEDTLS_PK_ECKEY) == 0)
+        return false;
+    switch (mbedtls_ecp_keypair_get_group_id(mbedtls_pk_ec(key))) {
+        case MBEDTLS_ECP_DP_SECP256R1:
+        case MBEDTLS_ECP_DP_SECP384R1:
+        case MBEDTLS_ECP_DP_SECP521R1:
+            return true;
+        default:
+            return false;
+    }
+}
+
 bool parse_first_certificate(Bytes data, mbedtls_x509_crt& certificate) {
-    const auto value = policy::Values(data).next();
+    policy::Values values(data);
+    auto value = values.next();
+    while (value && value->kind == policy::Values::Kind::crl_pem)
+        value = values.next();
     return value &&
            with_der_of(*value, [&](Bytes der) { return add_certificate(certificate, der); });
 }
@@ -323,7 +335,8 @@ std::optional<Refusal> Context::set_up_signing() {
         return std::nullopt;
     const mbedtls_mpi& scalar = mbedtls_pk_ec(key_)->d;
     scalar_ = SecretBytes(mbedtls_mpi_size(&scalar));
-    (void)mbedtls_mpi_write_binary(&scalar, scalar_.data(), scalar_.size());
+    if (mbedtls_mpi_write_binary(&scalar, scalar_.data(), scalar_.size()) != 0)
+        return Refusal{"out of memory", true};
 #endif
     return std::nullopt;
 }

@@ -758,7 +758,8 @@ Outcome Session::fail(int ret) {
         ret == MBEDTLS_ERR_SSL_HANDSHAKE_FAILURE && failure_.code == Code::NO_SHARED_CIPHER;
     switch (failure_.alert_number) {
         case MBEDTLS_SSL_ALERT_MSG_DECRYPT_ERROR:
-            if (vague)
+            // Or the key of the certificate is none that this version has a signature for.
+            if (vague && (finished || peer_can_sign()))
                 failure_.code = finished ? Code::RECORD_CORRUPT : Code::PROTOCOL;
             break;
         case MBEDTLS_SSL_ALERT_MSG_DECODE_ERROR:
@@ -775,6 +776,15 @@ Outcome Session::fail(int ret) {
     }
     (void)flight_.send(wire());
     return Outcome::failed();
+}
+
+bool Session::peer_can_sign() const {
+#ifdef MBEDTLS_SSL_KEEP_PEER_CERTIFICATE
+    const mbedtls_ssl_session* session = ssl_.session_negotiate;
+    if (session != nullptr && session->peer_cert != nullptr)
+        return can_sign(session->peer_cert->pk);
+#endif
+    return true;
 }
 
 int Session::verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t& flags) {
@@ -843,8 +853,10 @@ int Session::sign(mbedtls_pk_type_t type, mbedtls_pk_context& key, mbedtls_md_ty
         scheme = SignatureScheme::rsa_pss;
     else if (mbedtls_pk_can_do(&key, MBEDTLS_PK_RSA) != 0)
         scheme = SignatureScheme::rsa_pkcs1;
-    if (signature.size() > max_signature)
-        signature = signature.first(max_signature);
+    const std::size_t longest = scheme == SignatureScheme::ecdsa
+                                    ? MBEDTLS_ECDSA_MAX_SIG_LEN(mbedtls_pk_get_bitlen(&key))
+                                    : mbedtls_pk_get_len(&key);
+    signature = signature.first(std::min({signature.size(), longest, max_signature}));
     switch (wire_.host().sign(scheme, digest, context().scalar(), signature, length)) {
         case SignAnswer::made:
             return 0;

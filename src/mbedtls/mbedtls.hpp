@@ -51,9 +51,6 @@ using Tickets =
 #endif
 using Key = Holder<mbedtls_pk_context, mbedtls_pk_init, mbedtls_pk_free>;
 
-/// A private key of P-521, in bytes.
-inline constexpr std::size_t max_scalar = 66;
-
 class Session;
 
 class Context final : public EngineContext {
@@ -256,6 +253,7 @@ class Session final : public EngineSession {
     Outcome outcome_of(int ret);
     Outcome fail(int ret);
     Outcome refuse(const Error& error, std::uint8_t alert);
+    [[nodiscard]] bool peer_can_sign() const;
     Outcome judge_peer();
     void agree_on_record_size();
     void let_go_of_the_handshake();
@@ -313,6 +311,8 @@ void describe(const mbedtls_x509_crt& certificate, CertificateVisitor& visitor);
 bool describe_first(Bytes data, CertificateVisitor& visitor);
 
 // credentials.cpp
+/// Whether TLS has a signature for a key, with the groups that are offered.
+bool can_sign(const mbedtls_pk_context& key);
 /// false: there is none that can be read.
 bool parse_first_certificate(Bytes data, mbedtls_x509_crt& certificate);
 

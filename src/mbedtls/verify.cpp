@@ -232,8 +232,9 @@ bool key_is_readable(const mbedtls_x509_crt& certificate) {
     unsigned char* at = certificate.pk_raw.p;
     const unsigned char* end = at + certificate.pk_raw.len;
     std::size_t size = 0;
-    if (mbedtls_asn1_get_tag(&at, end, &size, sequence) != 0 ||
-        mbedtls_asn1_get_tag(&at, end, &size, sequence) != 0)
+    if (mbedtls_asn1_get_tag(&at, end, &size, sequence) != 0)
+        return false;
+    if (mbedtls_asn1_get_tag(&at, end, &size, sequence) != 0)  // the algorithm
         return false;
     at += size;
     if (mbedtls_asn1_get_bitstring_null(&at, end, &size) != 0 || size == 0)

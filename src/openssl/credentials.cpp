@@ -146,9 +146,11 @@ bool can_sign(const EVP_PKEY* key) {
 }
 
 // RFC 5280 §5.2, §5.3: an extension that nobody here looks at, but must (a CRL of some certificates
-// only, of other issuers' too, or of changes), and a signature that proves nothing.
+// only, of other issuers' too, or of changes, critical or not), and a signature that proves
+// nothing.
 const char* why_not(X509_CRL* crl) {
-    bool critical = false;
+    bool critical = X509_CRL_get_ext_by_NID(crl, NID_delta_crl, -1) >= 0 ||
+                    X509_CRL_get_ext_by_NID(crl, NID_issuing_distribution_point, -1) >= 0;
     for (int i = 0; i < X509_CRL_get_ext_count(crl); ++i)
         critical = critical || X509_EXTENSION_get_critical(X509_CRL_get_ext(crl, i)) != 0;
     STACK_OF(X509_REVOKED)* revoked = X509_CRL_get_REVOKED(crl);
@@ -165,8 +167,13 @@ const char* why_not(X509_CRL* crl) {
     int key = NID_undef;
     if (OBJ_find_sigid_algs(X509_CRL_get_signature_nid(crl), &digest, &key) != 1)
         return policy::crl_is_weak;
-    if (digest == NID_undef)
-        return nullptr;  // it says which hash by other means; those that do have good ones
+    if (key == NID_ED25519 || key == NID_ED448)
+        return nullptr;
+    if (digest == NID_undef) {
+        const X509_ALGOR* algorithm = nullptr;
+        X509_CRL_get0_signature(crl, nullptr, &algorithm);
+        digest = hash_of_pss(algorithm);
+    }
     const EVP_MD* md = EVP_get_digestbynid(digest);
     return md == nullptr || EVP_MD_get_size(md) * 8 < policy::minimum_hash_bits
                ? policy::crl_is_weak
@@ -179,7 +186,7 @@ Certificate first_certificate(Bytes data) {
     Certificate first;
     (void)for_each_value(data, [&](Certificate certificate, const Crl&) {
         first = std::move(certificate);
-        return false;
+        return first == nullptr;  // a CRL before it
     });
     return first;
 }
@@ -233,17 +240,19 @@ std::optional<Refusal> Context::set_up_signing() {
     const int type = public_key != nullptr ? EVP_PKEY_get_base_id(public_key) : EVP_PKEY_NONE;
     if ((type != EVP_PKEY_RSA && type != EVP_PKEY_EC) || !can_sign(public_key))
         return Refusal{"unsupported certificate: a sign callback is for RSA and ECDSA"};
-    signers_ = make_signers();
+    signers_ = make_signers(provider_);
     if (!signers_)
         return Refusal{"the TLS engine could not be set up"};
+    if (!own_key_ || type != EVP_PKEY_EC)
+        return std::nullopt;
     BIGNUM* scalar = nullptr;
-    if (own_key_ && EVP_PKEY_get_bn_param(own_key_.get(), OSSL_PKEY_PARAM_PRIV_KEY, &scalar) == 1) {
-        const int size = BN_num_bytes(scalar);
-        if (static_cast<std::size_t>(size) <= max_scalar)
-            scalar_.set_size(static_cast<std::size_t>(BN_bn2bin(scalar, scalar_.data())));
+    if (EVP_PKEY_get_bn_param(own_key_.get(), OSSL_PKEY_PARAM_PRIV_KEY, &scalar) != 1 ||
+        BN_num_bytes(scalar) > static_cast<int>(max_scalar)) {
         BN_clear_free(scalar);
+        return invalid_key;
     }
-    ERR_clear_error();
+    scalar_.set_size(static_cast<std::size_t>(BN_bn2bin(scalar, scalar_.data())));
+    BN_clear_free(scalar);
     return std::nullopt;
 }
 

@@ -3,6 +3,7 @@
 // Shared by the files of this engine; the only header of ours that includes OpenSSL's.
 
 #include <openssl/err.h>
+#include <openssl/provider.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
@@ -30,6 +31,7 @@ using Certificate = Handle<X509, X509_free>;
 using Crl = Handle<X509_CRL, X509_CRL_free>;
 using Key = Handle<EVP_PKEY, EVP_PKEY_free>;
 using LibCtx = Handle<OSSL_LIB_CTX, OSSL_LIB_CTX_free>;
+using Provider = Handle<OSSL_PROVIDER, OSSL_PROVIDER_unload>;
 using SslSession = Handle<SSL_SESSION, SSL_SESSION_free>;
 using DigestContext = Handle<EVP_MD_CTX, EVP_MD_CTX_free>;
 using AlternativeNames = Handle<GENERAL_NAMES, GENERAL_NAMES_free>;
@@ -75,8 +77,9 @@ class Context final : public EngineContext {
     std::optional<Refusal> load_trusted(const Options& options);
 
     SslCtx ctx_;
-    /// Where the keys live that the program signs with (signer.cpp).
+    /// Where the keys live that the program signs with (signer.cpp); in this order.
     LibCtx signers_;
+    Provider provider_;
     Key own_key_;
     Secret<max_scalar> scalar_;
     BioMethod bio_method_;
@@ -181,6 +184,8 @@ class Session final : public EngineSession {
 bool is_spoiled(X509* certificate);
 
 // verify.cpp
+/// Of a signature algorithm that is RSA-PSS; NID_undef: it cannot be read, or has two.
+int hash_of_pss(const X509_ALGOR* pss);
 int verify_chain(X509_STORE_CTX* store, void*);
 /// Whether a certificate can be the issuer of another, in the form that OpenSSL calls.
 int is_issued(X509_STORE_CTX* store, X509* certificate, X509* issuer);
@@ -200,7 +205,8 @@ std::optional<Refusal> make_self_signed(const SelfSignedFor& what, SelfSigned& m
 /// Signs with a key that is here, or does not (nullptr).
 bool sign_with(EVP_PKEY* key, SignatureScheme scheme, Bytes digest, MutableBytes signature,
                std::size_t& length);
-LibCtx make_signers();
+/// None: there is no memory.
+LibCtx make_signers(Provider& provider);
 /// A key that has `session` sign, and is otherwise the public key of a certificate.
 Key make_signer(OSSL_LIB_CTX* signers, Session& session, EVP_PKEY* public_key);
 

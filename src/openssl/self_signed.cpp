@@ -55,10 +55,14 @@ bool set_serial(X509* certificate) {
 
 bool set_dates(X509* certificate, std::int64_t since, std::int64_t until) {
     // UTCTime until 2049, GeneralizedTime later (§4.1.2.5).
-    return ASN1_TIME_set(X509_getm_notBefore(certificate), static_cast<std::time_t>(since)) !=
-               nullptr &&
-           ASN1_TIME_set(X509_getm_notAfter(certificate), static_cast<std::time_t>(until)) !=
-               nullptr;
+    // In days and seconds: where time_t has 32 bits, it ends in 2038.
+    const auto set = [](ASN1_TIME* time, std::int64_t seconds) {
+        constexpr std::int64_t day = 86400;
+        return ASN1_TIME_adj(time, 0, static_cast<int>(seconds / day),
+                             static_cast<long>(seconds % day)) != nullptr;
+    };
+    return set(X509_getm_notBefore(certificate), since) &&
+           set(X509_getm_notAfter(certificate), until);
 }
 
 bool set_subject(X509* certificate, std::string_view first) {

@@ -6,7 +6,6 @@
 #include <openssl/core_dispatch.h>
 #include <openssl/core_names.h>
 #include <openssl/params.h>
-#include <openssl/provider.h>
 #include <openssl/rsa.h>
 
 #include <cstring>
@@ -212,11 +211,11 @@ int start(const OSSL_CORE_HANDLE* handle, const OSSL_DISPATCH*, const OSSL_DISPA
 
 }  // namespace
 
-LibCtx make_signers() {
+LibCtx make_signers(Provider& provider) {
     LibCtx signers{OSSL_LIB_CTX_new()};
-    // Unloaded with its library context.
-    if (signers && (OSSL_PROVIDER_add_builtin(signers.get(), "ussl", start) != 1 ||
-                    OSSL_PROVIDER_load(signers.get(), "ussl") == nullptr))
+    if (signers && OSSL_PROVIDER_add_builtin(signers.get(), "ussl", start) == 1)
+        provider.reset(OSSL_PROVIDER_load(signers.get(), "ussl"));
+    if (!provider)
         signers.reset();
     return signers;
 }

@@ -57,10 +57,14 @@ Session* session_of(X509_STORE_CTX* store) {
 }
 
 // RFC 5280 §4.1.2.5: the last second counts.
-bool is_last_second(X509_STORE_CTX* store) {
+bool is_last_second(X509_STORE_CTX* store, int error) {
     const std::optional<std::int64_t> time = session_of(store)->context().verify_time();
-    return time && ASN1_TIME_cmp_time_t(X509_get0_notAfter(X509_STORE_CTX_get_current_cert(store)),
-                                        static_cast<time_t>(*time)) == 0;
+    const ASN1_TIME* end = nullptr;
+    if (error == X509_V_ERR_CERT_HAS_EXPIRED)
+        end = X509_get0_notAfter(X509_STORE_CTX_get_current_cert(store));
+    else if (error == X509_V_ERR_CRL_HAS_EXPIRED)
+        end = X509_CRL_get0_nextUpdate(X509_STORE_CTX_get0_current_crl(store));
+    return time && end != nullptr && ASN1_TIME_cmp_time_t(end, static_cast<time_t>(*time)) == 0;
 }
 
 // Keeps every failure and goes on, so that a program hears all that is wrong at once.
@@ -68,7 +72,7 @@ int collect(int ok, X509_STORE_CTX* store) {
     if (ok != 0)
         return 1;
     const int error = X509_STORE_CTX_get_error(store);
-    if (error == X509_V_ERR_CERT_HAS_EXPIRED && is_last_second(store))
+    if (is_last_second(store, error))
         return 1;
     Code code = code_of(error);
     // Nobody can revoke a trusted one, which needs no issuer.
@@ -177,14 +181,16 @@ Bytes parameters_of(const X509_ALGOR* algorithm) {
                                    : Bytes{};
 }
 
+}  // namespace
+
 // One hash for both parts of RSA-PSS (RFC 4055 §3.1 recommends it): not every engine knows others.
-bool has_one_hash(const X509_ALGOR* pss) {
+int hash_of_pss(const X509_ALGOR* pss) {
     const Bytes parameters = parameters_of(pss);
     const unsigned char* at = parameters.data();
     const Handle<RSA_PSS_PARAMS, RSA_PSS_PARAMS_free> read{
         d2i_RSA_PSS_PARAMS(nullptr, &at, static_cast<long>(parameters.size()))};
     if (!read)
-        return false;
+        return NID_undef;
     Handle<X509_ALGOR, X509_ALGOR_free> mask;
     if (read->maskGenAlgorithm != nullptr) {
         const Bytes inner = parameters_of(read->maskGenAlgorithm);
@@ -195,8 +201,11 @@ bool has_one_hash(const X509_ALGOR* pss) {
     const auto hash_of = [](const X509_ALGOR* given) {
         return given != nullptr ? OBJ_obj2nid(given->algorithm) : NID_sha1;
     };
-    return hash_of(read->hashAlgorithm) == hash_of(mask.get());
+    const int hash = hash_of(read->hashAlgorithm);
+    return hash == hash_of(mask.get()) ? hash : NID_undef;
 }
+
+namespace {
 
 bool signature_is_readable(X509* certificate) {
     const ASN1_BIT_STRING* signature = nullptr;
@@ -207,7 +216,7 @@ bool signature_is_readable(X509* certificate) {
     return (signature->flags & unused_bits) == 0 &&
            X509_ALGOR_cmp(algorithm, X509_get0_tbs_sigalg(certificate)) == 0 &&
            X509_get_signature_info(certificate, nullptr, nullptr, nullptr, nullptr) == 1 &&
-           (!is_pss || has_one_hash(algorithm));
+           (!is_pss || hash_of_pss(algorithm) != NID_undef);
 }
 
 bool is_empty_list(X509_EXTENSION* extension) {

@@ -100,6 +100,9 @@ TEST_P(Certificates, OfADevicesOwnAreRefusedForBadNames) {
     EXPECT_TRUE(refused({bad}));
     EXPECT_TRUE(refused({many}));
     EXPECT_TRUE(refused({good, 10, 10}));
+    EXPECT_TRUE(refused({good, 0, 253402300800}));
+    EXPECT_TRUE(refused({good, -631152001, 0}));
+    EXPECT_FALSE(refused({good, -631152000, 253402300799}));
     EXPECT_FALSE(refused({std::span(many).first(8)}));
     const std::string longest(63, 'a');
     const std::string long_name = longest + "." + longest + "." + longest;

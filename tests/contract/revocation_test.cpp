@@ -40,6 +40,7 @@ const Revocation revocations[] = {
      CrlCheck::leaf,
      Code::CERT_REVOKED,
      44},
+    {"server-rsa", {"ca-rsa.crt", "ca-rsa-pss.crl"}, CrlCheck::leaf, Code::none, 0},
     // Further up.
     {"server-chain", {"ca.crt", "ca.crl", "ca-intermediate.crl"}, CrlCheck::chain, Code::none, 0},
     {"server-chain", {"ca.crt", "ca-intermediate.crl"}, CrlCheck::leaf, Code::none, 0},
@@ -140,20 +141,49 @@ TEST_P(Crls, ThatCannotBeTrustedAreRefusedAtTheCall) {
     const std::string crl = cert("ca.crl.der");
     const std::pair<std::string, std::string_view> bad[] = {
         {cert("ca-special.crl"), "unsupported crl"},
+        {cert("ca-softly-special.crl"), "unsupported crl"},
+        {cert("ca-changes.crl"), "unsupported crl"},
         {cert("ca-sha1.crl"), "SHA-256"},
+        {cert("ca-rsa-pss-sha1.crl"), "SHA-256"},
         {cert("ca-endless.crl.der"), "when the next one is due"},
         {crl.substr(0, crl.size() - 1), "invalid cert"},
         {crl + "x", "invalid cert"},
         {"-----BEGIN X509 CRL-----\nMIIB\n-----END X509 CRL-----\n", "invalid cert"},
+        {"-----BEGIN CRL-----\nMIIB\n-----END CRL-----\n", "invalid cert"},
     };
-    for (const auto& [content, reason] : bad) {
-        const std::string trusted = cert("ca.der") + content;
+    for (const auto& [content, reason] : bad)
+        for (const std::string& before :
+             {cert("ca.der"), cert("ca.crt"), cert("ca.crt") + "# end\n"}) {
+            const std::string trusted = before + content;
+            Options options;
+            options.trusted = bytes(trusted);
+            const auto made = Context::make(*GetParam(), options);
+            if (content == crl + "x" && before != cert("ca.der")) {
+                EXPECT_TRUE(made.has_value());  // beside PEM, a line of text
+                continue;
+            }
+            ASSERT_FALSE(made.has_value()) << content.substr(0, 40);
+            EXPECT_NE(std::string_view(made.error().reason).find(reason), std::string_view::npos)
+                << made.error().reason;
+        }
+}
+
+TEST_P(Crls, AndRootsStandAmongText) {
+    const std::string trusted[] = {
+        cert("ca.crt") + "# end of the bundle\n" + cert("ca.crl.der"),
+        cert("ca.crt") + "  \n" + cert("ca.crl.der"),
+        cert("ca.crt") + std::string(1, '\0') + cert("ca.crl.der"),
+        "0 s:CN = root\n" + cert("ca.crt") + "0123456789\n" + cert("ca.crl"),
+        cert("ca.crt") + "\r\n" + cert("server.key") + "0\n\t" + cert("ca.crl"),
+        cert("ca.crl.der") + "\n" + cert("ca.der") + "\n",
+    };
+    for (const std::string& content : trusted) {
         Options options;
-        options.trusted = bytes(trusted);
+        options.trusted = bytes(content);
         const auto made = Context::make(*GetParam(), options);
-        ASSERT_FALSE(made.has_value()) << reason;
-        EXPECT_NE(std::string_view(made.error().reason).find(reason), std::string_view::npos)
-            << made.error().reason;
+        ASSERT_TRUE(made.has_value()) << content.substr(0, 40) << made.error().reason;
+        EXPECT_EQ((*made)->stored().certificates, 1U);
+        EXPECT_EQ((*made)->stored().crls, 1U);
     }
 }
 

@@ -1,6 +1,33 @@
-// Keys, certificates and roots as a program hands them in, to both engines.
+// Keys, certificates, roots and CRLs as a program hands them in, to both engines.
 
 #include "fuzz.hpp"
+#include "ussl/certificate.hpp"
+
+namespace fuzz {
+namespace {
+
+/// Looks at all that there is to see.
+struct Reader final : ussl::CertificateVisitor {
+    void identity(int, Bytes serial) override { see(serial); }
+    void attribute(Party, bool, std::string_view name, std::string_view value) override {
+        see(bytes(name));
+        see(bytes(value));
+    }
+    void validity(const Time&, const Time&) override {}
+    void alternative_name(AltName, Bytes value) override { see(value); }
+    void encoded(Bytes certificate, Bytes public_key) override {
+        see(certificate);
+        see(public_key);
+    }
+    void see(Bytes part) {
+        for (const std::uint8_t byte : part)
+            sum += byte;
+    }
+    volatile unsigned sum = 0;
+};
+
+}  // namespace
+}  // namespace fuzz
 
 void fuzz::run(Input& input) {
     enum class What : std::uint8_t { key, locked_key, certificate, trusted, kMaxValue = trusted };
@@ -20,6 +47,8 @@ void fuzz::run(Input& input) {
         options.trusted = bytes(content);
     }
     for (const ussl::Engine* engine : engines) {
+        Reader reader;
+        (void)ussl::describe_certificate(*engine, bytes(content), reader);
         auto context = Context::make(*engine, options);
         if (!context) {
             const ussl::Refusal refusal = context.error();

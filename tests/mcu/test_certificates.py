@@ -50,3 +50,4 @@ try:
     print(outcome(client(CERTS["ca.crt"]), signing))
 except ZeroDivisionError as e:
     print(repr(e))
+print("done")

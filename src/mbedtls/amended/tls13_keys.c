@@ -5,7 +5,7 @@
 
 #include "ssl_misc.h"
 
-#include "mbedtls/platform.h"
+#include <mbedtls/platform.h>
 
 static inline void free_memory(void *memory) {
     mbedtls_free(memory);
