@@ -204,15 +204,6 @@ std::optional<Refusal> check(const Engine& engine, const Options& o) {
 
 namespace {
 
-// Where "-----BEGIN" stands at the start of a line.
-std::size_t find_pem(std::string_view text) {
-    static constexpr std::string_view begin = "-----BEGIN";
-    std::size_t at = text.find(begin);
-    while (at != std::string_view::npos && at != 0 && text[at - 1] != '\n' && text[at - 1] != '\r')
-        at = text.find(begin, at + 1);
-    return at;
-}
-
 std::string_view text_of(Bytes data) {
     return {reinterpret_cast<const char*>(data.data()), data.size()};
 }
@@ -247,7 +238,13 @@ bool is_text(std::string_view line) {
 }  // namespace
 
 bool is_pem(Bytes data) {
-    return find_pem(text_of(data)) != std::string_view::npos;
+    static constexpr std::string_view begin = "-----BEGIN";
+    const std::string_view text = text_of(data);
+    for (std::size_t at = text.find(begin); at != std::string_view::npos;
+         at = text.find(begin, at + 1))
+        if (at == 0 || text[at - 1] == '\n' || text[at - 1] == '\r')
+            return true;
+    return false;
 }
 
 std::string_view Values::take(std::size_t size) {
@@ -272,7 +269,7 @@ std::optional<Values::Value> Values::next() {
         const std::size_t line = text.find_first_of("\r\n"sv);
         if (!text.starts_with("-----BEGIN ")) {
             // A comment; or damaged, for the engine to say so.
-            if (!is_text(up_to(text, line)) || !is_pem(first_))
+            if (!is_text(up_to(text, line)) || !has_pem_)
                 return value(Kind::der, take(text.size()));
             take(line);
             continue;

@@ -192,15 +192,15 @@ class Values {
         Bytes bytes;  ///< from "-----BEGIN" to the end of its "-----END" line, or DER
     };
 
-    explicit Values(Bytes data) : first_(data), rest_(data) {}
+    explicit Values(Bytes data) : rest_(data), has_pem_(is_pem(data)) {}
     /// Keys are left out.
     std::optional<Value> next();
 
   private:
     std::string_view take(std::size_t size);
 
-    Bytes first_;
     Bytes rest_;
+    bool has_pem_;
 };
 
 /// The largest max_fragment_length (RFC 6066 §4) that is not above `limit`: its code, or 0 if there

@@ -125,33 +125,16 @@ bool add_certificates(mbedtls_x509_crt& chain, Bytes data) {
 // critical one, the mark of a list of changes (§5.2.4), or of one about some certificates (§5.2.5).
 // So has one that cannot be read. `at` may be null: there is no list.
 bool is_special(unsigned char* at, const unsigned char* end) {
-    constexpr int sequence = MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE;
     constexpr std::size_t of_crls = MBEDTLS_OID_SIZE(MBEDTLS_OID_ID_CE);
     constexpr unsigned char changes = 27;
     constexpr unsigned char distribution_point = 28;
-    std::size_t size = 0;
-    if (at == nullptr)
-        return false;
-    if (mbedtls_asn1_get_tag(&at, end, &size, sequence) != 0)
-        return true;
-    end = at + size;
-    while (at != end) {
-        if (mbedtls_asn1_get_tag(&at, end, &size, sequence) != 0)
-            return true;
-        unsigned char* next = at + size;
-        int critical = 0;  // and stays, where it is left out
-        if (mbedtls_asn1_get_tag(&at, next, &size, MBEDTLS_ASN1_OID) != 0)
-            return true;
-        const bool by_name = size == of_crls + 1 &&
-                             std::memcmp(at, MBEDTLS_OID_ID_CE, of_crls) == 0 &&
-                             (at[of_crls] == changes || at[of_crls] == distribution_point);
-        at += size;
-        (void)mbedtls_asn1_get_bool(&at, next, &critical);
-        if (critical != 0 || by_name)
-            return true;
-        at = next;
-    }
-    return false;
+    return !for_each_extension(at, end, [&](const Extension& extension) {
+        const Bytes oid = extension.oid;
+        const bool by_name = oid.size() == of_crls + 1 &&
+                             std::memcmp(oid.data(), MBEDTLS_OID_ID_CE, of_crls) == 0 &&
+                             (oid[of_crls] == changes || oid[of_crls] == distribution_point);
+        return !extension.critical && !by_name;
+    });
 }
 
 // Extensions that nobody looks at, and a signature that proves nothing.

@@ -295,6 +295,40 @@ class Session final : public EngineSession {
     mutable char cipher_name_[64];
 };
 
+/// One extension of a certificate or CRL: where its OID is, and whether it is critical.
+struct Extension {
+    Bytes oid;
+    bool critical = false;
+};
+
+/// Calls `take` with each extension of a list (RFC 5280 §4.2), which may be null, until it says
+/// false. False: it did, or they cannot be read. What stands behind the list is of no matter.
+template <class Take>
+bool for_each_extension(unsigned char* at, const unsigned char* end, Take take) {
+    constexpr int sequence = MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE;
+    std::size_t size = 0;
+    if (at == nullptr)
+        return true;
+    if (mbedtls_asn1_get_tag(&at, end, &size, sequence) != 0)
+        return false;
+    end = at + size;
+    while (at != end) {
+        if (mbedtls_asn1_get_tag(&at, end, &size, sequence) != 0)
+            return false;
+        unsigned char* next = at + size;
+        if (mbedtls_asn1_get_tag(&at, next, &size, MBEDTLS_ASN1_OID) != 0)
+            return false;
+        const Bytes oid{at, size};
+        at += size;
+        int critical = 0;  // and stays, where it is left out
+        (void)mbedtls_asn1_get_bool(&at, next, &critical);
+        if (!take(Extension{oid, critical != 0}))
+            return false;
+        at = next;
+    }
+    return true;
+}
+
 // verify.cpp
 /// Whether a certificate that Mbed TLS has read is one by RFC 5280: it is not strict in everything.
 bool is_readable(const mbedtls_x509_crt& certificate);

@@ -57,16 +57,17 @@ bool issued(const mbedtls_x509_crt& issuer, const mbedtls_x509_crt& certificate)
 
 enum class Signature : std::uint8_t { good, wrong, unsupported };
 
-Signature signature_of(const mbedtls_x509_crt& certificate, const mbedtls_x509_crt& issuer) {
-    const mbedtls_md_info_t* md = mbedtls_md_info_from_type(certificate.sig_md);
+// Of a certificate or a CRL.
+template <class Signed>
+Signature signature_of(const Signed& what, const mbedtls_x509_crt& issuer) {
+    const mbedtls_md_info_t* md = mbedtls_md_info_from_type(what.sig_md);
     unsigned char hash[MBEDTLS_MD_MAX_SIZE];
-    if (md == nullptr || mbedtls_md(md, certificate.tbs.p, certificate.tbs.len, hash) != 0)
+    if (md == nullptr || mbedtls_md(md, what.tbs.p, what.tbs.len, hash) != 0)
         return Signature::unsupported;
     // Mbed TLS does not change the key.
-    switch (mbedtls_pk_verify_ext(certificate.sig_pk, certificate.sig_opts,
-                                  const_cast<mbedtls_pk_context*>(&issuer.pk), certificate.sig_md,
-                                  hash, mbedtls_md_get_size(md), certificate.sig.p,
-                                  certificate.sig.len)) {
+    switch (mbedtls_pk_verify_ext(what.sig_pk, what.sig_opts,
+                                  const_cast<mbedtls_pk_context*>(&issuer.pk), what.sig_md, hash,
+                                  mbedtls_md_get_size(md), what.sig.p, what.sig.len)) {
         case 0:
             return Signature::good;
         case MBEDTLS_ERR_PK_FEATURE_UNAVAILABLE:
@@ -136,37 +137,10 @@ bool is_oid(Bytes oid, std::string_view wanted) {
     return oid.size() == wanted.size() && std::memcmp(oid.data(), wanted.data(), oid.size()) == 0;
 }
 
-/// One extension of a certificate: where its OID is, and whether it is critical.
-struct Extension {
-    Bytes oid;
-    bool critical = false;
-};
-
-// Calls `take` with each extension until it says false. False: it did, or they cannot be read.
 template <class Take>
 bool for_each_extension(const mbedtls_x509_crt& certificate, Take take) {
-    unsigned char* at = certificate.v3_ext.p;
-    if (at == nullptr)
-        return true;
-    const unsigned char* end = at + certificate.v3_ext.len;
-    std::size_t size = 0;
-    if (mbedtls_asn1_get_tag(&at, end, &size, sequence) != 0)
-        return false;
-    while (at != end) {
-        if (mbedtls_asn1_get_tag(&at, end, &size, sequence) != 0)
-            return false;
-        unsigned char* next = at + size;
-        if (mbedtls_asn1_get_tag(&at, next, &size, MBEDTLS_ASN1_OID) != 0)
-            return false;
-        const Bytes oid{at, size};
-        at += size;
-        int critical = 0;  // and stays, where it is left out
-        (void)mbedtls_asn1_get_bool(&at, next, &critical);
-        if (!take(Extension{oid, critical != 0}))
-            return false;
-        at = next;
-    }
-    return true;
+    return mbedtls::for_each_extension(certificate.v3_ext.p,
+                                       certificate.v3_ext.p + certificate.v3_ext.len, take);
 }
 
 // RFC 5280 §4.2: not if one is there twice, or if there is a critical one that nobody understands.
@@ -331,14 +305,8 @@ bool is_in_date(const mbedtls_x509_crl& crl, std::optional<std::int64_t> time) {
 }
 
 bool is_signed_by(const mbedtls_x509_crl& crl, const mbedtls_x509_crt& issuer) {
-    const mbedtls_md_info_t* md = mbedtls_md_info_from_type(crl.sig_md);
-    std::uint8_t hash[MBEDTLS_MD_MAX_SIZE];
-    if (md == nullptr || mbedtls_x509_crt_check_key_usage(&issuer, MBEDTLS_X509_KU_CRL_SIGN) != 0 ||
-        mbedtls_md(md, crl.tbs.p, crl.tbs.len, hash) != 0)
-        return false;
-    auto& key = const_cast<mbedtls_pk_context&>(issuer.pk);
-    return mbedtls_pk_verify_ext(crl.sig_pk, crl.sig_opts, &key, crl.sig_md, hash,
-                                 mbedtls_md_get_size(md), crl.sig.p, crl.sig.len) == 0;
+    return mbedtls_x509_crt_check_key_usage(&issuer, MBEDTLS_X509_KU_CRL_SIGN) == 0 &&
+           signature_of(crl, issuer) == Signature::good;
 }
 
 // RFC 5280 §6.3, for CRLs that are about all certificates of their issuer. Mbed TLS looks at those
