@@ -471,8 +471,11 @@ Error Connection::explain() const {
     }
     if (!speaks_tls)
         error.code = Code::NOT_TLS;
-    // With a wrong key the first encrypted record of the peer makes no sense.
-    const bool psk_server = context_->uses_psk() && context_->role() == Role::server;
+    // With a wrong key the first encrypted record of the peer makes no sense; one that is too long
+    // makes none with any.
+    constexpr std::uint8_t record_overflow = 22;  // RFC 8446 §6.2
+    const bool psk_server = context_->uses_psk() && context_->role() == Role::server &&
+                            error.alert_number != record_overflow;
     if (handshaking && psk_server &&
         (error.code == Code::RECORD_CORRUPT || error.code == Code::PSK_KEY))
         error.code = session_->psk_identity_unknown() ? Code::PSK_IDENTITY : Code::PSK_KEY;

@@ -34,6 +34,8 @@ class Wire {
     [[nodiscard]] bool inside_record() const { return header_bytes_ != 0 || body_left_ != 0; }
     /// The first bytes that arrived could not be a TLS record (RFC 8446 §5.1).
     [[nodiscard]] bool not_tls() const { return not_tls_; }
+    /// What the header of the last record said.
+    [[nodiscard]] std::uint8_t record_type() const { return header_[0]; }
 
     /// After the engine has failed: sends what is left of its alert, as far as that goes now.
     void send_rest(Host& host);

@@ -347,7 +347,47 @@ Owned<EngineSession> Session::make(const Context& context, const HostName* name)
 int Session::receive(MutableBytes into) {
     if (const int ret = flight_.send(wire()); ret != 0)
         return ret;
+    if (!records_.within_a_record())
+        if (const int ret = judge_passed_over(); ret != 0)
+            return ret;
     return records_.receive(wire(), into);
+}
+
+bool Session::is_tls1_3() const {
+    // Before that, it may be a number that a peer has made up.
+    return ssl_.state > MBEDTLS_SSL_SERVER_HELLO && ssl_.tls_version == MBEDTLS_SSL_VERSION_TLS1_3;
+}
+
+// Mbed TLS passes over every alert that is not called fatal, and in TLS 1.3 over every
+// ChangeCipherSpec, for as long as they come. The last of them is still there when it asks for the
+// next record.
+int Session::judge_passed_over() {
+    constexpr std::uint8_t most_in_a_row = 5;
+    const bool tls1_3 = is_tls1_3();
+    if (ssl_.in_msgtype == MBEDTLS_SSL_MSG_ALERT) {
+        const std::uint8_t level = ssl_.in_msg[0];
+        const std::uint8_t number = ssl_.in_msg[1];
+        // RFC 8446 §6: in TLS 1.3 the level says nothing, and what is unknown is an error.
+        constexpr std::uint8_t user_canceled = 90;
+        if (tls1_3 && number != user_canceled)
+            return MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE;
+        if (level != MBEDTLS_SSL_ALERT_LEVEL_WARNING && !tls1_3)
+            return MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER;
+        // An answer to what nobody has asked for (RFC 5246 §7.2.2).
+        if (number == MBEDTLS_SSL_ALERT_MSG_NO_RENEGOTIATION)
+            return MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE;
+    } else if (ssl_.in_msgtype == MBEDTLS_SSL_MSG_CHANGE_CIPHER_SPEC && tls1_3) {
+        // RFC 8446 §5: as it is, and before the peer's Finished message.
+        if (ssl_.in_hdr[0] != MBEDTLS_SSL_MSG_CHANGE_CIPHER_SPEC ||
+            mbedtls_ssl_is_handshake_over(&ssl_) != 0)
+            return MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE;
+    } else {
+        if (ssl_.in_msgtype != 0)
+            passed_over_ = 0;
+        return 0;
+    }
+    ssl_.in_msgtype = 0;  // it has been looked at
+    return ++passed_over_ > most_in_a_row ? MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE : 0;
 }
 
 int Session::send(Bytes from) {
@@ -598,7 +638,9 @@ int Session::read_some(MutableBytes into) {
                 return ret;
         const int ret =
             with_room([&] { return mbedtls_ssl_read(&ssl_, into.data(), into.size()); });
-        if (ret != MBEDTLS_ERR_SSL_WANT_READ || !waits_for_ticket())
+        // It may have read an alert that comes to nothing, and there is more.
+        const bool goes_on = waits_for_ticket() || ssl_.in_msgtype == MBEDTLS_SSL_MSG_ALERT;
+        if (ret != MBEDTLS_ERR_SSL_WANT_READ || !goes_on)
             return ret;
     }
 }
@@ -686,6 +728,11 @@ Outcome Session::outcome_of(int ret) {
         case MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY:
         case MBEDTLS_ERR_SSL_CONN_EOF:
             return Outcome::end();
+        case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
+            // RFC 8446 §6: a goodbye, whatever its level.
+            if (is_tls1_3() && ssl_.in_msg[1] == MBEDTLS_SSL_ALERT_MSG_CLOSE_NOTIFY)
+                return Outcome::end();
+            return fail(ret);
         default:
             return fail(ret);
     }
@@ -718,8 +765,14 @@ Outcome Session::fail(int ret) {
     if (wire_.aborted() || wire_.ended() || wire_.read_errno() != 0)
         return Outcome::failed();
     const bool established = mbedtls_ssl_is_handshake_over(&ssl_) != 0;
-    if (established &&
-        (ret == MBEDTLS_ERR_SSL_INVALID_RECORD || ret == MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION))
+    // Only what is protected is as the peer made it: a header is not, and a record of TLS 1.3 that
+    // has no protection.
+    const bool bad_header =
+        records_.within_a_record() &&
+        (ret == MBEDTLS_ERR_SSL_INVALID_RECORD || ret == MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION);
+    const bool bare = is_tls1_3() && ret == MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE &&
+                      ssl_.in_hdr[0] != MBEDTLS_SSL_MSG_APPLICATION_DATA;
+    if (established && (bad_header || bare))
         failure_.code = Code::RECORD_CORRUPT;
     // The server went on with a certificate.
     if (context().role() == Role::client && context().uses_psk() &&
@@ -747,6 +800,7 @@ Outcome Session::fail(int ret) {
         failure_.alert_number =
             ret == MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE     ? MBEDTLS_SSL_ALERT_MSG_UNEXPECTED_MESSAGE
             : ret == MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION ? MBEDTLS_SSL_ALERT_MSG_PROTOCOL_VERSION
+            : ret == MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER    ? MBEDTLS_SSL_ALERT_MSG_ILLEGAL_PARAMETER
             : failure_.code == Code::ENGINE || failure_.code == Code::NO_MEMORY
                 ? MBEDTLS_SSL_ALERT_MSG_INTERNAL_ERROR
                 : MBEDTLS_SSL_ALERT_MSG_DECODE_ERROR;

@@ -143,6 +143,8 @@ class Records {
 
     /// For Mbed TLS's hook.
     int receive(Wire& wire, MutableBytes into);
+    /// Something of a record has come, and not yet all of it.
+    [[nodiscard]] bool within_a_record() const;
 #ifdef USSL_AMENDED_MBEDTLS
     /// Mbed TLS waits for room, not for the stream.
     [[nodiscard]] bool wants_room() const { return wanted_ != 0; }
@@ -177,7 +179,7 @@ class Records {
     static void rest() {}
 
   private:
-    [[maybe_unused]] mbedtls_ssl_context& ssl_;
+    mbedtls_ssl_context& ssl_;
 #endif
 };
 
@@ -264,6 +266,9 @@ class Session final : public EngineSession {
     [[nodiscard]] bool waits_for_ticket() const;
     int take_ticket();
     int read_some(MutableBytes into);
+    /// Both have agreed on it.
+    [[nodiscard]] bool is_tls1_3() const;
+    int judge_passed_over();
     bool keep_peer_certificate(Bytes der);
 
     [[nodiscard]] const Context& context() const { return *context_; }
@@ -285,6 +290,7 @@ class Session final : public EngineSession {
     bool goodbye_begun_ = false;
     bool resumed_ = false;
     std::uint8_t name_refused_ = 0;  ///< the alert
+    std::uint8_t passed_over_ = 0;   ///< records in a row
     bool psk_identity_unknown_ = false;
     /// The client's max_fragment_length, where this server does not agree to it.
     std::uint8_t wanted_fragment_code_ = 0;

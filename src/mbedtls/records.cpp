@@ -47,6 +47,10 @@ bool Records::version_fits() const {
     return header_[1] == 3 && (!agreed || header_[2] == 3);
 }
 
+bool Records::within_a_record() const {
+    return header_size_ != 0 || ssl_.in_left != 0;
+}
+
 int Records::receive(Wire& wire, MutableBytes into) {
     // in_left: what Mbed TLS has of the record so far.
     if (ssl_.in_left >= header_bytes)
@@ -139,6 +143,10 @@ void Records::rest() {
 #else  // a port's Mbed TLS, with buffers of its own
 
 Records::~Records() = default;
+
+bool Records::within_a_record() const {
+    return ssl_.in_left != 0;
+}
 
 int Records::receive(Wire& wire, MutableBytes into) {
     return result_of(wire.read(into), MBEDTLS_ERR_SSL_WANT_READ);

@@ -16,7 +16,6 @@ Code code_of_reason(int reason) {
         case SSL_R_VERSION_TOO_HIGH:
         case SSL_R_NO_PROTOCOLS_AVAILABLE:
         case SSL_R_BAD_LEGACY_VERSION:
-        case SSL_R_INAPPROPRIATE_FALLBACK:
             return Code::NO_SHARED_VERSION;
         case SSL_R_NO_SHARED_CIPHER:
         case SSL_R_NO_CIPHERS_AVAILABLE:
@@ -138,7 +137,7 @@ Error take_error(const Session& session) {
         return error;
     }
     // An alert that came in is an error whose reason is its number, moved up.
-    if (reason > SSL_AD_REASON_OFFSET && reason <= SSL_AD_REASON_OFFSET + 255) {
+    if (reason >= SSL_AD_REASON_OFFSET && reason <= SSL_AD_REASON_OFFSET + 255) {
         error.alert = Error::Alert::received;
         error.alert_number = static_cast<std::uint8_t>(reason - SSL_AD_REASON_OFFSET);
         return error;
@@ -150,6 +149,10 @@ Error take_error(const Session& session) {
         error.code = Code::NO_SHARED_CIPHER;
     if (error.code == Code::ENGINE && causes.invalid_data)
         error.code = Code::RECORD_CORRUPT;
+    // What stands inside of a protected record of TLS 1.3 is as the peer made it.
+    constexpr std::uint8_t protected_record = SSL3_RT_APPLICATION_DATA;
+    if (reason == SSL_R_BAD_RECORD_TYPE && session.wire().record_type() == protected_record)
+        error.code = Code::PROTOCOL;
     // A record's own version; and once both have agreed on one, a wrong one is noise.
     const bool in_header = reason == SSL_R_WRONG_VERSION_NUMBER;
     if ((error.code == Code::NO_SHARED_VERSION || in_header) && session.established())

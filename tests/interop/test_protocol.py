@@ -189,6 +189,27 @@ class OurServer(Protocol):
         client.wait()
         self.assert_done(self.told(server), "TLSv1.3")
 
+    def test_new_keys_again_and_again(self):
+        # Each is answered, as RFC 8446 §4.6.3 wants it; whoever asks for hundreds still gets their data.
+        server, port = self.our_server(greeting="hello\n", **server_cert())
+        client = self.s_client(port, "-tls1_3", "-msg")
+        client.wait_for("hello")
+        times = 300
+        told = "Handshake [length 0005], KeyUpdate"
+        for number in range(times):
+            client.send(b"K\n")
+            # s_client takes a command only as the first thing that it reads at once.
+            client.wait_until(lambda: client.text().count(">>> TLS 1.3, " + told) > number, f"KeyUpdate {number}")
+            if lacks("key_update"):
+                self.assert_error(self.told(server), "PROTOCOL", "talk")
+                return
+        client.send(b"with new keys\n")
+        client.wait_for("\nwith new keys\n")
+        self.assertEqual(client.text().count("<<< TLS 1.3, " + told), times)
+        client.send(b"Q\n")
+        client.wait()
+        self.assert_done(self.told(server), "TLSv1.3")
+
     def test_renegotiation_is_refused(self):
         server, port = self.our_server(greeting="hello\n", **server_cert())
         client = self.s_client(port, "-tls1_2")

@@ -6,6 +6,11 @@
 
 #include "certificates.h"
 
+// A session that is loaded has its server's name as it stood there, which Mbed TLS then takes for a
+// string: behind all that is allocated here stands a NUL.
+#undef mbedtls_calloc
+#define mbedtls_calloc(count, size) MBEDTLS_PLATFORM_CALLOC_MACRO(1, (count) * (size) + 1)
+
 // The buffers of a connection are ussl's (records.cpp), and begin small.
 #undef MBEDTLS_SSL_IN_BUFFER_LEN
 #define MBEDTLS_SSL_IN_BUFFER_LEN USSL_SMALLEST_INPUT

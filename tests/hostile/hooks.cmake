@@ -1,0 +1,10 @@
+# add_rogue_hooks(<name>): what links to it can change the messages of Mbed TLS (hooks.h).
+function(add_rogue_hooks name)
+    add_library(${name} OBJECT ${PROJECT_SOURCE_DIR}/tests/hostile/hooks.c)
+    target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src/mbedtls)
+    target_include_directories(${name} SYSTEM PRIVATE ${MBEDTLS_DIR}/include ${MBEDTLS_DIR}/library)
+    target_compile_definitions(${name} PRIVATE MBEDTLS_CONFIG_FILE="ussl_mbedtls_config.h")
+    target_link_options(${name} INTERFACE
+        -Wl,--wrap=mbedtls_ssl_write_handshake_msg_ext -Wl,--wrap=mbedtls_ssl_finish_handshake_msg
+        -Wl,--wrap=mbedtls_ssl_add_hs_msg_to_checksum -Wl,--wrap=mbedtls_ssl_write_change_cipher_spec)
+endfunction()

@@ -1,0 +1,80 @@
+#include "rogue.hpp"
+
+#include <algorithm>
+
+#include "engine.hpp"
+#include "hooks.h"
+
+namespace rogue {
+namespace {
+
+std::size_t edit(void* self, mbedtls_ssl_context* ssl, std::uint8_t record, std::uint8_t* at,
+                 std::size_t size, std::size_t room) {
+    Peer& peer = *static_cast<Peer*>(self);
+    peer.ssl = ssl;
+    Message message{record, {reinterpret_cast<const char*>(at), size}};
+    if (peer.script)
+        peer.script(peer, message);
+    ++peer.sent;
+    size = std::min(message.bytes.size(), room);
+    std::copy_n(message.bytes.begin(), size, at);
+    return size;
+}
+
+}  // namespace
+
+std::string message(std::uint8_t type, std::string_view body) {
+    std::string made{static_cast<char>(type)};
+    for (const unsigned shift : {16U, 8U, 0U})
+        made += static_cast<char>(body.size() >> shift & 0xFFU);
+    return made.append(body);
+}
+
+Peer::Peer(const Options& options, std::string_view name, Ring& in, Ring& out)
+    : host(in, out), context_(*Context::make(ussl::mbedtls_engine, options)) {
+    EXPECT_TRUE(name.empty() || name_.parse(name));
+    session_ = context_->engine().make_session(name.empty() ? nullptr : &name_);
+}
+
+void Peer::step() {
+    session_->wire().attach(host);
+    rogue_edit(edit, this);
+    if (!open_)
+        open_ = session_->handshake().kind == ussl::Outcome::Kind::done;
+    rogue_edit(nullptr, nullptr);
+}
+
+void Peer::send(std::uint8_t type, std::string_view content) {
+    session_->wire().attach(host);
+    ASSERT_NE(ssl, nullptr);
+    const Bytes raw = bytes(content);
+    EXPECT_EQ(rogue_send(ssl, type, raw.data(), raw.size()), 0);
+}
+
+void Peer::send_raw(std::string_view raw) {
+    host.out.bytes.insert(host.out.bytes.end(), raw.begin(), raw.end());
+}
+
+void Peer::write(std::string_view words) {
+    session_->wire().attach(host);
+    EXPECT_EQ(session_->write(bytes(words)).kind, ussl::Outcome::Kind::done);
+}
+
+std::string Peer::read() {
+    session_->wire().attach(host);
+    std::string heard;
+    for (;;) {
+        std::uint8_t room[2048];
+        const ussl::Outcome outcome = session_->read(room);
+        if (outcome.kind != ussl::Outcome::Kind::done)
+            return heard;
+        heard.append(reinterpret_cast<const char*>(room), outcome.count);
+    }
+}
+
+void Peer::close_notify() {
+    session_->wire().attach(host);
+    session_->close_notify();
+}
+
+}  // namespace rogue
