@@ -65,7 +65,7 @@ else()
     # Some files of Mbed TLS have amended ones in their place.
     file(GLOB ussl_mbedtls_sources ${MBEDTLS_DIR}/library/*.c)
     list(FILTER ussl_mbedtls_sources EXCLUDE REGEX
-        "/ssl_(tls|tls12_client|tls12_server|tls13_generic|tls13_keys)\\.c$")
+        "/(pk_wrap|ssl_(tls|tls12_client|tls12_server|tls13_generic|tls13_keys))\\.c$")
     file(GLOB ussl_mbedtls_amended ${ussl_dir}/src/mbedtls/amended/*.c)
     list(APPEND ussl_mbedtls_sources ${ussl_mbedtls_amended} ${ussl_dir}/src/mbedtls/internals.c)
 

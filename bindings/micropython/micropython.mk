@@ -48,7 +48,7 @@ $(error there is no Mbed TLS in MBEDTLS_DIR=$(USSL_MBEDTLS_DIR))
 endif
 CFLAGS_USERMOD += -I$(USSL_MBEDTLS_DIR)/include
 # Some of its files have amended ones in their place.
-USSL_MBEDTLS_SOURCES := $(filter-out $(addprefix %/ssl_, tls.c tls12_client.c tls12_server.c tls13_generic.c tls13_keys.c), \
+USSL_MBEDTLS_SOURCES := $(filter-out %/pk_wrap.c $(addprefix %/ssl_, tls.c tls12_client.c tls12_server.c tls13_generic.c tls13_keys.c), \
     $(sort $(wildcard $(USSL_MBEDTLS_DIR)/library/*.c)))
 USSL_MBEDTLS_SOURCES += $(sort $(wildcard $(USSL_DIR)/src/mbedtls/amended/*.c)) $(USSL_DIR)/src/mbedtls/internals.c
 SRC_USERMOD_LIB_C += $(USSL_MBEDTLS_SOURCES)

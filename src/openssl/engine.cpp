@@ -233,7 +233,8 @@ bool Context::set_up(const Options& options) {
     // End of stream without close_notify is told apart by the wire, and must not keep a program
     // from answering a peer that has only closed its own direction.
     SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET |
-                                 SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);
+                                 SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF |
+                                 SSL_OP_CLEANSE_PLAINTEXT);
     // NO_AUTO_CHAIN: what is sent is what certfile holds, whatever ca_certs has.
     SSL_CTX_set_mode(ctx, SSL_MODE_AUTO_RETRY | SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN |
                               SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
@@ -611,6 +612,10 @@ bool Session::describe_peer(CertificateVisitor& visitor) const {
     openssl::describe(certificate, visitor);
     ERR_clear_error();
     return true;
+}
+
+namespace {
+[[maybe_unused]] const bool wipes = wipe_what_is_freed();
 }
 
 }  // namespace ussl::openssl

@@ -214,6 +214,11 @@ Key make_signer(OSSL_LIB_CTX* signers, Session& session, EVP_PKEY* public_key);
 /// After a failure. Empties OpenSSL's error queue; whether memory ran out anywhere below what
 /// failed.
 bool take_lack_of_memory();
+
+// memory.cpp
+/// From here on OpenSSL wipes all memory that it gives back. false: it is too late for that, or
+/// the program sees to OpenSSL's memory itself.
+bool wipe_what_is_freed();
 /// What OpenSSL's error queue says; empties it.
 Error take_error(const Session& session);
 

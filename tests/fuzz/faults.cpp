@@ -163,7 +163,9 @@ void run(Input& input) {
         }
         const MemoryHost& client = pair.client_host;
         const MemoryHost& server = pair.server_host;
-        const std::size_t moved = client.moved + server.moved;
+        // What a record held is read in pieces.
+        const std::size_t moved =
+            client.moved + server.moved + ends[0].got.size() + ends[1].got.size();
         const int calls = client.reads + client.writes + server.reads + server.writes;
         const bool over = client.disturb == nullptr || calls == calls_before;
         idle = moved == moved_before && over ? idle + 1 : 0;

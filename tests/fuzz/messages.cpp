@@ -9,7 +9,8 @@
 namespace {
 
 // Of messages (RFC 8446 §4, RFC 5246 §7.4), and of the record around them.
-constexpr char server_hello = 2, server_key_exchange = 12, client_key_exchange = 16, finished = 20;
+constexpr char client_hello = 1, server_hello = 2, server_key_exchange = 12,
+               client_key_exchange = 16, finished = 20;
 constexpr std::uint8_t handshake_record = 22;
 // Of a ServerHello: header, version, random, a session's identifier, suite, compression.
 constexpr std::size_t before_extensions = 4 + 2 + 32 + 1 + 32 + 2 + 1;
@@ -17,7 +18,7 @@ constexpr std::size_t message_header = 4;
 
 bool only_finished = true;  // no other message was changed
 bool key_exchange = false;  // one was changed
-bool extensions = false;    // of a ServerHello were
+bool hello = false;         // so was one, where Mbed TLS does not look
 
 std::size_t edit(void* editor, mbedtls_ssl_context*, std::uint8_t record, std::uint8_t* at,
                  std::size_t size, std::size_t room) {
@@ -30,8 +31,9 @@ std::size_t edit(void* editor, mbedtls_ssl_context*, std::uint8_t record, std::u
     key_exchange =
         key_exchange ||
         (changed && (meant[0] == client_key_exchange || meant[0] == server_key_exchange));
-    extensions = extensions || (changed && meant[0] == server_hello &&
-                                message.starts_with(meant.substr(0, before_extensions)));
+    hello = hello || (changed && meant[0] == client_hello) ||
+            (changed && meant[0] == server_hello &&
+             message.starts_with(meant.substr(0, before_extensions)));
     only_finished = only_finished && message.size() == meant.size() &&
                     (!changed || (meant[0] == finished && message[0] == finished));
     // It is no message without a header, and its length is Mbed TLS's to fill in.
@@ -47,7 +49,7 @@ void fuzz::run(Input& input) {
     scene.plan.client_engine = scene.plan.server_engine = &ussl::mbedtls_engine;
     const Editor editor(input);
     only_finished = true;
-    key_exchange = extensions = false;
+    key_exchange = hello = false;
     std::string verdicts[2];
     bool changed[2] = {};
     for (std::size_t i = 0; i < 2; ++i) {
@@ -67,8 +69,9 @@ void fuzz::run(Input& input) {
     // What is shorter for one engine may have no such place to change. And each has another group,
     // of which X25519 takes any point; to P-256 it must be on the curve, and behind it Mbed TLS
     // does not look: what stands there is under the Finished message.
-    // Mbed TLS passes over an extension of a ServerHello that nobody asked for.
-    if (changed[0] != changed[1] || key_exchange || extensions)
+    // Mbed TLS passes over an extension of a ServerHello that nobody asked for, and over what
+    // stands behind the extensions of a ClientHello.
+    if (changed[0] != changed[1] || key_exchange || hello)
         return;
     expect_same("messages to a " + scene.where, verdicts[0], verdicts[1]);
 }

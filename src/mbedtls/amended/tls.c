@@ -2,6 +2,8 @@
 
 #include "ssl_misc.h"
 
+#include <mbedtls/platform.h>
+
 #ifdef USSL_AMENDED_MBEDTLS
 
 #include "certificates.h"

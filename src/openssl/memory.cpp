@@ -1,0 +1,55 @@
+// OpenSSL wipes keys that it knows as such, and gives much else back as it is: what a key was read
+// from, secrets of a connection, plaintext. Who reads this process's memory later, in a core dump,
+// finds none of it.
+
+#include <malloc.h>
+#include <openssl/crypto.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "openssl.hpp"
+
+namespace ussl::openssl {
+namespace {
+
+// Buffers of records are as large as this: what they hold in the end is ciphertext, and plaintext
+// that SSL_OP_CLEANSE_PLAINTEXT has wiped.
+constexpr std::size_t a_record = 16384;
+
+void* take(std::size_t size, const char*, int) {
+    return size != 0 ? std::malloc(size) : nullptr;
+}
+
+void let_go(void* memory, const char*, int) {
+    const std::size_t size = malloc_usable_size(memory);
+    if (size < a_record)
+        wipe(memory, size);
+    std::free(memory);
+}
+
+void* take_more(void* memory, std::size_t size, const char* file, int line) {
+    const std::size_t before = malloc_usable_size(memory);
+    if (size != 0 && size <= before)
+        return memory;
+    void* more = take(size, file, line);
+    if (more != nullptr && memory != nullptr)
+        std::memcpy(more, memory, before);
+    if (more != nullptr || size == 0)
+        let_go(memory, file, line);
+    return more;
+}
+
+}  // namespace
+
+// OpenSSL takes such functions before its first allocation only; who has others keeps them.
+bool wipe_what_is_freed() {
+    CRYPTO_malloc_fn allocate = nullptr;
+    CRYPTO_realloc_fn reallocate = nullptr;
+    CRYPTO_free_fn free = nullptr;
+    CRYPTO_get_mem_functions(&allocate, &reallocate, &free);
+    return allocate == CRYPTO_malloc && CRYPTO_set_mem_functions(take, take_more, let_go) == 1;
+}
+
+}  // namespace ussl::openssl

@@ -1,0 +1,44 @@
+"""The interpreter was compiled with what makes faults in memory harder to use."""
+
+import os
+import subprocess
+import unittest
+
+MICROPYTHON = os.environ["USSL_MICROPYTHON"]
+
+
+def readelf(*arguments):
+    return subprocess.run(["readelf", "-W", *arguments, MICROPYTHON], check=True, capture_output=True, text=True).stdout
+
+
+class Hardening(unittest.TestCase):
+    def test_it_is_loaded_anywhere(self):
+        self.assertRegex(readelf("-h"), r"Type: +DYN")
+        self.assertRegex(readelf("-d"), r"FLAGS_1.*\bPIE\b")
+
+    def test_what_the_loader_has_filled_in_is_read_only(self):
+        self.assertIn("GNU_RELRO", readelf("-l"))
+        self.assertRegex(readelf("-d"), r"FLAGS.*\bNOW\b")
+
+    def test_data_is_not_executed(self):
+        self.assertRegex(readelf("-l"), r"GNU_STACK .* RW +0x")
+        for line in readelf("-l").splitlines():
+            if line.split()[:1] == ["LOAD"]:
+                self.assertNotRegex(line, "WE|W E")
+
+    def test_stacks_are_checked(self):
+        self.assertIn("__stack_chk_fail", readelf("--dyn-syms"))
+
+    def test_jumps_go_where_they_may(self):
+        # Indirect branch tracking; other processors have other means.
+        if os.uname().machine != "x86_64":
+            self.skipTest("of x86_64")
+        functions = subprocess.run(["objdump", "-d", "--no-show-raw-insn", MICROPYTHON], check=True, capture_output=True,
+                                   text=True).stdout
+        for name in ("mp_execute_bytecode", "_ZN4ussl10Connection4readERNS_4HostESt4spanIhLm18446744073709551615EE"):
+            code = functions.split(f"<{name}>:\n", 1)[1].split("\n", 1)[0]
+            self.assertIn("endbr64", code, name)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
