@@ -24,7 +24,7 @@ void* take(std::size_t size, const char*, int) {
 
 void let_go(void* memory, const char*, int) {
     const std::size_t size = malloc_usable_size(memory);
-    if (size < a_record)
+    if (size != 0 && size < a_record)
         wipe(memory, size);
     std::free(memory);
 }
