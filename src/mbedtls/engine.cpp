@@ -784,7 +784,8 @@ Outcome Session::fail(int ret) {
     if (ssl_.alert_type != 0 && ssl_.alert_reason == ret) {
         failure_.alert_number = ssl_.alert_type;
         // A binder that does not verify; a hello that lacks what this side's credentials need.
-        if (context().uses_psk() && ssl_.alert_type == MBEDTLS_SSL_ALERT_MSG_DECRYPT_ERROR)
+        if (context().uses_psk() && context().role() == Role::server &&
+            ssl_.alert_type == MBEDTLS_SSL_ALERT_MSG_DECRYPT_ERROR)
             failure_.code = Code::PSK_KEY;
         else if (ssl_.alert_type == MBEDTLS_SSL_ALERT_MSG_MISSING_EXTENSION)
             failure_.code = Code::NO_SHARED_CIPHER;
