@@ -774,12 +774,12 @@ Outcome Session::fail(int ret) {
                       ssl_.in_hdr[0] != MBEDTLS_SSL_MSG_APPLICATION_DATA;
     if (established && (bad_header || bare))
         failure_.code = Code::RECORD_CORRUPT;
-    // The server went on with a certificate.
-    if (context().role() == Role::client && context().uses_psk() &&
-        failure_.code == Code::NO_SHARED_CIPHER && version() == Version::tls1_3)
-        failure_.code = Code::PSK_REFUSED;
     const bool finished =
         ssl_.state == MBEDTLS_SSL_SERVER_FINISHED || ssl_.state == MBEDTLS_SSL_CLIENT_FINISHED;
+    // The server went on with a certificate.
+    if (context().role() == Role::client && context().uses_psk() && !finished &&
+        failure_.code == Code::NO_SHARED_CIPHER && version() == Version::tls1_3)
+        failure_.code = Code::PSK_REFUSED;
     failure_.alert = Error::Alert::sent;
     if (ssl_.alert_type != 0 && ssl_.alert_reason == ret) {
         failure_.alert_number = ssl_.alert_type;
