@@ -732,7 +732,7 @@ Outcome Session::outcome_of(int ret) {
             // RFC 8446 §6: a goodbye, whatever its level.
             if (is_tls1_3() && ssl_.in_msg[1] == MBEDTLS_SSL_ALERT_MSG_CLOSE_NOTIFY)
                 return Outcome::end();
-            return fail(ret);
+            [[fallthrough]];
         default:
             return fail(ret);
     }

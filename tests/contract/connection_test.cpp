@@ -19,10 +19,7 @@ class Contract : public testing::TestWithParam<Parameters> {
                     : credentials() == "rsa" ? with_certificate("server-rsa", "ca-rsa.crt")
                                              : with_certificate();
         if (credentials() == "mutual") {
-            made.client.key = bytes(cert("client.key"));
-            made.client.certificate = bytes(cert("client.crt"));
-            made.server.trusted = bytes(cert("ca.crt"));
-            made.server.verify = Verify::required;
+            mutual(made);
         }
         return std::get<0>(GetParam()).with(made);
     }

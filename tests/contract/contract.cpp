@@ -93,6 +93,13 @@ Plan with_psk(std::string_view identity, std::string_view key) {
     return setup;
 }
 
+void mutual(Plan& plan) {
+    plan.client.key = bytes(cert("client.key"));
+    plan.client.certificate = bytes(cert("client.crt"));
+    plan.server.trusted = bytes(cert("ca.crt"));
+    plan.server.verify = Verify::required;
+}
+
 std::vector<Engines> all_engines() {
     struct Named {
         const char* name;

@@ -121,6 +121,9 @@ Plan with_certificate(const std::string& server = "server", const std::string& r
 /// Both with a pre-shared key.
 Plan with_psk(std::string_view identity = "me", std::string_view key = "0123456789abcdef");
 
+/// The client has a certificate, too, and the server requires it.
+void mutual(Plan& plan);
+
 /// Both ends may use this version only.
 void only(Plan& plan, Version version);
 

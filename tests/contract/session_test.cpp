@@ -213,12 +213,9 @@ TEST_P(Sessions, AreNotThereUnlessBothWantThem) {
 }
 
 TEST_P(Sessions, DoNotStandForAClientsCertificateOrKey) {
-    Plan mutual = with_certificate();
-    mutual.client.key = bytes(cert("client.key"));
-    mutual.client.certificate = bytes(cert("client.crt"));
-    mutual.server.trusted = bytes(cert("ca.crt"));
-    mutual.server.verify = Verify::required;
-    for (const Plan& made : {mutual, with_psk()}) {
+    Plan both = with_certificate();
+    mutual(both);
+    for (const Plan& made : {both, with_psk()}) {
         Acquaintances two(plan(resuming(made)));
         for (int again = 0; again < 2; ++again) {
             Pair pair(two.plan());

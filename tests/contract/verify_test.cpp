@@ -251,10 +251,7 @@ TEST_P(Verification, AProgramThatCannotJudgeEndsTheConnection) {
 
 TEST_P(Verification, AServersProgramSeesTheClientsCertificate) {
     Plan setup = plan(with_certificate());
-    setup.client.key = bytes(cert("client.key"));
-    setup.client.certificate = bytes(cert("client.crt"));
-    setup.server.trusted = bytes(cert("ca.crt"));
-    setup.server.verify = Verify::required;
+    mutual(setup);
     setup.server.verify_by_program = true;
     Pair pair(setup);
     ASSERT_TRUE(pair.handshake()) << describe(pair.server->error());
@@ -306,10 +303,7 @@ TEST_P(Verification, AServerPinsItsClients) {
     const std::string other = sha256(engine, cert("ca.der"));
     for (const bool good : {false, true}) {
         Plan setup = plan(with_certificate());
-        setup.client.key = bytes(cert("client.key"));
-        setup.client.certificate = bytes(cert("client.crt"));
-        setup.server.trusted = bytes(cert("ca.crt"));
-        setup.server.verify = Verify::required;
+        mutual(setup);
         setup.server.pins = bytes(good ? client : other);
         Pair pair(setup);
         pair.handshake();

@@ -291,10 +291,7 @@ Plan acquainted(const Case& of, std::string_view how) {
         return of.with(with_psk());
     Plan made = of.with(with_certificate());
     if (how == "mutual") {
-        made.client.key = bytes(cert("client.key"));
-        made.client.certificate = bytes(cert("client.crt"));
-        made.server.trusted = bytes(cert("ca.crt"));
-        made.server.verify = Verify::required;
+        mutual(made);
     } else if (how == "resumed") {
         made.client.resumption = made.server.resumption = true;
     } else if (how == "named") {

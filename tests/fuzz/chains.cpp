@@ -117,10 +117,7 @@ void run(Input& input) {
 
     Plan plan = with_certificate();
     only(plan, Version::tls1_2);
-    plan.client.key = bytes(cert("client.key"));
-    plan.client.certificate = bytes(cert("client.crt"));
-    plan.server.trusted = plan.client.trusted;
-    plan.server.verify = Verify::required;
+    mutual(plan);
     if (!of_client)
         plan.name = name;
     plan.client.verify_time = plan.server.verify_time = today;

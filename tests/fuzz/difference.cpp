@@ -51,10 +51,7 @@ Scene::Scene(Input& input) {
     plan.client.verify_time = today;
     only(plan, version);
     if (input.ConsumeBool() && !psk) {
-        plan.client.key = bytes(cert("client.key"));
-        plan.client.certificate = bytes(cert("client.crt"));
-        plan.server.trusted = bytes(cert("ca.crt"));
-        plan.server.verify = Verify::required;
+        mutual(plan);
         plan.server.verify_time = today;
     }
     if (input.ConsumeBool())

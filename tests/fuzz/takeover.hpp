@@ -16,9 +16,7 @@ inline void take_over(Input& input, Role victim, bool psk) {
     const bool resumption = input.ConsumeBool();
     const bool protocols = input.ConsumeBool();
     if (mutual && !psk) {
-        plan.client.key = bytes(cert("client.key"));
-        plan.client.certificate = bytes(cert("client.crt"));
-        plan.server.trusted = bytes(cert("ca.crt"));
+        contract::mutual(plan);
         plan.server.verify = Verify::optional;
         plan.server.verify_time = today;
     }

@@ -8,10 +8,7 @@ Plan Setting::plan() const {
     // Whoever resumes looks at tickets.
     plan.client.resumption = true;
     if (credentials == Credentials::mutual) {
-        plan.client.key = bytes(cert("client.key"));
-        plan.client.certificate = bytes(cert("client.crt"));
-        plan.server.trusted = bytes(cert("ca.crt"));
-        plan.server.verify = Verify::required;
+        mutual(plan);
     }
     return plan;
 }

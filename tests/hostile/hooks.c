@@ -15,10 +15,17 @@ void rogue_edit(rogue_editor *editor, void *peer) {
 
 enum { header = 5, message_header = 4, behind = 128, most = 8000 };
 
+/* Mbed TLS fills in the length of a message last. */
+static void fill_in_length(mbedtls_ssl_context *ssl, size_t body) {
+    ssl->out_msg[1] = MBEDTLS_BYTE_2(body);
+    ssl->out_msg[2] = MBEDTLS_BYTE_1(body);
+    ssl->out_msg[3] = MBEDTLS_BYTE_0(body);
+}
+
 /* The message that Mbed TLS has made, edited. */
 static size_t edited(mbedtls_ssl_context *ssl, size_t size) {
     uint8_t message[most];
-    if (the_editor == NULL || size > sizeof message) {
+    if (size > sizeof message) {
         return size;
     }
     memcpy(message, ssl->out_msg, size);
@@ -38,10 +45,7 @@ int __wrap_mbedtls_ssl_write_handshake_msg_ext(mbedtls_ssl_context *ssl, int upd
 int __wrap_mbedtls_ssl_write_handshake_msg_ext(mbedtls_ssl_context *ssl, int update_checksum, int force_flush) {
     if (the_editor != NULL) {
         if (ssl->out_msgtype == MBEDTLS_SSL_MSG_HANDSHAKE) {
-            const size_t body = ssl->out_msglen - message_header;
-            ssl->out_msg[1] = MBEDTLS_BYTE_2(body);
-            ssl->out_msg[2] = MBEDTLS_BYTE_1(body);
-            ssl->out_msg[3] = MBEDTLS_BYTE_0(body);
+            fill_in_length(ssl, ssl->out_msglen - message_header);
         }
         ssl->out_msglen = edited(ssl, ssl->out_msglen);
         if (ssl->out_msglen == 0) {
@@ -68,9 +72,7 @@ int __wrap_mbedtls_ssl_finish_handshake_msg(mbedtls_ssl_context *ssl, size_t roo
 int __wrap_mbedtls_ssl_finish_handshake_msg(mbedtls_ssl_context *ssl, size_t room, size_t size) {
     if (the_editor != NULL) {
         const uint8_t type = ssl->out_msg[0];
-        ssl->out_msg[1] = MBEDTLS_BYTE_2(size);
-        ssl->out_msg[2] = MBEDTLS_BYTE_1(size);
-        ssl->out_msg[3] = MBEDTLS_BYTE_0(size);
+        fill_in_length(ssl, size);
         const size_t after = edited(ssl, size + message_header);
         /* A ClientHello was added in pieces already; a ticket is of no handshake. */
         if (after != 0 && type != MBEDTLS_SSL_HS_CLIENT_HELLO && type != MBEDTLS_SSL_HS_NEW_SESSION_TICKET) {

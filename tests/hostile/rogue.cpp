@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "engine.hpp"
 #include "hooks.h"
 
 namespace rogue {
@@ -36,16 +35,20 @@ Peer::Peer(const Options& options, std::string_view name, Ring& in, Ring& out)
     session_ = context_->engine().make_session(name.empty() ? nullptr : &name_);
 }
 
-void Peer::step() {
+ussl::EngineSession& Peer::at_work() {
     session_->wire().attach(host);
+    return *session_;
+}
+
+void Peer::step() {
     rogue_edit(edit, this);
     if (!open_)
-        open_ = session_->handshake().kind == ussl::Outcome::Kind::done;
+        open_ = at_work().handshake().kind == ussl::Outcome::Kind::done;
     rogue_edit(nullptr, nullptr);
 }
 
 void Peer::send(std::uint8_t type, std::string_view content) {
-    session_->wire().attach(host);
+    at_work();
     ASSERT_NE(ssl, nullptr);
     const Bytes raw = bytes(content);
     EXPECT_EQ(rogue_send(ssl, type, raw.data(), raw.size()), 0);
@@ -56,16 +59,14 @@ void Peer::send_raw(std::string_view raw) {
 }
 
 void Peer::write(std::string_view words) {
-    session_->wire().attach(host);
-    EXPECT_EQ(session_->write(bytes(words)).kind, ussl::Outcome::Kind::done);
+    EXPECT_EQ(at_work().write(bytes(words)).kind, ussl::Outcome::Kind::done);
 }
 
 std::string Peer::read() {
-    session_->wire().attach(host);
     std::string heard;
     for (;;) {
         std::uint8_t room[2048];
-        const ussl::Outcome outcome = session_->read(room);
+        const ussl::Outcome outcome = at_work().read(room);
         if (outcome.kind != ussl::Outcome::Kind::done)
             return heard;
         heard.append(reinterpret_cast<const char*>(room), outcome.count);
@@ -73,8 +74,7 @@ std::string Peer::read() {
 }
 
 void Peer::close_notify() {
-    session_->wire().attach(host);
-    session_->close_notify();
+    at_work().close_notify();
 }
 
 }  // namespace rogue

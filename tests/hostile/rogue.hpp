@@ -54,6 +54,9 @@ class Peer {
     mbedtls_ssl_context* ssl = nullptr;  ///< once something has been sent
 
   private:
+    /// The session, with its hold on the stream.
+    ussl::EngineSession& at_work();
+
     ussl::Ref<Context> context_;
     ussl::HostName name_;
     ussl::Owned<ussl::EngineSession> session_;

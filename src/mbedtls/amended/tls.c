@@ -2,9 +2,9 @@
 
 #include "ssl_misc.h"
 
-#include <mbedtls/platform.h>
-
 #ifdef USSL_AMENDED_MBEDTLS
+
+#include <mbedtls/platform.h>
 
 #include "certificates.h"
 
