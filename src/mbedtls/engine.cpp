@@ -826,6 +826,11 @@ Outcome Session::fail(int ret) {
             if (failure_.code == Code::PROTOCOL)
                 failure_.code = Code::CERT_INVALID;
             break;
+        case MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE:
+            // A ServerHello of TLS 1.3 chooses among what was offered; or its share is none.
+            if (vague && version() == Version::tls1_3 && ssl_.state == MBEDTLS_SSL_SERVER_HELLO)
+                failure_.code = Code::PROTOCOL;
+            break;
         default:
             break;
     }

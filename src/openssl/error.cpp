@@ -1,3 +1,4 @@
+#include <openssl/dherr.h>
 #include <openssl/proverr.h>
 #include <openssl/sslerr.h>
 
@@ -76,7 +77,8 @@ namespace {
 /// What stood in the error queue, which is empty now.
 struct Causes {
     bool lack_of_memory = false;
-    bool invalid_data = false;  ///< a cipher was handed a record that is too short for it
+    bool invalid_data = false;   ///< a cipher was handed a record that is too short for it
+    bool invalid_share = false;  ///< a public value of DHE is none
 };
 
 Causes take_causes() {
@@ -87,6 +89,9 @@ Causes take_causes() {
         const bool is_invalid = reason == PROV_R_INVALID_DATA || reason == PROV_R_INVALID_AAD;
         causes.invalid_data =
             causes.invalid_data || (ERR_GET_LIB(error) == ERR_LIB_PROV && is_invalid);
+        const bool is_none = reason == DH_R_INVALID_PUBKEY || reason == DH_R_CHECK_PUBKEY_INVALID;
+        causes.invalid_share =
+            causes.invalid_share || (ERR_GET_LIB(error) == ERR_LIB_DH && is_none);
     }
     if (causes.lack_of_memory)
         return causes;
@@ -149,6 +154,8 @@ Error take_error(const Session& session) {
         error.code = Code::NO_SHARED_CIPHER;
     if (error.code == Code::ENGINE && causes.invalid_data)
         error.code = Code::RECORD_CORRUPT;
+    if (error.code == Code::ENGINE && causes.invalid_share)
+        error.code = Code::PROTOCOL;
     // What stands inside of a protected record of TLS 1.3 is as the peer made it.
     constexpr std::uint8_t protected_record = SSL3_RT_APPLICATION_DATA;
     if (reason == SSL_R_BAD_RECORD_TYPE && session.wire().record_type() == protected_record)
