@@ -12,13 +12,14 @@ import argparse
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-SECONDS = 60 * (20 if os.environ.get("USSL_LONG") == "1" else 1)
+SECONDS = 100 * (20 if os.environ.get("USSL_LONG") == "1" else 1)
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:|Assertion .* failed")
 # MicroPython's own: it copies nothing from nowhere when it slices an empty bytearray. With its stack.
 KNOWN = re.compile(r"^\.\./\.\./py/\w+\.c:\d+:\d+: runtime error: null pointer passed as argument .*\n(?: +#.*\n|\n)*", re.M)
@@ -30,16 +31,24 @@ def run(program, path, asan, environment):
     """Returns (passed, output)."""
     heap = HEAP.search(path.read_text()[:500])
     command = [program, *(["-X", f"heapsize={heap[1]}"] if heap else []), str(path)]
-    try:
-        done = subprocess.run(command, cwd=HERE, env=environment, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              timeout=SECONDS * (5 if asan else 1))
-    except subprocess.TimeoutExpired as e:
-        return False, (e.stdout or b"").decode(errors="replace") + f"timed out after {e.timeout} s\n"
-    output = KNOWN.sub("", done.stdout.decode(errors="replace"))
-    if done.returncode != 0:
-        output += f"exit status {done.returncode}\n"
-    return done.returncode == 0 and not SANITIZER.search(output), output
+    seconds = SECONDS * (5 if asan else 1)
+    with subprocess.Popen(command, cwd=HERE, env=environment, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        try:
+            printed = process.communicate(timeout=seconds)[0]
+            end = f"exit status {process.returncode}" if process.returncode != 0 else ""
+        except subprocess.TimeoutExpired:
+            # AddressSanitizer says where it was (handle_abort).
+            process.send_signal(signal.SIGABRT)
+            end = f"no end within {seconds} s"
+            try:
+                printed = process.communicate(timeout=60)[0]
+            except subprocess.TimeoutExpired:
+                process.kill()
+                printed = process.communicate()[0]
+                end += ", nor by SIGABRT"
+    output = KNOWN.sub("", printed.decode(errors="replace")) + end
+    return not end and not SANITIZER.search(output), output
 
 
 def main():
@@ -77,7 +86,7 @@ def main():
             "USSL_TMP": temporary,  # where tests may write
             "USSL_ASAN": "1" if asan else "0",
             # MicroPython's own heap is one piece of memory that leaves with the process.
-            "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:allocator_may_return_null=1",
+            "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:allocator_may_return_null=1:handle_abort=1",
             "UBSAN_OPTIONS": "print_stacktrace=1",
         }
         for path in files:
