@@ -1,0 +1,198 @@
+"""The peers of the interop matrix: how each is started, and what it cannot do. tools/gen_interop_docs makes
+docs/interop.md of it, test_matrix.py runs it.
+
+A row of the matrix is a peer, its role and a version of TLS, on which our end alone insists; a cell is one of COLUMNS. All
+cells are tried, except holes, each of which has a reason.
+
+`serve(t)` starts the peer as a server and `call(t)` lets it talk as a client, to its end; `t`, of test_matrix.py, says what
+for: the names of certificates (`shown` is the server's, `root` has signed it), whether there is a pre-shared key (`psk`), a
+client's certificate (`mutual`), a protocol (`alpn`); how often (`times`: to be resumed takes two). `talk` and `asks` are
+what our client and our server say to it, and programs/matrix.py explains them; `says(t)` are words that a server must have
+printed afterwards.
+"""
+
+import dataclasses
+
+COLUMNS = {
+    "rsa": "RSA certificate",
+    "ec": "EC certificate",
+    "psk": "PSK",
+    "mutual": "client certificate",
+    "resumed": "resumption",
+    "alpn": "ALPN",
+}
+VERSIONS = ("TLSv1.2", "TLSv1.3")
+ROLES = ("server", "client")
+
+KEY = "000102030405060708090a0b0c0d0e0f"
+IDENTITY = "me"
+CLIENT = "client one"  # the common name of the client's certificate
+
+
+@dataclasses.dataclass(frozen=True)
+class Hole:
+    why: str
+    role: str | None = None  # None: both
+    version: str | None = None
+    columns: tuple[str, ...] = tuple(COLUMNS)
+
+
+class Peer:
+    """What a peer says of itself. Lists of Hole: the first that fits counts."""
+
+    name = ""
+    programs = ""  # for the page
+    holes = ()
+    talk = "echo"
+    asks = "echo"
+    protocol = "ussl/1"  # where it cannot be chosen, what it speaks
+    # Whether it ends what it has to say with a goodbye that can be waited for.
+    ends = False
+
+    def hole(self, role, version, column):
+        for hole in self.holes:
+            if hole.role in (None, role) and hole.version in (None, version) and column in hole.columns:
+                return hole.why
+        return None
+
+    def serve(self, t):
+        raise NotImplementedError
+
+    def says(self, t):
+        return ()
+
+    def call(self, t):
+        raise NotImplementedError
+
+
+class Program(Peer):
+    """A program of ours over somebody's library: PROGRAM server|client PORT TIMES NAME=VALUE..., where the names are
+    cert and key (its own), ca (the peer's must be signed by that; a server asks for one), psk (identity:key in
+    hexadecimal), alpn, and line, which a client sends, and which must come back. For each connection it prints
+    what it has seen of it."""
+
+    ends = True
+
+    def command(self, t):
+        raise NotImplementedError
+
+    def run(self, t, role, *more):
+        return t.start(*self.command(t), role, t.port, t.times, *more,
+                       *((f"psk={IDENTITY}:{KEY}",) if t.psk else ()), *((f"alpn={t.alpn}",) if t.alpn else ()))
+
+    def facts(self, t, number, server):
+        reused = "yes" if t.resumed and number else "no"
+        out = f"version={t.version} alpn={t.alpn or '-'} reused={reused}"
+        return out + (f" peer={CLIENT if t.mutual else '-'}" if server else "") + "\n"
+
+    def serve(self, t):
+        own = (f"cert={t.cert(t.shown + '.crt')}", f"key={t.cert(t.shown + '.key')}") if t.shown else ()
+        process = self.run(t, "server", *own, *((f"ca={t.cert('ca.crt')}",) if t.mutual else ()))
+        process.wait_for("listening")
+        return process
+
+    def says(self, t):
+        return [self.facts(t, number, True) for number in range(t.times)]
+
+    def call(self, t):
+        own = (f"cert={t.cert('client.crt')}", f"key={t.cert('client.key')}") if t.mutual else ()
+        process = self.run(t, "client", *own, *(() if t.psk else (f"ca={t.cert(t.root)}",)), f"line={t.line}")
+        t.ended_well(process)
+        t.equal(process.output.decode(), "".join(self.facts(t, number, False) for number in range(t.times)))
+
+
+class OpenSSL(Peer):
+    name = "OpenSSL"
+    programs = "`openssl s_server`, `openssl s_client`"
+    talk = "reversed"
+
+    def serve(self, t):
+        arguments = ["-accept", f"127.0.0.1:{t.port}", "-rev"]
+        if t.psk:
+            arguments += ["-nocert", "-psk", KEY, "-psk_identity", IDENTITY]
+        else:
+            arguments += ["-cert", t.cert(t.shown + ".crt"), "-key", t.cert(t.shown + ".key")]
+        if t.mutual:
+            arguments += ["-Verify", "2", "-verify_return_error", "-CAfile", t.cert("ca.crt")]
+        if t.alpn:
+            arguments += ["-alpn", t.alpn]
+        return t.listening(t.start("openssl", "s_server", *arguments))
+
+    def says(self, t):
+        return [f"Protocol version: {t.version}\n", *([f"CN = {CLIENT}\n"] if t.mutual else [])]
+
+    def call(self, t):
+        arguments = ["-connect", f"127.0.0.1:{t.port}", "-servername", "localhost"]
+        if t.psk:
+            arguments += ["-psk", KEY, "-psk_identity", IDENTITY]
+        else:
+            arguments += ["-CAfile", t.cert(t.root), "-verify_return_error", "-verify_hostname", "localhost"]
+        if t.mutual:
+            arguments += ["-cert", t.cert("client.crt"), "-key", t.cert("client.key")]
+        if t.alpn:
+            arguments += ["-alpn", t.alpn]
+        for number in range(t.times):
+            kept = ["-sess_in" if number else "-sess_out", t.folder / "session"] if t.resumed else []
+            process = t.start("openssl", "s_client", *arguments, *kept)
+            t.echoed(process)
+            # In TLS 1.3 a pre-shared key looks like a session to it.
+            t.said(process, f"{'Reused' if number or t.psk and t.version == 'TLSv1.3' else 'New'}, {t.version}, Cipher is ",
+                   *([f"ALPN protocol: {t.alpn}\n"] if t.alpn else []))
+
+
+class GnuTLS(Peer):
+    name = "GnuTLS"
+    programs = "`gnutls-serv`, `gnutls-cli`"
+    PSK = ":-KX-ALL:+ECDHE-PSK:+DHE-PSK:+PSK"
+
+    def serve(self, t):
+        arguments = ["--echo", "-p", t.port]
+        if t.psk:
+            (t.folder / "psk").write_text(f"{IDENTITY}:{KEY}\n")
+            arguments += ["--priority", "NORMAL" + self.PSK, "--pskpasswd", t.folder / "psk"]
+        else:
+            arguments += ["--x509certfile", t.cert(t.shown + ".crt"), "--x509keyfile", t.cert(t.shown + ".key")]
+        if t.mutual:
+            arguments += ["--require-client-cert", "--verify-client-cert", "--x509cafile", t.cert("ca.crt")]
+        elif not t.psk:
+            arguments += ["--disable-client-cert"]
+        if t.alpn:
+            arguments += ["--alpn", t.alpn]
+        return t.listening(t.start("stdbuf", "-oL", "gnutls-serv", *arguments))
+
+    def says(self, t):
+        return [f"- Version: {t.version.replace('v', '')}\n", *([f"CN={CLIENT}"] if t.mutual else []),
+                *([f"PSK authentication. Connected as '{IDENTITY}'"] if t.psk else []),
+                *([f"Application protocol: {t.alpn}\n"] if t.alpn else []),
+                *(["*** This is a resumed session\n"] if t.resumed else [])]
+
+    def call(self, t):
+        arguments = ["-p", t.port]
+        if t.psk:
+            # Not ECDHE-PSK of TLS 1.2: gnutls-cli 3.7.9 dies of it, at gnutls-serv as well.
+            arguments += ["--priority", "NORMAL:-KX-ALL:+PSK" + (":+ECDHE-PSK" if t.version == "TLSv1.3" else ""),
+                          "--pskusername", IDENTITY, "--pskkey", KEY]
+        else:
+            arguments += ["--x509cafile", t.cert(t.root), "--verify-hostname", "localhost", "--sni-hostname", "localhost"]
+        if t.mutual:
+            arguments += ["--x509certfile", t.cert("client.crt"), "--x509keyfile", t.cert("client.key")]
+        if t.alpn:
+            arguments += ["--alpn", t.alpn]
+        if t.resumed:
+            arguments += ["--resume", "--waitresumption"]
+        process = t.start("stdbuf", "-oL", "gnutls-cli", *arguments, "127.0.0.1")
+        t.echoed(process)
+        t.said(process, f"- Description: ({t.version.replace('v', '')}", *(["This is a resumed session"] if t.resumed else []),
+               *([f"Application protocol: {t.alpn}\n"] if t.alpn else []))
+
+
+class CPython(Program):
+    name = "CPython"
+    programs = "its `ssl`"
+    holes = (Hole("CPython 3.11 has no pre-shared keys; they came with 3.13.", columns=("psk",)),)
+
+    def command(self, t):
+        return t.python, t.programs / "cpython.py"
+
+
+PEERS = (OpenSSL(), GnuTLS(), CPython())
