@@ -195,4 +195,64 @@ class CPython(Program):
         return t.python, t.programs / "cpython.py"
 
 
-PEERS = (OpenSSL(), GnuTLS(), CPython())
+class Go(Program):
+    name = "Go"
+    programs = "its `crypto/tls`"
+    holes = (Hole("Go's crypto/tls has no pre-shared keys.", columns=("psk",)),)
+
+    def command(self, t):
+        return (t.built / "go",)
+
+
+class Node(Program):
+    name = "Node"
+    programs = "its `tls`"
+
+    def command(self, t):
+        return "node", t.programs / "peer.js"
+
+
+class WolfSSL(Program):
+    name = "wolfSSL"
+    programs = "the library"
+
+    def command(self, t):
+        return (t.built / "wolfssl",)
+
+
+class MbedTLS(Peer):
+    name = "Mbed TLS"
+    programs = "`ssl_server2`, `ssl_client2`"
+    talk = asks = "http"
+
+    def common(self, t):
+        own = t.shown if t.role == "server" else "client" if t.mutual else None
+        out = ["server_addr=127.0.0.1", f"server_port={t.port}"]
+        if own:
+            out += [f"crt_file={t.cert(own + '.crt')}", f"key_file={t.cert(own + '.key')}"]
+        else:
+            out += ["crt_file=none", "key_file=none"]
+        return out + ([f"psk={KEY}", f"psk_identity={IDENTITY}"] if t.psk else []) + ([f"alpn={t.alpn}"] if t.alpn else [])
+
+    def run(self, t, program, *arguments):
+        return t.start("stdbuf", "-oL", t.built / "mbedtls" / "programs" / "ssl" / program, *self.common(t), *arguments)
+
+    def said_of(self, t):
+        return [f"[ Protocol is {t.version} ]", *([f"[ Application Layer Protocol is {t.alpn} ]"] if t.alpn else [])]
+
+    def serve(self, t):
+        asking = ["auth_mode=required", f"ca_file={t.cert('ca.crt')}"] if t.mutual else ["ca_file=none"]
+        return t.listening(self.run(t, "ssl_server2", "min_version=tls12", "max_version=tls13", *asking))
+
+    def says(self, t):
+        return [*self.said_of(t), f"GET /{t.line} HTTP/1.0", *([f"CN={CLIENT}"] if t.mutual else [])]
+
+    def call(self, t):
+        trusting = ["ca_file=none"] if t.psk else ["auth_mode=required", f"ca_file={t.cert(t.root)}"]
+        process = self.run(t, "ssl_client2", "server_name=localhost", *trusting, f"reconnect={t.times - 1}",
+                           "new_session_tickets=1", f"request_page=/{t.line}")
+        t.ended_well(process)
+        t.said(process, *self.said_of(t), "HTTP/1.0 200 OK", t.line)
+
+
+PEERS = (OpenSSL(), GnuTLS(), MbedTLS(), WolfSSL(), Go(), Node(), CPython())

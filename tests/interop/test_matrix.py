@@ -12,7 +12,7 @@ class Cell:
     def __init__(self, case, peer, role, version, column):
         self.case, self.peer, self.role, self.version, self.column = case, peer, role, version, column
         self.port = free_port()
-        self.line = "a line of 999 bytes " + "0123456789" * 97 + "012345678"
+        self.line = "a-line-of-300-bytes-" + "0123456789" * 28
         self.python, self.programs, self.built = sys.executable, PROGRAMS, BUILT
         self.cert = cert
         self.folder = case.folder / f"{role}-{version}-{column}"
