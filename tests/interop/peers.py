@@ -36,24 +36,29 @@ class Hole:
     version: str | None = None
     columns: tuple[str, ...] = tuple(COLUMNS)
 
+    def fits(self, role, version, column):
+        return self.role in (None, role) and self.version in (None, version) and column in self.columns
+
 
 class Peer:
-    """What a peer says of itself. Lists of Hole: the first that fits counts."""
+    """What a peer says of itself."""
 
     name = ""
     programs = ""  # for the page
     holes = ()
+    notes = ()  # on cells that come about, but not as one would expect
     talk = "echo"
     asks = "echo"
     protocol = "ussl/1"  # where it cannot be chosen, what it speaks
     # Whether it ends what it has to say with a goodbye that can be waited for.
     ends = False
+    tickets_only = False  # whether its client resumes in TLS 1.2 with tickets, and not with numbers of sessions
 
     def hole(self, role, version, column):
-        for hole in self.holes:
-            if hole.role in (None, role) and hole.version in (None, version) and column in hole.columns:
-                return hole.why
-        return None
+        return next((hole.why for hole in self.holes if hole.fits(role, version, column)), None)
+
+    def note(self, role, version, column):
+        return next((note.why for note in self.notes if note.fits(role, version, column)), None)
 
     def serve(self, t):
         raise NotImplementedError
@@ -72,6 +77,7 @@ class Program(Peer):
     what it has seen of it."""
 
     ends = True
+    psk_reuses = False  # whether a pre-shared key of TLS 1.3 looks like a session to it
 
     def command(self, t):
         raise NotImplementedError
@@ -81,7 +87,7 @@ class Program(Peer):
                        *((f"psk={IDENTITY}:{KEY}",) if t.psk else ()), *((f"alpn={t.alpn}",) if t.alpn else ()))
 
     def facts(self, t, number, server):
-        reused = "yes" if t.resumed and number else "no"
+        reused = "yes" if t.resumes(number) or t.psk and t.version == "TLSv1.3" and self.psk_reuses else "no"
         out = f"version={t.version} alpn={t.alpn or '-'} reused={reused}"
         return out + (f" peer={CLIENT if t.mutual else '-'}" if server else "") + "\n"
 
@@ -199,6 +205,10 @@ class Go(Program):
     name = "Go"
     programs = "its `crypto/tls`"
     holes = (Hole("Go's crypto/tls has no pre-shared keys.", columns=("psk",)),)
+    tickets_only = True
+    notes = (Hole("It resumes TLS 1.2 with tickets (RFC 5077) only, which ussl's server has with Mbed TLS. With OpenSSL it "
+                  "keeps the sessions itself, and the second handshake is another in full (`tickets_tls1_2` in "
+                  "[engines](engines.md)).", "client", "TLSv1.2", ("resumed",)),)
 
     def command(self, t):
         return (t.built / "go",)
@@ -207,6 +217,7 @@ class Go(Program):
 class Node(Program):
     name = "Node"
     programs = "its `tls`"
+    psk_reuses = True
 
     def command(self, t):
         return "node", t.programs / "peer.js"
@@ -215,15 +226,23 @@ class Node(Program):
 class WolfSSL(Program):
     name = "wolfSSL"
     programs = "the library"
+    notes = (Hole("With TLS 1.2 only: its client with a pre-shared key does not take TLS 1.2 of any server if it could "
+                  "have had TLS 1.3 (wolfSSL 5.5).", "client", "TLSv1.2", ("psk",)),)
 
     def command(self, t):
         return (t.built / "wolfssl",)
+
+    def run(self, t, role, *more):
+        only = (f"version={t.version}",) if self.note(t.role, t.version, t.column) else ()
+        return super().run(t, role, *more, *only)
 
 
 class MbedTLS(Peer):
     name = "Mbed TLS"
     programs = "`ssl_server2`, `ssl_client2`"
     talk = asks = "http"
+    notes = (Hole("With TLS 1.2 only: its client offers RSA-PSS if it could have TLS 1.3, and then does not take it in "
+                  "TLS 1.2 of any server (against RFC 8446 §4.2.3).", "client", "TLSv1.2", ("rsa",)),)
 
     def common(self, t):
         own = t.shown if t.role == "server" else "client" if t.mutual else None
@@ -249,6 +268,8 @@ class MbedTLS(Peer):
 
     def call(self, t):
         trusting = ["ca_file=none"] if t.psk else ["auth_mode=required", f"ca_file={t.cert(t.root)}"]
+        if self.note(t.role, t.version, t.column):
+            trusting.append("max_version=tls12")
         process = self.run(t, "ssl_client2", "server_name=localhost", *trusting, f"reconnect={t.times - 1}",
                            "new_session_tickets=1", f"request_page=/{t.line}")
         t.ended_well(process)

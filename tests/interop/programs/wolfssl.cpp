@@ -128,8 +128,10 @@ int main(int argc, char** argv) {
 
     alarm(60);  // nobody waits for ever
     wolfSSL_Init();
-    WOLFSSL_CTX* ctx =
-        wolfSSL_CTX_new(server ? wolfSSLv23_server_method() : wolfSSLv23_client_method());
+    const bool old = given["version"] == "TLSv1.2";  // that, and no other
+    WOLFSSL_CTX* ctx = wolfSSL_CTX_new(server ? wolfSSLv23_server_method()
+                                       : old  ? wolfTLSv1_2_client_method()
+                                              : wolfSSLv23_client_method());
     check(ctx != nullptr, "CTX_new");
     if (given.contains("cert")) {
         check(wolfSSL_CTX_use_certificate_chain_file(ctx, given["cert"].c_str()) == WOLFSSL_SUCCESS,
