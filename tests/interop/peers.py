@@ -52,7 +52,7 @@ class Peer:
     protocol = "ussl/1"  # where it cannot be chosen, what it speaks
     # Whether it ends what it has to say with a goodbye that can be waited for.
     ends = False
-    tickets_only = False  # whether its client resumes in TLS 1.2 with tickets, and not with numbers of sessions
+    resumes_with = "both"  # how its client resumes in TLS 1.2: with "tickets", "numbers" of sessions, or both
 
     def hole(self, role, version, column):
         return next((hole.why for hole in self.holes if hole.fits(role, version, column)), None)
@@ -205,7 +205,7 @@ class Go(Program):
     name = "Go"
     programs = "its `crypto/tls`"
     holes = (Hole("Go's crypto/tls has no pre-shared keys.", columns=("psk",)),)
-    tickets_only = True
+    resumes_with = "tickets"
     notes = (Hole("It resumes TLS 1.2 with tickets (RFC 5077) only, which ussl's server has with Mbed TLS. With OpenSSL it "
                   "keeps the sessions itself, and the second handshake is another in full (`tickets_tls1_2` in "
                   "[engines](engines.md)).", "client", "TLSv1.2", ("resumed",)),)
@@ -226,15 +226,19 @@ class Node(Program):
 class WolfSSL(Program):
     name = "wolfSSL"
     programs = "the library"
-    notes = (Hole("With TLS 1.2 only: its client with a pre-shared key does not take TLS 1.2 of any server if it could "
-                  "have had TLS 1.3 (wolfSSL 5.5).", "client", "TLSv1.2", ("psk",)),)
+    resumes_with = "numbers"
+    notes = (Hole("With TLS 1.2 and P-256 only: its client with a pre-shared key does not take TLS 1.2 of any server if it "
+                  "could have had TLS 1.3, and offers X25519, with which it cannot do ECDHE-PSK (wolfSSL 5.5).",
+                  "client", "TLSv1.2", ("psk",)),
+             Hole("It resumes TLS 1.2 with the number of a session unless told otherwise, which ussl's server has with "
+                  "OpenSSL. With Mbed TLS the second handshake is another in full (`numbers_tls1_2` in "
+                  "[engines](engines.md)).", "client", "TLSv1.2", ("resumed",)))
 
     def command(self, t):
         return (t.built / "wolfssl",)
 
     def run(self, t, role, *more):
-        only = (f"version={t.version}",) if self.note(t.role, t.version, t.column) else ()
-        return super().run(t, role, *more, *only)
+        return super().run(t, role, *more, *(("old=yes",) if t.psk and t.version == "TLSv1.2" and role == "client" else ()))
 
 
 class MbedTLS(Peer):
@@ -268,7 +272,7 @@ class MbedTLS(Peer):
 
     def call(self, t):
         trusting = ["ca_file=none"] if t.psk else ["auth_mode=required", f"ca_file={t.cert(t.root)}"]
-        if self.note(t.role, t.version, t.column):
+        if t.column == "rsa" and t.version == "TLSv1.2":
             trusting.append("max_version=tls12")
         process = self.run(t, "ssl_client2", "server_name=localhost", *trusting, f"reconnect={t.times - 1}",
                            "new_session_tickets=1", f"request_page=/{t.line}")
