@@ -280,4 +280,185 @@ class MbedTLS(Peer):
         t.said(process, *self.said_of(t), "HTTP/1.0 200 OK", t.line)
 
 
-PEERS = (OpenSSL(), GnuTLS(), MbedTLS(), WolfSSL(), Go(), Node(), CPython())
+class Curl(Peer):
+    name = "curl"
+    programs = "`curl`"
+    asks = "http"
+    protocol = "http/1.1"
+    holes = (Hole("curl is a client only.", "server"),
+             Hole("curl has no pre-shared keys.", columns=("psk",)))
+
+    def call(self, t):
+        own = ["--cert", t.cert("client.crt"), "--key", t.cert("client.key")] if t.mutual else []
+        process = t.start("curl", "-sSv", "--noproxy", "*", "--max-time", "20", "--resolve",
+                          f"localhost:{t.port}:127.0.0.1", "--cacert", t.cert(t.root), *own,
+                          *[f"https://localhost:{t.port}/{t.line}"] * t.times)
+        t.ended_well(process)
+        t.equal(process.output.decode(), f"{t.line}\n" * t.times)
+        t.said(process, f"SSL connection using {t.version} ", *([f"ALPN: server accepted {t.alpn}"] if t.alpn else []))
+
+
+class Nginx(Peer):
+    name = "nginx"
+    programs = "as a web server, and as a proxy"
+    talk = asks = "http"
+    protocol = "http/1.1"
+    holes = (Hole("nginx has no pre-shared keys.", columns=("psk",)),
+             Hole("nginx names no protocols to the servers that it asks.", "client", columns=("alpn",)))
+
+    def nginx(self, t, server):
+        folders = "".join(f"{kind}_temp_path {t.folder}/{kind};\n"
+                          for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        (t.folder / "conf").write_text(f"""
+            daemon off; master_process off; pid {t.folder}/pid; error_log stderr info;
+            events {{}}
+            http {{
+                {folders}
+                log_format facts "version=$ssl_protocol reused=$ssl_session_reused peer=$ssl_client_s_dn "
+                                 "alpn=$ssl_alpn_protocol uri=$request_uri;";
+                access_log /dev/stdout facts;
+                server {{ {server} }}
+            }}""")
+        return t.start(t.find("nginx"), "-e", "stderr", "-c", t.folder / "conf")
+
+    def serve(self, t):
+        asking = f"ssl_verify_client on; ssl_client_certificate {t.cert('ca.crt')};" if t.mutual else ""
+        return t.listening(self.nginx(t, f"""
+            listen 127.0.0.1:{t.port} ssl; ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:all:1m;
+            ssl_certificate {t.cert(t.shown + '.crt')}; ssl_certificate_key {t.cert(t.shown + '.key')}; {asking}
+            return 200 "hello\\n";"""))
+
+    def says(self, t):
+        return [f"version={t.version} reused={'r' if t.resumed and number else '.'} "
+                f"peer={'CN=' + CLIENT if t.mutual else '-'} alpn={t.alpn or '-'} uri=/{t.line};" for number in range(t.times)]
+
+    def call(self, t):
+        own = (f"proxy_ssl_certificate {t.cert('client.crt')}; proxy_ssl_certificate_key {t.cert('client.key')};"
+               if t.mutual else "")
+        front = t.another_port()
+        t.listening(self.nginx(t, f"""
+            listen 127.0.0.1:{front};
+            location / {{
+                proxy_pass https://127.0.0.1:{t.port}; proxy_ssl_protocols TLSv1.2 TLSv1.3; proxy_ssl_server_name on;
+                proxy_ssl_name localhost; proxy_ssl_verify on; proxy_ssl_trusted_certificate {t.cert(t.root)}; {own}
+            }}"""), front)
+        for _ in range(t.times):
+            answer = t.ask(front, f"GET /{t.line} HTTP/1.0\r\n\r\n".encode())
+            t.equal(answer.decode().partition("\r\n\r\n")[2], t.line + "\n")
+
+
+class Stunnel(Peer):
+    name = "stunnel"
+    programs = "`stunnel`"
+    holes = (Hole("stunnel has no ALPN.", columns=("alpn",)),)
+
+    def stunnel(self, t, *lines):
+        if t.psk:
+            (t.folder / "psk").write_text(f"{IDENTITY}:{KEY}\n")
+            (t.folder / "psk").chmod(0o600)
+            lines += (f"PSKsecrets = {t.folder}/psk", "ciphers = PSK")
+        (t.folder / "conf").write_text("\n".join(
+            ("foreground = yes", "pid =", "debug = info", "syslog = no", "[cell]", *lines, "")))
+        return t.start("stunnel", t.folder / "conf")
+
+    def facts(self, t, done):
+        return [f"TLS {done}: {'previous session reused' if t.resumed else 'new session negotiated'}",
+                f"{t.version} ciphersuite: "]
+
+    def serve(self, t):
+        lines = [f"accept = 127.0.0.1:{t.port}", "exec = /bin/cat"]
+        if not t.psk:
+            lines += [f"cert = {t.cert(t.shown + '.crt')}", f"key = {t.cert(t.shown + '.key')}"]
+        if t.mutual:
+            lines += [f"CAfile = {t.cert('ca.crt')}", "verifyChain = yes", "requireCert = yes"]
+        return t.listening(self.stunnel(t, *lines))
+
+    def says(self, t):
+        return self.facts(t, "accepted") + ([f"Certificate accepted at depth=0: CN={CLIENT}"] if t.mutual else [])
+
+    def call(self, t):
+        front = t.another_port()
+        lines = ["client = yes", f"accept = 127.0.0.1:{front}", f"connect = 127.0.0.1:{t.port}"]
+        if t.psk:
+            lines += [f"PSKidentity = {IDENTITY}"]
+        else:
+            lines += [f"CAfile = {t.cert(t.root)}", "verifyChain = yes", "checkHost = localhost"]
+        if t.mutual:
+            lines += [f"cert = {t.cert('client.crt')}", f"key = {t.cert('client.key')}"]
+        process = t.listening(self.stunnel(t, *lines), front)
+        for _ in range(t.times):
+            t.equal(t.ask(front, t.line.encode() + b"\n").decode(), t.line + "\n")
+        t.said(process, *self.facts(t, "connected"))
+
+
+class Socat(Peer):
+    name = "socat"
+    programs = "`socat`"
+    holes = (Hole("socat has no pre-shared keys.", columns=("psk",)),
+             Hole("socat 1.7 has no ALPN.", columns=("alpn",)),
+             Hole("socat connects once, and keeps no session for the next time.", "client", columns=("resumed",)))
+
+    def own(self, t, name):
+        return f",cert={t.cert(name + '.crt')},key={t.cert(name + '.key')}"
+
+    def serve(self, t):
+        asking = f",verify=1,cafile={t.cert('ca.crt')}" if t.mutual else ",verify=0"
+        return t.listening(t.start("socat", "-d", "-d", f"OPENSSL-LISTEN:{t.port},bind=127.0.0.1,reuseaddr,fork"
+                                   + self.own(t, t.shown) + asking, "PIPE"))
+
+    def says(self, t):
+        return [f"SSL proto version used: {t.version}", *([CLIENT] if t.mutual else [])]
+
+    def call(self, t):
+        own = self.own(t, "client") if t.mutual else ""
+        process = t.start("socat", "-d", "-d", "STDIO",
+                          f"OPENSSL:127.0.0.1:{t.port},commonname=localhost,cafile={t.cert(t.root)}{own}")
+        t.echoed(process)
+        t.said(process, f"SSL proto version used: {t.version}")
+
+
+class Mosquitto(Peer):
+    name = "mosquitto"
+    programs = "as a broker, and as a bridge to another"
+    talk = asks = "mqtt"
+    protocol = "mqtt"
+    holes = (Hole("mosquitto's broker takes no notice of ALPN.", "server", columns=("alpn",)),
+             Hole("mosquitto's bridge keeps no session for the next time.", "client", columns=("resumed",)))
+
+    def mosquitto(self, t, *lines):
+        (t.folder / "conf").write_text("\n".join((f"user {t.user}", "log_type all", *lines, "")))
+        process = t.start(t.find("mosquitto"), "-c", t.folder / "conf")
+        process.wait_for(" running")
+        return process
+
+    def serve(self, t):
+        lines = [f"listener {t.port} 127.0.0.1"]
+        if t.psk:
+            (t.folder / "psk").write_text(f"{IDENTITY}:{KEY}\n")
+            lines += ["psk_hint broker", f"psk_file {t.folder}/psk", "use_identity_as_username true"]
+        else:
+            lines += [f"certfile {t.cert(t.shown + '.crt')}", f"keyfile {t.cert(t.shown + '.key')}"]
+        if t.mutual:
+            lines += [f"cafile {t.cert('ca.crt')}", "require_certificate true", "use_identity_as_username true"]
+        elif not t.psk:
+            lines += ["allow_anonymous true"]
+        return self.mosquitto(t, *lines)
+
+    def says(self, t):
+        return ["New client connected", *([f"u'{CLIENT}'"] if t.mutual else []), *([f"u'{IDENTITY}'"] if t.psk else [])]
+
+    def call(self, t):
+        lines = [f"listener {t.another_port()} 127.0.0.1", "connection cell", f"address 127.0.0.1:{t.port}", "topic # out",
+                 "restart_timeout 30"]
+        if t.psk:
+            lines += [f"bridge_psk {KEY}", f"bridge_identity {IDENTITY}"]
+        else:
+            lines += [f"bridge_cafile {t.cert(t.root)}"]
+        if t.mutual:
+            lines += [f"bridge_certfile {t.cert('client.crt')}", f"bridge_keyfile {t.cert('client.key')}"]
+        if t.alpn:
+            lines += [f"bridge_alpn {t.alpn}"]
+        t.said(self.mosquitto(t, *lines), "Received CONNACK")
+
+
+PEERS = (OpenSSL(), GnuTLS(), MbedTLS(), WolfSSL(), Go(), Node(), CPython(), Curl(), Nginx(), Stunnel(), Socat(), Mosquitto())

@@ -1,5 +1,8 @@
 """ussl and every peer of peers.py: each cell of the matrix that is no hole."""
 
+import pwd
+import shutil
+
 import peers
 from harness import *
 
@@ -14,7 +17,7 @@ class Cell:
         self.port = free_port()
         self.line = "a-line-of-300-bytes-" + "0123456789" * 28
         self.python, self.programs, self.built = sys.executable, PROGRAMS, BUILT
-        self.cert = cert
+        self.cert, self.user = cert, pwd.getpwuid(os.getuid()).pw_name
         self.folder = case.folder / f"{role}-{version}-{column}"
         self.folder.mkdir()
 
@@ -34,9 +37,27 @@ class Cell:
     def start(self, *command, **options):
         return self.case.start(*command, **options)
 
-    def listening(self, process):
-        self.case.await_port(self.port, process)
+    def listening(self, process, port=None):
+        self.case.await_port(port or self.port, process)
         return process
+
+    def another_port(self):
+        return free_port()
+
+    def find(self, program):
+        """Where Debian has what is not for everyone."""
+        found = shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+        self.case.assertTrue(found, f"{program} is not installed")
+        return found
+
+    def ask(self, port, question):
+        """What somebody answers there, without TLS, to the end or to our line."""
+        with socket.create_connection(("127.0.0.1", port), TIMEOUT) as sock:
+            sock.sendall(question)
+            answer = b""
+            while not answer.endswith(self.line.encode() + b"\n") and (more := sock.recv(10000)):
+                answer += more
+            return answer
 
     def equal(self, one, other):
         self.case.assertEqual(one, other)
