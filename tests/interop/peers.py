@@ -464,4 +464,49 @@ class Mosquitto(Peer):
         t.said(self.mosquitto(t, *lines), "Received CONNACK")
 
 
-PEERS = (OpenSSL(), GnuTLS(), MbedTLS(), WolfSSL(), Go(), Node(), CPython(), Curl(), Nginx(), Stunnel(), Socat(), Mosquitto())
+class NSS(Peer):
+    name = "NSS"
+    programs = "`selfserv`, `tstclnt`"
+    talk = asks = "http"
+    protocol = "http/1.1"
+    holes = (Hole("NSS has pre-shared keys in TLS 1.3 only.", None, "TLSv1.2", ("psk",)),
+             Hole("`tstclnt` has no option for it.", "client", columns=("alpn",)))
+    SEEN = {"TLSv1.2": "SSL version 3.3", "TLSv1.3": "SSL version 3.4"}
+
+    def database(self, t, own):
+        """The roots, and a certificate with its key, which has its own name there."""
+        folder = t.shared / f"nss-{own}"
+        if not folder.exists():
+            folder.mkdir()
+            t.do("certutil", "-N", "--empty-password", "-d", f"sql:{folder}")
+            for root in ("ca", "ca-rsa"):
+                t.do("certutil", "-A", "-d", f"sql:{folder}", "-n", root, "-t", "CT,C,", "-i", t.cert(root + ".crt"))
+            if own:
+                t.do("openssl", "pkcs12", "-export", "-in", t.cert(own + ".crt"), "-inkey", t.cert(own + ".key"),
+                     "-name", own, "-passout", "pass:x", "-out", folder / "p12")
+                t.do("pk12util", "-i", folder / "p12", "-d", f"sql:{folder}", "-W", "x", "-K", "")
+        return ["-d", f"sql:{folder}", "-V", "tls1.2:", "-v", *(["-z", f"0x{KEY}:{IDENTITY}"] if t.psk else [])]
+
+    def serve(self, t):
+        # With a pre-shared key it wants a certificate all the same, and does not show it.
+        name = t.shown or "server"
+        arguments = ["-u", "-p", t.port, *self.database(t, name), "-n" if t.column == "rsa" else "-e", name]
+        if t.mutual:
+            arguments += ["-r", "-r"]
+        if t.alpn:
+            arguments += ["-Q"]
+        return t.listening(t.start("stdbuf", "-oL", "selfserv", *arguments))
+
+    def says(self, t):
+        return [self.SEEN[t.version], *([f"subject DN: CN={CLIENT}"] if t.mutual else [])]
+
+    def call(self, t):
+        (t.folder / "request").write_text(f"GET /{t.line} HTTP/1.0\r\n\r\n")
+        process = t.start("tstclnt", "-h", "localhost", "-4", "-p", t.port, "-A", t.folder / "request", "-L", t.times,
+                          *self.database(t, "client" if t.mutual else None), *(["-n", "client"] if t.mutual else []))
+        t.ended_well(process)
+        t.said(process, self.SEEN[t.version], t.line)
+
+
+PEERS = (OpenSSL(), GnuTLS(), MbedTLS(), WolfSSL(), Go(), Node(), CPython(), Curl(), Nginx(), Stunnel(), Socat(), Mosquitto(),
+         NSS())

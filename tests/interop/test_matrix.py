@@ -20,6 +20,7 @@ class Cell:
         self.cert, self.user = cert, pwd.getpwuid(os.getuid()).pw_name
         self.folder = case.folder / f"{role}-{version}-{column}"
         self.folder.mkdir()
+        self.shared = case.folder
 
         self.psk, self.mutual, self.resumed = column == "psk", column == "mutual", column == "resumed"
         self.alpn = peer.protocol if column == "alpn" else None
@@ -58,6 +59,10 @@ class Cell:
             while not answer.endswith(self.line.encode() + b"\n") and (more := sock.recv(10000)):
                 answer += more
             return answer
+
+    def do(self, *command):
+        """Something that has to be done first."""
+        subprocess.run(command, check=True, capture_output=True, timeout=TIMEOUT)
 
     def equal(self, one, other):
         self.case.assertEqual(one, other)
