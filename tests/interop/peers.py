@@ -40,6 +40,14 @@ class Hole:
         return self.role in (None, role) and self.version in (None, version) and column in self.columns
 
 
+TICKETS = Hole("It resumes TLS 1.2 with tickets (RFC 5077) only, which ussl's server has with Mbed TLS. With OpenSSL it "
+               "keeps the sessions itself, and the second handshake is another in full (`tickets_tls1_2` in "
+               "[engines](engines.md)).", "client", "TLSv1.2", ("resumed",))
+NUMBERS = Hole("It resumes TLS 1.2 with the number of a session only, unless told otherwise, which ussl's server has with "
+               "OpenSSL. With Mbed TLS the second handshake is another in full (`numbers_tls1_2` in "
+               "[engines](engines.md)).", "client", "TLSv1.2", ("resumed",))
+
+
 class Peer:
     """What a peer says of itself."""
 
@@ -206,9 +214,7 @@ class Go(Program):
     programs = "its `crypto/tls`"
     holes = (Hole("Go's crypto/tls has no pre-shared keys.", columns=("psk",)),)
     resumes_with = "tickets"
-    notes = (Hole("It resumes TLS 1.2 with tickets (RFC 5077) only, which ussl's server has with Mbed TLS. With OpenSSL it "
-                  "keeps the sessions itself, and the second handshake is another in full (`tickets_tls1_2` in "
-                  "[engines](engines.md)).", "client", "TLSv1.2", ("resumed",)),)
+    notes = (TICKETS,)
 
     def command(self, t):
         return (t.built / "go",)
@@ -230,9 +236,7 @@ class WolfSSL(Program):
     notes = (Hole("With TLS 1.2 and P-256 only: its client with a pre-shared key does not take TLS 1.2 of any server if it "
                   "could have had TLS 1.3, and offers X25519, with which it cannot do ECDHE-PSK (wolfSSL 5.5).",
                   "client", "TLSv1.2", ("psk",)),
-             Hole("It resumes TLS 1.2 with the number of a session unless told otherwise, which ussl's server has with "
-                  "OpenSSL. With Mbed TLS the second handshake is another in full (`numbers_tls1_2` in "
-                  "[engines](engines.md)).", "client", "TLSv1.2", ("resumed",)))
+             NUMBERS)
 
     def command(self, t):
         return (t.built / "wolfssl",)
@@ -287,6 +291,8 @@ class Curl(Peer):
     protocol = "http/1.1"
     holes = (Hole("curl is a client only.", "server"),
              Hole("curl has no pre-shared keys.", columns=("psk",)))
+    resumes_with = "numbers"
+    notes = (NUMBERS,)
 
     def call(self, t):
         own = ["--cert", t.cert("client.crt"), "--key", t.cert("client.key")] if t.mutual else []
@@ -469,7 +475,11 @@ class NSS(Peer):
     programs = "`selfserv`, `tstclnt`"
     talk = asks = "http"
     protocol = "http/1.1"
+    resumes_with = "numbers"
+    notes = (NUMBERS,)
     holes = (Hole("NSS has pre-shared keys in TLS 1.3 only.", None, "TLSv1.2", ("psk",)),
+             Hole("`selfserv` shows its certificate to a client that has its key, to `openssl s_client` as well (NSS 3.87).",
+                  "server", "TLSv1.3", ("psk",)),
              Hole("`tstclnt` has no option for it.", "client", columns=("alpn",)))
     SEEN = {"TLSv1.2": "SSL version 3.3", "TLSv1.3": "SSL version 3.4"}
 
@@ -488,9 +498,7 @@ class NSS(Peer):
         return ["-d", f"sql:{folder}", "-V", "tls1.2:", "-v", *(["-z", f"0x{KEY}:{IDENTITY}"] if t.psk else [])]
 
     def serve(self, t):
-        # With a pre-shared key it wants a certificate all the same, and does not show it.
-        name = t.shown or "server"
-        arguments = ["-u", "-p", t.port, *self.database(t, name), "-n" if t.column == "rsa" else "-e", name]
+        arguments = ["-u", "-p", t.port, *self.database(t, t.shown), "-n" if t.column == "rsa" else "-e", t.shown]
         if t.mutual:
             arguments += ["-r", "-r"]
         if t.alpn:
