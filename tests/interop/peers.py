@@ -35,6 +35,7 @@ class Hole:
     role: str | None = None  # None: both
     version: str | None = None
     columns: tuple[str, ...] = tuple(COLUMNS)
+    shown: str = "yes"  # on the page, of a note
 
     def fits(self, role, version, column):
         return self.role in (None, role) and self.version in (None, version) and column in self.columns
@@ -42,10 +43,10 @@ class Hole:
 
 TICKETS = Hole("It resumes TLS 1.2 with tickets (RFC 5077) only, which ussl's server has with Mbed TLS. With OpenSSL it "
                "keeps the sessions itself, and the second handshake is another in full (`tickets_tls1_2` in "
-               "[engines](engines.md)).", "client", "TLSv1.2", ("resumed",))
+               "[engines](engines.md)).", "client", "TLSv1.2", ("resumed",), "with Mbed TLS")
 NUMBERS = Hole("It resumes TLS 1.2 with the number of a session only, unless told otherwise, which ussl's server has with "
                "OpenSSL. With Mbed TLS the second handshake is another in full (`numbers_tls1_2` in "
-               "[engines](engines.md)).", "client", "TLSv1.2", ("resumed",))
+               "[engines](engines.md)).", "client", "TLSv1.2", ("resumed",), "with OpenSSL")
 
 
 class Peer:
@@ -63,10 +64,10 @@ class Peer:
     resumes_with = "both"  # how its client resumes in TLS 1.2: with "tickets", "numbers" of sessions, or both
 
     def hole(self, role, version, column):
-        return next((hole.why for hole in self.holes if hole.fits(role, version, column)), None)
+        return next((hole for hole in self.holes if hole.fits(role, version, column)), None)
 
     def note(self, role, version, column):
-        return next((note.why for note in self.notes if note.fits(role, version, column)), None)
+        return next((note for note in self.notes if note.fits(role, version, column)), None)
 
     def serve(self, t):
         raise NotImplementedError
@@ -310,7 +311,7 @@ class Nginx(Peer):
     talk = asks = "http"
     protocol = "http/1.1"
     holes = (Hole("nginx has no pre-shared keys.", columns=("psk",)),
-             Hole("nginx names no protocols to the servers that it asks.", "client", columns=("alpn",)))
+             Hole("nginx names no protocols to the servers that it asks, but for gRPC.", "client", columns=("alpn",)))
 
     def nginx(self, t, server):
         folders = "".join(f"{kind}_temp_path {t.folder}/{kind};\n"
