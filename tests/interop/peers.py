@@ -1,14 +1,14 @@
 """The peers of the interop matrix: how each is started, and what it cannot do. tools/gen_interop_docs makes
 docs/interop.md of it, test_matrix.py runs it.
 
-A row of the matrix is a peer, its role and a version of TLS, on which our end alone insists; a cell is one of COLUMNS. All
-cells are tried, except holes, each of which has a reason.
+A row of the matrix is a peer, its role and a version of TLS, on which our end alone insists; a cell is one of COLUMNS.
+All cells are tried, except holes, each of which has a reason.
 
-`serve(t)` starts the peer as a server and `call(t)` lets it talk as a client, to its end; `t`, of test_matrix.py, says what
-for: the names of certificates (`shown` is the server's, `root` has signed it), whether there is a pre-shared key (`psk`), a
-client's certificate (`mutual`), a protocol (`alpn`); how often (`times`: to be resumed takes two). `talk` and `asks` are
-what our client and our server say to it, and programs/matrix.py explains them; `says(t)` are words that a server must have
-printed afterwards.
+`serve(t)` starts the peer as a server and `call(t)` lets it talk as a client, to its end; `t`, of test_matrix.py, says
+what for: the names of certificates (`shown` is the server's, `root` has signed it), whether there is a pre-shared key
+(`psk`), a client's certificate (`mutual`), a protocol (`alpn`); how often (`times`: to be resumed takes two). `talk`
+and `asks` are what our client and our server say to it, and programs/matrix.py explains them; `says(t)` are words that
+a server must have printed afterwards.
 """
 
 import dataclasses
@@ -41,12 +41,12 @@ class Hole:
         return self.role in (None, role) and self.version in (None, version) and column in self.columns
 
 
-TICKETS = Hole("It resumes TLS 1.2 with tickets (RFC 5077) only, which ussl's server has with Mbed TLS. With OpenSSL it "
-               "keeps the sessions itself, and the second handshake is another in full (`tickets_tls1_2` in "
-               "[engines](engines.md)).", "client", "TLSv1.2", ("resumed",), "with Mbed TLS")
-NUMBERS = Hole("It resumes TLS 1.2 with the number of a session only, unless told otherwise, which ussl's server has with "
-               "OpenSSL. With Mbed TLS the second handshake is another in full (`numbers_tls1_2` in "
-               "[engines](engines.md)).", "client", "TLSv1.2", ("resumed",), "with OpenSSL")
+TICKETS = Hole("It resumes TLS 1.2 with tickets (RFC 5077) only, which ussl's server has with Mbed TLS. With OpenSSL the "
+               "second handshake is another in full (`tickets_tls1_2` in [engines](engines.md)).",
+               "client", "TLSv1.2", ("resumed",), "with Mbed TLS")
+NUMBERS = Hole("As it comes, it resumes TLS 1.2 with the number of a session only, which ussl's server has with OpenSSL. "
+               "With Mbed TLS the second handshake is another in full (`numbers_tls1_2` in [engines](engines.md)).",
+               "client", "TLSv1.2", ("resumed",), "with OpenSSL")
 
 
 class Peer:
@@ -151,7 +151,8 @@ class OpenSSL(Peer):
             process = t.start("openssl", "s_client", *arguments, *kept)
             t.echoed(process)
             # In TLS 1.3 a pre-shared key looks like a session to it.
-            t.said(process, f"{'Reused' if number or t.psk and t.version == 'TLSv1.3' else 'New'}, {t.version}, Cipher is ",
+            reused = number or t.psk and t.version == "TLSv1.3"
+            t.said(process, f"{'Reused' if reused else 'New'}, {t.version}, Cipher is ",
                    *([f"ALPN protocol: {t.alpn}\n"] if t.alpn else []))
 
 
@@ -188,7 +189,8 @@ class GnuTLS(Peer):
             arguments += ["--priority", "NORMAL:-KX-ALL:+PSK" + (":+ECDHE-PSK" if t.version == "TLSv1.3" else ""),
                           "--pskusername", IDENTITY, "--pskkey", KEY]
         else:
-            arguments += ["--x509cafile", t.cert(t.root), "--verify-hostname", "localhost", "--sni-hostname", "localhost"]
+            arguments += ["--x509cafile", t.cert(t.root), "--verify-hostname", "localhost", "--sni-hostname",
+                          "localhost"]
         if t.mutual:
             arguments += ["--x509certfile", t.cert("client.crt"), "--x509keyfile", t.cert("client.key")]
         if t.alpn:
@@ -197,7 +199,8 @@ class GnuTLS(Peer):
             arguments += ["--resume", "--waitresumption"]
         process = t.start("stdbuf", "-oL", "gnutls-cli", *arguments, "127.0.0.1")
         t.echoed(process)
-        t.said(process, f"- Description: ({t.version.replace('v', '')}", *(["This is a resumed session"] if t.resumed else []),
+        t.said(process, f"- Description: ({t.version.replace('v', '')}",
+               *(["This is a resumed session"] if t.resumed else []),
                *([f"Application protocol: {t.alpn}\n"] if t.alpn else []))
 
 
@@ -234,8 +237,8 @@ class WolfSSL(Program):
     name = "wolfSSL"
     programs = "the library"
     resumes_with = "numbers"
-    notes = (Hole("With TLS 1.2 and P-256 only: its client with a pre-shared key does not take TLS 1.2 of any server if it "
-                  "could have had TLS 1.3, and offers X25519, with which it cannot do ECDHE-PSK (wolfSSL 5.5).",
+    notes = (Hole("With TLS 1.2 and P-256 only: its client with a pre-shared key does not take TLS 1.2 of any server "
+                  "if it could have had TLS 1.3, and offers X25519, with which it cannot do ECDHE-PSK (wolfSSL 5.5).",
                   "client", "TLSv1.2", ("psk",)),
              NUMBERS)
 
@@ -243,7 +246,8 @@ class WolfSSL(Program):
         return (t.built / "wolfssl",)
 
     def run(self, t, role, *more):
-        return super().run(t, role, *more, *(("old=yes",) if t.psk and t.version == "TLSv1.2" and role == "client" else ()))
+        old = t.psk and t.version == "TLSv1.2" and role == "client"
+        return super().run(t, role, *more, *(("old=yes",) if old else ()))
 
 
 class MbedTLS(Peer):
@@ -260,7 +264,9 @@ class MbedTLS(Peer):
             out += [f"crt_file={t.cert(own + '.crt')}", f"key_file={t.cert(own + '.key')}"]
         else:
             out += ["crt_file=none", "key_file=none"]
-        return out + ([f"psk={KEY}", f"psk_identity={IDENTITY}"] if t.psk else []) + ([f"alpn={t.alpn}"] if t.alpn else [])
+        if t.psk:
+            out += [f"psk={KEY}", f"psk_identity={IDENTITY}"]
+        return out + ([f"alpn={t.alpn}"] if t.alpn else [])
 
     def run(self, t, program, *arguments):
         return t.start("stdbuf", "-oL", t.built / "mbedtls" / "programs" / "ssl" / program, *self.common(t), *arguments)
@@ -336,8 +342,9 @@ class Nginx(Peer):
             return 200 "hello\\n";"""))
 
     def says(self, t):
-        return [f"version={t.version} reused={'r' if t.resumed and number else '.'} "
-                f"peer={f'CN={CLIENT},O=ussl tests' if t.mutual else '-'} alpn={t.alpn or '-'} uri=/{t.line};" for number in range(t.times)]
+        peer = f"CN={CLIENT},O=ussl tests" if t.mutual else "-"
+        return [f"version={t.version} reused={reused} peer={peer} alpn={t.alpn or '-'} uri=/{t.line};"
+                for reused in (".r" if t.resumed else ".")]
 
     def call(self, t):
         own = (f"proxy_ssl_certificate {t.cert('client.crt')}; proxy_ssl_certificate_key {t.cert('client.key')};"
@@ -458,8 +465,8 @@ class Mosquitto(Peer):
         return ["New client connected", *([f"u'{CLIENT}'"] if t.mutual else []), *([f"u'{IDENTITY}'"] if t.psk else [])]
 
     def call(self, t):
-        lines = [f"listener {t.another_port()} 127.0.0.1", "connection cell", f"address 127.0.0.1:{t.port}", "topic # out",
-                 "restart_timeout 30"]
+        lines = [f"listener {t.another_port()} 127.0.0.1", "connection cell", f"address 127.0.0.1:{t.port}",
+                 "topic # out", "restart_timeout 30"]
         if t.psk:
             lines += [f"bridge_psk {KEY}", f"bridge_identity {IDENTITY}"]
         else:
@@ -479,8 +486,8 @@ class NSS(Peer):
     resumes_with = "numbers"
     notes = (NUMBERS,)
     holes = (Hole("NSS has pre-shared keys in TLS 1.3 only.", None, "TLSv1.2", ("psk",)),
-             Hole("`selfserv` shows its certificate to a client that has its key, to `openssl s_client` as well (NSS 3.87).",
-                  "server", "TLSv1.3", ("psk",)),
+             Hole("`selfserv` shows its certificate to a client that has its key, to `openssl s_client` as well "
+                  "(NSS 3.87).", "server", "TLSv1.3", ("psk",)),
              Hole("`tstclnt` has no option for it.", "client", columns=("alpn",)))
     SEEN = {"TLSv1.2": "SSL version 3.3", "TLSv1.3": "SSL version 3.4"}
 
@@ -517,5 +524,5 @@ class NSS(Peer):
         t.said(process, self.SEEN[t.version], t.line)
 
 
-PEERS = (OpenSSL(), GnuTLS(), MbedTLS(), WolfSSL(), Go(), Node(), CPython(), Curl(), Nginx(), Stunnel(), Socat(), Mosquitto(),
-         NSS())
+PEERS = (OpenSSL(), GnuTLS(), MbedTLS(), WolfSSL(), NSS(), Go(), Node(), CPython(), Curl(), Nginx(), Stunnel(), Socat(),
+         Mosquitto())
