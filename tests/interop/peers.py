@@ -45,8 +45,8 @@ TICKETS = Hole("It resumes TLS 1.2 with tickets (RFC 5077) only, which ussl's se
                "the second handshake is another in full (`tickets_tls1_2` in [engines](engines.md)).", "client",
                "TLSv1.2", ("resumed",), "with Mbed TLS")
 NUMBERS = Hole("As it comes, it resumes TLS 1.2 with the number of a session only, which ussl's server has with "
-               "OpenSSL. With Mbed TLS the second handshake is another in full (`numbers_tls1_2` in [engines](engines.md)).",
-               "client", "TLSv1.2", ("resumed",), "with OpenSSL")
+               "OpenSSL. With Mbed TLS the second handshake is another in full (`numbers_tls1_2` in "
+               "[engines](engines.md)).", "client", "TLSv1.2", ("resumed",), "with OpenSSL")
 
 
 class Peer:
