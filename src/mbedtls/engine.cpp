@@ -960,8 +960,9 @@ std::uint16_t Session::judge(const mbedtls_x509_crt& certificate, int depth) {
 #ifdef MBEDTLS_SSL_HANDSHAKE_WITH_PSK_ENABLED
 
 // In place of the key of an unknown identity goes a random one, so that this and a wrong key look
-// and take the same from outside (RFC 4279 §2). A client of TLS 1.3 may offer several identities,
-// somebody else's ticket before its own key: only the last one's gets it.
+// and take the same from outside (RFC 4279 §2); so it is drawn for everybody. A client of TLS 1.3
+// may offer several identities, somebody else's ticket before its own key: only the last one's gets
+// it.
 int Session::find_psk(Bytes identity) {
     bool last = true;
     if (version() == Version::tls1_3) {
@@ -972,6 +973,9 @@ int Session::find_psk(Bytes identity) {
             identities_end_ = first + (first[-2] << 8 | first[-1]);
         last = identity.data() + identity.size() + 4 >= identities_end_;
     }
+    constexpr std::size_t random_size = 32;
+    Secret<max_psk_key> random;
+    const bool is_drawn = random_bytes(nullptr, random.data(), random_size) == 0;
     Secret<max_psk_key> key;
     std::size_t size = 0;
     PskAnswer answer = PskAnswer::unknown;
@@ -985,9 +989,10 @@ int Session::find_psk(Bytes identity) {
         return MBEDTLS_ERR_SSL_INTERNAL_ERROR;
     }
     if (answer == PskAnswer::unknown) {
-        size = 32;
-        if (!last || random_bytes(nullptr, key.data(), size) != 0)
+        if (!last || !is_drawn)
             return MBEDTLS_ERR_SSL_UNKNOWN_IDENTITY;
+        size = random_size;
+        std::memcpy(key.data(), random.data(), size);
     }
     return mbedtls_ssl_set_hs_psk(&ssl_, key.data(), size);
 }

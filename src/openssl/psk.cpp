@@ -47,11 +47,19 @@ unsigned client_tls1_2(SSL* ssl, const char* /*hint*/, char* identity, unsigned 
     return static_cast<unsigned>(secret.size());
 }
 
-// In place of the key of an unknown identity, so that this and a wrong key look and take the same
-// from outside (RFC 4279 §2). 0: there is none to be had.
-std::size_t random_key(Secret<max_psk_key>& key) {
-    constexpr int size = 32;
-    return RAND_bytes(key.data(), size) == 1 ? size : 0;
+// The key of an identity. In place of the key of an unknown one goes a random one, so that this and
+// a wrong key look and take the same from outside (RFC 4279 §2); so it is drawn for everybody.
+// `size` is 0: there is none to be had.
+PskAnswer find_key(Session& session, Bytes identity, Secret<max_psk_key>& key, std::size_t& size) {
+    constexpr int random_size = 32;
+    Secret<max_psk_key> random;
+    const bool is_drawn = RAND_bytes(random.data(), random_size) == 1;
+    const PskAnswer answer = session.find_psk(identity, {key.data(), max_psk_key}, size);
+    if (answer == PskAnswer::unknown) {
+        std::memcpy(key.data(), random.data(), random_size);
+        size = is_drawn ? random_size : 0;
+    }
+    return answer;
 }
 
 // A client of TLS 1.3 may offer several identities, somebody else's ticket before its own key.
@@ -79,14 +87,10 @@ int server_tls1_3(SSL* ssl, const unsigned char* identity, std::size_t identity_
     Session& offered = *Session::of(ssl);
     Secret<max_psk_key> key;
     std::size_t size = 0;
-    const PskAnswer answer =
-        offered.find_psk({identity, identity_size}, {key.data(), max_psk_key}, size);
-    if (answer == PskAnswer::unknown) {
-        if (offered.identities_left > 1) {
-            --offered.identities_left;
-            return 1;  // the next one may be known
-        }
-        size = random_key(key);
+    const PskAnswer answer = find_key(offered, {identity, identity_size}, key, size);
+    if (answer == PskAnswer::unknown && offered.identities_left > 1) {
+        --offered.identities_left;
+        return 1;  // the next one may be known
     }
     if (answer == PskAnswer::aborted || size == 0)
         return 0;
@@ -98,10 +102,8 @@ unsigned server_tls1_2(SSL* ssl, const char* /*identity*/, unsigned char* out, u
     Session& session = *Session::of(ssl);
     Secret<max_psk_key> key;
     std::size_t size = 0;
-    const PskAnswer answer = session.find_psk({session.raw_identity, session.raw_identity_size},
-                                              {key.data(), max_psk_key}, size);
-    if (answer == PskAnswer::unknown)
-        size = random_key(key);
+    const PskAnswer answer =
+        find_key(session, {session.raw_identity, session.raw_identity_size}, key, size);
     if (answer == PskAnswer::aborted || size == 0)
         return out_size + 1;  // OpenSSL's way to hear "internal_error"; 0 would tell the peer more
     std::memcpy(out, key.data(), size);
