@@ -75,6 +75,13 @@ LDFLAGS_USERMOD += -lstdc++
 ifeq ($(shell uname -s),Linux)
 CFLAGS_USERMOD += -DUSSL_WRAPS_POLL
 LDFLAGS_USERMOD += -Wl,--wrap=poll
+# MicroPython 1.25 crashes when a poll has a stream without a descriptor (one written in Python, ThreadSafeFlag)
+# and its list of those with one has to move: it moves the null pointer of the former as well.
+$(BUILD)/ussl/modselect.c: $(TOP)/extmod/modselect.c
+	$(Q)mkdir -p $(@D)
+	$(Q)sed 's/^ *poll_obj->pollfd = new_fds + /if (poll_obj->pollfd != NULL) &/' $< >$@
+$(BUILD)/extmod/modselect.o: $(BUILD)/ussl/modselect.c
+	$(call compile_c)
 endif
 else
 # A board: memory, entropy and time come from the port.
