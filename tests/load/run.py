@@ -25,9 +25,9 @@ LONG = os.environ.get("USSL_LONG") == "1"
 KINDS = ("cert", "mutual", "psk")
 PATIENCE = 600  # seconds that anything may take: the machine may be slow
 AT_ONCE = 1000
-# What may be more than after the first wave. Python's objects of one connection that stays are 1 KB and more; the
-# collector is conservative, and may take some numbers for pointers.
-HEAP_SLACK = 256 << 10
+# What may be more than after the first wave. The collector is conservative: it may take a number for a pointer, and so
+# keep the longest of buffers. Python's objects of each connection that stayed would be 1 KB and more.
+HEAP_SLACK = 1 << 20
 # Memory of the process: what OpenSSL has for one connection is 20 KB and more, Mbed TLS 3 KB. malloc does not give
 # back all that has been free for a while, and that depends on how connections happen to overlap.
 RSS_SLACK = 8 << 20
