@@ -432,7 +432,7 @@ void Peer::work() {
             ++load_.counts["handshakes"];
             ++load_.counts[tls13_ ? "handshakes_13" : "handshakes_12"];
             if (SSL_session_reused(ssl_) != 0 && kind_ != psk)
-                ++load_.counts["resumed"];
+                ++load_.counts[tls13_ ? "resumed_13" : "resumed_12"];
         } else if (SSL_get_error(ssl_, result) != SSL_ERROR_WANT_READ) {
             tls_failed();
         }

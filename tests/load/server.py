@@ -7,6 +7,7 @@
 # line of JSON with what this process has and holds.
 
 import asyncio
+import ffi
 import gc
 import hashlib
 import json
@@ -16,6 +17,7 @@ import sys
 
 import ussl
 
+malloc_trim = ffi.open("libc.so.6").func("i", "malloc_trim", "P")
 PIECE = 16384
 REQUEST = ">1sII"
 
@@ -109,6 +111,7 @@ def status(field):
 async def control(reader, writer):
     await reader.readline()
     gc.collect()
+    malloc_trim(0)  # what is free goes back to the system: what is left is in use, or shares a page with what is
     told = {
         "heap": gc.mem_alloc(),
         "rss": status("VmRSS"),
