@@ -119,7 +119,11 @@ bool begin(const struct pollfd* all, nfds_t count, const Entry* entries, struct 
             ussl_socket_poll_begins(socket, static_cast<mp_uint_t>(all[i].events), &wants) != 0)
             found = true;
         // Left out where nothing is asked of it: a hang-up would end the wait each time.
-        ask[i].fd = wants == 0 ? -1 : ussl_stream_descriptor(socket->stream);
+        ask[i].fd = -1;
+        if (wants != 0) {
+            const int fd = ussl_stream_descriptor(socket->stream);
+            ask[i].fd = fd >= 0 ? fd : all[i].fd;  // no descriptor any more: NVAL
+        }
         ask[i].events = static_cast<short>(wants);
     }
     return found;

@@ -356,6 +356,15 @@ def test_select_poll_of_a_closed_one_whose_number_another_has():
     equal(poller.poll(1000), [(client, POLL_NVAL)])
 
 
+def test_select_poll_when_the_socket_beneath_was_closed():
+    client, server, a, b = tcp_psk_pair()
+    poller = select.poll()
+    poller.register(client, select.POLLIN)
+    a.close()
+    ((sock, event),) = poller.poll(10000)
+    assert event & POLL_NVAL, event
+
+
 def test_what_a_poll_gets_is_no_descriptor():
     client, server, a, b = tcp_psk_pair()
     raises(OSError, client.ioctl, IOCTL_GET_FILENO, 0, code=errno.EINVAL)
