@@ -95,6 +95,7 @@ typedef struct _ussl_socket_obj_t {
     mp_obj_t sni_callback;     // or None
     uint64_t stream_identity;  // see ussl_stream_identity
     uint32_t timeout_ms;       // settimeout()'s; 0: none
+    int32_t poll_token;        // see ussl_poll_token; below 0: none yet
     bool chooses;              // sni_callback is under way, and may change the context
     void *connection;          // ussl::Connection
 } ussl_socket_obj_t;
@@ -195,6 +196,20 @@ mp_uint_t ussl_socket_stream_read(mp_obj_t self, void *buf, mp_uint_t size, int 
 mp_uint_t ussl_socket_stream_write(mp_obj_t self, const void *buf, mp_uint_t size, int *errcode);
 mp_uint_t ussl_socket_stream_ioctl(mp_obj_t self, mp_uint_t request, uintptr_t arg, int *errcode);
 
+// --- poll(2) for all sockets at once (poll.cpp), where the port polls descriptors
+
+#if defined(USSL_WRAPS_POLL) && MICROPY_PY_SELECT_POSIX_OPTIMISATIONS
+#define USSL_POLLS_DESCRIPTORS
+// Stands for the socket where select.poll wants a file descriptor; below 0: its stream has none.
+int ussl_poll_token(ussl_socket_obj_t *socket);
+void ussl_poll_forget(ussl_socket_obj_t *socket);
+// Before a poll: what is found without it, and what to ask of the stream.
+mp_uint_t ussl_socket_poll_begins(ussl_socket_obj_t *socket, mp_uint_t wanted, mp_uint_t *ask);
+// After it: what is found with what the stream is ready for. Sends what was taken before.
+mp_uint_t ussl_socket_poll_ends(ussl_socket_obj_t *socket, mp_uint_t wanted, mp_uint_t ready);
+mp_obj_t ussl_socket_ioctl(size_t n_args, const mp_obj_t *args);
+#endif
+
 // --- streams and Python callbacks, exceptions kept (stream.cpp)
 
 // Returned where Python code raised; the exception is kept.
@@ -205,6 +220,8 @@ mp_uint_t ussl_stream_write(mp_obj_t stream, const void *buf, size_t size, int *
 mp_uint_t ussl_stream_ioctl(mp_obj_t stream, mp_uint_t request, uintptr_t arg, int *errcode, mp_obj_t *exception);
 // Tells a stream's file descriptor from a later one of the same number; 0: it has none.
 uint64_t ussl_stream_identity(mp_obj_t stream);
+// -1: it has none, or is asked otherwise (a stream written in Python).
+int ussl_stream_descriptor(mp_obj_t stream);
 // For the collector: closes the stream of a forgotten socket if nothing else would.
 void ussl_stream_close_forgotten(mp_obj_t stream, uint64_t identity);
 // Asks psk_keys.get(identity), or the callback if there is one. The length of the key that was

@@ -22,7 +22,7 @@ USSL_MBEDTLS ?= own
 SRC_USERMOD_C += $(USSL_BINDING)/modussl.c $(USSL_BINDING)/modcrypto.c
 
 # Scanned for interned strings (MP_QSTR_…).
-SRC_USERMOD_CXX += $(addprefix $(USSL_BINDING)/, certificate.cpp context.cpp crypto.cpp errors.cpp options.cpp session.cpp socket.cpp stream.cpp)
+SRC_USERMOD_CXX += $(addprefix $(USSL_BINDING)/, certificate.cpp context.cpp crypto.cpp errors.cpp options.cpp poll.cpp session.cpp socket.cpp stream.cpp)
 
 # Not scanned: knows nothing of MicroPython.
 SRC_USERMOD_LIB_CXX += $(sort $(wildcard $(USSL_DIR)/src/*.cpp))
@@ -71,6 +71,18 @@ $(USSL_OBJECTS): CXXFLAGS += -O2 -fstack-protector-strong
 $(USSL_MBEDTLS_OBJECTS): CFLAGS += -O3
 # libstdc++ only for what an unoptimised build leaves of inline functions.
 LDFLAGS_USERMOD += -lstdc++
+# select.poll's own call of poll(2) comes to us first: it looks after all sockets at once.
+ifeq ($(shell uname -s),Linux)
+CFLAGS_USERMOD += -DUSSL_WRAPS_POLL
+LDFLAGS_USERMOD += -Wl,--wrap=poll
+# MicroPython 1.25 crashes when a poll has a stream without a descriptor (one written in Python, ThreadSafeFlag)
+# and its list of those with one has to move: it moves the null pointer of the former as well.
+$(BUILD)/ussl/modselect.c: $(TOP)/extmod/modselect.c
+	$(Q)mkdir -p $(@D)
+	$(Q)sed 's/^ *poll_obj->pollfd = new_fds + /if (poll_obj->pollfd != NULL) &/' $< >$@
+$(BUILD)/extmod/modselect.o: $(BUILD)/ussl/modselect.c
+	$(call compile_c)
+endif
 else
 # A board: memory, entropy and time come from the port.
 SRC_USERMOD_C += $(USSL_BINDING)/port.c

@@ -16,6 +16,9 @@ static MP_DEFINE_CONST_FUN_OBJ_2(socket_send_obj, ussl_socket_send);
 static MP_DEFINE_CONST_FUN_OBJ_1(socket_flush_obj, ussl_socket_flush);
 static MP_DEFINE_CONST_FUN_OBJ_1(socket_close_obj, ussl_socket_close);
 static MP_DEFINE_CONST_FUN_OBJ_1(socket_del_obj, ussl_socket_del);
+#ifdef USSL_POLLS_DESCRIPTORS
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(socket_ioctl_obj, 2, 3, ussl_socket_ioctl);
+#endif
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(socket_exit_obj, 4, 4, ussl_socket_exit);
 static MP_DEFINE_CONST_FUN_OBJ_2(socket_setblocking_obj, ussl_socket_setblocking);
 static MP_DEFINE_CONST_FUN_OBJ_2(socket_settimeout_obj, ussl_socket_settimeout);
@@ -47,7 +50,11 @@ static const mp_rom_map_elem_t socket_locals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_cipher), MP_ROM_PTR(&socket_cipher_obj) },
     { MP_ROM_QSTR(MP_QSTR_selected_alpn_protocol), MP_ROM_PTR(&socket_selected_alpn_protocol_obj) },
     { MP_ROM_QSTR(MP_QSTR_getpeercert), MP_ROM_PTR(&socket_getpeercert_obj) },
+    #ifdef USSL_POLLS_DESCRIPTORS
+    { MP_ROM_QSTR(MP_QSTR_ioctl), MP_ROM_PTR(&socket_ioctl_obj) },
+    #else
     { MP_ROM_QSTR(MP_QSTR_ioctl), MP_ROM_PTR(&mp_stream_ioctl_obj) },
+    #endif
     { MP_ROM_QSTR(MP_QSTR___enter__), MP_ROM_PTR(&mp_identity_obj) },
     { MP_ROM_QSTR(MP_QSTR___exit__), MP_ROM_PTR(&socket_exit_obj) },
     { MP_ROM_QSTR(MP_QSTR___del__), MP_ROM_PTR(&socket_del_obj) },

@@ -357,6 +357,46 @@ void close_socket(ussl_socket_obj_t* self) {
         nlr_raise(self->exception);
 }
 
+// Which directions of the stream stand for which of what a poll asks for.
+struct PollPlan {
+    mp_uint_t found = 0;  // there already
+    mp_uint_t reads_when = 0;
+    mp_uint_t writes_when = 0;
+
+    [[nodiscard]] mp_uint_t ask() const { return reads_when | writes_when; }
+    // With what the stream says; what is neither direction (an error, a hang-up) is passed on.
+    [[nodiscard]] mp_uint_t found_with(mp_uint_t ready) const {
+        mp_uint_t all = found | (ready & ~(MP_STREAM_POLL_RD | MP_STREAM_POLL_WR));
+        if ((ready & reads_when) != 0)
+            all |= MP_STREAM_POLL_RD;
+        if ((ready & writes_when) != 0)
+            all |= MP_STREAM_POLL_WR;
+        return all;
+    }
+};
+
+PollPlan plan_poll(const Connection* connection, mp_uint_t wanted) {
+    PollPlan plan;
+    const auto look = [&](mp_uint_t flag, Direction direction, mp_uint_t* when) {
+        if ((wanted & flag) == 0)
+            return;
+        switch (connection->waits_for(direction)) {
+            case ussl::Waits::nothing:
+                plan.found |= flag;
+                break;
+            case ussl::Waits::stream_readable:
+                *when = MP_STREAM_POLL_RD;
+                break;
+            case ussl::Waits::stream_writable:
+                *when = MP_STREAM_POLL_WR;
+                break;
+        }
+    };
+    look(MP_STREAM_POLL_RD, Direction::read, &plan.reads_when);
+    look(MP_STREAM_POLL_WR, Direction::write, &plan.writes_when);
+    return plan;
+}
+
 // What a poll finds; may send what was taken before, so that it leaves without another write.
 mp_uint_t poll_socket(ussl_socket_obj_t* self, mp_uint_t wanted) {
     // Without a stream: closed, even if a call in another thread has yet to come back.
@@ -375,32 +415,11 @@ mp_uint_t poll_socket(ussl_socket_obj_t* self, mp_uint_t wanted) {
     if (connection->closed() || connection->failed())
         return MP_STREAM_POLL_NVAL;
 
-    // Which directions of the stream stand for which of what is asked for.
-    mp_uint_t found = 0;
-    mp_uint_t reads_when = 0;
-    mp_uint_t writes_when = 0;
-    const auto plan = [&](mp_uint_t flag, Direction direction, mp_uint_t* when) {
-        if ((wanted & flag) == 0)
-            return;
-        switch (connection->waits_for(direction)) {
-            case ussl::Waits::nothing:
-                found |= flag;
-                break;
-            case ussl::Waits::stream_readable:
-                *when = MP_STREAM_POLL_RD;
-                break;
-            case ussl::Waits::stream_writable:
-                *when = MP_STREAM_POLL_WR;
-                break;
-        }
-    };
-    plan(MP_STREAM_POLL_RD, Direction::read, &reads_when);
-    plan(MP_STREAM_POLL_WR, Direction::write, &writes_when);
+    const PollPlan plan = plan_poll(connection, wanted);
     // What is there already needs no look at the stream, unless more was asked for.
-    const mp_uint_t ask = reads_when | writes_when;
-    if (ask == 0)
-        return found;
-    switch (host.poll(ask | (wanted & ~(MP_STREAM_POLL_RD | MP_STREAM_POLL_WR)), &ready)) {
+    if (plan.ask() == 0)
+        return plan.found;
+    switch (host.poll(plan.ask() | (wanted & ~(MP_STREAM_POLL_RD | MP_STREAM_POLL_WR)), &ready)) {
         case PyHost::Polled::known:
             break;
         case PyHost::Polled::unknown:
@@ -408,11 +427,7 @@ mp_uint_t poll_socket(ussl_socket_obj_t* self, mp_uint_t wanted) {
         case PyHost::Polled::raised:
             nlr_raise(self->exception);
     }
-    if ((ready & reads_when) != 0)
-        found |= MP_STREAM_POLL_RD;
-    if ((ready & writes_when) != 0)
-        found |= MP_STREAM_POLL_WR;
-    return found | (ready & ~(MP_STREAM_POLL_RD | MP_STREAM_POLL_WR));
+    return plan.found_with(ready);
 }
 
 mp_obj_t call_on_stream(mp_obj_t self_in, qstr method, mp_obj_t argument) {
@@ -497,6 +512,7 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_f
     self->sni_callback = context->sni_callback;
     self->chooses = false;
     self->timeout_ms = 0;
+    self->poll_token = -1;
     void* shared = ussl_context_get(made_from);
     Made made = make_connection(self, shared, name, name_size, !suppress_ragged_eofs, &saved);
     if (made.out_of_memory) {
@@ -613,6 +629,9 @@ mp_obj_t ussl_socket_del(mp_obj_t self_in) {
         return mp_const_none;
     self->connection = nullptr;
     delete connection;
+#ifdef USSL_POLLS_DESCRIPTORS
+    ussl_poll_forget(self);
+#endif
     if (self->stream != MP_OBJ_NULL)
         ussl_stream_close_forgotten(self->stream, self->stream_identity);
     self->stream = MP_OBJ_NULL;
@@ -780,11 +799,60 @@ mp_uint_t ussl_socket_stream_ioctl(mp_obj_t self_in, mp_uint_t request, uintptr_
             if (result == MP_STREAM_ERROR)
                 *errcode = MP_EIO;
             return result;
+#ifdef USSL_POLLS_DESCRIPTORS
+        case MP_STREAM_GET_FILENO: {
+            const int token = ussl_poll_token(self);
+            if (token >= 0)
+                return static_cast<mp_uint_t>(token);
+            *errcode = MP_EINVAL;
+            return MP_STREAM_ERROR;
+        }
+#endif
         default:
-            // Among them GET_FILENO: a poll must ask us, who know what is held inside.
+            // Elsewhere, GET_FILENO too: a poll must ask us, who know what is held inside.
             *errcode = MP_EINVAL;
             return MP_STREAM_ERROR;
     }
 }
+
+#ifdef USSL_POLLS_DESCRIPTORS
+mp_uint_t ussl_socket_poll_begins(ussl_socket_obj_t* self, mp_uint_t wanted, mp_uint_t* ask) {
+    *ask = 0;
+    if (self->connection == nullptr || self->stream == MP_OBJ_NULL)
+        return MP_STREAM_POLL_NVAL;
+    const Connection* connection = connection_of(self);
+    if (connection->unsent() && !connection->busy())
+        *ask = MP_STREAM_POLL_WR;
+    if (connection->closed() || connection->failed())
+        return MP_STREAM_POLL_NVAL;
+    const PollPlan plan = plan_poll(connection, wanted);
+    *ask |= plan.ask();
+    return plan.found;
+}
+
+mp_uint_t ussl_socket_poll_ends(ussl_socket_obj_t* self, mp_uint_t wanted, mp_uint_t ready) {
+    if (self->connection == nullptr || self->stream == MP_OBJ_NULL)
+        return MP_STREAM_POLL_NVAL;
+    Connection* connection = connection_of(self);
+    if (connection->unsent() && !connection->busy() && (ready & MP_STREAM_POLL_WR) != 0) {
+        PyHost host(self);
+        connection->flush(host);
+        // There may be no more room now.
+        if ((wanted & MP_STREAM_POLL_WR) != 0 && !host.ready(Direction::write))
+            ready &= ~MP_STREAM_POLL_WR;
+    }
+    if (connection->closed() || connection->failed())
+        return MP_STREAM_POLL_NVAL;
+    const PollPlan plan = plan_poll(connection, wanted);
+    // What is there already needs no look at the stream, unless more was asked for.
+    return plan.ask() == 0 && plan.found != 0 ? plan.found : plan.found_with(ready);
+}
+
+mp_obj_t ussl_socket_ioctl(size_t n_args, const mp_obj_t* args) {
+    if (mp_obj_get_int(args[1]) == MP_STREAM_GET_FILENO)
+        mp_raise_OSError(MP_EINVAL);  // what a poll gets is no descriptor for anything else
+    return mp_call_function_n_kw(MP_OBJ_FROM_PTR(&mp_stream_ioctl_obj), n_args, 0, args);
+}
+#endif
 
 }  // extern "C"

@@ -279,19 +279,25 @@ extern "C" size_t ussl_call_psk_get(mp_obj_t psk_keys, mp_obj_t callback, const 
 // other ports close themselves when they are collected.
 extern "C" uint64_t ussl_stream_identity(mp_obj_t stream) {
 #if defined(__unix__)
-    int error;
-    mp_obj_t exception;
     struct stat status;
-    if (is_python(stream))
-        return 0;
-    const mp_uint_t fd = ussl_stream_ioctl(stream, MP_STREAM_GET_FILENO, 0, &error, &exception);
-    if (fd == MP_STREAM_ERROR || fd == USSL_RAISED || fstat(static_cast<int>(fd), &status) != 0)
+    const int fd = ussl_stream_descriptor(stream);
+    if (fd < 0 || fstat(fd, &status) != 0)
         return 0;
     return static_cast<uint64_t>(status.st_dev) << 48 ^ static_cast<uint64_t>(status.st_ino);
 #else
     (void)stream;
     return 0;
 #endif
+}
+
+extern "C" int ussl_stream_descriptor(mp_obj_t stream) {
+    int error;
+    mp_obj_t exception;
+    // A socket of ours has none of its own; what it says is for a poll.
+    if (is_python(stream) || mp_obj_is_exact_type(stream, &ussl_socket_type))
+        return -1;
+    const mp_uint_t fd = ussl_stream_ioctl(stream, MP_STREAM_GET_FILENO, 0, &error, &exception);
+    return fd == MP_STREAM_ERROR || fd == USSL_RAISED ? -1 : static_cast<int>(fd);
 }
 
 extern "C" void ussl_stream_close_forgotten(mp_obj_t stream, uint64_t identity) {

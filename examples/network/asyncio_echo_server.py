@@ -16,17 +16,21 @@ HOST = "0.0.0.0"
 PORT = 8888
 CERT = "cert.pem"
 KEY = "key.pem"
+PATIENCE = 30  # seconds that a client has for the handshake and its first bytes
 
 
 async def echo(reader, writer):
-    # The handshake happens with the first read; a client that is slow with it keeps nobody waiting.
+    # The handshake happens with the first read. A client that is slow with it keeps nobody waiting, but one that
+    # never does it would stay for ever.
     try:
-        while True:
-            data = await reader.read(1024)  # at most: readline() would keep a line of any length
-            if not data:
-                break  # the client said goodbye
+        # 1024 at most: readline() would keep a line of any length
+        data = await asyncio.wait_for(reader.read(1024), PATIENCE)
+        while data:
             writer.write(data)
             await writer.drain()
+            data = await reader.read(1024)  # nothing: the client said goodbye
+    except asyncio.TimeoutError:
+        print("refused: it says nothing")
     except OSError as e:
         print("refused:", *e.args)
     finally:

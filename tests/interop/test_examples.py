@@ -111,6 +111,18 @@ class AsyncioEcho(Case):
             client.send(b"anybody there?\n")
             client.wait_for("anybody there?")
 
+    def test_a_silent_client_does_not_stay(self):
+        port = free_port()
+        program = self.folder / "hasty.py"
+        program.write_text(f"import sys\nsys.path.append({str(EXAMPLES)!r})\n"
+                           "import asyncio_echo_server as s\ns.PATIENCE = 1\ns.asyncio.run(s.main(*sys.argv[1:]))\n")
+        server = self.start(MICROPYTHON, program, "127.0.0.1", port, cert("server.crt"), cert("server.key"))
+        server.wait_for("listening")
+        for beginning in (b"", b"\x16\x03\x01"):  # (subTest would end the server)
+            with socket.create_connection(("127.0.0.1", port), TIMEOUT) as s:
+                s.sendall(beginning)
+                self.assertEqual(s.recv(100), b"", beginning)
+
 
 class MutualTls(Case):
     def serve(self):

@@ -7,7 +7,7 @@ import sys
 
 # who may include what: the files that a pattern of an include is for
 RULES = [
-    (r"openssl/.*", r"src/openssl/|tests/(faults|fuzz)/|tests/contract/signing_test|bench/",
+    (r"openssl/.*", r"src/openssl/|tests/(faults|fuzz|load)/|tests/contract/signing_test|bench/",
      "OpenSSL is the engine's business"),
     (r"(mbedtls|psa)/.*", r"src/mbedtls/|src/engine_features\.h$|tests/hostile/", "Mbed TLS is the engine's business"),
     (r"(py|extmod|shared)/.*", r"bindings/micropython/|bench/mcu_", "MicroPython is the binding's business"),

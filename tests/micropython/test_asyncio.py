@@ -2,7 +2,6 @@
 # heap: 16m
 
 import asyncio
-import time
 
 import ussl
 from ussltest import *
@@ -82,6 +81,16 @@ def run_async(main, seconds=30):
         return asyncio.run(limited())
     finally:
         asyncio.new_event_loop()
+
+
+async def nothing_spins():
+    watch = Watch()
+    watching = asyncio.create_task(asyncio.StreamReader(watch).read(1))
+    await asyncio.sleep_ms(10)  # what is under way
+    watch.start()
+    await asyncio.sleep_ms(300)
+    watch.slept()
+    watching.cancel()
 
 
 async def with_server(work, handle=echo, context=None):
@@ -260,17 +269,10 @@ def test_a_stalled_handshake_does_not_block_others():
         for sock in stalled:
             sock.connect(address)
         stalled[1].write(b"\x16\x03\x01")  # and one that stops in the middle
-        begin = time.ticks_ms()
         data = pattern(5000)
         for _ in range(3):
             equal(await talk(port, data, 1000), (len(data), checksum(data)))
-        took = time.ticks_diff(time.ticks_ms(), begin)
-        assert took < 3000 or ASAN, took
-        # Nothing spins meanwhile.
-        cpu = time.clock()
-        await asyncio.sleep(0.5)
-        used = time.clock() - cpu
-        assert used < (0.1 if not ASAN else 0.4), used
+        await nothing_spins()
         for sock in stalled:
             sock.close()
 
@@ -284,10 +286,7 @@ def test_a_client_whose_server_is_silent_does_not_spin():
         reading = asyncio.create_task(reader.read(1))
         writer.write(b"waiting to be sent")
         writing = asyncio.create_task(writer.drain())
-        cpu = time.clock()
-        await asyncio.sleep(0.5)
-        used = time.clock() - cpu
-        assert used < (0.1 if not ASAN else 0.4), used
+        await nothing_spins()
         assert not reading.done() and not writing.done()
         reading.cancel()
         writing.cancel()

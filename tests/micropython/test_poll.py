@@ -261,31 +261,215 @@ def test_select_poll_over_sockets():
     assert calls < 30, calls
 
 
+def tcp_psk_pair():
+    """Client and server over non-blocking sockets, with nothing under way: and the sockets beneath."""
+    a, b = tcp_pair()
+    a.setblocking(False)
+    b.setblocking(False)
+    client = psk_client(a, do_handshake=False)
+    server = psk_server(b, do_handshake=False)
+    done = [False, False]
+    for _ in range(10000):
+        done = [done[0] or step(client), done[1] or step(server)]
+        if done == [True, True]:
+            break
+        time.sleep_ms(1)
+    equal(done, [True, True])
+    # In TLS 1.3, the server's ticket comes behind its handshake.
+    server.write(b".")
+    equal(wait_and_read(client, 1), b".")
+    return client, server, a, b
+
+
+def wait_and_read(sock, size):
+    poller = select.poll()
+    poller.register(sock, select.POLLIN)
+    got = b""
+    while len(got) < size:
+        assert poller.poll(30000), "nothing comes"
+        part = sock.read(size - len(got))
+        assert part != b"", "the end"
+        got += part or b""
+    return got
+
+
+def test_select_poll_sees_what_is_held_inside():
+    # Registered all the time: what is held comes and goes meanwhile, and the socket says nothing of it.
+    client, server, a, b = tcp_psk_pair()
+    poller = select.poll()
+    poller.register(client, select.POLLIN)
+    equal(poller.poll(0), [])
+    server.write(b"hello")
+    equal(poller.poll(30000), [(client, select.POLLIN)])
+    beneath = select.poll()
+    beneath.register(a, select.POLLIN)
+    equal(client.read(1), b"h")
+    equal(beneath.poll(0), [])
+    equal(poller.poll(), [(client, select.POLLIN)])
+    equal(poller.poll(0), [(client, select.POLLIN)])
+    equal(client.read(4), b"ello")
+    equal(poller.poll(0), [])
+
+
+def test_select_poll_sends_what_is_held():
+    # Whatever it is asked for: here, it is something to read.
+    client, server, a, b = tcp_psk_pair()
+    data = b"0123456789abcdef" * 1024
+    taken = 0
+    while True:
+        n = client.write(data)
+        if n is None:
+            break
+        taken += n
+    both = select.poll()
+    both.register(client, select.POLLIN)
+    both.register(server, select.POLLIN)
+    got = 0
+    while got < taken:
+        equal(both.poll(30000), [(server, select.POLLIN)])
+        part = server.read(100000)
+        got += len(part or b"")
+    equal(both.poll(0), [])
+    both.modify(client, select.POLLOUT)
+    equal(both.poll(0), [(client, select.POLLOUT)])
+
+
+def test_select_poll_of_a_closed_one_whose_number_another_has():
+    client, server, a, b = tcp_psk_pair()
+    poller = select.poll()
+    poller.register(client, select.POLLIN)
+    client.close()
+    others = [tcp_psk_pair() for _ in range(3)]
+    for other in others:
+        other[0].write(b"x")
+        other[1].write(b"x")
+    for _ in range(3):
+        equal(poller.poll(1000), [(client, select.POLLNVAL if hasattr(select, "POLLNVAL") else POLL_NVAL)])
+    # And of one that was deleted by hand: nobody else's either.
+    client, server, a, b = others[0]
+    poller = select.poll()
+    poller.register(client, select.POLLIN)
+    client.__del__()
+    again = [tcp_psk_pair() for _ in range(3)]
+    for other in again:
+        other[1].write(b"x")
+    equal(poller.poll(1000), [(client, POLL_NVAL)])
+
+
+def test_select_poll_when_the_socket_beneath_was_closed():
+    client, server, a, b = tcp_psk_pair()
+    poller = select.poll()
+    poller.register(client, select.POLLIN)
+    a.close()
+    ((sock, event),) = poller.poll(10000)
+    assert event & POLL_NVAL, event
+
+
+def test_what_a_poll_gets_is_no_descriptor():
+    client, server, a, b = tcp_psk_pair()
+    raises(OSError, client.ioctl, IOCTL_GET_FILENO, 0, code=errno.EINVAL)
+
+
+def test_select_poll_of_all_kinds_at_once():
+    # With MicroPython 1.25 as it comes, the stream in Python would end it all once there are some sockets.
+    class Counted(End):
+        polls = 0
+
+        def ioctl(self, request, arg):
+            if request == IOCTL_POLL:
+                Counted.polls += 1
+            return End.ioctl(self, request, arg)
+
+    flag, other = Counted(), End()
+    flag.peer, other.peer = other, flag
+    over_python, peer, _, _ = psk_pair()
+    while over_python.read(1) is not None:
+        pass
+    poller = select.poll()
+    poller.register(flag, select.POLLIN)
+    poller.register(over_python, select.POLLIN)
+    pairs = []
+    for _ in range(30):
+        pairs.append(tcp_psk_pair())
+        poller.register(pairs[-1][0], select.POLLIN)
+        plain = tcp_pair()
+        pairs.append(plain)
+        poller.register(plain[0], select.POLLIN)
+    equal(poller.poll(0), [])
+    Counted.polls = 0
+    equal(poller.poll(20), [])
+    assert Counted.polls > 0
+    for pair in pairs[::7]:
+        pair[1].write(b"x")
+    other.write(b"x")
+    peer.write(b"x")
+    expected = {id(flag), id(over_python)} | {id(pair[0]) for pair in pairs[::7]}
+    until = time.ticks_add(time.ticks_ms(), 30000)
+    ready = set()
+    while ready != expected:
+        assert time.ticks_diff(until, time.ticks_ms()) > 0, len(ready)
+        ready = {id(sock) for sock, event in poller.poll(1000)}
+    equal(over_python.read(1), b"x")
+
+
+def test_tls_over_tls_in_select_poll():
+    client, server, a, b = tcp_psk_pair()
+    inner_client = psk_client(client, do_handshake=False)
+    inner_server = psk_server(server, do_handshake=False)
+    poller = select.poll()
+    poller.register(inner_client, select.POLLOUT)
+    poller.register(inner_server, select.POLLIN)
+    sent = got = None
+    while not got:
+        ready = poller.poll(30000)
+        assert ready
+        for sock, event in ready:
+            if sock is inner_client and not sent:
+                sent = sock.write(b"hello")
+                if sent:
+                    poller.modify(inner_client, select.POLLIN)
+            elif sock is inner_server:
+                got = sock.read(5)
+    equal(got, b"hello")
+
+
 def stalled(make, flags):
-    """How much CPU time half a second of waiting in poll uses, and how often it wakes."""
+    """How often a poll wakes in 300 ms of waiting for a peer that says nothing."""
     a, b = tcp_pair()
     a.setblocking(False)
     sock = make(a, do_handshake=False)
     raises(OSError, sock.do_handshake, code=errno.EAGAIN)
     poller = select.poll()
     poller.register(sock, flags)
-    begin, cpu = time.ticks_ms(), time.clock()
+    watch = Watch()
+    poller.register(watch, select.POLLIN)
     wakes = 0
-    while time.ticks_diff(time.ticks_ms(), begin) < 500:
+    for _ in range(3):
         for s, event in poller.poll(100):
             wakes += 1
             s.read(1)
-    return wakes, time.clock() - cpu
+    watch.slept()
+    return wakes
 
 
 def test_no_busy_loop_while_a_handshake_stalls():
     for make in (psk_client, psk_server):
         for flags in (select.POLLIN, select.POLLOUT, select.POLLIN | select.POLLOUT):
-            wakes, cpu = stalled(make, flags)
             # `write wants to read` must not be told as writable: the loop would never sleep.
-            equal(wakes, 0)
-            limit = 0.1 if not ASAN else 0.4
-            assert cpu < limit, cpu
+            equal(stalled(make, flags), 0)
+
+
+def test_no_busy_loop_behind_a_hang_up():
+    # The peer has gone, and nothing is asked for.
+    client, server, a, b = tcp_psk_pair()
+    watch = Watch()
+    poller = select.poll()
+    poller.register(client, 0)
+    poller.register(watch, select.POLLIN)
+    b.close()
+    client.write(b"x")
+    equal(poller.poll(100), [])
+    watch.slept()
 
 
 def test_a_stream_that_cannot_be_polled():

@@ -5,6 +5,7 @@ import io
 import os
 import socket
 import sys
+import time
 
 import ussl
 
@@ -87,6 +88,29 @@ def pipe():
     a, b = End(), End()
     a.peer, b.peer = b, a
     return a, b
+
+
+class Watch(io.IOBase):
+    """Never ready. Register it with a poll, to count how often that goes around: between two times, it has to sleep
+    for a millisecond, unless something is ready."""
+
+    def __init__(self):
+        self.start()
+
+    def start(self):
+        self.times = 0
+        self.begin = time.ticks_ms()
+
+    def ioctl(self, request, arg):
+        if request == IOCTL_POLL:
+            self.times += 1
+            return 0
+        return -errno.EINVAL
+
+    def slept(self):
+        """Whether it slept, ever since. A slow machine goes around less often."""
+        most = time.ticks_diff(time.ticks_ms(), self.begin) + 10
+        assert 0 < self.times <= most, (self.times, most)
 
 
 def listen():

@@ -1,0 +1,215 @@
+// One poll(2) for all sockets that a select.poll has, on a port that polls file descriptors.
+//
+// Such a port calls poll(2) for what has a descriptor, and asks anything else again and again, each
+// millisecond: a thousand idle connections would cost a million system calls a second. But the
+// descriptor alone says nothing of what is held inside. So a socket hands out a token in its place,
+// and poll(2), which the linker has come to us (--wrap=poll), is called with what each connection
+// waits for just then.
+
+#include "binding.h"
+
+#ifdef USSL_POLLS_DESCRIPTORS
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "py/mpthread.h"
+
+extern "C" int __real_poll(struct pollfd* all, nfds_t count, int timeout_ms);
+extern "C" int __wrap_poll(struct pollfd* all, nfds_t count, int timeout_ms);
+
+namespace {
+
+// A token is beyond all descriptors: a mark, how often its place was taken before, and the place.
+constexpr int mark = 1 << 30;
+constexpr unsigned place_bits = 20;
+constexpr unsigned times_mask = (1U << (30 - place_bits)) - 1;
+
+// Another thread may change what a connection waits for, and a signal may come just before the
+// call: both are noticed then.
+constexpr int longest_wait_ms = 50;
+
+struct Place {
+    ussl_socket_obj_t* socket;  // not for the collector to see: it would never be collected
+    unsigned times;
+    unsigned next_free;
+};
+
+// Not in the interpreter's heap. Whoever is polled is alive: the poll object holds it.
+Place* places = nullptr;
+unsigned capacity = 0;
+unsigned used = 0;
+constexpr unsigned none = ~0U;
+unsigned first_free = none;
+unsigned last_free = none;
+pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;  // this port has no lock of its own around all
+
+class Locked {
+  public:
+    Locked() { pthread_mutex_lock(&lock); }
+    ~Locked() { pthread_mutex_unlock(&lock); }
+    Locked(const Locked&) = delete;
+    Locked& operator=(const Locked&) = delete;
+};
+
+bool is_token(int fd) {
+    return fd >= mark;
+}
+
+unsigned place_of(int token) {
+    return static_cast<unsigned>(token) & ((1U << place_bits) - 1);
+}
+
+unsigned times_of(int token) {
+    return (static_cast<unsigned>(token) & ~static_cast<unsigned>(mark)) >> place_bits;
+}
+
+// The place that has been free for longest, or a new one.
+unsigned take_place() {
+    if (first_free != none) {
+        const unsigned at = first_free;
+        first_free = places[at].next_free;
+        if (first_free == none)
+            last_free = none;
+        return at;
+    }
+    if (used == capacity) {
+        const unsigned more = capacity == 0 ? 16 : 2 * capacity;
+        if (more > 1U << place_bits)
+            return none;
+        auto* moved = static_cast<Place*>(realloc(places, more * sizeof(Place)));
+        if (moved == nullptr)
+            return none;
+        places = moved;
+        capacity = more;
+    }
+    places[used] = {nullptr, 0, none};
+    return used++;
+}
+
+struct Entry {
+    bool is_ours;
+    ussl_socket_obj_t* socket;  // nullptr: it is no more
+};
+
+void look_up(const struct pollfd* all, nfds_t count, Entry* entries) {
+    const Locked locked;
+    for (nfds_t i = 0; i < count; ++i) {
+        entries[i] = {is_token(all[i].fd), nullptr};
+        if (!entries[i].is_ours)
+            continue;
+        const unsigned at = place_of(all[i].fd);
+        if (at < used && places[at].times == times_of(all[i].fd))
+            entries[i].socket = places[at].socket;
+    }
+}
+
+// Fills in what to call poll(2) with. Whether something is found already.
+bool begin(const struct pollfd* all, nfds_t count, const Entry* entries, struct pollfd* ask) {
+    bool found = false;
+    for (nfds_t i = 0; i < count; ++i) {
+        ask[i] = {all[i].fd, all[i].events, 0};
+        if (!entries[i].is_ours)
+            continue;
+        ussl_socket_obj_t* socket = entries[i].socket;
+        mp_uint_t wants = 0;
+        if (socket == nullptr ||
+            ussl_socket_poll_begins(socket, static_cast<mp_uint_t>(all[i].events), &wants) != 0)
+            found = true;
+        // Left out where nothing is asked of it: a hang-up would end the wait each time.
+        ask[i].fd = -1;
+        if (wants != 0) {
+            const int fd = ussl_stream_descriptor(socket->stream);
+            ask[i].fd = fd >= 0 ? fd : all[i].fd;  // no descriptor any more: NVAL
+        }
+        ask[i].events = static_cast<short>(wants);
+    }
+    return found;
+}
+
+int end(struct pollfd* all, nfds_t count, const Entry* entries, const struct pollfd* ask) {
+    int ready = 0;
+    for (nfds_t i = 0; i < count; ++i) {
+        all[i].revents = ask[i].revents;
+        if (entries[i].is_ours) {
+            ussl_socket_obj_t* socket = entries[i].socket;
+            all[i].revents = static_cast<short>(
+                socket == nullptr
+                    ? MP_STREAM_POLL_NVAL
+                    : ussl_socket_poll_ends(socket, static_cast<mp_uint_t>(all[i].events),
+                                            static_cast<mp_uint_t>(ask[i].revents)));
+        }
+        ready += all[i].revents != 0 ? 1 : 0;
+    }
+    return ready;
+}
+
+int poll_all(struct pollfd* all, nfds_t count, int timeout_ms, struct pollfd* ask, Entry* entries) {
+    if (timeout_ms < 0 || timeout_ms > longest_wait_ms)
+        timeout_ms = longest_wait_ms;
+    // select.poll has let go of the GIL, where there is one.
+    MP_THREAD_GIL_ENTER();
+    look_up(all, count, entries);
+    const bool found = begin(all, count, entries, ask);
+    MP_THREAD_GIL_EXIT();
+    int ready = __real_poll(ask, count, found ? 0 : timeout_ms);
+    if (ready < 0)
+        return ready;
+    MP_THREAD_GIL_ENTER();
+    look_up(all, count, entries);  // again: other threads have been running
+    ready = end(all, count, entries, ask);
+    MP_THREAD_GIL_EXIT();
+    return ready;
+}
+
+}  // namespace
+
+extern "C" int ussl_poll_token(ussl_socket_obj_t* socket) {
+    if (socket->stream == MP_OBJ_NULL || ussl_stream_descriptor(socket->stream) < 0)
+        return -1;
+    const Locked locked;
+    if (socket->poll_token < 0) {
+        const unsigned at = take_place();
+        if (at == none)
+            return -1;
+        places[at].socket = socket;
+        socket->poll_token =
+            static_cast<int>(static_cast<unsigned>(mark) | places[at].times << place_bits | at);
+    }
+    return socket->poll_token;
+}
+
+extern "C" void ussl_poll_forget(ussl_socket_obj_t* socket) {
+    if (socket->poll_token < 0)
+        return;
+    const Locked locked;
+    const unsigned at = place_of(socket->poll_token);
+    places[at] = {nullptr, (places[at].times + 1) & times_mask, none};
+    (last_free == none ? first_free : places[last_free].next_free) = at;
+    last_free = at;
+    socket->poll_token = -1;
+}
+
+extern "C" int __wrap_poll(struct pollfd* all, nfds_t count, int timeout_ms) {
+    bool has_token = false;
+    for (nfds_t i = 0; i < count && !has_token; ++i)
+        has_token = is_token(all[i].fd);
+    if (!has_token)
+        return __real_poll(all, count, timeout_ms);
+    void* room = malloc(count * (sizeof(Entry) + sizeof(struct pollfd)));
+    if (room == nullptr) {
+        errno = ENOMEM;
+        return -1;
+    }
+    auto* entries = static_cast<Entry*>(room);
+    auto* ask = reinterpret_cast<struct pollfd*>(entries + count);
+    const int ready = poll_all(all, count, timeout_ms, ask, entries);
+    const int error = errno;
+    free(room);
+    errno = error;
+    return ready;
+}
+
+#endif
