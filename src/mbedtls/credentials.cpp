@@ -9,6 +9,7 @@ namespace {
 
 constexpr Refusal invalid_certificate{"invalid cert"};
 constexpr Refusal invalid_key{"invalid key"};
+constexpr Refusal wrong_password{"invalid key: key_password is missing or wrong"};
 constexpr Refusal mismatch{"keyfile and certfile do not match"};
 constexpr Refusal unsupported_key{"unsupported key: this engine cannot sign TLS with it"};
 
@@ -203,8 +204,10 @@ std::optional<Refusal> parse_key(mbedtls_pk_context& key, Bytes data, Bytes pass
     const Text text(data);
     if (text.data() == nullptr)
         return invalid_key;
-    if (!pem && password.empty() && is_encrypted(data))
-        return Refusal{"invalid key: key_password is missing or wrong"};
+    const bool encrypted =
+        pem ? std::strstr(text.c_str(), "ENCRYPTED") != nullptr : is_encrypted(data);
+    if (!pem && password.empty() && encrypted)
+        return wrong_password;
     const int ret = mbedtls_pk_parse_key(&key, text.data(), pem ? text.size() : data.size(),
                                          password.empty() ? nullptr : password.data(),
                                          password.size(), random_bytes, nullptr);
@@ -213,11 +216,14 @@ std::optional<Refusal> parse_key(mbedtls_pk_context& key, Bytes data, Bytes pass
             break;
         case MBEDTLS_ERR_PK_PASSWORD_REQUIRED:
         case MBEDTLS_ERR_PK_PASSWORD_MISMATCH:
-            return Refusal{"invalid key: key_password is missing or wrong"};
+            return wrong_password;
         case MBEDTLS_ERR_PK_UNKNOWN_PK_ALG:
         case MBEDTLS_ERR_PK_UNKNOWN_NAMED_CURVE:
             return unsupported_key;
         default:
+            // One wrong password of 256 comes to padding that is right, and to nonsense.
+            if (encrypted && -(-ret & ~0x7F) == MBEDTLS_ERR_PK_KEY_INVALID_FORMAT)
+                return wrong_password;
             return -(-ret & ~0x7F) == MBEDTLS_ERR_PK_UNKNOWN_PK_ALG ? unsupported_key : invalid_key;
     }
     return can_sign(key) ? std::nullopt : std::optional(unsupported_key);

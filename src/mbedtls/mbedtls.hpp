@@ -376,6 +376,8 @@ Code code_of(int ret);
 // memory.cpp
 /// Whether memory ran out since this was last asked, in this thread.
 bool take_lack_of_memory();
+/// The same for what ussl asked for by itself; false, for the caller to return.
+bool lacks_memory();
 
 // crypto.cpp
 Owned<Hasher> make_hasher(Hash hash);

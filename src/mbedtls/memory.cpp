@@ -21,6 +21,11 @@ bool take_lack_of_memory() {
     return was;
 }
 
+bool lacks_memory() {
+    lacked = true;
+    return false;
+}
+
 }  // namespace ussl::mbedtls
 
 extern "C" void* ussl_mbedtls_calloc(std::size_t count, std::size_t size) {

@@ -93,7 +93,7 @@ bool take_end(const SecretBytes& buffer, int written, SecretBytes& into) {
     const auto size = static_cast<std::size_t>(written);
     into = SecretBytes(size);
     if (into.empty())
-        return false;
+        return lacks_memory();
     std::memcpy(into.data(), buffer.data() + buffer.size() - size, size);
     return true;
 }
@@ -104,7 +104,9 @@ bool make(const SelfSignedFor& what, SelfSigned& made) {
     const Owned<AlternativeNames> names{new AlternativeNames};
     Key key;
     Writer writer;
-    if (!names || !names->fill(what.names) ||
+    if (!names)
+        return lacks_memory();
+    if (!names->fill(what.names) ||
         mbedtls_pk_setup(&key, mbedtls_pk_info_from_type(MBEDTLS_PK_ECKEY)) != 0 ||
         mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(key), random_bytes, nullptr) !=
             0)
@@ -117,7 +119,9 @@ bool make(const SelfSignedFor& what, SelfSigned& made) {
     for (const std::string_view name : what.names)
         size += name.size() + 16;
     const SecretBytes buffer(size);
-    return !buffer.empty() && set_serial(writer) && set_subject(writer, what.names[0]) &&
+    if (buffer.empty())
+        return lacks_memory();
+    return set_serial(writer) && set_subject(writer, what.names[0]) &&
            mbedtls_x509write_crt_set_validity(&writer, since.text, until.text) == 0 &&
            set_purpose(writer) &&
            mbedtls_x509write_crt_set_subject_alternative_name(

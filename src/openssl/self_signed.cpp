@@ -74,14 +74,19 @@ bool set_subject(X509* certificate, std::string_view first) {
            X509_set_issuer_name(certificate, subject) == 1;
 }
 
+// Once, and OpenSSL makes the room: short of memory, it may come to another encoding of a key,
+// which is longer than the one that it has told the size of.
 template <class T, class Encode>
 bool encode(T* object, Encode encoder, SecretBytes& into) {
-    const int size = encoder(object, nullptr);
+    unsigned char* der = nullptr;
+    const int size = encoder(object, &der);
     if (size <= 0)
         return false;
     into = SecretBytes(static_cast<std::size_t>(size));
-    unsigned char* at = into.data();
-    return !into.empty() && encoder(object, &at) == size;
+    if (!into.empty())
+        std::memcpy(into.data(), der, into.size());
+    OPENSSL_clear_free(der, static_cast<std::size_t>(size));
+    return !into.empty();
 }
 
 }  // namespace
@@ -102,8 +107,9 @@ std::optional<Refusal> make_self_signed(const SelfSignedFor& what, SelfSigned& m
         encode(key.get(), i2d_PrivateKey, made.key) &&
         encode(certificate.get(), i2d_X509, made.certificate);
     const bool lacked_memory = take_lack_of_memory();
-    if (good)
+    if (good && !lacked_memory)
         return std::nullopt;
+    made = {};
     return lacked_memory ? Refusal{"out of memory", true} : failed;
 }
 

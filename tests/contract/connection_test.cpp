@@ -175,5 +175,52 @@ TEST_P(Connections, OfOneContextAreIndependent) {
     EXPECT_EQ(connected, 40);
 }
 
+// A program that only has a stream: to every question, the answer is the careful one.
+class OnlyAStream final : public ussl::Host {
+  public:
+    explicit OnlyAStream(MemoryHost& stream) : stream_(stream) {}
+    IoResult read(MutableBytes into) override { return stream_.read(into); }
+    IoResult write(Bytes from) override { return stream_.write(from); }
+
+  private:
+    MemoryHost& stream_;
+};
+
+void shake(Pair& pair) {
+    OnlyAStream client(pair.client_host);
+    OnlyAStream server(pair.server_host);
+    for (std::size_t before = 0, now = 1; before != now;) {
+        before = now;
+        pair.client_progress = pair.client->handshake(client);
+        pair.server_progress = pair.server->handshake(server);
+        now = 1 + pair.client_host.moved + pair.server_host.moved;
+    }
+}
+
+using Hosts = EachCase;
+INSTANTIATE_EACH_CASE(Hosts);
+
+TEST_P(Hosts, ThatAnswerNothingLeaveTheHandshakeToTheOptions) {
+    Plan setup = plan(with_certificate());
+    setup.server.choose_by_name = setup.server.sign_by_program = true;
+    setup.server.key_log = setup.client.key_log = true;
+    Pair pair(setup);
+    shake(pair);
+    EXPECT_EQ(pair.client_progress.kind, Kind::done) << describe(pair.client->error());
+    EXPECT_EQ(pair.server_progress.kind, Kind::done) << describe(pair.server->error());
+}
+
+TEST_P(Hosts, ThatAnswerNothingAcceptNobody) {
+    Plan setup = plan(with_certificate());
+    setup.client.verify_by_program = true;
+    Pair pair(setup);
+    shake(pair);
+    EXPECT_EQ(pair.client->error().code, Code::CERT_REJECTED);
+
+    Pair with_key(plan(with_psk()));
+    shake(with_key);
+    EXPECT_EQ(with_key.server->error().code, Code::PSK_IDENTITY);
+}
+
 }  // namespace
 }  // namespace contract

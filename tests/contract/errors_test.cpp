@@ -1,6 +1,7 @@
 // Texts and numbers of the error table.
 
 #include "contract.hpp"
+#include "policy.hpp"
 
 namespace contract {
 namespace {
@@ -54,6 +55,30 @@ TEST(Errors, EveryAlertHasItsName) {
     for (int number = 0; number < 256; ++number)
         named += ussl::alert_name(static_cast<std::uint8_t>(number)) != "unknown" ? 1 : 0;
     EXPECT_EQ(named, 30);
+}
+
+TEST(Errors, EveryAlertThatComesInHasItsRow) {
+    using ussl::policy::code_of_alert;
+    const std::map<int, Code> rows = {
+        {42, Code::CERT_REFUSED},       {43, Code::CERT_REFUSED},  {44, Code::CERT_REFUSED},
+        {45, Code::CERT_REFUSED},       {46, Code::CERT_REFUSED},  {48, Code::CERT_REFUSED},
+        {49, Code::CERT_REFUSED},       {116, Code::CERT_REFUSED}, {70, Code::NO_SHARED_VERSION},
+        {71, Code::NO_SHARED_CIPHER},   {112, Code::UNKNOWN_NAME}, {115, Code::PSK_REFUSED},
+        {120, Code::NO_SHARED_PROTOCOL}};
+    const std::set<int> of_a_key = {20, 21, 40, 47, 51, 109};
+    for (int number = 0; number < 256; ++number) {
+        const auto alert = static_cast<std::uint8_t>(number);
+        const auto row = rows.find(number);
+        for (const bool psk : {false, true}) {
+            const Code handshake =
+                psk && of_a_key.contains(number) ? Code::PSK_REFUSED : Code::HANDSHAKE_FAILED;
+            EXPECT_EQ(code_of_alert(alert, true, psk), row != rows.end() ? row->second : handshake)
+                << number;
+            EXPECT_EQ(code_of_alert(alert, false, psk),
+                      row != rows.end() ? row->second : Code::ALERT)
+                << number;
+        }
+    }
 }
 
 // --- every row of the error table is provoked by a test, or has its reason here

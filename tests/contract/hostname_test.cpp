@@ -70,6 +70,8 @@ TEST(HostName, RefusesEverythingElse) {
                             "::g",
                             "[::1]",
                             "1:2:3:4:5:6:7:1.2.3.4",
+                            "1:2:3:4::5:6:7:8",
+                            "a{b",
                             "::1%eth0",
                             "example.1"})
         EXPECT_FALSE(parses(bad)) << bad;

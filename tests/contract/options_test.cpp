@@ -77,6 +77,56 @@ TEST_P(OptionRules, VerificationNeedsASystemStoreOrRoots) {
     EXPECT_STREQ(made.error().reason, "cert_reqs needs ca_certs: this port has no system store");
 }
 
+TEST_P(OptionRules, WhatALibraryWasBuiltWithoutIsSaid) {
+    const auto refusal = [](bool ussl::Engine::* lacks, const Options& options) {
+        ussl::Engine without = engine();
+        without.*lacks = false;
+        const auto made = Context::make(without, options);
+        return std::string(made ? "" : made.error().reason);
+    };
+    Options signing{
+        .role = Role::server, .certificate = bytes(cert("server.crt")), .sign_by_program = true};
+    EXPECT_EQ(refusal(&ussl::Engine::has_psk, {.psk_identity = bytes("me"), .psk_key = bytes("k")}),
+              "this build's TLS library has no pre-shared keys");
+    EXPECT_EQ(refusal(&ussl::Engine::has_signing_by_program, signing),
+              "this build's TLS library cannot sign with a callback");
+    EXPECT_EQ(refusal(&ussl::Engine::has_crls, {.crl_check = ussl::CrlCheck::leaf}),
+              "this build's TLS library has no CRLs");
+    EXPECT_EQ(refusal(&ussl::Engine::has_crls, {.crl_check = ussl::CrlCheck::none}), "");
+    EXPECT_EQ(refusal(&ussl::Engine::has_alpn, {.alpn = bytes("\2h2")}),
+              "this build's TLS library has no ALPN");
+    EXPECT_EQ(refusal(&ussl::Engine::has_tls1_3, {.minimum_version = Version::tls1_3}),
+              "this build's TLS library has no TLS 1.3");
+}
+
+TEST_P(OptionRules, PinsAreHashesOfWhoIsAsked) {
+    const std::string pin(32, 'p');
+    EXPECT_EQ(refusal_of({.pins = bytes(pin), .psk_identity = bytes("me"), .psk_key = bytes("k")}),
+              "psk goes without pins");
+    for (const std::size_t size : {0, 31})
+        EXPECT_EQ(refusal_of({.pins = bytes(std::string_view(pin).substr(0, size))}),
+                  "pins must be SHA-256 hashes, 32 bytes each");
+    Options asks_nobody = server();
+    asks_nobody.pins = bytes(pin);
+    EXPECT_EQ(refusal_of(asks_nobody),
+              "pins of a server need cert_reqs: it does not ask for certificates");
+    EXPECT_EQ(refusal_of({.choose_by_name = true}), "sni_callback is a server's");
+}
+
+TEST_P(OptionRules, ListsOfSuitesMayHaveHolesAndEnds) {
+    std::array<std::uint16_t, ussl::max_suites> suites{};
+    std::string_view unknown;
+    constexpr std::string_view name = "ECDHE-ECDSA-AES128-GCM-SHA256";
+    const std::string holes = ":" + std::string(name) + ", " + std::string(name);
+    const std::size_t alone = ussl::parse_suites(engine(), name, suites, unknown);
+    EXPECT_EQ(ussl::parse_suites(engine(), holes, suites, unknown), alone + 1);
+    std::string many;
+    for (std::size_t i = 0; i <= suites.size(); ++i)
+        many += std::string(name) + ":";
+    EXPECT_EQ(ussl::parse_suites(engine(), many, suites, unknown), 0U);
+    EXPECT_EQ(unknown, name);
+}
+
 TEST_P(OptionRules, EveryFormOfAKeyIsRead) {
     for (const std::string name : {"server", "server-rsa"}) {
         Options options{.role = Role::server, .certificate = bytes(cert(name + ".crt"))};

@@ -143,6 +143,7 @@ TEST_P(Crls, ThatCannotBeTrustedAreRefusedAtTheCall) {
         {cert("ca-special.crl"), "unsupported crl"},
         {cert("ca-softly-special.crl"), "unsupported crl"},
         {cert("ca-changes.crl"), "unsupported crl"},
+        {cert("ca-critical.crl"), "unsupported crl"},
         {cert("ca-sha1.crl"), "SHA-256"},
         {cert("ca-rsa-pss-sha1.crl"), "SHA-256"},
         {cert("ca-endless.crl.der"), "when the next one is due"},

@@ -24,6 +24,8 @@ constexpr Server servers[] = {
     {"server", "server.crt", "localhost", Code::none, 0},  // trusted by itself
     {"server-rsa", "ca-rsa.crt", "localhost", Code::none, 0},
     {"server-ed25519", "ca.crt", "localhost", Code::none, 0},
+    {"server-p384", "ca.crt", "localhost", Code::none, 0},
+    {"server-p521", "ca.crt", "localhost", Code::none, 0},
     {"server-wildcard", "ca.crt", "a.example.test", Code::none, 0},
     {"server-cn", "ca.crt", "localhost", Code::none, 0},
     {"server-ip", "ca.crt", "127.0.0.1", Code::none, 0},

@@ -129,6 +129,34 @@ def test_what_a_sign_callback_is_asked():
     assert result[0] and result[1], result  # the client does not take it for one
 
 
+def test_what_a_sign_callback_is_asked_for_rsa():
+    for version, names in ((ussl.TLSv1_2, ("rsa_pkcs1", "rsa_pss")), (ussl.TLSv1_3, ("rsa_pss",))):
+        asked = []
+        server = ussl.SSLContext(SERVER)
+        server.sign_callback = lambda algorithm, digest: asked.append(algorithm) or bytes(256)
+        server.load_cert_chain(cert_bytes("server-rsa.crt"))
+        server.minimum_version = server.maximum_version = version
+        result = outcome(client_context("ca-rsa.crt"), server)[2]
+        assert len(asked) == 1 and asked[0] in names, asked
+        assert result[0] and result[1], result
+
+
+def test_a_sign_callback_is_asked_though_the_key_is_beside_the_certificate():
+    asked = []
+    server = ussl.SSLContext(SERVER)
+    server.sign_callback = lambda algorithm, digest: asked.append(algorithm) or b"0no signature"
+    server.load_cert_chain(cert_bytes("server.crt") + cert_bytes("server.key"))
+    assert outcome(client_context(), server)[2][1]
+    equal(asked, ["ecdsa"])
+
+
+def test_a_sign_callback_of_a_client_without_a_certificate_is_not_asked():
+    for name in ("sign_callback", "ecdsa_sign_callback"):
+        client = client_context()
+        setattr(client, name, lambda *a: 1 / 0)
+        connected(client, server_context())
+
+
 def test_a_sign_callback_that_fails():
     def raising(algorithm, digest):
         raise KeyError("no such slot")
@@ -216,6 +244,21 @@ def test_cert_info():
     for key in peer:
         equal(info[key], peer[key])
     equal(set(info) - set(peer), {"sha256", "public_key_sha256"})
+
+
+def test_cert_info_of_every_kind_of_name_and_text():
+    info = ussl.cert_info(cert_bytes("curious.der"))
+    equal(info["subject"], (
+        (("commonName", "two"), ("organizationName", "in one")),
+        (("1.2.3.4", "odd"),),
+        (("organizationName", "caf\xe9"),),
+        (("organizationName", "Zo\xeb \u20ac"),),
+        (("organizationName", "\U0001d11e"),),
+    ))
+    equal(info["issuer"], info["subject"])
+    # A name of a directory is none that TLS asks for.
+    equal(info["subjectAltName"], (("email", "me@localhost"), ("URI", "http://localhost/"), ("DNS", "localhost"),
+                                   ("IP Address", "127.0.0.1")))
 
 
 def test_cert_info_of_what_is_none():

@@ -468,7 +468,50 @@ def test_sni_callback_that_goes_wrong():
         c.close()
         s.close()
     raises(ValueError, setattr, client, "sni_callback", fails)
+    client.sni_callback = None
     raises(TypeError, setattr, server, "sni_callback", 5)
+    assert server.sni_callback is closes
+
+
+def test_sni_callback_that_chooses_keys():
+    by_keys = ussl.SSLContext(SERVER)
+    by_keys.server_psk_keys = {b"me": b"key"}
+    by_callback = ussl.SSLContext(SERVER)
+    by_callback.set_psk_server_callback(lambda identity: b"key")
+    for other in (by_keys, by_callback):
+        server = server_context()
+        server.sni_callback = lambda sock, name, context: setattr(sock, "context", other)
+        raised = outcome(client_context(), server)[2][1]
+        assert type(raised) is ValueError and "no server's with a certificate" in str(raised), raised
+
+
+def test_sni_callback_cannot_take_the_context_away():
+    def deletes(sock, name, context):
+        del sock.context
+
+    server = server_context()
+    server.sni_callback = deletes
+    equal(type(outcome(client_context(), server)[2][1]), AttributeError)
+
+
+def test_attributes_are_taken_back():
+    ctx = client_context()
+    ctx.verify_time = 5
+    ctx.verify_time = None
+    equal(ctx.verify_time, None)
+    ctx.resumption = False
+    ctx.resumption = True
+    equal(ctx.resumption, True)
+    ctx.check_hostname = False
+    ctx.check_hostname = True
+    equal((ctx.check_hostname, ctx.verify_mode), (True, ussl.CERT_REQUIRED))
+    connected(ctx, server_context())
+    server = ussl.SSLContext(SERVER)
+    server.server_psk_keys = {b"me": b"key"}
+    server.server_psk_keys = None
+    raises(ValueError, server.wrap_socket, End(), server_side=True, text="a server needs")
+    raises(TypeError, setattr, ctx, "pins", [5], text="a pin must be bytes")
+    raises(ValueError, setattr, ctx, "handshake_timeout", 1e9, text="a timeout must be")
 
 
 # --- secrets, for those who look at packets
@@ -536,6 +579,27 @@ def test_handshake_timeout():
     a.write(b"x")
     a.close()
     b.close()
+
+
+def test_a_handshake_within_its_time():
+    a, b = pipe()
+    ctx = client_context()
+    ctx.handshake_timeout = 60
+    server = server_context().wrap_socket(b, server_side=True, do_handshake_on_connect=False)
+
+    class Answers(End):
+        # The server goes on whenever the client looks whether it has.
+        def ioctl(self, request, arg):
+            if request == IOCTL_POLL and b.inbox:
+                step(server)
+            return End.ioctl(self, request, arg)
+
+    c = Answers()
+    c.peer, b.peer = b, c
+    sock = ctx.wrap_socket(c, server_hostname="localhost")
+    step(server)
+    server.write(b"in time")
+    equal(sock.read(7), b"in time")
 
 
 def test_a_peer_that_trickles_is_out_of_time():

@@ -312,6 +312,29 @@ def test_odd_errnos():
         sock.close()
 
 
+def test_errnos_that_mean_not_now():
+    for number in (errno.EAGAIN, errno.EINPROGRESS, errno.EALREADY):
+        class Waits(End):
+            waits = False
+
+            def readinto(self, buf):
+                return -number if self.waits else End.readinto(self, buf)
+
+            def write(self, buf):
+                return -number if self.waits else End.write(self, buf)
+
+        a, b = linked(Waits)
+        client, server, a, b = psk_pair(a, b)
+        a.waits = True
+        equal(client.read(1), None)
+        equal(client.write(b"later"), 5)  # taken, and sent when it can be
+        equal(client.write(b"!"), None)
+        raises(OSError, client.ioctl, IOCTL_FLUSH, 0, code=errno.EAGAIN)
+        a.waits = False
+        equal(client.ioctl(IOCTL_FLUSH, 0), 0)
+        equal(server.read(10), b"later")
+
+
 class Mine(Exception):
     pass
 

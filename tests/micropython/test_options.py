@@ -219,6 +219,17 @@ def test_encrypted_keys():
                             key_password=password)
 
 
+def test_a_wrong_password_that_comes_to_good_padding():
+    # As one of 256 does; the rest is nonsense.
+    refused(ValueError, ("invalid key", "key_password"), True, cert("server-unlucky.der"), cert("server.crt"),
+            key_password="unlucky")
+
+
+def test_files_that_cannot_be_read():
+    # Its size is 0, and reading it fails.
+    raises(OSError, ussl.wrap_socket, End(), keyfile="/proc/self/mem", certfile=cert("server.crt"), code=errno.EIO)
+
+
 def test_a_password_for_a_key_that_needs_none():
     assert server_with(cert("server.key"), cert("server.crt"), key_password="unused")
     refused(ValueError, "key_password", key_password="alone")

@@ -485,6 +485,15 @@ def test_a_stream_that_cannot_be_polled():
     raises(OSError, polled, client)
     client.write(b"still")
     equal(server.read(5), b"still")
+    # Whether what is held can leave is not known, and it is not tried.
+    a.room = 0
+    equal(client.write(b"held"), 4)
+    raises(OSError, polled, client)
+    a.room = 1000
+    raises(OSError, polled, client)
+    equal(server.read(4), None)
+    equal(client.flush(), True)
+    equal(server.read(4), b"held")
 
 
 run(globals())

@@ -68,6 +68,10 @@ def test_readinto():
     equal(bytes(buf), b"012--34567")
     equal(client.readinto(buf, 100), 2)
     equal(bytes(buf), b"892--34567")
+    server.write(b"abcdefghijk\n")
+    equal(client.readinto(buf, -1), 10)  # as much as there is room for
+    equal(bytes(buf), b"abcdefghij")
+    equal(client.readline(None), b"k\n")
     raises(TypeError, client.readinto, b"not writable")
     raises(TypeError, client.readinto, 5)
 
