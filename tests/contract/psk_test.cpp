@@ -61,6 +61,18 @@ TEST_P(Psk, AWrongKeyAndAnUnknownIdentityLookTheSameFromOutside) {
     EXPECT_EQ(bytes_down[0], bytes_down[1]);
 }
 
+// In its place stands a key that nobody knows.
+TEST_P(Psk, AnUnknownIdentityHasNoKeyThatCanBeGuessed) {
+    for (const std::size_t size : {1, 16, 32, 48}) {
+        const std::string zeros(size, '\0');
+        Plan made = setup("me", zeros);
+        made.keys.clear();
+        Pair pair(made);
+        EXPECT_FALSE(pair.handshake());
+        EXPECT_EQ(pair.server->error().code, Code::PSK_IDENTITY);
+    }
+}
+
 TEST_P(Psk, ALookupThatFailsEndsTheHandshake) {
     Pair pair(setup());
     pair.server_host.lookup_aborts = true;
