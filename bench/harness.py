@@ -202,6 +202,8 @@ class Bench:
 
     def serving(self, keys, *options):
         """The port of a counterpart that has these certificates and options."""
+        if (keys, *options) in self.peers and self.peers[keys, *options][0].poll() is not None:
+            self.forget(keys, *options)
         if (keys, *options) not in self.peers:
             process = subprocess.Popen([self.peer, "serve", self.folder / keys, *options],
                                        stdout=subprocess.PIPE, text=True, preexec_fn=pinned(-1))  # fmt: skip

@@ -1,6 +1,7 @@
 """Tables in Markdown and pictures in SVG, made of ratios."""
 
 import html
+import math
 import statistics
 
 
@@ -39,6 +40,7 @@ STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #1f2328 }
 .title { font-weight: 600; font-size: 15px }
 .small { font-size: 12px; fill: #57606a }
+.number { stroke: #ffffff; stroke-width: 3; paint-order: stroke }
 .bar { fill: #8c959f }
 .ours { fill: #0969da }
 .range { stroke: #1f2328; stroke-width: 1.5; fill: none }
@@ -47,6 +49,8 @@ text { font: 13px system-ui, sans-serif; fill: #1f2328 }
 @media (prefers-color-scheme: dark) {
 text { fill: #e6edf3 }
 .small { fill: #9198a1 }
+.number { stroke: #ffffff; stroke-width: 3; paint-order: stroke }
+.number { stroke: #0d1117 }
 .bar { fill: #656c76 }
 .ours { fill: #4493f8 }
 .range { stroke: #e6edf3 }
@@ -57,16 +61,18 @@ text { fill: #e6edf3 }
 
 
 def axis(most):
-    """Where lines stand, up to a round number."""
-    step = next(step for step in (0.05, 0.1, 0.2, 0.25, 0.5, 1, 2, 5, 10, 20, 50, 100, 1e9) if most / step <= 6)
-    return [i * step for i in range(int(most / step + 0.999) + 1)]
+    """Where lines stand, from 0 to a round number."""
+    steps = (factor * 10.0**power for power in range(-2, 9) for factor in (1, 2, 5))
+    step = next(step for step in steps if most / step <= 6)
+    return [i * step for i in range(max(1, math.ceil(most / step - 1e-9)) + 1)]
 
 
-def picture(title, groups, unit, digits=2):
+def picture(title, groups, unit, digits=2, most=None):
     """Horizontal bars. groups: [(text, [(name, is ours, median, low, high)])]. Without a background: for a light page
-    and a dark one."""
+    and a dark one. Bars end at `most`, so that one does not make all others short; their numbers do not."""
     left, right, width, row, bar = 215, 70, 760, 20, 12
-    ticks = axis(max(high for _, bars in groups for *_, high in bars))
+    longest = max(high for _, bars in groups for *_, high in bars)
+    ticks = axis(min(longest, most or longest))
     scale = (width - left - right) / ticks[-1]
     body, y = [], 48
     for text, bars in groups:
@@ -76,18 +82,22 @@ def picture(title, groups, unit, digits=2):
         for name, ours, median, low, high in bars:
             middle = y + row / 2
             body.append(f'<text x="{left - 8}" y="{middle + 4:.1f}" text-anchor="end">{html.escape(name)}</text>')
-            body.append(f'<rect x="{left}" y="{middle - bar / 2:.1f}" width="{median * scale:.1f}" height="{bar}" '
+            length = min(median, ticks[-1]) * scale
+            body.append(f'<rect x="{left}" y="{middle - bar / 2:.1f}" width="{length:.1f}" height="{bar}" '
                         f'rx="2" class="{"ours" if ours else "bar"}"/>')  # fmt: skip
-            a, b = left + low * scale, left + high * scale
-            body.append(f'<path d="M{a:.1f} {middle - 4}v8M{a:.1f} {middle}H{b:.1f}M{b:.1f} {middle - 4}v8" class="range"/>')
-            end = max(b, left + median * scale)
-            body.append(f'<text x="{end + 8:.1f}" y="{middle + 4:.1f}" class="small">{median:,.{digits}f}</text>')
+            a, b = (left + min(value, ticks[-1]) * scale for value in (low, high))
+            if low < high and a < b:
+                body.append(f'<path d="M{a:.1f} {middle - 4}v8M{a:.1f} {middle}H{b:.1f}M{b:.1f} {middle - 4}v8" '
+                            'class="range"/>')  # fmt: skip
+            beyond = "→ " if median > ticks[-1] else ""
+            body.append(f'<text x="{max(b, left + length) + 8:.1f}" y="{middle + 4:.1f}" class="small number">'
+                        f'{beyond}{median:,.{digits}f}</text>')  # fmt: skip
             y += row
         y += 8
     grid = []
     for tick in ticks:
         x = left + tick * scale
-        kind = "one" if tick == 1 else "grid"
+        kind = "one" if abs(tick - 1) < 1e-9 else "grid"
         grid.append(f'<line x1="{x:.1f}" y1="42" x2="{x:.1f}" y2="{y}" class="{kind}"/>')
         grid.append(f'<text x="{x:.1f}" y="{y + 16}" text-anchor="middle" class="small">{tick:g}</text>')
     head = [
