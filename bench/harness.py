@@ -239,7 +239,8 @@ class Bench:
         limit.start()
         try:
             if accepts:
-                contestant.stdout.readline()  # it listens
+                if contestant.stdout.readline() != "listening\n":
+                    raise Failure(f"{name}, {question}: {last_line(contestant.stderr.read())}")
                 job = ["connect", str(port)] if what == "accept" else ["load", str(port), str(size), str(seconds)]
                 other_end = subprocess.Popen([self.peer, *job, self.folder / keys, *options], stdout=subprocess.PIPE,
                                              stderr=subprocess.PIPE, text=True, preexec_fn=pinned(-1))  # fmt: skip
@@ -249,7 +250,7 @@ class Bench:
             else:
                 answer, errors = contestant.communicate()
                 if contestant.returncode != 0:
-                    raise Failure(f"{name}, {question}: status {contestant.returncode} {errors[-300:].strip()}")
+                    raise Failure(f"{name}, {question}: status {contestant.returncode}, {last_line(errors)}")
                 result = json.loads(answer)
         finally:
             limit.cancel()
@@ -268,12 +269,12 @@ class Bench:
     def load(self, server, driver):
         """Many connections to a server: what the driver has counted, and the server's processor time."""
         if driver.stdout.readline() != "connected\n":
-            raise Failure(f"load: {driver.stderr.read()[-300:].strip()}")
+            raise Failure(f"the driver of the server: {last_line(driver.stderr.read())}")
         begin = cpu_of(server.pid)
         answer = driver.stdout.readline()
         used = cpu_of(server.pid) - begin
         if not answer:
-            raise Failure(f"load: {driver.stderr.read()[-300:].strip()}")
+            raise Failure(f"the driver of the server: {last_line(driver.stderr.read())}")
         return {**json.loads(answer), "cpu": max(used, 0.01)}
 
     def versions(self):
@@ -301,6 +302,10 @@ class Bench:
         found["machine"] = (f"{model.group(1) if model else platform.machine()}, {os.cpu_count()} processors, {system}, "
                             f"Linux {platform.release()}")  # fmt: skip
         return found
+
+
+def last_line(text):
+    return (text.strip().splitlines() or ["without a word"])[-1][:200]
 
 
 def cpu_of(pid):
