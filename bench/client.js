@@ -10,6 +10,7 @@ const seconds = Number(secondsText);
 const batch = Math.max(64, (1 << 20) / size);
 const record = 16384;
 const psk = {identity: 'bench', psk: Buffer.from('0123456789abcdef0123456789abcdef')};
+const ciphers = 'TLS_AES_128_GCM_SHA256:PSK';
 const [name, kind] = question.split('-');
 
 const content = (file) => fs.readFileSync(`${folder}/${file}`);
@@ -34,8 +35,9 @@ class Stopwatch {
 
 function clientOptions() {
     if (kind === 'psk')
-        return {port, pskCallback: () => psk, checkServerIdentity: () => undefined, ciphers: 'TLS_AES_128_GCM_SHA256:PSK'};
-    const secureContext = tls.createSecureContext({ca: content('ca.pem'), ...(kind === 'mutual' ? own('client') : {})});
+        return {port, pskCallback: () => psk, checkServerIdentity: () => undefined, ciphers};
+    const certificate = kind === 'mutual' ? own('client') : {};
+    const secureContext = tls.createSecureContext({ca: content('ca.pem'), ...certificate});
     return {port, host: '127.0.0.1', servername: 'localhost', secureContext};
 }
 
@@ -133,9 +135,10 @@ function connect() {
 }
 
 function listen(then) {
+    const roots = {ca: content('ca.pem'), requestCert: true, rejectUnauthorized: true};
     const serverOptions = kind === 'psk'
-        ? {pskCallback: () => psk.psk, ciphers: 'TLS_AES_128_GCM_SHA256:PSK'}
-        : {...own('server'), ...(kind === 'mutual' ? {ca: content('ca.pem'), requestCert: true, rejectUnauthorized: true} : {})};
+        ? {pskCallback: () => psk.psk, ciphers}
+        : {...own('server'), ...(kind === 'mutual' ? roots : {})};
     tls.createServer(serverOptions, then).on('tlsClientError', () => {}).listen(
         {port, host: '127.0.0.1', backlog: 1000}, () => console.log('listening'));
 }

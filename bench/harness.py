@@ -72,7 +72,8 @@ def build(name, *options):
     if older(program, source, *BENCH.glob("*.hpp")):
         say("compiling", source.name)
         BUILD.mkdir(parents=True, exist_ok=True)
-        output("g++", "-std=c++23", "-O2", "-Wall", "-Wextra", "-o", program, source, *(options or ("-lssl", "-lcrypto")))
+        options = options or ("-lssl", "-lcrypto")
+        output("g++", "-std=c++23", "-O2", "-Wall", "-Wextra", "-o", program, source, *options)
     return program
 
 
@@ -299,8 +300,8 @@ class Bench:
         found[OWN] = output(self.own, "-c", micropython.format(", tls", "", "tls.MBEDTLS_VERSION")).replace("  ", " ")
         model = re.search(r"^model name\s*:\s*(.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
         system = platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
-        found["machine"] = (f"{model.group(1) if model else platform.machine()}, {os.cpu_count()} processors, {system}, "
-                            f"Linux {platform.release()}")  # fmt: skip
+        processor = model.group(1) if model else platform.machine()
+        found["machine"] = f"{processor}, {os.cpu_count()} processors, {system}, Linux {platform.release()}"
         return found
 
 

@@ -37,6 +37,7 @@ def as_table(rows, texts):
 
 
 STYLE = """
+.back { fill: #ffffff }
 text { font: 13px system-ui, sans-serif; fill: #1f2328 }
 .title { font-weight: 600; font-size: 15px }
 .small { font-size: 12px; fill: #57606a }
@@ -47,6 +48,7 @@ text { font: 13px system-ui, sans-serif; fill: #1f2328 }
 .grid { stroke: #d0d7de; stroke-width: 1 }
 .one { stroke: #57606a; stroke-width: 1; stroke-dasharray: 4 3 }
 @media (prefers-color-scheme: dark) {
+.back { fill: #0d1117 }
 text { fill: #e6edf3 }
 .small { fill: #9198a1 }
 .number { stroke: #ffffff; stroke-width: 3; paint-order: stroke }
@@ -60,6 +62,9 @@ text { fill: #e6edf3 }
 """
 
 
+EDGE = 12
+
+
 def axis(most):
     """Where lines stand, from 0 to a round number."""
     steps = (factor * 10.0**power for power in range(-2, 9) for factor in (1, 2, 5))
@@ -68,8 +73,9 @@ def axis(most):
 
 
 def picture(title, groups, unit, digits=2, most=None):
-    """Horizontal bars. groups: [(text, [(name, is ours, median, low, high)])]. Without a background: for a light page
-    and a dark one. Bars end at `most`, so that one does not make all others short; their numbers do not."""
+    """Horizontal bars. groups: [(text, [(name, is ours, median, low, high)])]. Bars end at `most`, so that one does not
+    make all others short; their numbers do not. With a background of its own: who shows it may not know whether the
+    page around it is light or dark."""
     left, right, width, row, bar = 215, 70, 760, 20, 12
     longest = max(high for _, bars in groups for *_, high in bars)
     ticks = axis(min(longest, most or longest))
@@ -100,10 +106,13 @@ def picture(title, groups, unit, digits=2, most=None):
         kind = "one" if abs(tick - 1) < 1e-9 else "grid"
         grid.append(f'<line x1="{x:.1f}" y1="42" x2="{x:.1f}" y2="{y}" class="{kind}"/>')
         grid.append(f'<text x="{x:.1f}" y="{y + 16}" text-anchor="middle" class="small">{tick:g}</text>')
+    wide, high = width + 2 * EDGE, y + 24 + 2 * EDGE
     head = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {y + 24}" width="{width}" height="{y + 24}" role="img">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{-EDGE} {-EDGE} {wide} {high}" '
+        f'width="{wide}" height="{high}" role="img">',
         f"<title>{html.escape(title)}</title>",
         f"<style>{STYLE}</style>",
+        f'<rect x="{-EDGE}" y="{-EDGE}" width="{wide}" height="{high}" rx="6" class="back"/>',
         f'<text x="0" y="16" class="title">{html.escape(title)}</text>',
         f'<text x="0" y="34" class="small">{html.escape(unit)}</text>',
     ]
