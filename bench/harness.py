@@ -236,7 +236,7 @@ class Bench:
         other_end = None
         # Slow is a result; stuck is not.
         processes = [contestant]
-        limit = threading.Timer(seconds + 90, lambda: [process.kill() for process in processes])
+        limit = threading.Timer(seconds + 60 + size / 10 * (what == "serve"), lambda: [process.kill() for process in processes])
         limit.start()
         try:
             if accepts:
