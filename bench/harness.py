@@ -236,7 +236,8 @@ class Bench:
         other_end = None
         # Slow is a result; stuck is not.
         processes = [contestant]
-        limit = threading.Timer(seconds + 60 + size / 10 * (what == "serve"), lambda: [process.kill() for process in processes])
+        patience = seconds + 60 + (size / 10 if what == "serve" else 0)
+        limit = threading.Timer(patience, lambda: [process.kill() for process in processes])
         limit.start()
         try:
             if accepts:
