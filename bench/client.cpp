@@ -1,17 +1,26 @@
 // The plain program over OpenSSL: what a program can reach at most with this TLS library, used the
 // usual way (blocking sockets, OpenSSL's own socket BIO, its default settings).
 //
-//   client write|read|connect|accept PORT SIZE SECONDS FOLDER
+//   client QUESTION PORT SIZE SECONDS FOLDER
 //
-// All contestants take these arguments and do the same: `write` and `read` move messages of SIZE
-// bytes, `connect` and `accept` make full handshakes as client and as server. They print one line
-// of JSON: how much (bytes or handshakes) in how many seconds, of which how many on the processor.
+// All contestants take these arguments and do the same:
+//
+//   write, read               messages of SIZE bytes to and from the counterpart
+//   bounce                    messages of SIZE bytes there and back
+//   connect, accept           full handshakes, as client and as server
+//   …-mutual, …-psk           the same with certificates on both sides, with a pre-shared key
+//
+// They print one line of JSON: how much (bytes, round trips or handshakes) in how many seconds, of
+// which how many on the processor. And, with SIZE as the number of connections or contexts:
+//
+//   memory-idle               connections over which a byte has come
+//   memory-active             connections of whose 16 KB message one byte has been read
+//   memory-context            clients' contexts with a root, of which each has made a connection
+//   that is gone
+//
+// these print by how many bytes each lets the process grow.
 
-#include <algorithm>
 #include <csignal>
-#include <cstring>
-#include <string>
-#include <vector>
 
 #include "tls.hpp"
 
@@ -19,40 +28,12 @@ using namespace bench;
 
 namespace {
 
-struct Job {
-    std::uint16_t port;
-    int size;
-    double seconds;
-    std::string folder;
-};
-
-class Stopwatch {
-  public:
-    explicit Stopwatch(double limit) : end_(wall_ + limit) {}
-    [[nodiscard]] bool over() const { return seconds_of(CLOCK_MONOTONIC) >= end_; }
-    void report(double count, const std::string& tls) const {
-        std::printf("{\"count\": %.0f, \"seconds\": %.9f, \"cpu\": %.9f, \"tls\": \"%s\"}\n", count,
-                    seconds_of(CLOCK_MONOTONIC) - wall_,
-                    seconds_of(CLOCK_PROCESS_CPUTIME_ID) - cpu_, tls.c_str());
-    }
-
-  private:
-    double wall_ = seconds_of(CLOCK_MONOTONIC);
-    double cpu_ = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
-    double end_;
-};
-
-/// The clock is read once in so many messages, so that this costs nobody anything.
-int batch_of(int size) {
-    return std::max(64, (1 << 20) / size);
-}
+constexpr int record = 16384;
 
 Context client_context(const Job& job) {
     Context context(SSL_CTX_new(TLS_client_method()));
-    need(context && SSL_CTX_load_verify_locations(context.get(), (job.folder + "/ca.pem").c_str(),
-                                                  nullptr) == 1,
-         "ca.pem");
-    SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
+    need(static_cast<bool>(context), "SSL_CTX_new");
+    load_roots(context, job.folder, SSL_VERIFY_PEER);
     return context;
 }
 
@@ -108,19 +89,23 @@ void write_messages(const Job& job) {
         count += static_cast<double>(batch) * job.size;
     } while (!watch.over());
     // What was written counts once it has arrived; Nagle's algorithm must not keep the last byte.
-    const int on = 1;
-    setsockopt(connection.socket.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    send_at_once(connection.socket);
     char byte = 1;
     need(SSL_write(ssl, &byte, 1) == 1 && SSL_read(ssl, &byte, 1) == 1, "answer");
     watch.report(count, connection.negotiated());
+}
+
+/// Tells the counterpart what to do.
+void command(SSL* ssl, char what, int size) {
+    const std::string text = what + (" " + std::to_string(size));
+    need(SSL_write(ssl, text.data(), static_cast<int>(text.size())) > 0, "write");
 }
 
 void read_messages(const Job& job) {
     const Context context = client_context(job);
     const Connection connection = connected(context, job);
     SSL* ssl = connection.ssl.get();
-    const std::string command = "r " + std::to_string(job.size);
-    need(SSL_write(ssl, command.data(), static_cast<int>(command.size())) > 0, "write");
+    command(ssl, 'r', job.size);
     std::vector<char> message(static_cast<std::size_t>(job.size));
     need(SSL_read(ssl, message.data(), job.size) == job.size, "read");
     const int batch = batch_of(job.size);
@@ -136,8 +121,39 @@ void read_messages(const Job& job) {
     watch.report(count, connection.negotiated());
 }
 
+void bounce_messages(const Job& job) {
+    const Context context = client_context(job);
+    const Connection connection = connected(context, job);
+    SSL* ssl = connection.ssl.get();
+    send_at_once(connection.socket);
+    std::vector<char> message(static_cast<std::size_t>(job.size));
+    command(ssl, 'b', job.size);
+    need(SSL_read(ssl, message.data(), 1) == 1, "read");
+    double count = 0;
+    const Stopwatch watch(job.seconds);
+    do {
+        need(SSL_write(ssl, message.data(), job.size) == job.size &&
+                 SSL_read(ssl, message.data(), job.size) == job.size,
+             "round trip");
+        ++count;
+    } while (!watch.over());
+    watch.report(count, connection.negotiated());
+}
+
 void connect_many(const Job& job) {
     const Context context = client_context(job);
+    make_many(job, [&] { return connected(context, job); });
+}
+
+void connect_mutual(const Job& job) {
+    const Context context = client_context(job);
+    load_own(context, job.folder, "client");
+    make_many(job, [&] { return connected(context, job); });
+}
+
+void connect_psk(const Job& job) {
+    const Context context(SSL_CTX_new(TLS_client_method()));
+    use_psk_as_client(context);
     make_many(job, [&] { return connected(context, job); });
 }
 
@@ -148,20 +164,44 @@ Connection accepted(const Context& context, const Socket& listener) {
     return {std::move(socket), std::move(ssl)};
 }
 
-void accept_many(const Job& job) {
-    const Context context(SSL_CTX_new(TLS_server_method()));
-    need(context &&
-             SSL_CTX_use_certificate_chain_file(context.get(),
-                                                (job.folder + "/server.pem").c_str()) == 1 &&
-             SSL_CTX_use_PrivateKey_file(context.get(), (job.folder + "/server.key").c_str(),
-                                         SSL_FILETYPE_PEM) == 1,
-         "certificate and key");
+void accept_with(const Job& job, const Context& context) {
     SSL_CTX_set_num_tickets(context.get(), 0);
     SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
     const Socket listener = listen_on(job.port);
     std::puts("listening");
     std::fflush(stdout);
     make_many(job, [&] { return accepted(context, listener); });
+}
+
+void accept_many(const Job& job) {
+    const Context context(SSL_CTX_new(TLS_server_method()));
+    load_own(context, job.folder, "server");
+    accept_with(job, context);
+}
+
+void accept_mutual(const Job& job) {
+    const Context context(SSL_CTX_new(TLS_server_method()));
+    load_own(context, job.folder, "server");
+    load_roots(context, job.folder, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT);
+    accept_with(job, context);
+}
+
+void accept_psk(const Job& job) {
+    const Context context(SSL_CTX_new(TLS_server_method()));
+    use_psk_as_server(context);
+    accept_with(job, context);
+}
+
+void held(const Job& job, int message) {
+    const Context context = client_context(job);
+    report_memory(job.size, [&] {
+        Connection connection = connected(context, job);
+        send_at_once(connection.socket);
+        command(connection.ssl.get(), 'h', message);
+        char byte = 0;
+        need(SSL_read(connection.ssl.get(), &byte, 1) == 1, "read");
+        return connection;
+    });
 }
 
 }  // namespace
@@ -172,22 +212,23 @@ int main(int argc, char** argv) {
         std::puts(OpenSSL_version(OPENSSL_VERSION));
         return 0;
     }
-    if (argc != 6) {
-        std::fputs("usage: client write|read|connect|accept PORT SIZE SECONDS FOLDER\n", stderr);
-        return 2;
-    }
-    const std::string question = argv[1];
-    const Job job{static_cast<std::uint16_t>(std::atoi(argv[2])), std::atoi(argv[3]),
-                  std::atof(argv[4]), argv[5]};
-    if (question == "write")
-        write_messages(job);
-    else if (question == "read")
-        read_messages(job);
-    else if (question == "connect")
-        connect_many(job);
-    else if (question == "accept")
-        accept_many(job);
-    else
-        return 2;
-    return 0;
+    return answer(argc, argv,
+                  {{"write", write_messages},
+                   {"read", read_messages},
+                   {"bounce", bounce_messages},
+                   {"connect", connect_many},
+                   {"connect-mutual", connect_mutual},
+                   {"connect-psk", connect_psk},
+                   {"accept", accept_many},
+                   {"accept-mutual", accept_mutual},
+                   {"accept-psk", accept_psk},
+                   {"memory-idle", [](const Job& job) { held(job, 1); }},
+                   {"memory-active", [](const Job& job) { held(job, record); }},
+                   {"memory-context", [](const Job& job) {
+                        report_memory(job.size, [&] {
+                            Context context = client_context(job);
+                            connected(context, job);
+                            return context;
+                        });
+                    }}});
 }

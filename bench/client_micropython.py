@@ -1,155 +1,74 @@
-"""MicroPython with ussl as a contestant; client.cpp says what the arguments and the answer mean."""
+"""MicroPython with ussl as a contestant; questions.py has what it is asked."""
 
-import gc
-import json
-import socket
-import sys
-import time
-
+import questions
 import ussl
 
-question, port, size, seconds, folder = sys.argv[1:]
-address = socket.getaddrinfo("127.0.0.1", int(port))[0][-1]
-size = int(size)
-seconds = float(seconds)
-BATCH = max(64, (1 << 20) // size)
+
+class Ussl:
+    receive, send = "readinto", "write"
+
+    @staticmethod
+    def context(server=False):
+        made = ussl.SSLContext(ussl.PROTOCOL_TLS_SERVER if server else ussl.PROTOCOL_TLS_CLIENT)
+        if server:
+            made.resumption = False
+            made.load_cert_chain(questions.folder + "/server.pem", questions.folder + "/server.key")
+        else:
+            made.load_verify_locations(cafile=questions.folder + "/ca.pem")
+        return made
+
+    @staticmethod
+    def own(who):
+        return {"certfile": questions.content(who + ".pem"), "keyfile": questions.content(who + ".key")}
+
+    @staticmethod
+    def roots():
+        return {"ca_certs": questions.content("ca.pem"), "cert_reqs": ussl.CERT_REQUIRED}
+
+    @staticmethod
+    def client(kind, resumption=False):
+        options = {"resumption": resumption}
+        if kind == "psk":
+            options["psk_ident"], options["psk_key"] = questions.PSK
+        else:
+            options["server_hostname"] = "localhost"
+            options.update(Ussl.roots())
+        if kind == "mutual":
+            options.update(Ussl.own("client"))
+        return lambda sock: ussl.wrap_socket(sock, **options)
+
+    @staticmethod
+    def server(kind):
+        options = {"server_side": True, "resumption": False}
+        if kind == "psk":
+            options["psk_keys"] = dict([questions.PSK])
+        else:
+            options.update(Ussl.own("server"))
+        if kind == "mutual":
+            options.update(Ussl.roots())
+        return lambda sock: ussl.wrap_socket(sock, **options)
+
+    @staticmethod
+    def reconnect(resumption):
+        wrap = Ussl.client("", resumption)
+
+        def once():
+            tls = wrap(questions.connected())
+            tls.write(b"e")
+            assert tls.read(1) == b"e"
+            return tls
+
+        warm = once()
+        tls = questions.negotiated(warm)
+        warm.close()
+        count = 0
+        watch = questions.Stopwatch()
+        while not watch.over():
+            one = once()
+            assert one.session_reused == resumption
+            one.close()
+            count += 1
+        watch.report(count, tls)
 
 
-class Stopwatch:
-    def __init__(self):
-        gc.collect()  # what is left of the set-up is not part of the measurement
-        self.cpu = time.clock()
-        self.wall = time.ticks_us()
-
-    def elapsed(self):
-        return time.ticks_diff(time.ticks_us(), self.wall) / 1e6
-
-    def over(self):
-        return self.elapsed() >= seconds
-
-    def report(self, count, tls):
-        wall = self.elapsed()
-        cpu = time.clock() - self.cpu
-        print(json.dumps({"count": count, "seconds": wall, "cpu": cpu, "tls": tls}))
-
-
-def content(name):
-    with open(folder + "/" + name, "rb") as file:
-        return file.read()
-
-
-def negotiated(tls):
-    return tls.version() + " " + tls.cipher()[0]
-
-
-def connected(ca, sock=None, resumption=False):
-    sock = sock or socket.socket()
-    sock.connect(address)
-    return ussl.wrap_socket(
-        sock, cert_reqs=ussl.CERT_REQUIRED, ca_certs=ca, server_hostname="localhost", resumption=resumption
-    )
-
-
-def write():
-    sock = socket.socket()
-    tls = connected(content("ca.pem"), sock)
-    tls.write(b"w")
-    message = bytes(size)
-    write = tls.write
-    count = 0
-    watch = Stopwatch()
-    while not watch.over():
-        for _ in range(BATCH):
-            write(message)
-        count += BATCH * size
-    sock.setsockopt(6, 1, 1)  # IPPROTO_TCP, TCP_NODELAY
-    tls.write(b"\x01")
-    tls.read(1)
-    watch.report(count, negotiated(tls))
-
-
-def read():
-    tls = connected(content("ca.pem"))
-    tls.write(b"r %d" % size)
-    message = bytearray(size)
-    readinto = tls.readinto
-    readinto(message)
-    count = 0
-    watch = Stopwatch()
-    while not watch.over():
-        for _ in range(BATCH):
-            count += readinto(message)
-    watch.report(count, negotiated(tls))
-
-
-def connect():
-    ca = content("ca.pem")
-    warm = connected(ca)
-    tls = negotiated(warm)
-    warm.close()
-    count = 0
-    watch = Stopwatch()
-    while not watch.over():
-        connected(ca).close()
-        count += 1
-    watch.report(count, tls)
-
-
-def accept():
-    key = content("server.key")
-    certificate = content("server.pem")
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(address)
-    listener.listen(128)
-    print("listening")
-
-    def accepted():
-        sock = listener.accept()[0]
-        return ussl.wrap_socket(sock, server_side=True, keyfile=key, certfile=certificate, resumption=False)
-
-    warm = accepted()
-    tls = negotiated(warm)
-    warm.close()
-    count = 0
-    watch = Stopwatch()
-    while not watch.over():
-        accepted().close()
-        count += 1
-    watch.report(count, tls)
-
-
-def reconnect(resumption=True):
-    ca = content("ca.pem")
-
-    def once():
-        tls = connected(ca, None, resumption)
-        tls.write(b"e")
-        assert tls.read(1) == b"e"
-        return tls
-
-    warm = once()
-    tls = negotiated(warm)
-    warm.close()
-    count = 0
-    watch = Stopwatch()
-    while not watch.over():
-        one = once()
-        assert one.session_reused == resumption
-        one.close()
-        count += 1
-    watch.report(count, tls)
-
-
-def reconnect_anew():
-    reconnect(False)
-
-
-{
-    "write": write,
-    "read": read,
-    "connect": connect,
-    "accept": accept,
-    "reconnect": reconnect,
-    "reconnect-anew": reconnect_anew,
-}[question]()
+questions.answer(Ussl)

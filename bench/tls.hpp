@@ -1,22 +1,14 @@
 #pragma once
 
-// What the plain program and the counterpart share: sockets, OpenSSL's handles, the clock.
-// Whatever goes wrong ends the program: a bench has nothing to recover.
+// OpenSSL's handles, for the plain program over OpenSSL and for the counterpart.
 
-#include <arpa/inet.h>
-#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <unistd.h>
 
-#include <cstdint>
-#include <cstdio>
-#include <cstdlib>
-#include <ctime>
+#include <cstring>
 #include <memory>
-#include <utility>
+
+#include "job.hpp"
 
 namespace bench {
 
@@ -30,66 +22,7 @@ struct Release {
 using Context = std::unique_ptr<SSL_CTX, Release<SSL_CTX_free>>;
 using Ssl = std::unique_ptr<SSL, Release<SSL_free>>;
 
-[[noreturn]] inline void die(const char* what) {
-    std::perror(what);
-    ERR_print_errors_fp(stderr);
-    std::exit(1);
-}
-
-inline void need(bool good, const char* what) {
-    if (!good)
-        die(what);
-}
-
-class Socket {
-  public:
-    explicit Socket(int fd = -1) : fd_(fd) {}
-    Socket(Socket&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-    Socket& operator=(Socket&&) = delete;
-    ~Socket() {
-        if (fd_ >= 0)
-            close(fd_);
-    }
-    explicit operator bool() const { return fd_ >= 0; }
-    [[nodiscard]] int fd() const { return fd_; }
-
-  private:
-    int fd_;
-};
-
-inline sockaddr_in loopback(std::uint16_t port) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return address;
-}
-
-/// False as a bool: nobody listens there.
-inline Socket connect_to(std::uint16_t port) {
-    Socket socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const sockaddr_in address = loopback(port);
-    if (connect(socket.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-        return Socket();
-    return socket;
-}
-
-inline Socket listen_on(std::uint16_t port) {
-    Socket socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const int on = 1;
-    setsockopt(socket.fd(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    const sockaddr_in address = loopback(port);
-    need(bind(socket.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
-             listen(socket.fd(), 128) == 0,
-         "listen");
-    return socket;
-}
-
-inline Socket accept_from(const Socket& listener) {
-    Socket socket(accept(listener.fd(), nullptr, nullptr));
-    need(static_cast<bool>(socket), "accept");
-    return socket;
-}
+inline const bool explains = (explain = [] { ERR_print_errors_fp(stderr); }, true);
 
 /// A connection of either role, before its handshake.
 inline Ssl make_ssl(const Context& context, const Socket& socket) {
@@ -98,10 +31,41 @@ inline Ssl make_ssl(const Context& context, const Socket& socket) {
     return ssl;
 }
 
-inline double seconds_of(clockid_t clock) {
-    timespec now{};
-    clock_gettime(clock, &now);
-    return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+inline void load_own(const Context& context, const std::string& folder, const std::string& who) {
+    need(SSL_CTX_use_certificate_chain_file(context.get(), (folder + "/" + who + ".pem").c_str()) ==
+                 1 &&
+             SSL_CTX_use_PrivateKey_file(context.get(), (folder + "/" + who + ".key").c_str(),
+                                         SSL_FILETYPE_PEM) == 1,
+         "certificate and key");
+}
+
+inline void load_roots(const Context& context, const std::string& folder, int mode) {
+    need(SSL_CTX_load_verify_locations(context.get(), (folder + "/ca.pem").c_str(), nullptr) == 1,
+         "ca.pem");
+    SSL_CTX_set_verify(context.get(), mode, nullptr);
+}
+
+/// The pre-shared key of everybody; make_certificates() of the bench has the same.
+inline constexpr const char psk_identity[] = "bench";
+inline constexpr const char psk_key[] = "0123456789abcdef0123456789abcdef";
+
+inline void use_psk_as_client(const Context& context) {
+    SSL_CTX_set_psk_client_callback(context.get(), [](SSL*, const char*, char* identity,
+                                                      unsigned most, unsigned char* key, unsigned) {
+        std::snprintf(identity, most, "%s", psk_identity);
+        std::memcpy(key, psk_key, sizeof psk_key - 1);
+        return static_cast<unsigned>(sizeof psk_key - 1);
+    });
+}
+
+inline void use_psk_as_server(const Context& context) {
+    SSL_CTX_set_psk_server_callback(context.get(),
+                                    [](SSL*, const char* identity, unsigned char* key, unsigned) {
+                                        if (std::strcmp(identity, psk_identity) != 0)
+                                            return 0U;
+                                        std::memcpy(key, psk_key, sizeof psk_key - 1);
+                                        return static_cast<unsigned>(sizeof psk_key - 1);
+                                    });
 }
 
 }  // namespace bench

@@ -9,7 +9,8 @@ import sys
 RULES = [
     (r"openssl/.*", r"src/openssl/|tests/(faults|fuzz|load)/|tests/contract/signing_test|bench/",
      "OpenSSL is the engine's business"),
-    (r"(mbedtls|psa)/.*", r"src/mbedtls/|src/engine_features\.h$|tests/hostile/", "Mbed TLS is the engine's business"),
+    (r"(mbedtls|psa)/.*", r"src/mbedtls/|src/engine_features\.h$|tests/hostile/|bench/client_mbedtls",
+     "Mbed TLS is the engine's business"),
     (r"(py|extmod|shared)/.*", r"bindings/micropython/|bench/mcu_", "MicroPython is the binding's business"),
     (r"(\.\./)*openssl/openssl\.hpp|openssl\.hpp", r"src/openssl/", "no one looks into an engine"),
     (r"(\.\./)*(src/)?(engine|wire|policy|hostname)\.hpp", r"src/|tests/(contract|faults|fuzz|hostile)/", "these are the library's own"),
