@@ -54,7 +54,9 @@ int export_key(void* key, int selection, OSSL_CALLBACK* take, void* argument) {
     if ((selection & OSSL_KEYMGMT_SELECT_PRIVATE_KEY) != 0)
         return 0;
     OSSL_PARAM* params = nullptr;
-    if (EVP_PKEY_todata(static_cast<Signer*>(key)->public_key, EVP_PKEY_PUBLIC_KEY, &params) != 1)
+    // It may say that all went well, and have had no memory for it.
+    if (EVP_PKEY_todata(static_cast<Signer*>(key)->public_key, EVP_PKEY_PUBLIC_KEY, &params) != 1 ||
+        params == nullptr)
         return 0;
     const int taken = take(params, argument);
     OSSL_PARAM_free(params);
@@ -211,12 +213,29 @@ int start(const OSSL_CORE_HANDLE* handle, const OSSL_DISPATCH*, const OSSL_DISPA
 
 }  // namespace
 
+namespace {
+
+// OpenSSL makes its own of a provider's functions when they are wanted first. If there is no memory
+// then, they are lost to the library context for good: a connection must not be the first.
+bool are_known(OSSL_LIB_CTX* signers) {
+    using KeyFunctions = Handle<EVP_KEYMGMT, EVP_KEYMGMT_free>;
+    using SignatureFunctions = Handle<EVP_SIGNATURE, EVP_SIGNATURE_free>;
+    return KeyFunctions{EVP_KEYMGMT_fetch(signers, "RSA", nullptr)} &&
+           KeyFunctions{EVP_KEYMGMT_fetch(signers, "EC", nullptr)} &&
+           SignatureFunctions{EVP_SIGNATURE_fetch(signers, "RSA", nullptr)} &&
+           SignatureFunctions{EVP_SIGNATURE_fetch(signers, "ECDSA", nullptr)};
+}
+
+}  // namespace
+
 LibCtx make_signers(Provider& provider) {
     LibCtx signers{OSSL_LIB_CTX_new()};
     if (signers && OSSL_PROVIDER_add_builtin(signers.get(), "ussl", start) == 1)
         provider.reset(OSSL_PROVIDER_load(signers.get(), "ussl"));
-    if (!provider)
+    if (!provider || !are_known(signers.get())) {
+        provider.reset();
         signers.reset();
+    }
     return signers;
 }
 
