@@ -10,24 +10,18 @@
 # Sends a line, reads one, and prints one JSON object: what was heard, and what was signed.
 
 import json
-import socket
 import sys
 
 import ussl
+from sockets import connected, connections
 
 with open(sys.argv[1]) as f:
     job = json.load(f)
 told = {"signed": []}
 
 
-def connect(port):
-    sock = socket.socket()
-    sock.connect(socket.getaddrinfo("127.0.0.1", port)[0][-1])
-    return sock
-
-
 def sign(algorithm, digest):
-    sock = connect(job["signer"])
+    sock = connected(job["signer"])
     sock.write(json.dumps({"algorithm": algorithm, "digest": digest.hex()}).encode() + b"\n")
     signature = bytes.fromhex(sock.readline().decode().strip())
     sock.close()
@@ -48,15 +42,7 @@ else:
 if not server:
     ctx.load_verify_locations(cafile=job["trusted"])
 
-if server:
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(socket.getaddrinfo("127.0.0.1", job["port"])[0][-1])
-    listener.listen(5)
-    print("listening")
-    sock = listener.accept()[0]
-else:
-    sock = connect(job["port"])
+(sock,) = connections(job)
 sock.settimeout(20)
 s = ctx.wrap_socket(sock, server_side=server, server_hostname=None if server else "localhost")
 s.write(b"hello from ussl\n")

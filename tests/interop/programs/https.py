@@ -8,10 +8,10 @@
 import binascii
 import hashlib
 import json
-import socket
 import sys
 
 import ussl
+from sockets import listening
 
 with open(sys.argv[1]) as f:
     job = json.load(f)
@@ -66,10 +66,6 @@ def serve(sock):
     print(json.dumps(told))
 
 
-listener = socket.socket()
-listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-listener.bind(socket.getaddrinfo("127.0.0.1", job["port"])[0][-1])
-listener.listen(5)
-print("listening")
+listener = listening(job["port"])
 for _ in range(job.get("times", 1)):
     serve(listener.accept()[0])

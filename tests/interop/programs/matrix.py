@@ -18,10 +18,11 @@
 # Prints one JSON object per connection: what was agreed on, what was heard, or the error and the stage.
 
 import json
-import socket
 import sys
 
 import ussl
+from mqtt import packet, read_packet
+from sockets import connections
 
 with open(sys.argv[1]) as f:
     job = json.load(f)
@@ -80,26 +81,6 @@ def http(s):
     s.write(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(line) + line)
 
 
-def packet(kind, body):
-    head, size = bytes((kind,)), len(body)
-    while size > 127:
-        head += bytes((size & 127 | 128,))
-        size >>= 7
-    return head + bytes((size,)) + body
-
-
-def read_packet(s):
-    kind, size, shift = s.read(1), 0, 0
-    if not kind:
-        raise ValueError("an end instead of an MQTT packet")
-    while True:
-        byte = s.read(1)[0]
-        size |= (byte & 127) << shift
-        shift += 7
-        if byte < 128:
-            return kind[0], s.read(size)
-
-
 def mqtt(s):
     if server:
         kind, body = read_packet(s)
@@ -143,19 +124,7 @@ def converse(sock):
 
 
 made = context()
-address = socket.getaddrinfo("127.0.0.1", job["port"])[0][-1]
-if server:
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(address)
-    listener.listen(5)
-    print("listening")
-for _ in range(job["times"]):
+for sock in connections(job):
     told = {}
-    if server:
-        sock = listener.accept()[0]
-    else:
-        sock = socket.socket()
-        sock.connect(address)
     converse(sock)
     print(json.dumps(told))

@@ -18,10 +18,11 @@
 import binascii
 import hashlib
 import json
-import socket
 import sys
 
 import ussl
+from mqtt import packet, read_packet
+from sockets import connections
 
 with open(sys.argv[1]) as f:
     job = json.load(f)
@@ -115,47 +116,26 @@ def read(s):
     told["heard"] = s.read(1).decode()
 
 
-def mqtt_packet(kind, body):
-    length, head = len(body), bytes((kind,))
-    while length > 127:
-        head += bytes((length & 127 | 128,))
-        length >>= 7
-    return head + bytes((length,)) + body
-
-
-def read_mqtt_packet(s):
-    kind = s.read(1)
-    if not kind:
-        raise ValueError("an end instead of an MQTT packet")
-    length = shift = 0
-    while True:
-        byte = s.read(1)[0]
-        length |= (byte & 127) << shift
-        shift += 7
-        if byte < 128:
-            return kind[0], s.read(length)
-
-
-def expect(packet, kind, body):
-    if packet != (kind, body):
-        raise ValueError("an MQTT packet that was not expected: %r" % ((packet[0], packet[1][:40]),))
+def expect(heard, kind, body):
+    if heard != (kind, body):
+        raise ValueError("an MQTT packet that was not expected: %r" % ((heard[0], heard[1][:40]),))
 
 
 def mqtt(s):
     topic = b"\0\4loop"
-    s.write(mqtt_packet(0x10, b"\0\4MQTT\4\2\0\x3c\0\4peer"))  # a clean session
-    expect(read_mqtt_packet(s), 0x20, b"\0\0")
-    s.write(mqtt_packet(0x82, b"\0\1" + topic + b"\0"))
-    expect(read_mqtt_packet(s), 0x90, b"\0\1\0")
-    packet = mqtt_packet(0x30, topic + b"".join(lines(size)))
-    s.write(packet)
-    if s.read(len(packet)) != packet:
+    s.write(packet(0x10, b"\0\4MQTT\4\2\0\x3c\0\4peer"))  # a clean session
+    expect(read_packet(s), 0x20, b"\0\0")
+    s.write(packet(0x82, b"\0\1" + topic + b"\0"))
+    expect(read_packet(s), 0x90, b"\0\1\0")
+    message = packet(0x30, topic + b"".join(lines(size)))
+    s.write(message)
+    if s.read(len(message)) != message:
         raise ValueError("the message came back changed")
-    s.write(mqtt_packet(0xE0, b""))
+    s.write(packet(0xE0, b""))
 
 
 def hear(s):
-    told["heard"] = binascii.hexlify(read_mqtt_packet(s)[1]).decode()
+    told["heard"] = binascii.hexlify(read_packet(s)[1]).decode()
 
 
 def converse(sock):
@@ -181,19 +161,7 @@ def converse(sock):
         s.close()
 
 
-address = socket.getaddrinfo("127.0.0.1", job["port"])[0][-1]
-if job["role"] == "server":
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(address)
-    listener.listen(5)
-    print("listening")
-for _ in range(job.get("times", 1)):
+for sock in connections(job):
     told = {}
-    if job["role"] == "server":
-        sock = listener.accept()[0]
-    else:
-        sock = socket.socket()
-        sock.connect(address)
     converse(sock)
     print(json.dumps(told))

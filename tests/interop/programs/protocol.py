@@ -22,9 +22,9 @@
 import hashlib
 import json
 import os
-import socket
 
 import ussl
+from sockets import connections
 
 job = json.loads(os.getenv("USSL_JOB"))
 options = {}
@@ -98,16 +98,5 @@ def converse(sock):
     print(json.dumps(told))
 
 
-address = socket.getaddrinfo("127.0.0.1", job["port"])[0][-1]
-if job["role"] == "client":
-    sock = socket.socket()
-    sock.connect(address)
+for sock in connections(job):
     converse(sock)
-else:
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(address)
-    listener.listen(5)
-    print("listening")
-    for _ in range(job["times"]):
-        converse(listener.accept()[0])
