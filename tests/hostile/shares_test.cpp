@@ -1,5 +1,6 @@
 // A peer's public value of the key exchange that is none, or not the one that it has the key to.
 
+#include "../contract/reader.hpp"
 #include "bout.hpp"
 
 namespace rogue {
@@ -21,56 +22,55 @@ class Shares : public Rogue {
 };
 INSTANTIATE_ROGUE(Shares);
 
-std::size_t number(std::string_view bytes, std::size_t at, std::size_t size) {
-    std::size_t all = 0;
-    for (std::size_t i = 0; i < size; ++i)
-        all = all << 8U | static_cast<std::uint8_t>(bytes.at(at + i));
-    return all;
-}
-
-struct Place {
-    std::size_t at = 0;
-    std::size_t size = 0;
-};
-
-/// The public values in a message; none if it has none.
-std::vector<Place> shares_in(std::string_view m, bool tls1_3, bool psk) {
+/// The public values in a message, as parts of it; none if it has none.
+std::vector<std::string_view> shares_in(std::string_view m, bool tls1_3, bool psk) {
     constexpr std::uint8_t client_hello = 1, server_hello = 2, server_key_exchange = 12,
                            client_key_exchange = 16;
-    constexpr std::size_t header = 4, random = 32;
-    const auto type = static_cast<std::uint8_t>(m.at(0));
-    const auto behind_field = [&](std::size_t at, std::size_t length) {
-        return at + length + number(m, at, length);
-    };
+    Reader message(m);
+    const std::size_t type = message.number(1);
+    Reader body = message.field(3);
+    std::vector<std::string_view> shares;
     if (tls1_3 && (type == client_hello || type == server_hello)) {
         // RFC 8446 §4.1.2, §4.1.3, §4.2.8
-        std::size_t at = behind_field(header + 2 + random, 1);
-        at = type == client_hello ? behind_field(behind_field(at, 2), 1) : at + 3;
-        for (at += 2; at + 4 <= m.size(); at = behind_field(at + 2, 2)) {
-            constexpr std::size_t key_share = 51;
-            if (number(m, at, 2) != key_share)
-                continue;
-            std::vector<Place> all;
-            const std::size_t end = behind_field(at + 2, 2);
-            for (at += type == client_hello ? 6 : 4; at < end; at = behind_field(at + 2, 2))
-                all.push_back({at + 4, number(m, at + 2, 2)});
-            return all;
+        body.bytes(2 + 32);  // version, random
+        body.field(1);       // session
+        if (type == client_hello) {
+            body.field(2);  // suites
+            body.field(1);  // compression
+        } else {
+            body.bytes(2 + 1);
         }
-        return {};
+        for (Reader extensions = body.field(2); !extensions.done();) {
+            constexpr std::size_t key_share = 51;
+            const std::size_t extension = extensions.number(2);
+            Reader content = extensions.field(2);
+            if (extension != key_share)
+                continue;
+            if (type == client_hello)
+                content = content.field(2);
+            while (!content.done()) {
+                content.bytes(2);  // group
+                shares.push_back(content.field(2).rest());
+            }
+        }
+    } else if (!tls1_3 && (type == server_key_exchange || type == client_key_exchange)) {
+        // RFC 5246 §7.4.3 and §7.4.7.2, RFC 8422 §5.4 and §5.7; with a hint or an identity before
+        // it: RFC 4279 §2, RFC 5489 §2
+        if (psk)
+            body.field(2);
+        const auto first = static_cast<std::uint8_t>(body.rest()[0]);
+        constexpr std::uint8_t named_curve = 3;
+        const bool is_point =
+            type == server_key_exchange ? first == named_curve : first + 1U == body.rest().size();
+        if (type == server_key_exchange && is_point) {
+            body.bytes(1 + 2);  // that it is one, and which
+        } else if (type == server_key_exchange) {
+            body.field(2);  // the prime
+            body.field(2);  // the generator
+        }
+        shares.push_back(body.field(is_point ? 1 : 2).rest());
     }
-    if (tls1_3 || (type != server_key_exchange && type != client_key_exchange))
-        return {};
-    // RFC 5246 §7.4.3 and §7.4.7.2, RFC 8422 §5.4 and §5.7; with a hint or an identity before it:
-    // RFC 4279 §2, RFC 5489 §2
-    std::size_t at = psk ? behind_field(header, 2) : header;
-    if (type == server_key_exchange) {
-        if (m.at(at) == 3)  // a named curve
-            return {{at + 4, number(m, at + 3, 1)}};
-        at = behind_field(behind_field(at, 2), 2);
-        return {{at + 2, number(m, at, 2)}};
-    }
-    const std::size_t length = behind_field(at, 1) == m.size() ? 1 : 2;
-    return {{at + length, number(m, at, length)}};
+    return shares;
 }
 
 // Some of these are no values of their group, and none is what the peer's keys come from.
@@ -87,6 +87,7 @@ TEST_P(Shares, ThatAreWrongOpenNothing) {
         {"one", [](std::string& share) { share.assign(share.size() - 1, '\0') += '\1'; }},
         {"another", [](std::string& share) { share.back() ^= 1; }},
     };
+    const bool psk = GetParam().credentials == Credentials::psk;
     for (const std::uint16_t suite : suites())
         for (const Way& way : ways) {
             SCOPED_TRACE(std::string(way.name) + " " + std::to_string(suite));
@@ -97,13 +98,13 @@ TEST_P(Shares, ThatAreWrongOpenNothing) {
             bout.peer.script = [&](Peer&, Message& m) {
                 if (m.record != handshake)
                     return;
-                const bool psk = GetParam().credentials == Credentials::psk;
-                for (const Place& place : shares_in(m.bytes, is_tls1_3(), psk)) {
-                    ASSERT_LE(place.at + place.size, m.bytes.size());
-                    ASSERT_GE(place.size, 32U);
-                    std::string share = m.bytes.substr(place.at, place.size);
+                const std::string meant = m.bytes;
+                for (const std::string_view was : shares_in(meant, is_tls1_3(), psk)) {
+                    ASSERT_GE(was.size(), 32U);
+                    std::string share(was);
                     way.change(share);
-                    m.bytes.replace(place.at, place.size, share);
+                    m.bytes.replace(static_cast<std::size_t>(was.data() - meant.data()), was.size(),
+                                    share);
                     ++changed;
                 }
             };
@@ -112,7 +113,6 @@ TEST_P(Shares, ThatAreWrongOpenNothing) {
             ASSERT_NE(changed, 0U);
             // A value of the group, and so other keys; a binder or a signature over another hello.
             const std::string verdict = bout.verdict();
-            const bool psk = GetParam().credentials == Credentials::psk;
             EXPECT_TRUE(verdict == "PROTOCOL" || (!psk && verdict == "RECORD_CORRUPT") ||
                         (psk && verdict == (is_client() ? "PSK_REFUSED" : "PSK_KEY")) ||
                         (psk && is_tls1_3() && verdict == "RECORD_CORRUPT"))
