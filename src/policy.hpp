@@ -151,6 +151,10 @@ inline constexpr std::size_t most_sessions = 8;
 /// How long a server's sessions can be resumed, in seconds.
 inline constexpr int session_lifetime = 7200;
 
+/// Of the random key that stands for an unknown identity's, in bytes: as long as tools/psk_new.py
+/// makes them, because in TLS 1.2 the time that a key takes depends on its length.
+inline constexpr std::size_t random_psk = 32;
+
 /// The weakest that is accepted from a peer whose certificate is checked.
 inline constexpr int minimum_rsa_bits = 2048;
 inline constexpr int minimum_ec_bits = 256;

@@ -222,9 +222,9 @@ std::optional<Refusal> parse_key(mbedtls_pk_context& key, Bytes data, Bytes pass
             return unsupported_key;
         default:
             // One wrong password of 256 comes to padding that is right, and to nonsense.
-            if (encrypted && -(-ret & ~0x7F) == MBEDTLS_ERR_PK_KEY_INVALID_FORMAT)
+            if (encrypted && module_of(ret) == MBEDTLS_ERR_PK_KEY_INVALID_FORMAT)
                 return wrong_password;
-            return -(-ret & ~0x7F) == MBEDTLS_ERR_PK_UNKNOWN_PK_ALG ? unsupported_key : invalid_key;
+            return module_of(ret) == MBEDTLS_ERR_PK_UNKNOWN_PK_ALG ? unsupported_key : invalid_key;
     }
     return can_sign(key) ? std::nullopt : std::optional(unsupported_key);
 }

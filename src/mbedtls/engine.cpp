@@ -973,9 +973,8 @@ int Session::find_psk(Bytes identity) {
             identities_end_ = first + (first[-2] << 8 | first[-1]);
         last = identity.data() + identity.size() + 4 >= identities_end_;
     }
-    constexpr std::size_t random_size = 32;
     Secret<max_psk_key> random;
-    const bool is_drawn = random_bytes(nullptr, random.data(), random_size) == 0;
+    const bool is_drawn = random_bytes(nullptr, random.data(), policy::random_psk) == 0;
     Secret<max_psk_key> key;
     std::size_t size = 0;
     PskAnswer answer = PskAnswer::unknown;
@@ -991,7 +990,7 @@ int Session::find_psk(Bytes identity) {
     if (answer == PskAnswer::unknown) {
         if (!last || !is_drawn)
             return MBEDTLS_ERR_SSL_UNKNOWN_IDENTITY;
-        size = random_size;
+        size = policy::random_psk;
         std::memcpy(key.data(), random.data(), size);
     }
     return mbedtls_ssl_set_hs_psk(&ssl_, key.data(), size);

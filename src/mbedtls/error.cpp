@@ -39,7 +39,7 @@ Code code_of(int ret) {
         default:
             break;
     }
-    const int module = -(-ret & ~0x7F);
+    const int module = module_of(ret);
     if (module <= MBEDTLS_ERR_X509_FEATURE_UNAVAILABLE && module >= MBEDTLS_ERR_X509_FATAL_ERROR)
         return Code::CERT_INVALID;
     return Code::PROTOCOL;

@@ -372,6 +372,10 @@ int random_bytes(void*, unsigned char* into, std::size_t size);
 
 // error.cpp
 Code code_of(int ret);
+/// Of an error from below TLS and X.509, a sum of a module's and a low-level one, the former.
+constexpr int module_of(int ret) {
+    return -(-ret & ~0x7F);
+}
 
 // memory.cpp
 /// Whether memory ran out since this was last asked, in this thread.

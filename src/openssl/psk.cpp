@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "../policy.hpp"
 #include "openssl.hpp"
 
 namespace ussl::openssl {
@@ -51,13 +52,12 @@ unsigned client_tls1_2(SSL* ssl, const char* /*hint*/, char* identity, unsigned 
 // a wrong key look and take the same from outside (RFC 4279 §2); so it is drawn for everybody.
 // `size` is 0: there is none to be had.
 PskAnswer find_key(Session& session, Bytes identity, Secret<max_psk_key>& key, std::size_t& size) {
-    constexpr int random_size = 32;
     Secret<max_psk_key> random;
-    const bool is_drawn = RAND_bytes(random.data(), random_size) == 1;
+    const bool is_drawn = RAND_bytes(random.data(), policy::random_psk) == 1;
     const PskAnswer answer = session.find_psk(identity, {key.data(), max_psk_key}, size);
     if (answer == PskAnswer::unknown) {
-        std::memcpy(key.data(), random.data(), random_size);
-        size = is_drawn ? random_size : 0;
+        std::memcpy(key.data(), random.data(), policy::random_psk);
+        size = is_drawn ? policy::random_psk : 0;
     }
     return answer;
 }
