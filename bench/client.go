@@ -1,4 +1,4 @@
-// Go's crypto/tls as a contestant; client.cpp says what the arguments and the answer mean.
+// Go's crypto/tls as a contestant; client.hpp says what the arguments and the answer mean.
 package main
 
 import (

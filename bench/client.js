@@ -1,4 +1,4 @@
-// Node's tls as a contestant; client.cpp says what the arguments and the answer mean. Everything is
+// Node's tls as a contestant; client.hpp says what the arguments and the answer mean. Everything is
 // asynchronous here, as it always is with Node.
 'use strict';
 const fs = require('fs');

@@ -1,4 +1,4 @@
-"""What the contestants in Python do, whatever their module: client.cpp says what the arguments and the answer mean.
+"""What the contestants in Python do, whatever their module: client.hpp says what the arguments and the answer mean.
 
 For CPython and MicroPython. A contestant hands in what it calls its module for:
 
