@@ -21,7 +21,6 @@
 #define MBEDTLS_THREADING_PTHREAD
 #define MBEDTLS_AESNI_C                // speed
 #define MBEDTLS_AESCE_C                // speed
-#define MBEDTLS_GCM_LARGE_TABLE        // speed, for 8 KB per key
 #define MBEDTLS_PSA_KEY_STORE_DYNAMIC  // any number of connections
 #endif
 
