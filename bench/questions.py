@@ -10,6 +10,7 @@ For CPython and MicroPython. A contestant hands in what it calls its module for:
 
 import gc
 import json
+import select
 import socket
 import sys
 import time
@@ -223,7 +224,7 @@ def grow(make):
     print(json.dumps({"bytes": sum(growth)}))
 
 
-def held(module, message):
+def held(module, message, idle):
     wrap = module.client("")
 
     def make():
@@ -232,6 +233,10 @@ def held(module, message):
         tls = wrap(sock)
         getattr(tls, module.send)(b"h %d" % message)
         assert len(tls.read(1)) == 1
+        if idle:  # as a program waits for any of many
+            poller = select.poll()
+            poller.register(tls, select.POLLIN)
+            assert not poller.poll(0)
         return tls
 
     grow(make)
@@ -250,7 +255,7 @@ def answer(module):
 
             grow(make)
         else:
-            held(module, 1 if kind == "idle" else RECORD)
+            held(module, *((1, True) if kind == "idle" else (RECORD, False)))
     elif name == "reconnect":
         module.reconnect(kind != "anew")
     elif name in ("connect", "accept"):

@@ -195,6 +195,8 @@ Progress Connection::read(Host& host, MutableBytes into) {
     }
     const Outcome outcome = session_->read(into);
     keep_session();
+    if (outcome.kind == Outcome::Kind::want_read)
+        let_rest();
     read_waits_ =
         outcome.kind == Outcome::Kind::want_write ? Waits::stream_writable : Waits::stream_readable;
     progress = settle(host, outcome);
@@ -309,6 +311,19 @@ void Connection::abandon() {
     session_.reset();
     name_.reset();
     trim();
+}
+
+void Connection::rest() {
+    if (busy_.exchange(true, std::memory_order_acquire))
+        return;
+    if (read_waits_ == Waits::stream_readable)
+        let_rest();
+    busy_.store(false, std::memory_order_release);
+}
+
+void Connection::let_rest() {
+    if (state_ == State::open && !error_ && !unsent_)
+        session_->rest();
 }
 
 Waits Connection::waits_for(Direction direction) const {

@@ -41,6 +41,9 @@ class EngineSession : public OnHeap {
     virtual Outcome flush() = 0;
     /// Sends close_notify.
     virtual Outcome close_notify() = 0;
+    /// After the handshake, with nothing held back: lets go of memory that only records under way
+    /// need.
+    virtual void rest() = 0;
 
     /// Client, before the handshake: what take_session() gave. false: it is of no use.
     virtual bool resume(Bytes session) = 0;

@@ -427,7 +427,10 @@ mp_uint_t poll_socket(ussl_socket_obj_t* self, mp_uint_t wanted) {
         case PyHost::Polled::raised:
             nlr_raise(self->exception);
     }
-    return plan.found_with(ready);
+    const mp_uint_t found = plan.found_with(ready);
+    if (found == 0)
+        connection->rest();
+    return found;
 }
 
 mp_obj_t call_on_stream(mp_obj_t self_in, qstr method, mp_obj_t argument) {
@@ -845,7 +848,11 @@ mp_uint_t ussl_socket_poll_ends(ussl_socket_obj_t* self, mp_uint_t wanted, mp_ui
         return MP_STREAM_POLL_NVAL;
     const PollPlan plan = plan_poll(connection, wanted);
     // What is there already needs no look at the stream, unless more was asked for.
-    return plan.ask() == 0 && plan.found != 0 ? plan.found : plan.found_with(ready);
+    const mp_uint_t found =
+        plan.ask() == 0 && plan.found != 0 ? plan.found : plan.found_with(ready);
+    if (found == 0)
+        connection->rest();
+    return found;
 }
 
 mp_obj_t ussl_socket_ioctl(size_t n_args, const mp_obj_t* args) {

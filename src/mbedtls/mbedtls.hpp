@@ -219,6 +219,7 @@ class Session final : public EngineSession {
     Outcome write(Bytes from) override;
     Outcome flush() override;
     Outcome close_notify() override;
+    void rest() override {}  // after each record, by itself
     bool resume(Bytes session) override;
     [[nodiscard]] bool resumed() const override { return resumed_; }
     SecretBytes take_session() override { return std::exchange(new_session_, {}); }

@@ -5,7 +5,6 @@
 #include <malloc.h>
 #include <openssl/crypto.h>
 
-#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -14,17 +13,12 @@
 namespace ussl::openssl {
 namespace {
 
-// Buffers of records are as large as this: what they hold in the end is ciphertext, and plaintext
-// that SSL_OP_CLEANSE_PLAINTEXT has wiped.
-constexpr std::size_t a_record = 16384;
-
 void* take(std::size_t size, const char*, int) {
     return size != 0 ? std::malloc(size) : nullptr;
 }
 
 void let_go(void* memory, const char*, int) {
-    const std::size_t size = malloc_usable_size(memory);
-    if (size != 0 && size < a_record)
+    if (const std::size_t size = malloc_usable_size(memory); size != 0)
         wipe(memory, size);
     std::free(memory);
 }

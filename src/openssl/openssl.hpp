@@ -112,6 +112,7 @@ class Session final : public EngineSession {
     Outcome write(Bytes from) override;
     Outcome flush() override;
     Outcome close_notify() override;
+    void rest() override;
     bool resume(Bytes session) override;
     [[nodiscard]] bool resumed() const override { return SSL_session_reused(ssl_.get()) == 1; }
     SecretBytes take_session() override { return std::exchange(new_session_, {}); }
@@ -214,14 +215,13 @@ Key make_signer(OSSL_LIB_CTX* signers, Session& session, EVP_PKEY* public_key);
 /// After a failure. Empties OpenSSL's error queue; whether memory ran out anywhere below what
 /// failed.
 bool take_lack_of_memory();
+/// What OpenSSL's error queue says; empties it.
+Error take_error(const Session& session);
 
 // memory.cpp
 /// From here on OpenSSL wipes all memory that it gives back. false: it is too late for that, or
 /// the program sees to OpenSSL's memory itself.
 bool wipe_what_is_freed();
-/// What OpenSSL's error queue says; empties it.
-Error take_error(const Session& session);
-
 // crypto.cpp
 Owned<Hasher> make_hasher(Hash hash);
 Owned<BlockCipher> make_aes(Bytes key, BlockMode mode, Bytes iv, bool encrypt);

@@ -38,6 +38,41 @@ TEST_P(Stream, FlushSendsWhatWasTaken) {
     EXPECT_EQ(read_all(*pair.server, pair.server_host), "hello");
 }
 
+TEST_P(Stream, RestLosesNothing) {
+    Pair pair(setup());
+    pair.client->rest();
+    ASSERT_TRUE(pair.handshake());
+    read_all(*pair.client, pair.client_host);
+    // Plaintext that is held, and a record of which part has come.
+    const std::string much = pattern(5000);
+    ASSERT_EQ(write_some(*pair.server, pair.server_host, much), much.size());
+    for (const std::size_t first : {1U, 5U, 100U, 4000U}) {
+        std::deque<std::uint8_t>& stream = pair.to_client.bytes;
+        const std::deque<std::uint8_t> later(stream.begin() + static_cast<std::ptrdiff_t>(first),
+                                             stream.end());
+        stream.resize(first);
+        EXPECT_EQ(read_all(*pair.client, pair.client_host), "");
+        pair.client->rest();
+        stream.insert(stream.end(), later.begin(), later.end());
+        std::uint8_t beginning[1000];
+        ASSERT_EQ(pair.client->read(pair.client_host, beginning).count, sizeof beginning);
+        pair.client->rest();
+        EXPECT_EQ(
+            std::string(beginning, std::end(beginning)) + read_all(*pair.client, pair.client_host),
+            much);
+        ASSERT_EQ(write_some(*pair.server, pair.server_host, much), much.size());
+    }
+    // What was taken and has not left.
+    pair.to_server.capacity = 10;
+    ASSERT_EQ(pair.client->write(pair.client_host, bytes("hello")).count, 5U);
+    pair.client->rest();
+    pair.to_server.capacity = 1000;
+    EXPECT_EQ(pair.client->flush(pair.client_host).kind, Kind::done);
+    EXPECT_EQ(read_all(*pair.server, pair.server_host), "hello");
+    pair.client->close(pair.client_host);
+    pair.client->rest();
+}
+
 TEST_P(Stream, ReadingGoesOnWhileOnesOwnWriteIsStuck) {
     Pair pair(setup());
     ASSERT_TRUE(pair.handshake());

@@ -222,6 +222,24 @@ TEST_P(StreamFaults, AtAnyCall) {
     EXPECT_EQ(faults::live(), before);
 }
 
+using StreamAtRest = EachCase;
+INSTANTIATE_EACH_CASE(StreamAtRest);
+
+TEST_P(StreamAtRest, HoldsNoBuffers) {
+    Pair pair(plan(with_certificate()));
+    ASSERT_TRUE(pair.handshake());
+    EXPECT_EQ(read_all(*pair.client, pair.client_host), "");  // but a ticket
+    const std::size_t before = faults::live();
+    ASSERT_EQ(pair.client->write(pair.client_host, bytes("hello")).count, 5U);
+    ASSERT_EQ(pair.server->write(pair.server_host, bytes("hello")).count, 5U);
+    // A read that finds nothing lets go by itself, of both directions.
+    EXPECT_EQ(read_all(*pair.server, pair.server_host), "hello");
+    std::uint8_t hello[5];
+    ASSERT_EQ(pair.client->read(pair.client_host, hello).count, sizeof hello);
+    pair.client->rest();
+    EXPECT_LE(faults::live(), before);
+}
+
 TEST_P(StreamFaults, AtAnyByte) {
     Sweep(plan(), 0).rehearse();  // what the engines keep for good is there from now on
     const std::size_t before = faults::live();
