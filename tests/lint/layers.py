@@ -7,7 +7,7 @@ import sys
 
 # who may include what: the files that a pattern of an include is for
 RULES = [
-    (r"openssl/.*", r"src/openssl/|tests/(faults|fuzz|load)/|tests/contract/signing_test|bench/",
+    (r"openssl/.*", r"src/openssl/|tests/(faults|fuzz|load)/|tests/contract/(signing|plain_client)_test|bench/",
      "OpenSSL is the engine's business"),
     (r"(mbedtls|psa)/.*", r"src/mbedtls/|src/engine_features\.h$|tests/hostile/|bench/client_mbedtls",
      "Mbed TLS is the engine's business"),

@@ -1,0 +1,139 @@
+// What no client of ussl does, and others do: OpenSSL's own client against our server.
+
+#include <openssl/ssl.h>
+
+#include <cstring>
+
+#include "contract.hpp"
+
+namespace contract {
+namespace {
+
+template <auto let_go>
+struct LetGo {
+    template <class T>
+    void operator()(T* what) const {
+        let_go(what);
+    }
+};
+
+/// OpenSSL's own client in the place of a pair's.
+class PlainClient {
+  public:
+    using Session = std::unique_ptr<SSL_SESSION, LetGo<SSL_SESSION_free>>;
+
+    /// With a pre-shared key, unless that is empty; `resumes` may be null.
+    explicit PlainClient(std::string_view key = {}, SSL_SESSION* resumes = nullptr) : key_(key) {
+        SSL_set_bio(ssl_.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+        SSL_set_connect_state(ssl_.get());
+        SSL_set_app_data(ssl_.get(), reinterpret_cast<char*>(this));
+        if (!key.empty()) {
+            SSL_set_psk_use_session_callback(ssl_.get(), use_key_tls1_3);
+            SSL_set_psk_client_callback(ssl_.get(), use_key_tls1_2);
+        }
+        if (resumes != nullptr)
+            SSL_set_session(ssl_.get(), resumes);
+    }
+
+    bool handshake(Pair& pair) {
+        bool done = false;
+        for (int turn = 0; turn < 10 && !(done && pair.server->handshake_done()); ++turn) {
+            done = SSL_do_handshake(ssl_.get()) == 1;
+            send(pair);
+            pair.server->handshake(pair.server_host);
+            receive(pair);
+        }
+        return done && pair.server->handshake_done();
+    }
+    /// What the server has sent since, a ticket and a byte.
+    Session session(Pair& pair) {
+        EXPECT_EQ(pair.server->write(pair.server_host, bytes("x")).count, 1U);
+        receive(pair);
+        char byte = 0;
+        EXPECT_EQ(SSL_read(ssl_.get(), &byte, 1), 1);
+        return Session(SSL_get1_session(ssl_.get()));
+    }
+    [[nodiscard]] const std::string& hint() const { return hint_; }
+
+  private:
+    static unsigned use_key_tls1_2(SSL* ssl, const char* hint, char* identity, unsigned,
+                                   unsigned char* key, unsigned) {
+        auto* self = reinterpret_cast<PlainClient*>(SSL_get_app_data(ssl));
+        self->hint_ = hint != nullptr ? hint : "";
+        std::strcpy(identity, "me");
+        std::memcpy(key, self->key_.data(), self->key_.size());
+        return static_cast<unsigned>(self->key_.size());
+    }
+    static int use_key_tls1_3(SSL* ssl, const EVP_MD*, const unsigned char** identity,
+                              std::size_t* size, SSL_SESSION** made) {
+        const unsigned char suite[] = {0x13, 0x01};  // TLS_AES_128_GCM_SHA256
+        const std::string& key = reinterpret_cast<PlainClient*>(SSL_get_app_data(ssl))->key_;
+        *made = SSL_SESSION_new();
+        *identity = reinterpret_cast<const unsigned char*>("me");
+        *size = 2;
+        return SSL_SESSION_set1_master_key(*made, bytes(key).data(), key.size()) == 1 &&
+                       SSL_SESSION_set_cipher(*made, SSL_CIPHER_find(ssl, suite)) == 1 &&
+                       SSL_SESSION_set_protocol_version(*made, TLS1_3_VERSION) == 1
+                   ? 1
+                   : 0;
+    }
+    void send(Pair& pair) {
+        std::uint8_t byte = 0;
+        while (BIO_read(SSL_get_wbio(ssl_.get()), &byte, 1) == 1)
+            pair.to_server.bytes.push_back(byte);
+    }
+    void receive(Pair& pair) {
+        const std::string all = pair.to_client.text();
+        pair.to_client.bytes.clear();
+        if (!all.empty())
+            BIO_write(SSL_get_rbio(ssl_.get()), all.data(), static_cast<int>(all.size()));
+    }
+
+    std::string key_;
+    std::string hint_;
+    std::unique_ptr<SSL_CTX, LetGo<SSL_CTX_free>> ctx_{SSL_CTX_new(TLS_client_method())};
+    std::unique_ptr<SSL, LetGo<SSL_free>> ssl_{SSL_new(ctx_.get())};
+};
+
+using PskOfOthers = EachPair;
+INSTANTIATE_EACH_PAIR(PskOfOthers);
+
+// RFC 4279 §2: what the server says for the client to find its identity by.
+TEST_P(PskOfOthers, TheHintIsShown) {
+    Plan made = plan(with_psk());
+    only(made, Version::tls1_2);
+    made.server.psk_hint = bytes("which key?");
+    Pair pair(made);
+    PlainClient client("0123456789abcdef");
+    EXPECT_TRUE(client.handshake(pair)) << describe(pair.server->error());
+    EXPECT_EQ(client.hint(), lacks(made.server_engine, Lacks::psk_hint) ? "" : "which key?");
+}
+
+// RFC 8446 §4.2.11: a client may offer several. Here, the ticket of another server is the first.
+TEST_P(PskOfOthers, IdentitiesAreLookedUpUntilOneIsKnown) {
+    Plan made = plan(with_certificate());
+    only(made, Version::tls1_3);
+    made.server.resumption = true;
+    Pair with_tickets(made);
+    PlainClient before;
+    ASSERT_TRUE(before.handshake(with_tickets)) << describe(with_tickets.server->error());
+    const PlainClient::Session ticket = before.session(with_tickets);
+    ASSERT_EQ(SSL_SESSION_is_resumable(ticket.get()), 1);
+
+    made = plan(with_psk());
+    only(made, Version::tls1_3);
+    Pair pair(made);
+    PlainClient client("0123456789abcdef", ticket.get());
+    EXPECT_TRUE(client.handshake(pair)) << describe(pair.server->error());
+    ASSERT_FALSE(pair.server_host.asked.empty());
+    EXPECT_EQ(pair.server_host.asked.back(), "me");
+
+    // And a wrong key of one that is known is not taken for an identity that is not.
+    Pair other(made);
+    PlainClient guesses("not the right key", ticket.get());
+    EXPECT_FALSE(guesses.handshake(other));
+    EXPECT_EQ(other.server->error().code, Code::PSK_KEY);
+}
+
+}  // namespace
+}  // namespace contract
