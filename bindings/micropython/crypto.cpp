@@ -49,6 +49,9 @@ mp_obj_t process(size_t n_args, const mp_obj_t* args, bool decrypts) {
         out.buf = vstr.buf;
     }
     if (self->cipher == nullptr) {
+        // Deleted by hand: with what is left, zeros would be the key.
+        if (self->key_size == 0)
+            mp_raise_ValueError(MP_ERROR_TEXT("key"));
         self->decrypts = decrypts ? 1 : 0;
         make_cipher(self);
         if (self->cipher == nullptr)
@@ -152,6 +155,7 @@ mp_obj_t ussl_aes_del(mp_obj_t self_in) {
     delete static_cast<BlockCipher*>(self->cipher);
     self->cipher = nullptr;
     ussl::wipe(self->key, sizeof self->key);
+    self->key_size = 0;
     return mp_const_none;
 }
 
