@@ -336,6 +336,50 @@ def test_select_poll_sends_what_is_held():
     equal(both.poll(0), [(client, select.POLLOUT)])
 
 
+def test_select_poll_says_writable_once_what_is_held_has_left():
+    client, server, a, b = tcp_psk_pair()
+    poller = select.poll()
+    poller.register(client, select.POLLOUT)
+    data = b"0123456789abcdef" * 1024
+    taken = 0
+    while (n := client.write(data)) is not None:
+        taken += n
+    # Part of a record is held: nothing is writable for as long as it has not left.
+    equal(poller.poll(0), [])
+    readable = registered_for_reading(server)
+    got = 0
+    wrote = False
+    while got < taken or not wrote:
+        for sock, event in readable.poll(0):
+            got += len(server.read(100000) or b"")
+        for sock, event in poller.poll(10):
+            equal(event, select.POLLOUT)
+            if not wrote:
+                n = client.write(b"more")
+                assert n is not None, "it said writable"
+                taken += n
+                wrote = True
+
+
+def test_select_poll_of_one_that_failed():
+    a, b = tcp_pair()
+    a.setblocking(False)
+    client = psk_client(a, do_handshake=False)
+    poller = registered_for_reading(client)
+    b.write(b"HTTP/1.0 400 No\r\n\r\n")
+    registered_for_reading(a).poll(10000)
+    raises(OSError, client.read, 1, code=ussl.ERR_NOT_TLS)
+    for _ in range(3):
+        equal(poller.poll(1000), [(client, POLL_NVAL)])
+
+
+def test_select_poll_of_one_that_was_closed_before():
+    client, server, a, b = tcp_psk_pair()
+    client.close()
+    poller = registered_for_reading(client)
+    equal(poller.poll(1000), [(client, POLL_NVAL)])
+
+
 def test_select_poll_of_one_that_is_gone_and_whose_number_another_has():
     # Closed, or deleted by hand: nobody else's news are its own.
     for go in (lambda sock: sock.close(), lambda sock: sock.__del__()):
