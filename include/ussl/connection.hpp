@@ -92,8 +92,8 @@ class Connection final : public OnHeap {
     /// What a poll has to wait for, before a read or a write makes progress. Does no I/O.
     [[nodiscard]] Waits waits_for(Direction direction) const;
 
-    /// Nothing moves for now, a poll says: lets go of memory that only bytes under way need (with
-    /// OpenSSL, 33 KB). A read that finds nothing does so by itself.
+    /// Nothing moves for now, a poll says: lets go of memory that only bytes under way need (33 KB
+    /// at the most). A read that finds nothing does so by itself.
     void rest();
 
     /// Bytes of plaintext that can be read without the stream.

@@ -666,7 +666,8 @@ Outcome Session::read(MutableBytes into) {
         outcome = Outcome::end();
     else if (pending() == 0)
         outcome = fail(MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE);
-    records_.rest();
+    if constexpr (lets_go_after_each_record)
+        records_.rest();
     return outcome;
 }
 
@@ -687,7 +688,8 @@ Outcome Session::write(Bytes from) {
         from = from.first(from.size() / 2);
     }
     const int ret = mbedtls_ssl_write(&ssl_, from.data(), from.size());
-    records_.rest();
+    if constexpr (lets_go_after_each_record)
+        records_.rest();
     if (ret == MBEDTLS_ERR_SSL_WANT_WRITE)
         return Outcome::want_write(from.size());
     return ret > 0 ? Outcome::done(static_cast<std::size_t>(ret)) : outcome_of(ret);
@@ -704,7 +706,8 @@ Outcome Session::flush() {
     // While something has not left yet, nothing of what is handed in is looked at.
     const std::uint8_t unused = 0;
     const int ret = mbedtls_ssl_write(&ssl_, &unused, 1);
-    records_.rest();
+    if constexpr (lets_go_after_each_record)
+        records_.rest();
     return ret > 0 ? Outcome::done() : outcome_of(ret);
 }
 
