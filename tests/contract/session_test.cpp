@@ -104,6 +104,28 @@ TEST_P(Sessions, AreOfOneServerNameOnly) {
     EXPECT_TRUE(two.reused);
 }
 
+TEST_P(Sessions, OfOtherServersStayWhenOneIsUsed) {
+    Acquaintances two(plan(resuming(with_certificate())));
+    for (const bool again : {false, true})
+        for (const std::string name : {"127.0.0.1", "::1", "localhost"}) {
+            two.plan().name = name;
+            ASSERT_TRUE(two.meet());
+            EXPECT_EQ(two.reused, again) << name;
+        }
+}
+
+// RFC 8446 §C.4.
+TEST_P(Sessions, AreForOneConnectionAtATime) {
+    Acquaintances two(plan(resuming(with_certificate())));
+    ASSERT_TRUE(two.meet());
+    Pair first(two.plan());
+    Pair second(two.plan());
+    EXPECT_TRUE(first.handshake());
+    EXPECT_TRUE(second.handshake());
+    EXPECT_TRUE(first.client->session_reused());
+    EXPECT_FALSE(second.client->session_reused());
+}
+
 TEST_P(Sessions, OfAServerThatHasForgottenThemMakeWayForNewOnes) {
     Acquaintances two(plan(resuming(with_certificate())));
     ASSERT_TRUE(two.meet());
