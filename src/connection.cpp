@@ -49,7 +49,7 @@ class NeverBlocking final : public Host {
 class Connection::Turn {
   public:
     Turn(Connection& connection, Host& host) : connection_(connection) {
-        if (connection.busy_.exchange(true, std::memory_order_acquire)) {
+        if (!connection.begin(Use::call)) {
             refused_ = Kind::misuse;
             return;
         }
@@ -67,7 +67,7 @@ class Connection::Turn {
         if (connection_.close_after_call_)
             connection_.abandon();
         trim();
-        connection_.busy_.store(false, std::memory_order_release);
+        connection_.use_.store(Use::none, std::memory_order_release);
     }
     Turn(const Turn&) = delete;
     Turn& operator=(const Turn&) = delete;
@@ -314,11 +314,22 @@ void Connection::abandon() {
 }
 
 void Connection::rest() {
-    if (busy_.exchange(true, std::memory_order_acquire))
+    if (!begin(Use::rest))
         return;
     if (read_waits_ == Waits::stream_readable)
         let_rest();
-    busy_.store(false, std::memory_order_release);
+    use_.store(Use::none, std::memory_order_release);
+}
+
+bool Connection::begin(Use use) {
+    for (;;) {
+        Use before = Use::none;
+        if (use_.compare_exchange_weak(before, use, std::memory_order_acquire))
+            return true;
+        if (before == Use::call)
+            return false;
+        // Another thread's rest: that is over at once.
+    }
 }
 
 void Connection::let_rest() {

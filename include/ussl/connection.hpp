@@ -87,13 +87,14 @@ class Connection final : public OnHeap {
     /// Something was taken that has not left yet: flush() once the stream is writable.
     [[nodiscard]] bool unsent() const { return unsent_; }
     /// Whether a call is under way right now.
-    [[nodiscard]] bool busy() const { return busy_.load(std::memory_order_acquire); }
+    [[nodiscard]] bool busy() const { return use_.load(std::memory_order_acquire) == Use::call; }
 
     /// What a poll has to wait for, before a read or a write makes progress. Does no I/O.
     [[nodiscard]] Waits waits_for(Direction direction) const;
 
     /// Nothing moves for now, a poll says: lets go of memory that only bytes under way need (33 KB
-    /// at the most). A read that finds nothing does so by itself.
+    /// at the most). A read that finds nothing does so by itself. A call of another thread is let
+    /// through.
     void rest();
 
     /// Bytes of plaintext that can be read without the stream.
@@ -122,6 +123,9 @@ class Connection final : public OnHeap {
     /// Our close_notify: nothing may be written once it is begun.
     enum class Goodbye : std::uint8_t { none, begun, said };
 
+    /// Two calls at once are a mistake of the program; a rest is its poll's doing.
+    enum class Use : std::uint8_t { none, call, rest };
+
     class Turn;
 
     Connection();
@@ -135,6 +139,7 @@ class Connection final : public OnHeap {
     [[nodiscard]] Error explain() const;
     void say_goodbye(Host& host);
     void keep_session();
+    bool begin(Use use);
     void let_rest();
     std::optional<Refusal> resume(Bytes session, std::string_view name);
 
@@ -145,7 +150,7 @@ class Connection final : public OnHeap {
     Ref<SavedSession> resuming_;  ///< until the handshake is done
     std::uint8_t tag_[32] = {};
     Error error_;
-    std::atomic<bool> busy_{false};
+    std::atomic<Use> use_{Use::none};
     State state_ = State::handshaking;
     Waits read_waits_ = Waits::stream_readable;
     Waits write_waits_ = Waits::stream_writable;

@@ -129,8 +129,8 @@ class Context final : public EngineContext {
 /// What Mbed TLS's hooks return for a result of the wire; `when_blocked` is the name of waiting.
 int result_of(const IoResult& result, int when_blocked);
 
-/// Or when a connection is at rest (EngineSession::rest()): a board lacks memory, and on a host
-/// making room anew takes a fifth of the time that a short record takes.
+/// Otherwise a connection lets go of its buffers when it is at rest (EngineSession::rest()): a
+/// board lacks memory, and on a host making room anew takes a tenth of the time of a short record.
 #ifdef USSL_BOARD
 constexpr bool lets_go_after_each_record = true;
 #else

@@ -222,6 +222,7 @@ Error take_error(const Session& session);
 /// From here on OpenSSL wipes all memory that it gives back. false: it is too late for that, or
 /// the program sees to OpenSSL's memory itself.
 bool wipe_what_is_freed();
+
 // crypto.cpp
 Owned<Hasher> make_hasher(Hash hash);
 Owned<BlockCipher> make_aes(Bytes key, BlockMode mode, Bytes iv, bool encrypt);

@@ -1,5 +1,8 @@
 // What a stream can do to a connection: block, end, break, time out, call back.
 
+#include <atomic>
+#include <thread>
+
 #include "contract.hpp"
 
 namespace contract {
@@ -71,6 +74,23 @@ TEST_P(Stream, RestLosesNothing) {
     EXPECT_EQ(read_all(*pair.server, pair.server_host), "hello");
     pair.client->close(pair.client_host);
     pair.client->rest();
+}
+
+TEST_P(Stream, RestIsNoCallThatAnotherThreadWouldMeet) {
+    Pair pair(setup());
+    ASSERT_TRUE(pair.handshake());
+    std::atomic<bool> done{false};
+    std::thread poller([&] {
+        while (!done)
+            pair.client->rest();
+    });
+    std::uint8_t byte = 0;
+    int blocked = 0;
+    for (int turn = 0; turn < 5000; ++turn)
+        blocked += pair.client->read(pair.client_host, {&byte, 1}).kind == Kind::blocked ? 1 : 0;
+    done = true;
+    poller.join();
+    EXPECT_EQ(blocked, 5000);
 }
 
 TEST_P(Stream, ReadingGoesOnWhileOnesOwnWriteIsStuck) {
