@@ -162,6 +162,31 @@ bool extensions_are_understood(const mbedtls_x509_crt& certificate) {
     });
 }
 
+// X.690 §8.19.2: no number begins with zeros, and the last one has an end. To Mbed TLS, any bytes
+// are an OID that it does not know.
+bool is_whole(Bytes oid) {
+    bool begins = true;
+    for (const std::uint8_t byte : oid) {
+        if (begins && byte == 0x80)
+            return false;
+        begins = byte < 0x80;
+    }
+    return !oid.empty() && begins;
+}
+
+bool oids_are_whole(const mbedtls_x509_name& name) {
+    for (const mbedtls_x509_name* at = &name; at != nullptr; at = at->next)
+        if (at->oid.p != nullptr && !is_whole({at->oid.p, at->oid.len}))
+            return false;
+    return true;
+}
+
+bool oids_are_whole(const mbedtls_x509_crt& certificate) {
+    return oids_are_whole(certificate.issuer) && oids_are_whole(certificate.subject) &&
+           for_each_extension(certificate,
+                              [](const Extension& extension) { return is_whole(extension.oid); });
+}
+
 // RFC 3820, whose certificates are nobody's here.
 bool is_proxy(const mbedtls_x509_crt& certificate) {
     constexpr std::string_view proxy = "\x2B\x06\x01\x05\x05\x07\x01\x0E";
@@ -347,7 +372,7 @@ std::uint16_t revocation_of(const Context&, const mbedtls_x509_crt&, const mbedt
 bool is_readable(const mbedtls_x509_crt& certificate) {
     constexpr std::size_t empty = 2;  // just a tag and a length
     return (certificate.v3_ext.p == nullptr || certificate.v3_ext.len > empty) &&
-           !is_proxy(certificate) && dates_are_whole(certificate) &&
+           oids_are_whole(certificate) && !is_proxy(certificate) && dates_are_whole(certificate) &&
            serial_is_a_number(certificate.serial) && key_is_readable(certificate) &&
            signature_is_readable(certificate) && alternatives_are_names(certificate) &&
            names_are_text(certificate.issuer) && names_are_text(certificate.subject) &&
