@@ -224,8 +224,9 @@ def grow(make):
     print(json.dumps({"bytes": sum(growth)}))
 
 
-def held(module, message, idle):
+def held(module, idle):
     wrap = module.client("")
+    message = 1 if idle else RECORD
 
     def make():
         sock = connected()
@@ -255,7 +256,7 @@ def answer(module):
 
             grow(make)
         else:
-            held(module, *((1, True) if kind == "idle" else (RECORD, False)))
+            held(module, kind == "idle")
     elif name == "reconnect":
         module.reconnect(kind != "anew")
     elif name in ("connect", "accept"):

@@ -195,10 +195,10 @@ Progress Connection::read(Host& host, MutableBytes into) {
     }
     const Outcome outcome = session_->read(into);
     keep_session();
-    if (outcome.kind == Outcome::Kind::want_read)
-        let_rest();
     read_waits_ =
         outcome.kind == Outcome::Kind::want_write ? Waits::stream_writable : Waits::stream_readable;
+    if (outcome.kind == Outcome::Kind::want_read)
+        let_rest();
     progress = settle(host, outcome);
     // What was taken may be lost: there may never be an answer to wait for.
     if (error_ && (progress.kind == Kind::blocked || progress.kind == Kind::timed_out))
@@ -316,8 +316,7 @@ void Connection::abandon() {
 void Connection::rest() {
     if (!begin(Use::rest))
         return;
-    if (read_waits_ == Waits::stream_readable)
-        let_rest();
+    let_rest();
     use_.store(Use::none, std::memory_order_release);
 }
 
@@ -333,7 +332,7 @@ bool Connection::begin(Use use) {
 }
 
 void Connection::let_rest() {
-    if (state_ == State::open && !error_ && !unsent_)
+    if (state_ == State::open && !error_ && !unsent_ && read_waits_ == Waits::stream_readable)
         session_->rest();
 }
 

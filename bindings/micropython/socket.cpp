@@ -398,6 +398,13 @@ PollPlan plan_poll(const Connection* connection, mp_uint_t wanted) {
 }
 
 // What a poll finds; may send what was taken before, so that it leaves without another write.
+// What a poll says in the end.
+mp_uint_t found_or_rest(Connection* connection, mp_uint_t found) {
+    if (found == 0)
+        connection->rest();
+    return found;
+}
+
 mp_uint_t poll_socket(ussl_socket_obj_t* self, mp_uint_t wanted) {
     // Without a stream: closed, even if a call in another thread has yet to come back.
     if (self->connection == nullptr || self->stream == MP_OBJ_NULL)
@@ -427,10 +434,7 @@ mp_uint_t poll_socket(ussl_socket_obj_t* self, mp_uint_t wanted) {
         case PyHost::Polled::raised:
             nlr_raise(self->exception);
     }
-    const mp_uint_t found = plan.found_with(ready);
-    if (found == 0)
-        connection->rest();
-    return found;
+    return found_or_rest(connection, plan.found_with(ready));
 }
 
 mp_obj_t call_on_stream(mp_obj_t self_in, qstr method, mp_obj_t argument) {
@@ -848,11 +852,8 @@ mp_uint_t ussl_socket_poll_ends(ussl_socket_obj_t* self, mp_uint_t wanted, mp_ui
         return MP_STREAM_POLL_NVAL;
     const PollPlan plan = plan_poll(connection, wanted);
     // What is there already needs no look at the stream, unless more was asked for.
-    const mp_uint_t found =
-        plan.ask() == 0 && plan.found != 0 ? plan.found : plan.found_with(ready);
-    if (found == 0)
-        connection->rest();
-    return found;
+    return found_or_rest(connection,
+                         plan.ask() == 0 && plan.found != 0 ? plan.found : plan.found_with(ready));
 }
 
 mp_obj_t ussl_socket_ioctl(size_t n_args, const mp_obj_t* args) {

@@ -666,8 +666,7 @@ Outcome Session::read(MutableBytes into) {
         outcome = Outcome::end();
     else if (pending() == 0)
         outcome = fail(MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE);
-    if constexpr (lets_go_after_each_record)
-        records_.rest();
+    records_.record_is_done();
     return outcome;
 }
 
@@ -688,8 +687,7 @@ Outcome Session::write(Bytes from) {
         from = from.first(from.size() / 2);
     }
     const int ret = mbedtls_ssl_write(&ssl_, from.data(), from.size());
-    if constexpr (lets_go_after_each_record)
-        records_.rest();
+    records_.record_is_done();
     if (ret == MBEDTLS_ERR_SSL_WANT_WRITE)
         return Outcome::want_write(from.size());
     return ret > 0 ? Outcome::done(static_cast<std::size_t>(ret)) : outcome_of(ret);
@@ -706,8 +704,7 @@ Outcome Session::flush() {
     // While something has not left yet, nothing of what is handed in is looked at.
     const std::uint8_t unused = 0;
     const int ret = mbedtls_ssl_write(&ssl_, &unused, 1);
-    if constexpr (lets_go_after_each_record)
-        records_.rest();
+    records_.record_is_done();
     return ret > 0 ? Outcome::done() : outcome_of(ret);
 }
 

@@ -129,14 +129,6 @@ class Context final : public EngineContext {
 /// What Mbed TLS's hooks return for a result of the wire; `when_blocked` is the name of waiting.
 int result_of(const IoResult& result, int when_blocked);
 
-/// Otherwise a connection lets go of its buffers when it is at rest (EngineSession::rest()): a
-/// board lacks memory, and on a host making room anew takes a tenth of the time of a short record.
-#ifdef USSL_BOARD
-constexpr bool lets_go_after_each_record = true;
-#else
-constexpr bool lets_go_after_each_record = false;
-#endif
-
 /// The two buffers of a connection, as large as the record at hand and no longer there when it is
 /// at rest. That needs the header of a record before Mbed TLS has a place for its body: it waits,
 /// as for a stream that has no more, until make_room() has been called.
@@ -162,6 +154,13 @@ class Records {
     bool room_to_write(std::size_t bytes);
     /// Lets go of what holds nothing.
     void rest();
+    /// The same on a board, which lacks memory. On a host, making room anew takes a tenth of the
+    /// time of a short record: what is there stays until the connection is at rest.
+    void record_is_done() {
+#ifdef USSL_BOARD
+        rest();
+#endif
+    }
 
   private:
     void use_input(unsigned char* buffer, std::size_t size);
@@ -185,6 +184,7 @@ class Records {
     static bool make_room() { return true; }
     static bool room_to_write(std::size_t) { return true; }
     static void rest() {}
+    static void record_is_done() {}
 
   private:
     mbedtls_ssl_context& ssl_;

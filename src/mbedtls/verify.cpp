@@ -174,16 +174,8 @@ bool is_whole(Bytes oid) {
     return !oid.empty() && begins;
 }
 
-bool oids_are_whole(const mbedtls_x509_name& name) {
-    for (const mbedtls_x509_name* at = &name; at != nullptr; at = at->next)
-        if (at->oid.p != nullptr && !is_whole({at->oid.p, at->oid.len}))
-            return false;
-    return true;
-}
-
-bool oids_are_whole(const mbedtls_x509_crt& certificate) {
-    return oids_are_whole(certificate.issuer) && oids_are_whole(certificate.subject) &&
-           for_each_extension(certificate,
+bool extensions_have_oids(const mbedtls_x509_crt& certificate) {
+    return for_each_extension(certificate,
                               [](const Extension& extension) { return is_whole(extension.oid); });
 }
 
@@ -288,9 +280,10 @@ bool is_utf8(Bytes text) {
     return true;
 }
 
-bool names_are_text(const mbedtls_x509_name& name) {
+bool name_is_readable(const mbedtls_x509_name& name) {
     for (const mbedtls_x509_name* at = &name; at != nullptr; at = at->next)
-        if ((at->val.tag == MBEDTLS_ASN1_UTF8_STRING && !is_utf8({at->val.p, at->val.len})) ||
+        if ((at->oid.p != nullptr && !is_whole({at->oid.p, at->oid.len})) ||
+            (at->val.tag == MBEDTLS_ASN1_UTF8_STRING && !is_utf8({at->val.p, at->val.len})) ||
             (at->val.tag == MBEDTLS_ASN1_BMP_STRING && at->val.len % 2 != 0))
             return false;
     return true;
@@ -372,10 +365,11 @@ std::uint16_t revocation_of(const Context&, const mbedtls_x509_crt&, const mbedt
 bool is_readable(const mbedtls_x509_crt& certificate) {
     constexpr std::size_t empty = 2;  // just a tag and a length
     return (certificate.v3_ext.p == nullptr || certificate.v3_ext.len > empty) &&
-           oids_are_whole(certificate) && !is_proxy(certificate) && dates_are_whole(certificate) &&
-           serial_is_a_number(certificate.serial) && key_is_readable(certificate) &&
-           signature_is_readable(certificate) && alternatives_are_names(certificate) &&
-           names_are_text(certificate.issuer) && names_are_text(certificate.subject) &&
+           extensions_have_oids(certificate) && !is_proxy(certificate) &&
+           dates_are_whole(certificate) && serial_is_a_number(certificate.serial) &&
+           key_is_readable(certificate) && signature_is_readable(certificate) &&
+           alternatives_are_names(certificate) && name_is_readable(certificate.issuer) &&
+           name_is_readable(certificate.subject) &&
            ((certificate.ext_types & MBEDTLS_X509_EXT_KEY_USAGE) == 0 ||
             certificate.key_usage != 0);
 }
