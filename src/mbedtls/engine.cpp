@@ -582,8 +582,14 @@ bool Session::resume(Bytes session) {
     SslSession saved;
     const Bytes of_mbedtls = session.subspan(peer_size);
     const bool good = mbedtls_ssl_session_load(&saved, of_mbedtls.data(), of_mbedtls.size()) == 0 &&
-                      mbedtls_ssl_set_session(&ssl_, &saved) == 0 &&
-                      keep_peer_certificate(session.first(peer_size));
+                      keep_peer_certificate(session.first(peer_size)) &&
+                      mbedtls_ssl_set_session(&ssl_, &saved) == 0;
+    if (!good) {
+        // Half of a session would be offered.
+        mbedtls_ssl_session_free(ssl_.session_negotiate);
+        peer_der_.reset();
+        peer_der_size_ = 0;
+    }
     take_lack_of_memory();
     return good;
 }

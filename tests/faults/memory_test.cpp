@@ -197,6 +197,28 @@ TEST_P(MemoryOfOptions, ThatRunsOutEndsInAnError) {
     }
 }
 
+using MemoryOfASession = EachCase;
+INSTANTIATE_EACH_CASE(MemoryOfASession);
+
+// What cannot be resumed whole is not offered by half: the handshake is a full one.
+TEST_P(MemoryOfASession, ThatRunsOutLeavesAWholeHandshake) {
+    const Plan setup = acquainted(GetParam(), "resumed");
+    Story story = tell(setup);
+    bool ran_out = true;
+    for (std::size_t nth = 1; ran_out; ++nth) {
+        SCOPED_TRACE(nth);
+        talk(story);  // a session is good for one more connection
+        ASSERT_TRUE(story.told);
+        faults::arm(nth, Shortage::once);
+        const auto made = Conversation::make(*story.parties, 0);
+        ran_out = faults::disarm() >= nth;
+        if (!made)
+            continue;
+        (*made)->run();
+        EXPECT_TRUE((*made)->succeeded()) << describe((*made)->client.error);
+    }
+}
+
 // --- what a program does apart from connections
 
 enum class Came : std::uint8_t { well, to_nothing, to_out_of_memory };
