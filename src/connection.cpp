@@ -112,6 +112,7 @@ std::expected<Owned<Connection>, Refusal> Connection::make(Ref<Context> context,
     if (!connection->session_)
         return std::unexpected(no_memory);
     connection->report_truncation_ = settings.report_truncation;
+    connection->session_->wire().reads_ahead(settings.read_ahead);
     if (const auto refusal = connection->resume(settings.session, settings.server_hostname))
         return std::unexpected(*refusal);
     // A client speaks first.
@@ -257,6 +258,8 @@ Progress Connection::shutdown(Host& host) {
     if (goodbye_ != Goodbye::said) {
         if (session_->pending() != 0)
             return {Kind::misuse};
+        // What the peer sends once it has heard ours may not be TLS.
+        session_->wire().reads_ahead(false);
         goodbye_ = Goodbye::begun;
         // The peer answers when it has heard ours: until that has left there is nothing to read.
         const Outcome outcome = session_->close_notify();
@@ -340,10 +343,14 @@ Waits Connection::waits_for(Direction direction) const {
     if (state_ == State::closed || failed())
         return Waits::nothing;
     if (direction == Direction::read) {
-        const bool ready = ended_ || error_ || (state_ == State::open && session_->pending() != 0);
+        const bool ready = ended_ || error_ || (state_ == State::open && holds_record());
         return ready ? Waits::nothing : read_waits_;
     }
     return error_ ? Waits::nothing : write_waits_;
+}
+
+bool Connection::holds_record() const {
+    return session_->pending() != 0 || session_->wire().holds_record();
 }
 
 std::size_t Connection::pending() const {
@@ -360,6 +367,10 @@ Cipher Connection::cipher() const {
 
 Bytes Connection::alpn() const {
     return state_ == State::open ? session_->alpn() : Bytes{};
+}
+
+Bytes Connection::leftover() const {
+    return state_ == State::open && ended_ ? session_->wire().ahead() : Bytes{};
 }
 
 Bytes Connection::session() const {
@@ -430,7 +441,8 @@ Progress Connection::flush_unsent(Host& host) {
 Progress Connection::look_for_alert(Host& host) {
     unsent_ = false;
     const int write_errno = session_->wire().write_errno();
-    if (!ended_ && session_->pending() == 0 && host.ready(Direction::read)) {
+    if (!ended_ && session_->pending() == 0 &&
+        (session_->wire().holds_record() || host.ready(Direction::read))) {
         // What comes first may be a ticket, with nothing behind it.
         NeverBlocking stream(host);
         session_->wire().attach(stream);

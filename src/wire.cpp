@@ -4,20 +4,51 @@
 #include <cstring>
 
 namespace ussl {
+namespace {
+
+/// A record of the longest, and some: from there on, larger pieces are no quicker.
+constexpr std::size_t most_ahead = 32 * 1024;
+
+// RFC 8446 §5.1: type, two bytes of version, two bytes of length, then the body.
+std::uint16_t body_size(const std::uint8_t* header) {
+    return static_cast<std::uint16_t>(header[3] << 8 | header[4]);
+}
+
+}  // namespace
 
 IoResult Wire::read(MutableBytes into) {
     if (aborted_)
         return IoResult::aborted();
-    if (read_errno_ != 0)
-        return IoResult::failed(read_errno_);
-    if (ended_)
-        return IoResult::end();
+    if (ahead_.empty()) {
+        if (read_errno_ != 0)
+            return IoResult::failed(read_errno_);
+        if (ended_)
+            return IoResult::end();
+        // Without memory, it goes on byte for byte.
+        if (reads_ahead_)
+            buffer_.reset(static_cast<std::uint8_t*>(allocate(most_ahead)));
+        const MutableBytes room = buffer_ ? MutableBytes(buffer_.get(), most_ahead) : into;
+        const IoResult result = read_stream(room);
+        if (result.kind != IoResult::Kind::bytes || !buffer_) {
+            buffer_.reset();
+            follow_records(into.first(result.count));
+            return result;
+        }
+        ahead_ = room.first(result.count);
+    }
+    const std::size_t count = std::min(into.size(), ahead_.size());
+    std::memcpy(into.data(), ahead_.data(), count);
+    ahead_ = ahead_.subspan(count);
+    if (ahead_.empty())
+        buffer_.reset();
+    follow_records(into.first(count));
+    return IoResult::moved(count);
+}
 
-    IoResult result = host_->read(into);
+IoResult Wire::read_stream(MutableBytes into) {
+    const IoResult result = host_->read(into);
     switch (result.kind) {
         case IoResult::Kind::bytes:
-            follow_records(into.first(result.count));
-            break;
         case IoResult::Kind::would_block:
             break;
         case IoResult::Kind::timed_out:
@@ -34,6 +65,20 @@ IoResult Wire::read(MutableBytes into) {
             break;
     }
     return result;
+}
+
+bool Wire::holds_record() const {
+    std::size_t missing = body_left_;
+    if (missing == 0) {
+        std::uint8_t header[sizeof header_];
+        missing = sizeof header - header_bytes_;
+        if (ahead_.size() < missing)
+            return false;
+        std::memcpy(header, header_, header_bytes_);
+        std::memcpy(header + header_bytes_, ahead_.data(), missing);
+        missing += body_size(header);
+    }
+    return ahead_.size() >= missing;
 }
 
 IoResult Wire::write(Bytes from) {
@@ -78,23 +123,22 @@ void Wire::send_rest(Host& host) {
     }
 }
 
-// RFC 8446 §5.1: type, two bytes of version, two bytes of length, then the body.
-void Wire::follow_records(Bytes arrived) {
-    while (!arrived.empty()) {
+void Wire::follow_records(Bytes handed_over) {
+    while (!handed_over.empty()) {
         if (body_left_ != 0) {
-            const std::size_t n = std::min<std::size_t>(arrived.size(), body_left_);
+            const std::size_t n = std::min<std::size_t>(handed_over.size(), body_left_);
             body_left_ = static_cast<std::uint16_t>(body_left_ - n);
-            arrived = arrived.subspan(n);
+            handed_over = handed_over.subspan(n);
             continue;
         }
-        const std::size_t n = std::min(arrived.size(), sizeof header_ - header_bytes_);
-        std::memcpy(header_ + header_bytes_, arrived.data(), n);
+        const std::size_t n = std::min(handed_over.size(), sizeof header_ - header_bytes_);
+        std::memcpy(header_ + header_bytes_, handed_over.data(), n);
         header_bytes_ = static_cast<std::uint8_t>(header_bytes_ + n);
-        arrived = arrived.subspan(n);
+        handed_over = handed_over.subspan(n);
         if (first_record_)
             not_tls_ = header_[0] < 20 || header_[0] > 24 || (header_bytes_ > 1 && header_[1] != 3);
         if (header_bytes_ == sizeof header_) {
-            body_left_ = static_cast<std::uint16_t>(header_[3] << 8 | header_[4]);
+            body_left_ = body_size(header_);
             header_bytes_ = 0;
             first_record_ = false;
         }

@@ -19,6 +19,10 @@ class Wire {
     }
     void detach() { host_ = nullptr; }
 
+    /// From now on, whether a read of the stream may take in more than the engine asks for, which
+    /// is asked for its header and its body alone otherwise. What is held already is handed out.
+    void reads_ahead(bool may) { reads_ahead_ = may; }
+
     // For the engines' hooks. `failed` and `aborted` are final.
     IoResult read(MutableBytes into);
     IoResult write(Bytes from);
@@ -30,8 +34,12 @@ class Wire {
     [[nodiscard]] bool ended() const { return ended_; }
     [[nodiscard]] int read_errno() const { return read_errno_; }
     [[nodiscard]] int write_errno() const { return write_errno_; }
-    /// Part of a record has arrived, the rest not yet.
+    /// The engine has part of a record, and waits for the rest.
     [[nodiscard]] bool inside_record() const { return header_bytes_ != 0 || body_left_ != 0; }
+    /// The rest of this record, or all of the next, has arrived and waits for the engine.
+    [[nodiscard]] bool holds_record() const;
+    /// What has arrived, and not been handed to the engine.
+    [[nodiscard]] Bytes ahead() const { return ahead_; }
     /// The first bytes that arrived could not be a TLS record (RFC 8446 §5.1).
     [[nodiscard]] bool not_tls() const { return not_tls_; }
     /// What the header of the last record said.
@@ -43,14 +51,19 @@ class Wire {
     void abort() { aborted_ = true; }
 
   private:
-    void follow_records(Bytes arrived);
+    IoResult read_stream(MutableBytes into);
+    void follow_records(Bytes handed_over);
 
     Host* host_ = nullptr;
+    /// There while it holds something, so that a connection at rest has none.
+    std::unique_ptr<std::uint8_t, Release> buffer_;
+    Bytes ahead_;  ///< the part of it that the engine has not taken
     int read_errno_ = 0;
     int write_errno_ = 0;
     std::uint16_t body_left_ = 0;
     std::uint8_t header_bytes_ = 0;
     std::uint8_t header_[5] = {};
+    bool reads_ahead_ = false;
     bool first_record_ = true;
     bool aborted_ = false;
     bool timed_out_ = false;

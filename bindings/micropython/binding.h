@@ -106,6 +106,19 @@ typedef struct _ussl_session_obj_t {
     mp_obj_t content; // bytes
 } ussl_session_obj_t;
 
+#if defined(__unix__)
+// A host has the memory to read more than a record at once.
+#define USSL_READS_AHEAD
+// See unwrapped.cpp.
+typedef struct _ussl_unwrapped_obj_t {
+    mp_obj_base_t base;
+    mp_obj_t stream;   // a socket
+    mp_obj_t leftover; // bytes, to be read before those of the stream
+    size_t taken;      // how many of them have been
+} ussl_unwrapped_obj_t;
+extern const mp_obj_type_t ussl_unwrapped_type;
+#endif
+
 extern const mp_obj_type_t ussl_session_type;
 extern const mp_obj_type_t ussl_socket_type;
 extern const mp_obj_type_t ussl_context_type;
@@ -196,6 +209,16 @@ mp_uint_t ussl_socket_stream_read(mp_obj_t self, void *buf, mp_uint_t size, int 
 mp_uint_t ussl_socket_stream_write(mp_obj_t self, const void *buf, mp_uint_t size, int *errcode);
 mp_uint_t ussl_socket_stream_ioctl(mp_obj_t self, mp_uint_t request, uintptr_t arg, int *errcode);
 
+// --- after unwrap() (unwrapped.cpp)
+
+#ifdef USSL_READS_AHEAD
+mp_obj_t ussl_unwrapped_new(mp_obj_t stream, const uint8_t *leftover, size_t size);
+mp_uint_t ussl_unwrapped_stream_read(mp_obj_t self, void *buf, mp_uint_t size, int *errcode);
+mp_uint_t ussl_unwrapped_stream_write(mp_obj_t self, const void *buf, mp_uint_t size, int *errcode);
+mp_uint_t ussl_unwrapped_stream_ioctl(mp_obj_t self, mp_uint_t request, uintptr_t arg, int *errcode);
+void ussl_unwrapped_attr(mp_obj_t self, qstr attr, mp_obj_t *dest);
+#endif
+
 // --- poll(2) for all sockets at once (poll.cpp), where the port polls descriptors
 
 #if defined(USSL_WRAPS_POLL) && MICROPY_PY_SELECT_POSIX_OPTIMISATIONS
@@ -222,6 +245,8 @@ mp_uint_t ussl_stream_ioctl(mp_obj_t stream, mp_uint_t request, uintptr_t arg, i
 uint64_t ussl_stream_identity(mp_obj_t stream);
 // -1: it has none, or is asked otherwise (a stream written in Python).
 int ussl_stream_descriptor(mp_obj_t stream);
+// A read may ask for more than is needed: it does not wait for it, and there is the memory.
+bool ussl_stream_reads_ahead(mp_obj_t stream);
 // For the collector: closes the stream of a forgotten socket if nothing else would.
 void ussl_stream_close_forgotten(mp_obj_t stream, uint64_t identity);
 // Asks psk_keys.get(identity), or the callback if there is one. The length of the key that was

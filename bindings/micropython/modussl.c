@@ -76,6 +76,34 @@ MP_DEFINE_CONST_OBJ_TYPE(
     locals_dict, &socket_locals
     );
 
+// --- what unwrap() may return
+
+#ifdef USSL_READS_AHEAD
+static const mp_rom_map_elem_t unwrapped_locals_table[] = {
+    { MP_ROM_QSTR(MP_QSTR_read), MP_ROM_PTR(&mp_stream_read_obj) },
+    { MP_ROM_QSTR(MP_QSTR_readinto), MP_ROM_PTR(&mp_stream_readinto_obj) },
+    { MP_ROM_QSTR(MP_QSTR_readline), MP_ROM_PTR(&mp_stream_unbuffered_readline_obj) },
+    { MP_ROM_QSTR(MP_QSTR_recv), MP_ROM_PTR(&mp_stream_read1_obj) },
+    { MP_ROM_QSTR(MP_QSTR_ioctl), MP_ROM_PTR(&mp_stream_ioctl_obj) },
+};
+static MP_DEFINE_CONST_DICT(unwrapped_locals, unwrapped_locals_table);
+
+static const mp_stream_p_t unwrapped_stream_p = {
+    .read = ussl_unwrapped_stream_read,
+    .write = ussl_unwrapped_stream_write,
+    .ioctl = ussl_unwrapped_stream_ioctl,
+};
+
+MP_DEFINE_CONST_OBJ_TYPE(
+    ussl_unwrapped_type,
+    MP_QSTR_socket,
+    MP_TYPE_FLAG_NONE,
+    attr, ussl_unwrapped_attr,
+    protocol, &unwrapped_stream_p,
+    locals_dict, &unwrapped_locals
+    );
+#endif
+
 // --- SSLSession
 
 MP_DEFINE_CONST_OBJ_TYPE(

@@ -452,14 +452,15 @@ struct Made {
     const char* refusal;
     bool out_of_memory;
 };
-Made make_connection(ussl_socket_obj_t* self, void* context, const char* name, size_t name_size,
-                     bool report_truncation, const mp_buffer_info_t* session) {
+Made make_connection(ussl_socket_obj_t* self, void* context, mp_obj_t stream, const char* name,
+                     size_t name_size, bool report_truncation, const mp_buffer_info_t* session) {
     auto* shared = static_cast<ussl::Context*>(context);
     shared->retain();
     auto made =
         Connection::make(ussl::Ref<ussl::Context>(shared),
                          {.server_hostname = {name, name_size},
                           .report_truncation = report_truncation,
+                          .read_ahead = ussl_stream_reads_ahead(stream),
                           .session = {static_cast<const uint8_t*>(session->buf), session->len}});
     if (!made)
         return {made.error().reason, made.error().out_of_memory};
@@ -521,12 +522,12 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_f
     self->timeout_ms = 0;
     self->poll_token = -1;
     void* shared = ussl_context_get(made_from);
-    Made made = make_connection(self, shared, name, name_size, !suppress_ragged_eofs, &saved);
+    Made made = make_connection(self, shared, stream, name, name_size, !suppress_ragged_eofs, &saved);
     if (made.out_of_memory) {
         // What forgotten sockets hold is memory that the collector does not see.
         ussl_context_trim();
         gc_collect();
-        made = make_connection(self, shared, name, name_size, !suppress_ragged_eofs, &saved);
+        made = make_connection(self, shared, stream, name, name_size, !suppress_ragged_eofs, &saved);
     }
     ussl_context_drop(shared);
     if (made.refusal != nullptr)
@@ -679,7 +680,12 @@ mp_obj_t ussl_socket_unwrap(mp_obj_t self_in) {
     raise_unless_progress(self, progress.kind);
     if (progress.kind == Progress::Kind::blocked)
         mp_raise_OSError(MP_EAGAIN);
-    const mp_obj_t stream = self->stream;
+    mp_obj_t stream = self->stream;
+#ifdef USSL_READS_AHEAD
+    const ussl::Bytes leftover = connection_of(self)->leftover();
+    if (!leftover.empty())
+        stream = ussl_unwrapped_new(stream, leftover.data(), leftover.size());
+#endif
     self->stream = MP_OBJ_NULL;
     connection_of(self)->abandon();
     return stream;

@@ -9,6 +9,10 @@
 #include <sys/stat.h>
 #endif
 
+#ifdef USSL_READS_AHEAD
+extern "C" const mp_obj_type_t mp_type_socket;
+#endif
+
 namespace {
 
 // A stream written in Python gets memory of the interpreter's heap: it may keep what it was given
@@ -287,6 +291,15 @@ extern "C" uint64_t ussl_stream_identity(mp_obj_t stream) {
 #else
     (void)stream;
     return 0;
+#endif
+}
+
+extern "C" bool ussl_stream_reads_ahead(mp_obj_t stream) {
+#ifdef USSL_READS_AHEAD
+    return mp_obj_is_exact_type(stream, &mp_type_socket);
+#else
+    (void)stream;
+    return false;
 #endif
 }
 

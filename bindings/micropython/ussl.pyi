@@ -301,7 +301,7 @@ class SSLSocket:
     def settimeout(self, timeout: float | None) -> None: ...
     def do_handshake(self) -> None: ...
     def unwrap(self) -> Any:
-        """Says goodbye, waits for the peer's, and returns the stream beneath."""
+        """Says goodbye, waits for the peer's, and returns the stream beneath (behind what was read from it already)."""
 
     def pending(self) -> int:
         """Bytes that can be read without the stream."""

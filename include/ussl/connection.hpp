@@ -52,6 +52,9 @@ class Connection final : public OnHeap {
         /// End of stream without close_notify: true gives TRUNCATED, false an ordinary end.
         /// During the handshake or inside a record it is an error in any case.
         bool report_truncation = false;
+        /// The stream gives what is there, however much is asked for, as a socket does: fewer and
+        /// larger reads, of up to 32 KB, which are held until they are read. See leftover().
+        bool read_ahead = false;
         /// Client: what session() gave on an earlier connection; empty: whatever the context has of
         /// this server, if Options::resumption says so.
         Bytes session{};
@@ -71,7 +74,7 @@ class Connection final : public OnHeap {
     /// Sends what was taken but has not left yet.
     Progress flush(Host& host);
     /// Says goodbye (close_notify) and waits for the peer's; the stream may then carry other
-    /// things. Plaintext that was not read yet is BAD_USE: read to the end first.
+    /// things, of which leftover() may have come already. Plaintext that was not read yet is BAD_USE: read to the end first.
     Progress shutdown(Host& host);
     /// Says goodbye as far as that goes without blocking, and releases the engine's memory.
     void close(Host& host);
@@ -102,6 +105,9 @@ class Connection final : public OnHeap {
     /// Version::none and an empty name before the handshake is done.
     [[nodiscard]] Version version() const;
     [[nodiscard]] Cipher cipher() const;
+    /// After shutdown(), with Settings::read_ahead: what the peer sent behind its goodbye, before it
+    /// had ours; the stream goes on after it. Valid until the connection closes.
+    [[nodiscard]] Bytes leftover() const;
     /// What both ends agreed to speak (ALPN, RFC 7301); empty: nothing.
     [[nodiscard]] Bytes alpn() const;
     /// Client: what another connection can resume with, which may come with the first reads only
@@ -141,6 +147,7 @@ class Connection final : public OnHeap {
     void keep_session();
     bool begin(Use use);
     void let_rest();
+    [[nodiscard]] bool holds_record() const;
     std::optional<Refusal> resume(Bytes session, std::string_view name);
 
     Ref<Context> context_;

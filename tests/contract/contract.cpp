@@ -100,6 +100,11 @@ void mutual(Plan& plan) {
     plan.server.verify = Verify::required;
 }
 
+bool reads_ahead() {
+    static const bool asked = std::getenv("USSL_READ_AHEAD") != nullptr;
+    return asked;
+}
+
 std::vector<Engines> all_engines() {
     struct Named {
         const char* name;
@@ -181,8 +186,10 @@ Pair::Pair(const Plan& setup)
     : client(connect(*setup.client_engine, setup.client, setup.client_context,
                      {.server_hostname = setup.name,
                       .report_truncation = setup.client_reports_truncation,
+                      .read_ahead = setup.read_ahead,
                       .session = bytes(setup.session)})),
-      server(connect(*setup.server_engine, setup.server, setup.server_context, {})) {
+      server(connect(*setup.server_engine, setup.server, setup.server_context,
+                     {.read_ahead = setup.read_ahead})) {
     to_server.capacity = to_client.capacity = setup.capacity;
     server_host.keys = setup.keys;
 }

@@ -101,6 +101,9 @@ class MemoryHost final : public ussl::Host {
     std::size_t most = SIZE_MAX;  ///< bytes that one call moves
 };
 
+/// Connections read ahead: a suite runs without, and with sanitizers with USSL_READ_AHEAD=1.
+bool reads_ahead();
+
 /// What a pair is made of.
 struct Plan {
     const ussl::Engine* client_engine = &ussl::openssl_engine;
@@ -114,6 +117,7 @@ struct Plan {
     ussl::Ref<Context> client_context, server_context;
     std::map<std::string, std::string> keys;
     std::size_t capacity = 1 << 20;
+    bool read_ahead = reads_ahead();
 };
 
 /// A server with a certificate and a client that verifies it.

@@ -522,6 +522,118 @@ TEST_P(Stream, ShutdownWaitsForThePeersGoodbye) {
     EXPECT_TRUE(pair.to_client.bytes.empty());
 }
 
+TEST_P(Stream, ReadingAheadTakesInManyRecordsAtOnce) {
+    Plan made = setup();
+    made.read_ahead = true;
+    Pair pair(made);
+    ASSERT_TRUE(pair.handshake());
+    read_all(*pair.client, pair.client_host);
+    const std::string text = pattern(100, 7);
+    for (const char& letter : text)
+        write_some(*pair.server, pair.server_host, {&letter, 1});
+    pair.client_host.reads = 0;
+    std::string got;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        // A poll of the stream alone would never end: nothing is in it any more.
+        EXPECT_EQ(pair.client->waits_for(Direction::read),
+                  i == 0 ? ussl::Waits::stream_readable : ussl::Waits::nothing);
+        std::uint8_t byte = 0;
+        ASSERT_EQ(pair.client->read(pair.client_host, {&byte, 1}).kind, Kind::done);
+        got.push_back(static_cast<char>(byte));
+    }
+    EXPECT_EQ(got, text);
+    EXPECT_EQ(pair.client_host.reads, 1);
+    EXPECT_EQ(pair.client->waits_for(Direction::read), ussl::Waits::stream_readable);
+}
+
+TEST_P(Stream, ReadingAheadWaitsForTheRestOfARecord) {
+    Plan made = setup();
+    made.read_ahead = true;
+    Pair pair(made);
+    ASSERT_TRUE(pair.handshake());
+    read_all(*pair.client, pair.client_host);
+    write_some(*pair.server, pair.server_host, "one");
+    const std::size_t one = pair.to_client.bytes.size();
+    write_some(*pair.server, pair.server_host, "two");
+    // Of the second record, from nothing to all but the last byte.
+    const std::deque<std::uint8_t> both = pair.to_client.bytes;
+    for (std::size_t there = one; there < both.size(); ++there) {
+        Ring& ring = pair.to_client;
+        if (there != one) {
+            write_some(*pair.server, pair.server_host, "one");
+            write_some(*pair.server, pair.server_host, "two");
+        }
+        std::deque<std::uint8_t> late(ring.bytes.begin() + static_cast<long>(there),
+                                      ring.bytes.end());
+        ring.bytes.resize(there);
+        std::uint8_t buffer[4];
+        ASSERT_EQ(pair.client->read(pair.client_host, buffer).count, 3U);
+        EXPECT_EQ(pair.client->waits_for(Direction::read), ussl::Waits::stream_readable);
+        EXPECT_EQ(pair.client->read(pair.client_host, buffer).kind, Kind::blocked);
+        ring.bytes.swap(late);
+        ASSERT_EQ(pair.client->read(pair.client_host, buffer).count, 3U);
+        EXPECT_EQ(buffer[0], 't');
+        EXPECT_EQ(pair.client->waits_for(Direction::read), ussl::Waits::stream_readable);
+    }
+}
+
+TEST_P(Stream, AnAlertThatWasReadAheadExplainsABrokenPipe) {
+    Plan made = setup();
+    made.read_ahead = true;
+    Pair pair(made);
+    ASSERT_TRUE(pair.handshake());
+    read_all(*pair.client, pair.client_host);
+    write_some(*pair.server, pair.server_host, "data");
+    write_some(*pair.client, pair.client_host, "data");
+    pair.to_server.bytes.back() ^= 1;
+    read_all(*pair.server, pair.server_host);
+    std::uint8_t buffer[4];
+    ASSERT_EQ(pair.client->read(pair.client_host, buffer).count, 4U);
+    ASSERT_TRUE(pair.to_client.bytes.empty());
+    pair.client_host.next_write = IoResult::failed(32);
+    EXPECT_EQ(pair.client->write(pair.client_host, bytes("more")).kind, Kind::failed);
+    EXPECT_EQ(pair.client->error().alert, Error::Alert::received);
+}
+
+TEST_P(Stream, WhatFollowsAGoodbyeThatWasReadAheadIsLeftOver) {
+    for (const bool ahead : {false, true}) {
+        Plan made = setup();
+        made.read_ahead = ahead;
+        Pair pair(made);
+        ASSERT_TRUE(pair.handshake());
+        read_all(*pair.client, pair.client_host);
+        // The server does not wait for the client's goodbye.
+        EXPECT_EQ(pair.server->shutdown(pair.server_host).kind, Kind::blocked);
+        const std::string plain = "220 ready";
+        pair.to_client.bytes.insert(pair.to_client.bytes.end(), plain.begin(), plain.end());
+        EXPECT_TRUE(pair.client->leftover().empty());
+        bool end = false;
+        EXPECT_EQ(read_all(*pair.client, pair.client_host, &end), "");
+        EXPECT_TRUE(end);
+        EXPECT_EQ(pair.client->shutdown(pair.client_host).kind, Kind::done);
+        const Bytes leftover = pair.client->leftover();
+        const std::string held(leftover.begin(), leftover.end());
+        EXPECT_EQ(held + pair.to_client.text(), plain);
+        EXPECT_EQ(held.empty(), !ahead);
+        EXPECT_EQ(pair.server->shutdown(pair.server_host).kind, Kind::done);
+    }
+}
+
+TEST_P(Stream, ShutdownNoLongerReadsAhead) {
+    Plan made = setup();
+    made.read_ahead = true;
+    Pair pair(made);
+    ASSERT_TRUE(pair.handshake());
+    read_all(*pair.client, pair.client_host);
+    EXPECT_EQ(pair.client->shutdown(pair.client_host).kind, Kind::blocked);
+    EXPECT_EQ(pair.server->shutdown(pair.server_host).kind, Kind::done);
+    const std::string plain = "220 ready";
+    pair.to_client.bytes.insert(pair.to_client.bytes.end(), plain.begin(), plain.end());
+    EXPECT_EQ(pair.client->shutdown(pair.client_host).kind, Kind::done);
+    EXPECT_TRUE(pair.client->leftover().empty());
+    EXPECT_EQ(pair.to_client.text(), plain);
+}
+
 TEST_P(Stream, ShutdownDoesNotThrowUnreadDataAway) {
     Pair pair(setup());
     ASSERT_TRUE(pair.handshake());

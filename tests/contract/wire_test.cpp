@@ -85,5 +85,47 @@ TEST(Wire, IsFinalAboutFailures) {
     EXPECT_EQ(ended.feed("more").kind, IoResult::Kind::end);
 }
 
+TEST(Wire, ReadsAheadAndHandsOutWhatIsAskedFor) {
+    Ends ends;
+    ends.wire.reads_ahead(true);
+    const std::string_view two("\x17\x03\x03\x00\x02xy\x17\x03\x03\x00\x01", 12);
+    ends.in.bytes.assign(two.begin(), two.end());
+    std::uint8_t header[5];
+    EXPECT_EQ(ends.wire.read(header).count, 5U);
+    EXPECT_TRUE(ends.in.bytes.empty());
+    EXPECT_TRUE(ends.wire.inside_record());
+    EXPECT_TRUE(ends.wire.holds_record());
+    std::uint8_t body[2];
+    EXPECT_EQ(ends.wire.read(body).count, 2U);
+    EXPECT_EQ(body[1], 'y');
+    // The header of the next is there, its body is not.
+    EXPECT_FALSE(ends.wire.inside_record());
+    EXPECT_FALSE(ends.wire.holds_record());
+    EXPECT_EQ(ends.wire.read({header, 3}).count, 3U);
+    EXPECT_FALSE(ends.wire.holds_record());
+    // An end is found behind what is held, and no sooner.
+    ends.in.closed = true;
+    EXPECT_EQ(ends.wire.read({header, 5}).count, 2U);
+    EXPECT_FALSE(ends.wire.ended());
+    EXPECT_EQ(ends.wire.read({header, 5}).kind, IoResult::Kind::end);
+    EXPECT_TRUE(ends.wire.ended());
+    EXPECT_TRUE(ends.wire.inside_record());
+}
+
+TEST(Wire, HoldsARecordWhoseHeaderWasHandedOutInPart) {
+    Ends ends;
+    ends.wire.reads_ahead(true);
+    const std::string_view one("\x17\x03\x03\x00\x02xy", 7);
+    ends.in.bytes.assign(one.begin(), one.end());
+    std::uint8_t header[3];
+    EXPECT_EQ(ends.wire.read(header).count, 3U);
+    EXPECT_TRUE(ends.wire.holds_record());
+    EXPECT_EQ(ends.wire.ahead().size(), 4U);
+    ends.wire.reads_ahead(false);
+    std::uint8_t rest[10];
+    EXPECT_EQ(ends.wire.read(rest).count, 4U);
+    EXPECT_FALSE(ends.wire.holds_record());
+}
+
 }  // namespace
 }  // namespace contract

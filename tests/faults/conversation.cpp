@@ -327,11 +327,14 @@ std::expected<Parties, ussl::Refusal> Parties::make(const Plan& plan) {
 std::expected<std::unique_ptr<Conversation>, ussl::Refusal> Conversation::make(
     const Parties& parties, std::size_t long_line) {
     auto client =
-        Connection::make(parties.plan.client_context,
-                         {.server_hostname = parties.plan.name, .report_truncation = true});
+        Connection::make(parties.plan.client_context, {.server_hostname = parties.plan.name,
+                                                       .report_truncation = true,
+                                                       .read_ahead = parties.plan.read_ahead});
     if (!client)
         return std::unexpected(client.error());
-    auto server = Connection::make(parties.plan.server_context, {.report_truncation = true});
+    auto server =
+        Connection::make(parties.plan.server_context,
+                         {.report_truncation = true, .read_ahead = parties.plan.read_ahead});
     if (!server)
         return std::unexpected(server.error());
     std::unique_ptr<Conversation> made(

@@ -38,6 +38,7 @@ Bout::Bout(const Setting& setting, const Plan& plan)
       host(to_victim, to_peer) {
     const Options& options = setting.role == Role::client ? plan.client : plan.server;
     Connection::Settings settings;
+    settings.read_ahead = plan.read_ahead;
     if (setting.role == Role::client)
         settings.server_hostname = plan.name;
     victim = std::move(*Connection::make(*Context::make(*setting.engine, options), settings));

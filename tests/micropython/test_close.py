@@ -1,6 +1,7 @@
 # The end of a connection, in all its forms.
 
 import errno
+import time
 
 import ussl
 from ussltest import *
@@ -353,6 +354,64 @@ def test_goodbyes_over_sockets():
     equal(a.read(), b"in plain")
     equal(done, [b"hello", True])
     a.close()
+
+
+def test_unwrap_when_the_peer_has_gone_on_in_plain():
+    # Before it had our goodbye: what it says then may have been read together with its own.
+    import _thread
+    import select
+
+    a, b = tcp_pair()
+    made = []
+    _thread.start_new_thread(lambda: made.append(psk_server(b)), ())
+    client = psk_client(a)
+    while not made:
+        time.sleep_ms(1)
+    server = made[0]
+    server.write(b"hello")
+    b.setblocking(False)
+    raises(OSError, server.unwrap, code=errno.EAGAIN)
+    b.write(b"220 ready\r\n250 ok\r\nsecret")
+    equal(client.read(), b"hello")
+    beneath = client.unwrap()
+    equal(repr(server.unwrap()), repr(b))
+    dead(client)
+    client.close()
+
+    poller = select.poll()
+    poller.register(beneath, select.POLLIN)
+    equal(poller.poll(0), [(beneath, select.POLLIN)])
+    equal(beneath.readline(), b"220 ready\r\n")
+    equal(beneath.read(3), b"250")
+    equal(beneath.recv(2), b" o")
+    buffer = bytearray(3)
+    equal(beneath.readinto(buffer), 3)
+    equal(bytes(buffer), b"k\r\n")
+    if beneath is not a:
+        # These would have passed by what is held.
+        raises(AttributeError, lambda: beneath.recvfrom)
+        raises(AttributeError, lambda: beneath.makefile)
+    equal(beneath.read(6), b"secret")
+    equal(poller.poll(0), [])
+    poller.register(beneath, select.POLLIN | select.POLLOUT)
+    equal(poller.poll(0), [(beneath, select.POLLOUT)])
+    poller.unregister(beneath)
+    # From here on it is the socket, for TLS again as well.
+    b.write(b"plain")
+    equal(beneath.read(5), b"plain")
+    equal(beneath.write(b"more"), 4)
+    equal(b.read(4), b"more")
+    beneath.setblocking(True)
+    b.setblocking(True)
+    _thread.start_new_thread(lambda: made.append(psk_server(b)), ())
+    again = psk_client(beneath)
+    while len(made) == 1:
+        time.sleep_ms(1)
+    equal(again.write(b"once more"), 9)
+    equal(made[1].read(9), b"once more")
+    again.close()
+    made[1].close()
+    raises(OSError, beneath.read, 1)
 
 
 def test_close_of_a_stream_that_knows_no_poll():

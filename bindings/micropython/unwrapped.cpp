@@ -1,0 +1,77 @@
+// What unwrap() returns where the peer went on before it had our goodbye: the stream beneath, behind
+// the bytes that were read from it together with the peer's.
+
+#include <string.h>
+
+#include "binding.h"
+
+#ifdef USSL_READS_AHEAD
+
+namespace {
+
+ussl_unwrapped_obj_t* unwrapped_of(mp_obj_t self) {
+    return static_cast<ussl_unwrapped_obj_t*>(MP_OBJ_TO_PTR(self));
+}
+
+}  // namespace
+
+extern "C" {
+
+mp_obj_t ussl_unwrapped_new(mp_obj_t stream, const uint8_t* leftover, size_t size) {
+    ussl_unwrapped_obj_t* self = mp_obj_malloc(ussl_unwrapped_obj_t, &ussl_unwrapped_type);
+    self->stream = stream;
+    self->leftover = mp_obj_new_bytes(leftover, size);
+    self->taken = 0;
+    return MP_OBJ_FROM_PTR(self);
+}
+
+mp_uint_t ussl_unwrapped_stream_read(mp_obj_t self_in, void* buf, mp_uint_t size, int* errcode) {
+    ussl_unwrapped_obj_t* self = unwrapped_of(self_in);
+    size_t all;
+    const char* leftover = mp_obj_str_get_data(self->leftover, &all);
+    if (self->taken == all)
+        return mp_get_stream(self->stream)->read(self->stream, buf, size, errcode);
+    const size_t count = size < all - self->taken ? size : all - self->taken;
+    memcpy(buf, leftover + self->taken, count);
+    self->taken += count;
+    return count;
+}
+
+mp_uint_t ussl_unwrapped_stream_write(mp_obj_t self_in, const void* buf, mp_uint_t size,
+                                      int* errcode) {
+    const mp_obj_t stream = unwrapped_of(self_in)->stream;
+    return mp_get_stream(stream)->write(stream, buf, size, errcode);
+}
+
+mp_uint_t ussl_unwrapped_stream_ioctl(mp_obj_t self_in, mp_uint_t request, uintptr_t arg,
+                                      int* errcode) {
+    ussl_unwrapped_obj_t* self = unwrapped_of(self_in);
+    // A poll that looked at the descriptor alone would not see what is held here.
+    if (request == MP_STREAM_GET_FILENO) {
+        *errcode = MP_EINVAL;
+        return MP_STREAM_ERROR;
+    }
+    const mp_uint_t result =
+        mp_get_stream(self->stream)->ioctl(self->stream, request, arg, errcode);
+    size_t all;
+    mp_obj_str_get_data(self->leftover, &all);
+    if (request == MP_STREAM_POLL && result != MP_STREAM_ERROR && self->taken != all)
+        return result | (arg & MP_STREAM_POLL_RD);
+    return result;
+}
+
+// Whatever does not read is the stream's own; what does, and is not here, would skip what is held.
+void ussl_unwrapped_attr(mp_obj_t self, qstr attr, mp_obj_t* dest) {
+    if (dest[0] != MP_OBJ_NULL)
+        return;  // nothing can be stored
+    const mp_map_t* reads = &MP_OBJ_TYPE_GET_SLOT(&ussl_unwrapped_type, locals_dict)->map;
+    if (mp_map_lookup(const_cast<mp_map_t*>(reads), MP_OBJ_NEW_QSTR(attr), MP_MAP_LOOKUP) !=
+        nullptr)
+        dest[1] = MP_OBJ_SENTINEL;
+    else if (attr != MP_QSTR_recvfrom && attr != MP_QSTR_makefile)
+        mp_load_method_maybe(unwrapped_of(self)->stream, attr, dest);
+}
+
+}  // extern "C"
+
+#endif
