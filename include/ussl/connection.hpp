@@ -74,7 +74,8 @@ class Connection final : public OnHeap {
     /// Sends what was taken but has not left yet.
     Progress flush(Host& host);
     /// Says goodbye (close_notify) and waits for the peer's; the stream may then carry other
-    /// things, of which leftover() may have come already. Plaintext that was not read yet is BAD_USE: read to the end first.
+    /// things, of which leftover() may have come already. Plaintext that was not read yet is
+    /// BAD_USE: read to the end first.
     Progress shutdown(Host& host);
     /// Says goodbye as far as that goes without blocking, and releases the engine's memory.
     void close(Host& host);
@@ -105,8 +106,8 @@ class Connection final : public OnHeap {
     /// Version::none and an empty name before the handshake is done.
     [[nodiscard]] Version version() const;
     [[nodiscard]] Cipher cipher() const;
-    /// After shutdown(), with Settings::read_ahead: what the peer sent behind its goodbye, before it
-    /// had ours; the stream goes on after it. Valid until the connection closes.
+    /// After shutdown(), with Settings::read_ahead: what the peer sent behind its goodbye, before
+    /// it had ours; the stream goes on after it. Valid until the connection closes.
     [[nodiscard]] Bytes leftover() const;
     /// What both ends agreed to speak (ALPN, RFC 7301); empty: nothing.
     [[nodiscard]] Bytes alpn() const;
