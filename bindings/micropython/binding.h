@@ -73,6 +73,7 @@ typedef struct _ussl_context_obj_t {
     uint8_t system_store;
     uint8_t resumption;
     uint8_t tickets;
+    uint8_t gather_writes;
     uint16_t minimum_version;
     uint16_t maximum_version;
     uint16_t record_size_limit; // 0: none
@@ -97,6 +98,8 @@ typedef struct _ussl_socket_obj_t {
     uint32_t timeout_ms;       // settimeout()'s; 0: none
     int32_t poll_token;        // see ussl_poll_token; below 0: none yet
     bool chooses;              // sni_callback is under way, and may change the context
+    bool gathers;              // gather_writes
+    bool may_write;            // with it: a poll has found it writable since the last write
     void *connection;          // ussl::Connection
 } ussl_socket_obj_t;
 

@@ -419,6 +419,8 @@ mp_obj_t attribute(const ussl_context_obj_t* self, qstr name) {
             return mp_obj_new_bool(self->resumption);
         case MP_QSTR_num_tickets:
             return MP_OBJ_NEW_SMALL_INT(self->tickets);
+        case MP_QSTR_gather_writes:
+            return mp_obj_new_bool(self->gather_writes);
         case MP_QSTR_record_size_limit:
             return self->record_size_limit != 0 ? MP_OBJ_NEW_SMALL_INT(self->record_size_limit)
                                                 : mp_const_none;
@@ -496,6 +498,9 @@ bool set_attribute(ussl_context_obj_t* self, qstr name, mp_obj_t value) {
         case MP_QSTR_num_tickets:
             self->tickets = tickets_of(self, value);
             return true;
+        case MP_QSTR_gather_writes:
+            self->gather_writes = mp_obj_is_true(value) ? 1 : 0;
+            return true;
         case MP_QSTR_record_size_limit:
             self->record_size_limit = ussl_record_size_limit(value);
             return true;
@@ -569,7 +574,7 @@ ussl_context_obj_t* ussl_context_new(bool server) {
     self->server = server ? 1 : 0;
     self->verify_flags = -1;
     self->verify_mode = self->share = self->is_shared = self->keeps = 0;
-    self->system_store = 0;
+    self->system_store = self->gather_writes = 0;
     self->check_hostname = server ? 0 : 1;
     self->resumption = self->tickets = 1;
     self->minimum_version = static_cast<uint16_t>(ussl::Version::tls1_2);

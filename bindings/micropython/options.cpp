@@ -211,6 +211,7 @@ mp_obj_t ussl_wrap_socket(size_t n_args, const mp_obj_t* args, mp_map_t* kw_args
         ARG_suppress_ragged_eofs,
         ARG_record_size_limit,
         ARG_resumption,
+        ARG_gather_writes,
         ARG_key,
         ARG_cert,
         ARG_cadata,
@@ -235,6 +236,7 @@ mp_obj_t ussl_wrap_socket(size_t n_args, const mp_obj_t* args, mp_map_t* kw_args
         {MP_QSTR_suppress_ragged_eofs, MP_ARG_KW_ONLY | MP_ARG_BOOL, {.u_bool = true}},
         {MP_QSTR_record_size_limit, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_NONE}},
         {MP_QSTR_resumption, MP_ARG_KW_ONLY | MP_ARG_BOOL, {.u_bool = true}},
+        {MP_QSTR_gather_writes, MP_ARG_KW_ONLY | MP_ARG_BOOL, {.u_bool = false}},
         {MP_QSTR_key, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_PTR(nullptr)}},
         {MP_QSTR_cert, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_PTR(nullptr)}},
         {MP_QSTR_cadata, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_PTR(nullptr)}},
@@ -270,6 +272,7 @@ mp_obj_t ussl_wrap_socket(size_t n_args, const mp_obj_t* args, mp_map_t* kw_args
     context->key_password =
         ussl_text_or_bytes(values[ARG_key_password].u_obj, MP_QSTR_key_password);
     context->resumption = values[ARG_resumption].u_bool ? 1 : 0;
+    context->gather_writes = values[ARG_gather_writes].u_bool ? 1 : 0;
     context->record_size_limit = ussl_record_size_limit(values[ARG_record_size_limit].u_obj);
 
     bool key_from_file;

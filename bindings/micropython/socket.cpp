@@ -298,7 +298,19 @@ mp_obj_t read_into(size_t n_args, const mp_obj_t* args, bool once) {
     return none ? mp_const_none : MP_OBJ_NEW_SMALL_INT(got);
 }
 
+// With gather_writes, each poll that finds the socket writable allows for one write. Until then
+// asyncio keeps what is written, and hands it in as one.
+bool waits_for_poll(ussl_socket_obj_t* self) {
+    if (!self->gathers)
+        return false;
+    const bool may_write = self->may_write;
+    self->may_write = false;
+    return !may_write && connection_of(self)->waits_for(Direction::write) != ussl::Waits::nothing;
+}
+
 mp_obj_t write_bytes(ussl_socket_obj_t* self, const uint8_t* buf, size_t size, bool once) {
+    if (waits_for_poll(self))
+        return mp_const_none;
     PyHost host(self);
     size_t taken = 0;
     do {
@@ -397,14 +409,16 @@ PollPlan plan_poll(const Connection* connection, mp_uint_t wanted) {
     return plan;
 }
 
-// What a poll finds; may send what was taken before, so that it leaves without another write.
 // What a poll says in the end.
-mp_uint_t found_or_rest(Connection* connection, mp_uint_t found) {
+mp_uint_t found_or_rest(ussl_socket_obj_t* self, mp_uint_t found) {
     if (found == 0)
-        connection->rest();
+        connection_of(self)->rest();
+    if ((found & MP_STREAM_POLL_WR) != 0)
+        self->may_write = true;
     return found;
 }
 
+// What a poll finds; may send what was taken before, so that it leaves without another write.
 mp_uint_t poll_socket(ussl_socket_obj_t* self, mp_uint_t wanted) {
     // Without a stream: closed, even if a call in another thread has yet to come back.
     if (self->connection == nullptr || self->stream == MP_OBJ_NULL)
@@ -434,7 +448,7 @@ mp_uint_t poll_socket(ussl_socket_obj_t* self, mp_uint_t wanted) {
         case PyHost::Polled::raised:
             nlr_raise(self->exception);
     }
-    return found_or_rest(connection, plan.found_with(ready));
+    return found_or_rest(self, plan.found_with(ready));
 }
 
 mp_obj_t call_on_stream(mp_obj_t self_in, qstr method, mp_obj_t argument) {
@@ -519,15 +533,19 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_f
     self->keylog_filename = context->keylog_filename;
     self->sni_callback = context->sni_callback;
     self->chooses = false;
+    self->gathers = context->gather_writes != 0;
+    self->may_write = false;
     self->timeout_ms = 0;
     self->poll_token = -1;
     void* shared = ussl_context_get(made_from);
-    Made made = make_connection(self, shared, stream, name, name_size, !suppress_ragged_eofs, &saved);
+    Made made =
+        make_connection(self, shared, stream, name, name_size, !suppress_ragged_eofs, &saved);
     if (made.out_of_memory) {
         // What forgotten sockets hold is memory that the collector does not see.
         ussl_context_trim();
         gc_collect();
-        made = make_connection(self, shared, stream, name, name_size, !suppress_ragged_eofs, &saved);
+        made =
+            make_connection(self, shared, stream, name, name_size, !suppress_ragged_eofs, &saved);
     }
     ussl_context_drop(shared);
     if (made.refusal != nullptr)
@@ -783,6 +801,10 @@ mp_uint_t ussl_socket_stream_read(mp_obj_t self, void* buf, mp_uint_t size, int*
 mp_uint_t ussl_socket_stream_write(mp_obj_t self_in, const void* buf, mp_uint_t size,
                                    int* errcode) {
     ussl_socket_obj_t* self = socket_of(self_in);
+    if (waits_for_poll(self)) {
+        *errcode = MP_EAGAIN;
+        return MP_STREAM_ERROR;
+    }
     PyHost host(self);
     const Progress progress =
         connection_of(self)->write(host, {static_cast<const uint8_t*>(buf), size});
@@ -858,7 +880,7 @@ mp_uint_t ussl_socket_poll_ends(ussl_socket_obj_t* self, mp_uint_t wanted, mp_ui
         return MP_STREAM_POLL_NVAL;
     const PollPlan plan = plan_poll(connection, wanted);
     // What is there already needs no look at the stream, unless more was asked for.
-    return found_or_rest(connection,
+    return found_or_rest(self,
                          plan.ask() == 0 && plan.found != 0 ? plan.found : plan.found_with(ready));
 }
 

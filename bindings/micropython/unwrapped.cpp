@@ -1,5 +1,5 @@
-// What unwrap() returns where the peer went on before it had our goodbye: the stream beneath, behind
-// the bytes that were read from it together with the peer's.
+// What unwrap() returns where the peer went on before it had our goodbye: the stream beneath,
+// behind the bytes that were read from it together with the peer's.
 
 #include <string.h>
 

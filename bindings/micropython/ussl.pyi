@@ -144,6 +144,7 @@ def wrap_socket(
     suppress_ragged_eofs: bool = True,
     record_size_limit: int | None = None,
     resumption: bool = True,
+    gather_writes: bool = False,
     key: _Content | None = None,
     cert: _Content | None = None,
     cadata: _Content | None = None,
@@ -199,6 +200,7 @@ class SSLContext:
     handshake_timeout: float | None
     """Seconds that wrap_socket() may take for a handshake."""
     record_size_limit: int | None
+    gather_writes: bool
     """The most plaintext in a record: 512 to 16384 bytes."""
     resumption: bool
     """Whether sessions are resumed."""

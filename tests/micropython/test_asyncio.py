@@ -318,4 +318,40 @@ def test_errors_reach_the_task():
     run_async(with_server(work))
 
 
+def test_gathered_writes_leave_in_one_record():
+    import _thread
+
+    line = b"one of many lines\n"
+
+    def records_of(gather):
+        a, b = tcp_pair()
+        records = []
+
+        def count():
+            server = psk_server(b)
+            total = 0
+            while total < 50 * len(line):
+                records.append(server.recv(16384))
+                total += len(records[-1])
+
+        async def send(client):
+            stream = asyncio.StreamWriter(client)
+            for _ in range(50):
+                stream.write(line)
+            await stream.drain()
+            while b"".join(records) != 50 * line:
+                await asyncio.sleep_ms(1)
+
+        _thread.start_new_thread(count, ())
+        client = psk_client(a, gather_writes=gather)
+        client.setblocking(False)
+        asyncio.run(asyncio.wait_for(send(client), 30))
+        client.close()
+        b.close()
+        return len(records)
+
+    equal(records_of(False), 50)
+    equal(records_of(True), 1)
+
+
 run(globals())

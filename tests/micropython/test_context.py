@@ -20,6 +20,7 @@ def test_defaults():
     for name in ("verify_callback", "verify_time", "pins", "psk_identity", "psk_key", "server_psk_keys",
                  "handshake_timeout", "record_size_limit"):
         equal(getattr(ctx, name), None)
+    equal(ctx.gather_writes, False)
     ctx = ussl.SSLContext(SERVER)
     equal(ctx.verify_mode, ussl.CERT_NONE)
     equal(ctx.check_hostname, False)

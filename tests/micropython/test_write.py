@@ -2,6 +2,7 @@
 
 # heap: 64m
 import errno
+import select
 
 import ussl
 from ussltest import *
@@ -233,6 +234,52 @@ def test_blocking_write_over_a_socket_takes_all():
     equal(client.read(1), b"")
     client.close()
     equal(got[0] == data, True)
+
+
+def test_gathered_writes_wait_for_a_poll():
+    client, server, a, b = psk_pair(gather_writes=True)
+    for _ in range(3):
+        equal(client.write(b"first"), None)
+        equal(client.send(b"first"), None)
+    equal(client.ioctl(IOCTL_POLL, select.POLLIN), 0)
+    equal(client.write(b"first"), None)
+    equal(client.ioctl(IOCTL_POLL, select.POLLOUT), select.POLLOUT)
+    equal(client.write(b"first and second"), 16)
+    equal(client.write(b"third"), None)
+    equal(server.recv(100), b"first and second")
+    equal(server.recv(100), None)
+    # What is read needs no poll, and errors do not wait for one.
+    equal(server.ioctl(IOCTL_POLL, select.POLLOUT), select.POLLOUT)
+    server.write(b"answer")
+    equal(client.read(6), b"answer")
+    client.close()
+    raises(OSError, client.write, b"late", code=errno.EBADF)
+
+
+def test_gather_writes_of_a_context():
+    context = ussl.SSLContext(ussl.PROTOCOL_TLS_CLIENT)
+    context.psk_identity, context.psk_key = IDENTITY, KEY
+    context.check_hostname = False
+    context.gather_writes = 1
+    equal(context.gather_writes, True)
+    a, b = pipe()
+    client = context.wrap_socket(a, do_handshake_on_connect=False)
+    shake(client, psk_server(b, do_handshake=False))
+    equal(client.write(b"x"), None)
+
+
+def test_gathered_writes_begin_a_handshake():
+    a, b = pipe()
+    client = psk_client(a, do_handshake=False, gather_writes=True)
+    server = psk_server(b, do_handshake=False)
+    got = None
+    for _ in range(20):
+        if client.ioctl(IOCTL_POLL, select.POLLOUT):
+            client.write(b"hello")
+        got = server.read(5)
+        if got:
+            break
+    equal(got, b"hello")
 
 
 run(globals())
