@@ -63,7 +63,7 @@ void pin(const Context& context, const Options& options) {
     else
         need(SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) == 1 &&
                  SSL_CTX_set_ciphersuites(ctx, "TLS_AES_128_GCM_SHA256") == 1 &&
-                 SSL_CTX_set1_groups_list(ctx, "X25519") == 1,
+                 SSL_CTX_set1_groups_list(ctx, "X25519:P-256") == 1,
              "suite and group");
     need(SSL_CTX_set_num_tickets(ctx, options.tickets ? 1 : 0) == 1, "tickets");
     if (!options.tickets)
