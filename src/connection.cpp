@@ -66,6 +66,7 @@ class Connection::Turn {
             connection_.session_->wire().detach();
         if (connection_.close_after_call_)
             connection_.abandon();
+        connection_.note_what_is_held();
         trim();
         connection_.use_.store(Use::none, std::memory_order_release);
     }
@@ -335,22 +336,28 @@ bool Connection::begin(Use use) {
 }
 
 void Connection::let_rest() {
-    if (state_ == State::open && !error_ && !unsent_ && read_waits_ == Waits::stream_readable)
-        session_->rest();
+    if (state_ != State::open || error_ || unsent_ || read_waits_ != Waits::stream_readable)
+        return;
+    session_->rest();
+    session_->wire().rest();
 }
 
 Waits Connection::waits_for(Direction direction) const {
-    if (state_ == State::closed || failed())
+    if (state_ == State::closed || error_)
         return Waits::nothing;
-    if (direction == Direction::read) {
-        const bool ready = ended_ || error_ || (state_ == State::open && holds_record());
-        return ready ? Waits::nothing : read_waits_;
-    }
-    return error_ ? Waits::nothing : write_waits_;
+    const bool reads = direction == Direction::read;
+    if (reads && (ended_ || (state_ == State::open && session_->pending() != 0)))
+        return Waits::nothing;
+    const Waits waits = reads ? read_waits_ : write_waits_;
+    // An engine that wants to send something first, such as an answer to a HelloRequest (RFC 5246
+    // §7.4.1.1), is not asked again before it can, whatever is held.
+    const bool has_come = waits == Waits::stream_readable && holds_record_;
+    return state_ == State::open && has_come ? Waits::nothing : waits;
 }
 
-bool Connection::holds_record() const {
-    return session_->pending() != 0 || session_->wire().holds_record();
+// For polls, which other threads may do at any time.
+void Connection::note_what_is_held() {
+    holds_record_.store(session_ && session_->wire().holds_record(), std::memory_order_relaxed);
 }
 
 std::size_t Connection::pending() const {
@@ -484,6 +491,7 @@ Progress Connection::fail(Host& host, const Error& error) {
         error_ = error;
     only_writes_fail_ = false;
     session_->wire().send_rest(host);
+    session_->wire().drop_ahead();
     return {Kind::failed};
 }
 

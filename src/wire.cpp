@@ -6,12 +6,20 @@
 namespace ussl {
 namespace {
 
-/// A record of the longest, and some: from there on, larger pieces are no quicker.
+/// Almost two records of the longest. More would be quicker still, for more memory.
 constexpr std::size_t most_ahead = 32 * 1024;
+/// RFC 5246 §6.2.3; TLS 1.3 allows for less.
+constexpr std::size_t longest_body = 16384 + 2048;
 
 // RFC 8446 §5.1: type, two bytes of version, two bytes of length, then the body.
 std::uint16_t body_size(const std::uint8_t* header) {
     return static_cast<std::uint16_t>(header[3] << 8 | header[4]);
+}
+
+constexpr std::uint8_t tls_major = 3;
+
+bool may_be_tls(std::uint8_t type, std::uint8_t major_version) {
+    return type >= 20 && type <= 24 && major_version == tls_major;
 }
 
 }  // namespace
@@ -27,6 +35,7 @@ IoResult Wire::read(MutableBytes into) {
         // Without memory, it goes on byte for byte.
         if (reads_ahead_)
             buffer_.reset(static_cast<std::uint8_t*>(allocate(most_ahead)));
+        buffer_is_large_ = true;
         const MutableBytes room = buffer_ ? MutableBytes(buffer_.get(), most_ahead) : into;
         const IoResult result = read_stream(room);
         if (result.kind != IoResult::Kind::bytes || !buffer_) {
@@ -76,9 +85,23 @@ bool Wire::holds_record() const {
             return false;
         std::memcpy(header, header_, header_bytes_);
         std::memcpy(header + header_bytes_, ahead_.data(), missing);
+        if (!may_be_tls(header[0], header[1]) || body_size(header) > longest_body)
+            return true;  // it is refused, whatever may follow
         missing += body_size(header);
     }
     return ahead_.size() >= missing;
+}
+
+void Wire::rest() {
+    if (ahead_.empty() || !buffer_is_large_)
+        return;
+    auto* small = static_cast<std::uint8_t*>(allocate(ahead_.size()));
+    if (small == nullptr)
+        return;
+    std::memcpy(small, ahead_.data(), ahead_.size());
+    ahead_ = {small, ahead_.size()};
+    buffer_.reset(small);
+    buffer_is_large_ = false;
 }
 
 IoResult Wire::write(Bytes from) {
@@ -136,7 +159,7 @@ void Wire::follow_records(Bytes handed_over) {
         header_bytes_ = static_cast<std::uint8_t>(header_bytes_ + n);
         handed_over = handed_over.subspan(n);
         if (first_record_)
-            not_tls_ = header_[0] < 20 || header_[0] > 24 || (header_bytes_ > 1 && header_[1] != 3);
+            not_tls_ = !may_be_tls(header_[0], header_bytes_ > 1 ? header_[1] : tls_major);
         if (header_bytes_ == sizeof header_) {
             body_left_ = body_size(header_);
             header_bytes_ = 0;

@@ -19,8 +19,8 @@ class Wire {
     }
     void detach() { host_ = nullptr; }
 
-    /// From now on, whether a read of the stream may take in more than the engine asks for, which
-    /// is asked for its header and its body alone otherwise. What is held already is handed out.
+    /// Whether a read may take more from the stream than the engine asks for. What is held already
+    /// is handed out in any case.
     void reads_ahead(bool may) { reads_ahead_ = may; }
 
     // For the engines' hooks. `failed` and `aborted` are final.
@@ -36,7 +36,8 @@ class Wire {
     [[nodiscard]] int write_errno() const { return write_errno_; }
     /// The engine has part of a record, and waits for the rest.
     [[nodiscard]] bool inside_record() const { return header_bytes_ != 0 || body_left_ != 0; }
-    /// The rest of this record, or all of the next, has arrived and waits for the engine.
+    /// What has arrived is enough for the engine to go on: the rest of this record, all of the
+    /// next, or a header that no record can have.
     [[nodiscard]] bool holds_record() const;
     /// What has arrived, and not been handed to the engine.
     [[nodiscard]] Bytes ahead() const { return ahead_; }
@@ -44,6 +45,14 @@ class Wire {
     [[nodiscard]] bool not_tls() const { return not_tls_; }
     /// What the header of the last record said.
     [[nodiscard]] std::uint8_t record_type() const { return header_[0]; }
+
+    /// Nothing moves for now: keeps no more memory than for what is held.
+    void rest();
+    /// Nobody will read what is held.
+    void drop_ahead() {
+        ahead_ = {};
+        buffer_.reset();
+    }
 
     /// After the engine has failed: sends what is left of its alert, as far as that goes now.
     void send_rest(Host& host);
@@ -55,7 +64,7 @@ class Wire {
     void follow_records(Bytes handed_over);
 
     Host* host_ = nullptr;
-    /// There while it holds something, so that a connection at rest has none.
+    /// There while it holds something.
     std::unique_ptr<std::uint8_t, Release> buffer_;
     Bytes ahead_;  ///< the part of it that the engine has not taken
     int read_errno_ = 0;
@@ -64,6 +73,7 @@ class Wire {
     std::uint8_t header_bytes_ = 0;
     std::uint8_t header_[5] = {};
     bool reads_ahead_ = false;
+    bool buffer_is_large_ = false;  ///< most_ahead bytes, and not just what it holds
     bool first_record_ = true;
     bool aborted_ = false;
     bool timed_out_ = false;

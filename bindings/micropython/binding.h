@@ -99,6 +99,7 @@ typedef struct _ussl_socket_obj_t {
     int32_t poll_token;        // see ussl_poll_token; below 0: none yet
     bool chooses;              // sni_callback is under way, and may change the context
     bool gathers;              // gather_writes
+    bool never_blocks;         // the stream, as far as is known
     bool may_write;            // with it: a poll has found it writable since the last write
     void *connection;          // ussl::Connection
 } ussl_socket_obj_t;
@@ -109,8 +110,8 @@ typedef struct _ussl_session_obj_t {
     mp_obj_t content; // bytes
 } ussl_session_obj_t;
 
-#if defined(__unix__)
-// A host has the memory to read more than a record at once.
+#if defined(USSL_HOST) && MICROPY_PY_SOCKET
+// The port's sockets give what is there, however much is asked for; and there is the memory.
 #define USSL_READS_AHEAD
 // See unwrapped.cpp.
 typedef struct _ussl_unwrapped_obj_t {
@@ -248,8 +249,10 @@ mp_uint_t ussl_stream_ioctl(mp_obj_t stream, mp_uint_t request, uintptr_t arg, i
 uint64_t ussl_stream_identity(mp_obj_t stream);
 // -1: it has none, or is asked otherwise (a stream written in Python).
 int ussl_stream_descriptor(mp_obj_t stream);
-// A read may ask for more than is needed: it does not wait for it, and there is the memory.
+// A read may ask for more than is needed.
 bool ussl_stream_reads_ahead(mp_obj_t stream);
+// It is known not to block.
+bool ussl_stream_never_blocks(mp_obj_t stream);
 // For the collector: closes the stream of a forgotten socket if nothing else would.
 void ussl_stream_close_forgotten(mp_obj_t stream, uint64_t identity);
 // Asks psk_keys.get(identity), or the callback if there is one. The length of the key that was

@@ -298,10 +298,11 @@ mp_obj_t read_into(size_t n_args, const mp_obj_t* args, bool once) {
     return none ? mp_const_none : MP_OBJ_NEW_SMALL_INT(got);
 }
 
-// With gather_writes, each poll that finds the socket writable allows for one write. Until then
-// asyncio keeps what is written, and hands it in as one.
+// With gather_writes, each poll that finds the socket writable (or broken) allows for one write.
+// Until then asyncio keeps what is written, and hands it in as one. A program with a stream that
+// blocks does not expect a write to take nothing.
 bool waits_for_poll(ussl_socket_obj_t* self) {
-    if (!self->gathers)
+    if (!self->gathers || !self->never_blocks)
         return false;
     const bool may_write = self->may_write;
     self->may_write = false;
@@ -413,7 +414,7 @@ PollPlan plan_poll(const Connection* connection, mp_uint_t wanted) {
 mp_uint_t found_or_rest(ussl_socket_obj_t* self, mp_uint_t found) {
     if (found == 0)
         connection_of(self)->rest();
-    if ((found & MP_STREAM_POLL_WR) != 0)
+    if ((found & ~MP_STREAM_POLL_RD) != 0)
         self->may_write = true;
     return found;
 }
@@ -535,6 +536,7 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_f
     self->chooses = false;
     self->gathers = context->gather_writes != 0;
     self->may_write = false;
+    self->never_blocks = self->gathers && ussl_stream_never_blocks(stream);
     self->timeout_ms = 0;
     self->poll_token = -1;
     void* shared = ussl_context_get(made_from);
@@ -665,14 +667,17 @@ mp_obj_t ussl_socket_del(mp_obj_t self_in) {
 }
 
 mp_obj_t ussl_socket_setblocking(mp_obj_t self, mp_obj_t flag) {
+    const mp_obj_t result = call_on_stream(self, MP_QSTR_setblocking, flag);
     socket_of(self)->timeout_ms = 0;
-    return call_on_stream(self, MP_QSTR_setblocking, flag);
+    socket_of(self)->never_blocks = !mp_obj_is_true(flag);
+    return result;
 }
 
 mp_obj_t ussl_socket_settimeout(mp_obj_t self, mp_obj_t timeout) {
     const mp_obj_t result = call_on_stream(self, MP_QSTR_settimeout, timeout);
     // 0 is non-blocking.
     socket_of(self)->timeout_ms = mp_obj_is_true(timeout) ? ussl_milliseconds(timeout) : 0;
+    socket_of(self)->never_blocks = timeout != mp_const_none && !mp_obj_is_true(timeout);
     return result;
 }
 
@@ -801,10 +806,6 @@ mp_uint_t ussl_socket_stream_read(mp_obj_t self, void* buf, mp_uint_t size, int*
 mp_uint_t ussl_socket_stream_write(mp_obj_t self_in, const void* buf, mp_uint_t size,
                                    int* errcode) {
     ussl_socket_obj_t* self = socket_of(self_in);
-    if (waits_for_poll(self)) {
-        *errcode = MP_EAGAIN;
-        return MP_STREAM_ERROR;
-    }
     PyHost host(self);
     const Progress progress =
         connection_of(self)->write(host, {static_cast<const uint8_t*>(buf), size});

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #if defined(__unix__)
+#include <fcntl.h>
 #include <sys/stat.h>
 #endif
 
@@ -283,6 +284,10 @@ extern "C" size_t ussl_call_psk_get(mp_obj_t psk_keys, mp_obj_t callback, const 
 // other ports close themselves when they are collected.
 extern "C" uint64_t ussl_stream_identity(mp_obj_t stream) {
 #if defined(__unix__)
+#ifdef USSL_READS_AHEAD
+    if (mp_obj_is_exact_type(stream, &ussl_unwrapped_type))
+        stream = static_cast<const ussl_unwrapped_obj_t*>(MP_OBJ_TO_PTR(stream))->stream;
+#endif
     struct stat status;
     const int fd = ussl_stream_descriptor(stream);
     if (fd < 0 || fstat(fd, &status) != 0)
@@ -297,6 +302,17 @@ extern "C" uint64_t ussl_stream_identity(mp_obj_t stream) {
 extern "C" bool ussl_stream_reads_ahead(mp_obj_t stream) {
 #ifdef USSL_READS_AHEAD
     return mp_obj_is_exact_type(stream, &mp_type_socket);
+#else
+    (void)stream;
+    return false;
+#endif
+}
+
+extern "C" bool ussl_stream_never_blocks(mp_obj_t stream) {
+#if defined(__unix__)
+    const int fd = ussl_stream_descriptor(stream);
+    const int flags = fd < 0 ? -1 : fcntl(fd, F_GETFL);
+    return flags >= 0 && (flags & O_NONBLOCK) != 0;
 #else
     (void)stream;
     return false;

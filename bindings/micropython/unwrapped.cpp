@@ -13,6 +13,12 @@ ussl_unwrapped_obj_t* unwrapped_of(mp_obj_t self) {
     return static_cast<ussl_unwrapped_obj_t*>(MP_OBJ_TO_PTR(self));
 }
 
+bool holds_something(const ussl_unwrapped_obj_t* self) {
+    size_t all;
+    mp_obj_str_get_data(self->leftover, &all);
+    return self->taken != all;
+}
+
 }  // namespace
 
 extern "C" {
@@ -27,10 +33,10 @@ mp_obj_t ussl_unwrapped_new(mp_obj_t stream, const uint8_t* leftover, size_t siz
 
 mp_uint_t ussl_unwrapped_stream_read(mp_obj_t self_in, void* buf, mp_uint_t size, int* errcode) {
     ussl_unwrapped_obj_t* self = unwrapped_of(self_in);
+    if (!holds_something(self))
+        return mp_get_stream(self->stream)->read(self->stream, buf, size, errcode);
     size_t all;
     const char* leftover = mp_obj_str_get_data(self->leftover, &all);
-    if (self->taken == all)
-        return mp_get_stream(self->stream)->read(self->stream, buf, size, errcode);
     const size_t count = size < all - self->taken ? size : all - self->taken;
     memcpy(buf, leftover + self->taken, count);
     self->taken += count;
@@ -46,21 +52,23 @@ mp_uint_t ussl_unwrapped_stream_write(mp_obj_t self_in, const void* buf, mp_uint
 mp_uint_t ussl_unwrapped_stream_ioctl(mp_obj_t self_in, mp_uint_t request, uintptr_t arg,
                                       int* errcode) {
     ussl_unwrapped_obj_t* self = unwrapped_of(self_in);
+    const bool holds = holds_something(self);
     // A poll that looked at the descriptor alone would not see what is held here.
-    if (request == MP_STREAM_GET_FILENO) {
+    if (request == MP_STREAM_GET_FILENO && holds) {
         *errcode = MP_EINVAL;
         return MP_STREAM_ERROR;
     }
     const mp_uint_t result =
         mp_get_stream(self->stream)->ioctl(self->stream, request, arg, errcode);
-    size_t all;
-    mp_obj_str_get_data(self->leftover, &all);
-    if (request == MP_STREAM_POLL && result != MP_STREAM_ERROR && self->taken != all)
+    if (request == MP_STREAM_CLOSE)
+        mp_obj_str_get_data(self->leftover, &self->taken);
+    if (request == MP_STREAM_POLL && result != MP_STREAM_ERROR && holds)
         return result | (arg & MP_STREAM_POLL_RD);
     return result;
 }
 
-// Whatever does not read is the stream's own; what does, and is not here, would skip what is held.
+// Whatever does not read is the stream's own; what does, and is not here, would pass by what is
+// held.
 void ussl_unwrapped_attr(mp_obj_t self, qstr attr, mp_obj_t* dest) {
     if (dest[0] != MP_OBJ_NULL)
         return;  // nothing can be stored
@@ -68,7 +76,7 @@ void ussl_unwrapped_attr(mp_obj_t self, qstr attr, mp_obj_t* dest) {
     if (mp_map_lookup(const_cast<mp_map_t*>(reads), MP_OBJ_NEW_QSTR(attr), MP_MAP_LOOKUP) !=
         nullptr)
         dest[1] = MP_OBJ_SENTINEL;
-    else if (attr != MP_QSTR_recvfrom && attr != MP_QSTR_makefile)
+    else if (attr != MP_QSTR_recvfrom && attr != MP_QSTR_makefile && attr != MP_QSTR_fileno)
         mp_load_method_maybe(unwrapped_of(self)->stream, attr, dest);
 }
 

@@ -200,8 +200,9 @@ class SSLContext:
     handshake_timeout: float | None
     """Seconds that wrap_socket() may take for a handshake."""
     record_size_limit: int | None
-    gather_writes: bool
     """The most plaintext in a record: 512 to 16384 bytes."""
+    gather_writes: bool
+    """Whether a write waits for a poll, so that several leave as one; for streams that do not block."""
     resumption: bool
     """Whether sessions are resumed."""
     num_tickets: int
@@ -306,7 +307,7 @@ class SSLSocket:
         """Says goodbye, waits for the peer's, and returns the stream beneath (behind what was read from it already)."""
 
     def pending(self) -> int:
-        """Bytes that can be read without the stream."""
+        """Bytes of plaintext that are there; a poll knows of encrypted ones."""
 
     def version(self) -> str | None: ...
     def cipher(self) -> tuple[str, str, int] | None:

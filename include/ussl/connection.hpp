@@ -96,12 +96,12 @@ class Connection final : public OnHeap {
     /// What a poll has to wait for, before a read or a write makes progress. Does no I/O.
     [[nodiscard]] Waits waits_for(Direction direction) const;
 
-    /// Nothing moves for now, a poll says: lets go of memory that only bytes under way need (33 KB
+    /// Nothing moves for now, a poll says: lets go of memory that only bytes under way need (65 KB
     /// at the most). A read that finds nothing does so by itself. A call of another thread is let
     /// through.
     void rest();
 
-    /// Bytes of plaintext that can be read without the stream.
+    /// Bytes of plaintext that are there. Records that are held may hold more: waits_for() knows.
     [[nodiscard]] std::size_t pending() const;
     /// Version::none and an empty name before the handshake is done.
     [[nodiscard]] Version version() const;
@@ -148,7 +148,7 @@ class Connection final : public OnHeap {
     void keep_session();
     bool begin(Use use);
     void let_rest();
-    [[nodiscard]] bool holds_record() const;
+    void note_what_is_held();
     std::optional<Refusal> resume(Bytes session, std::string_view name);
 
     Ref<Context> context_;
@@ -159,6 +159,7 @@ class Connection final : public OnHeap {
     std::uint8_t tag_[32] = {};
     Error error_;
     std::atomic<Use> use_{Use::none};
+    std::atomic<bool> holds_record_{false};
     State state_ = State::handshaking;
     Waits read_waits_ = Waits::stream_readable;
     Waits write_waits_ = Waits::stream_writable;

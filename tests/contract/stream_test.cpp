@@ -619,6 +619,64 @@ TEST_P(Stream, WhatFollowsAGoodbyeThatWasReadAheadIsLeftOver) {
     }
 }
 
+TEST_P(Stream, AGoodbyeThatIsStuckKeepsNoPollBusyWithWhatIsHeld) {
+    Plan made = setup();
+    made.read_ahead = true;
+    Pair pair(made);
+    ASSERT_TRUE(pair.handshake());
+    read_all(*pair.client, pair.client_host);
+    write_some(*pair.server, pair.server_host, "one");
+    write_some(*pair.server, pair.server_host, "two");
+    std::uint8_t buffer[3];
+    ASSERT_EQ(pair.client->read(pair.client_host, buffer).count, 3U);
+    EXPECT_EQ(pair.client->waits_for(Direction::read), ussl::Waits::nothing);
+    pair.to_server.capacity = 0;
+    EXPECT_EQ(pair.client->shutdown(pair.client_host).kind, Kind::blocked);
+    EXPECT_EQ(pair.client->waits_for(Direction::read), ussl::Waits::stream_writable);
+    pair.to_server.capacity = 1000;
+    EXPECT_EQ(pair.client->shutdown(pair.client_host).kind, Kind::misuse);
+    EXPECT_EQ(read_all(*pair.client, pair.client_host), "two");
+}
+
+TEST_P(Stream, AHeaderThatNoRecordHasIsNotWaitedWith) {
+    for (const std::string_view header :
+         {std::string_view("\x17\x03\x03\xFF\xFF", 5), std::string_view("HTTP/", 5)}) {
+        Plan made = setup();
+        made.read_ahead = true;
+        Pair pair(made);
+        ASSERT_TRUE(pair.handshake());
+        read_all(*pair.client, pair.client_host);
+        write_some(*pair.server, pair.server_host, "one");
+        pair.to_client.bytes.insert(pair.to_client.bytes.end(), header.begin(), header.end());
+        std::uint8_t buffer[3];
+        ASSERT_EQ(pair.client->read(pair.client_host, buffer).count, 3U);
+        EXPECT_EQ(pair.client->waits_for(Direction::read), ussl::Waits::nothing);
+        EXPECT_EQ(pair.client->read(pair.client_host, buffer).kind, Kind::failed);
+        saw(pair.client->error());
+    }
+}
+
+TEST_P(Stream, AtRestNoMoreIsKeptThanWhatIsHeld) {
+    Plan made = setup();
+    made.read_ahead = true;
+    Pair pair(made);
+    ASSERT_TRUE(pair.handshake());
+    read_all(*pair.client, pair.client_host);
+    write_some(*pair.server, pair.server_host, "one");
+    write_some(*pair.server, pair.server_host, "two");
+    std::deque<std::uint8_t> late(pair.to_client.bytes.end() - 5, pair.to_client.bytes.end());
+    pair.to_client.bytes.resize(pair.to_client.bytes.size() - 5);
+    std::uint8_t buffer[3];
+    ASSERT_EQ(pair.client->read(pair.client_host, buffer).count, 3U);
+    for (int i = 0; i < 2; ++i) {
+        pair.client->rest();
+        EXPECT_EQ(pair.client->waits_for(Direction::read), ussl::Waits::stream_readable);
+    }
+    pair.to_client.bytes.swap(late);
+    ASSERT_EQ(pair.client->read(pair.client_host, buffer).count, 3U);
+    EXPECT_EQ(buffer[1], 'w');
+}
+
 TEST_P(Stream, ShutdownNoLongerReadsAhead) {
     Plan made = setup();
     made.read_ahead = true;

@@ -200,6 +200,30 @@ TEST_P(Messages, ThatNobodyExpectsAreRefused) {
         }
 }
 
+// Nobody who polls is told that there is something to read while the answer is stuck.
+TEST_P(Messages, ThatWantAnAnswerDoNotKeepAPollBusy) {
+    if (is_tls1_3() || !is_client())
+        return;
+    Plan plan = GetParam().plan();
+    plan.read_ahead = true;
+    Bout bout(GetParam(), plan);
+    bout.shake_hands();
+    ASSERT_EQ(bout.verdict(), "open");
+    bout.peer.send(handshake, message(0));  // HelloRequest
+    bout.peer.write("x");
+    bout.to_peer.capacity = 0;
+    std::uint8_t byte = 0;
+    // OpenSSL sends it when it can, and goes on.
+    Progress progress = bout.victim->read(bout.host, {&byte, 1});
+    if (progress.kind == Kind::blocked) {
+        EXPECT_EQ(bout.victim->waits_for(Direction::read), ussl::Waits::stream_writable);
+        bout.to_peer.capacity = 1000;
+        progress = bout.victim->read(bout.host, {&byte, 1});
+    }
+    EXPECT_EQ(progress.kind, Kind::done);
+    EXPECT_EQ(byte, 'x');
+}
+
 // Its Finished messages fit what it has sent: only the order is wrong.
 TEST_P(Messages, AreAllNeeded) {
     enum Way : std::uint8_t { left_out, twice, swapped };

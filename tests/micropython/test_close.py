@@ -356,10 +356,9 @@ def test_goodbyes_over_sockets():
     a.close()
 
 
-def test_unwrap_when_the_peer_has_gone_on_in_plain():
-    # Before it had our goodbye: what it says then may have been read together with its own.
+def unwrapped_after(plain):
+    """A client, and what it unwraps to when the server, over b, has said its goodbye and that."""
     import _thread
-    import select
 
     a, b = tcp_pair()
     made = []
@@ -371,10 +370,19 @@ def test_unwrap_when_the_peer_has_gone_on_in_plain():
     server.write(b"hello")
     b.setblocking(False)
     raises(OSError, server.unwrap, code=errno.EAGAIN)
-    b.write(b"220 ready\r\n250 ok\r\nsecret")
+    b.write(plain)
     equal(client.read(), b"hello")
     beneath = client.unwrap()
-    equal(repr(server.unwrap()), repr(b))
+    assert server.unwrap() is b
+    return client, beneath, a, b
+
+
+def test_unwrap_when_the_peer_has_gone_on_in_plain():
+    # Before it had our goodbye: what it says then may have been read together with its own.
+    import _thread
+    import select
+
+    client, beneath, a, b = unwrapped_after(b"220 ready\r\n250 ok\r\nsecret")
     dead(client)
     client.close()
 
@@ -388,14 +396,16 @@ def test_unwrap_when_the_peer_has_gone_on_in_plain():
     equal(beneath.readinto(buffer), 3)
     equal(bytes(buffer), b"k\r\n")
     if beneath is not a:
-        # These would have passed by what is held.
-        raises(AttributeError, lambda: beneath.recvfrom)
-        raises(AttributeError, lambda: beneath.makefile)
+        # These would pass by what is held.
+        for name in ("recvfrom", "makefile", "fileno"):
+            raises(AttributeError, getattr, beneath, name)
+        raises(OSError, beneath.ioctl, IOCTL_GET_FILENO, 0)
     equal(beneath.read(6), b"secret")
     equal(poller.poll(0), [])
     poller.register(beneath, select.POLLIN | select.POLLOUT)
     equal(poller.poll(0), [(beneath, select.POLLOUT)])
     poller.unregister(beneath)
+    equal(beneath.ioctl(IOCTL_GET_FILENO, 0), a.fileno())
     # From here on it is the socket, for TLS again as well.
     b.write(b"plain")
     equal(beneath.read(5), b"plain")
@@ -403,15 +413,25 @@ def test_unwrap_when_the_peer_has_gone_on_in_plain():
     equal(b.read(4), b"more")
     beneath.setblocking(True)
     b.setblocking(True)
+    made = []
     _thread.start_new_thread(lambda: made.append(psk_server(b)), ())
     again = psk_client(beneath)
-    while len(made) == 1:
+    while not made:
         time.sleep_ms(1)
     equal(again.write(b"once more"), 9)
-    equal(made[1].read(9), b"once more")
+    equal(made[0].read(9), b"once more")
     again.close()
-    made[1].close()
+    made[0].close()
     raises(OSError, beneath.read, 1)
+
+
+def test_what_was_left_over_goes_with_the_stream():
+    client, beneath, a, b = unwrapped_after(b"never read")
+    raises(AttributeError, setattr, beneath, "stream", None)
+    equal(beneath.read(1), b"n")
+    beneath.close()
+    raises(OSError, beneath.read, 1)
+    b.close()
 
 
 def test_close_of_a_stream_that_knows_no_poll():

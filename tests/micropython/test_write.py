@@ -236,8 +236,18 @@ def test_blocking_write_over_a_socket_takes_all():
     equal(got[0] == data, True)
 
 
+def gathering(**options):
+    a, b = pipe()
+    a.setblocking = lambda flag: None
+    client = psk_client(a, do_handshake=False, gather_writes=True, **options)
+    server = psk_server(b, do_handshake=False)
+    shake(client, server)
+    client.setblocking(False)
+    return client, server, a, b
+
+
 def test_gathered_writes_wait_for_a_poll():
-    client, server, a, b = psk_pair(gather_writes=True)
+    client, server, a, b = gathering()
     for _ in range(3):
         equal(client.write(b"first"), None)
         equal(client.send(b"first"), None)
@@ -249,11 +259,52 @@ def test_gathered_writes_wait_for_a_poll():
     equal(server.recv(100), b"first and second")
     equal(server.recv(100), None)
     # What is read needs no poll, and errors do not wait for one.
-    equal(server.ioctl(IOCTL_POLL, select.POLLOUT), select.POLLOUT)
     server.write(b"answer")
     equal(client.read(6), b"answer")
     client.close()
     raises(OSError, client.write, b"late", code=errno.EBADF)
+
+
+def test_gathered_writes_hear_of_a_broken_stream():
+    for event in (select.POLLERR, select.POLLHUP, 32):
+        client, server, a, b = gathering()
+        known = a.ioctl
+
+        def ioctl(request, arg, known=known, event=event):
+            return event if request == IOCTL_POLL else known(request, arg)
+
+        a.ioctl, a.broken = ioctl, True
+        equal(client.write(b"x"), None)
+        equal(client.ioctl(IOCTL_POLL, select.POLLOUT), event)
+        raises(OSError, client.write, b"x", code=EPIPE)
+
+
+def test_gather_writes_is_nothing_to_a_stream_that_blocks():
+    client, server, a, b = gathering()
+    client.setblocking(True)
+    equal(client.write(b"at once"), 7)
+    a, b = tcp_pair()
+    a.setblocking(False)
+    client = psk_client(a, do_handshake=False, gather_writes=True)
+    equal(client.write(b"x"), None)
+    equal(b.setblocking(False), None)
+    raises(OSError, b.recv, 1, code=errno.EAGAIN)  # no handshake was begun
+    client.settimeout(1)
+    server = psk_server(b, do_handshake=False)
+    raises(OSError, client.write, b"x", code=errno.ETIMEDOUT)  # but by a write that waits
+    b.setblocking(True)
+    equal(len(b.recv(1)), 1)
+    a.close()
+    b.close()
+
+
+def test_tls_over_a_socket_that_gathers_writes():
+    outer, server, a, b = gathering()
+    inner = psk_client(outer, do_handshake=False)
+    peer = psk_server(server, do_handshake=False)
+    shake(inner, peer)
+    equal(inner.write(b"inside"), 6)
+    equal(peer.read(6), b"inside")
 
 
 def test_gather_writes_of_a_context():
@@ -263,14 +314,18 @@ def test_gather_writes_of_a_context():
     context.gather_writes = 1
     equal(context.gather_writes, True)
     a, b = pipe()
+    a.setblocking = lambda flag: None
     client = context.wrap_socket(a, do_handshake_on_connect=False)
+    client.setblocking(False)
     shake(client, psk_server(b, do_handshake=False))
     equal(client.write(b"x"), None)
 
 
 def test_gathered_writes_begin_a_handshake():
     a, b = pipe()
+    a.setblocking = lambda flag: None
     client = psk_client(a, do_handshake=False, gather_writes=True)
+    client.setblocking(False)
     server = psk_server(b, do_handshake=False)
     got = None
     for _ in range(20):
