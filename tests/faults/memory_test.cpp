@@ -171,7 +171,8 @@ void ends_in_an_error(const Plan& plan, std::size_t some) {
         EXPECT_TRUE(story.told || (excused && tell(plan).told))
             << "the next connection: " << story.said;
     });
-    EXPECT_GE(said * 10, failed * 8) << said << " of " << failed;
+    // Of some places only: the part is not the same for all samples.
+    EXPECT_GE(said * 10, failed * 7) << said << " of " << failed;
     totals().tried += tried;
     totals().failed += failed;
     totals().said += said;
