@@ -7,7 +7,7 @@ namespace ussl {
 namespace {
 
 /// Almost two records of the longest. More would be quicker still, for more memory.
-constexpr std::size_t most_ahead = 32 * 1024;
+constexpr std::size_t most_ahead = 32768;
 /// RFC 5246 §6.2.3; TLS 1.3 allows for less.
 constexpr std::size_t longest_body = 16384 + 2048;
 
