@@ -77,6 +77,8 @@ IoResult Wire::read_stream(MutableBytes into) {
 }
 
 bool Wire::holds_record() const {
+    if (ahead_.empty())
+        return false;
     std::size_t missing = body_left_;
     if (missing == 0) {
         std::uint8_t header[sizeof header_];
