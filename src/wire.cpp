@@ -3,20 +3,21 @@
 #include <algorithm>
 #include <cstring>
 
+#include "ussl/context.hpp"
+
 namespace ussl {
 namespace {
 
 /// Almost two records of the longest. More would be quicker still, for more memory.
 constexpr std::size_t most_ahead = 32768;
 /// RFC 5246 §6.2.3; TLS 1.3 allows for less.
-constexpr std::size_t longest_body = 16384 + 2048;
+constexpr std::size_t longest_body = max_record_size + 2048;
+constexpr std::uint8_t tls_major = 3;
 
 // RFC 8446 §5.1: type, two bytes of version, two bytes of length, then the body.
 std::uint16_t body_size(const std::uint8_t* header) {
     return static_cast<std::uint16_t>(header[3] << 8 | header[4]);
 }
-
-constexpr std::uint8_t tls_major = 3;
 
 bool may_be_tls(std::uint8_t type, std::uint8_t major_version) {
     return type >= 20 && type <= 24 && major_version == tls_major;
@@ -35,7 +36,6 @@ IoResult Wire::read(MutableBytes into) {
         // Without memory, it goes on byte for byte.
         if (reads_ahead_)
             buffer_.reset(static_cast<std::uint8_t*>(allocate(most_ahead)));
-        buffer_is_large_ = true;
         const MutableBytes room = buffer_ ? MutableBytes(buffer_.get(), most_ahead) : into;
         const IoResult result = read_stream(room);
         if (result.kind != IoResult::Kind::bytes || !buffer_) {
@@ -95,7 +95,8 @@ bool Wire::holds_record() const {
 }
 
 void Wire::rest() {
-    if (ahead_.empty() || !buffer_is_large_)
+    // Some of what is read is handed out at once: what begins where its buffer does has been moved.
+    if (ahead_.empty() || ahead_.data() == buffer_.get())
         return;
     auto* small = static_cast<std::uint8_t*>(allocate(ahead_.size()));
     if (small == nullptr)
@@ -103,7 +104,6 @@ void Wire::rest() {
     std::memcpy(small, ahead_.data(), ahead_.size());
     ahead_ = {small, ahead_.size()};
     buffer_.reset(small);
-    buffer_is_large_ = false;
 }
 
 IoResult Wire::write(Bytes from) {

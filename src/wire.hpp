@@ -73,7 +73,6 @@ class Wire {
     std::uint8_t header_bytes_ = 0;
     std::uint8_t header_[5] = {};
     bool reads_ahead_ = false;
-    bool buffer_is_large_ = false;  ///< most_ahead bytes, and not just what it holds
     bool first_record_ = true;
     bool aborted_ = false;
     bool timed_out_ = false;

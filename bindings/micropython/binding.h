@@ -110,7 +110,7 @@ typedef struct _ussl_session_obj_t {
     mp_obj_t content; // bytes
 } ussl_session_obj_t;
 
-#if defined(USSL_HOST) && MICROPY_PY_SOCKET
+#if !defined(USSL_BOARD) && MICROPY_PY_SOCKET
 // The port's sockets give what is there, however much is asked for; and there is the memory.
 #define USSL_READS_AHEAD
 // See unwrapped.cpp.

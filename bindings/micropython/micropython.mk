@@ -67,7 +67,6 @@ $(USSL_MBEDTLS_OBJECTS): CFLAGS += -w -I$(USSL_MBEDTLS_DIR)/library
 # Where a handshake spends its time: with -O2 it is a sixth quicker, and 6 KB larger, than with -Os.
 USSL_QUICK_OBJECTS := $(filter %/bignum.o %/bignum_core.o %/constant_time.o %/ecp.o %/ecp_curves.o,$(USSL_MBEDTLS_OBJECTS))
 ifdef USSL_HOST
-CFLAGS_USERMOD += -DUSSL_HOST
 $(USSL_OBJECTS): CXXFLAGS += -O2 -fstack-protector-strong
 $(USSL_MBEDTLS_OBJECTS): CFLAGS += -O3
 # libstdc++ only for what an unoptimised build leaves of inline functions.

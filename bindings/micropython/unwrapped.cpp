@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include <string_view>
+
 #include "binding.h"
 
 #ifdef USSL_READS_AHEAD
@@ -13,10 +15,11 @@ ussl_unwrapped_obj_t* unwrapped_of(mp_obj_t self) {
     return static_cast<ussl_unwrapped_obj_t*>(MP_OBJ_TO_PTR(self));
 }
 
-bool holds_something(const ussl_unwrapped_obj_t* self) {
+// What is to be read before the stream.
+std::string_view held_by(const ussl_unwrapped_obj_t* self) {
     size_t all;
-    mp_obj_str_get_data(self->leftover, &all);
-    return self->taken != all;
+    const char* leftover = mp_obj_str_get_data(self->leftover, &all);
+    return std::string_view(leftover, all).substr(self->taken);
 }
 
 }  // namespace
@@ -33,12 +36,11 @@ mp_obj_t ussl_unwrapped_new(mp_obj_t stream, const uint8_t* leftover, size_t siz
 
 mp_uint_t ussl_unwrapped_stream_read(mp_obj_t self_in, void* buf, mp_uint_t size, int* errcode) {
     ussl_unwrapped_obj_t* self = unwrapped_of(self_in);
-    if (!holds_something(self))
+    const std::string_view held = held_by(self);
+    if (held.empty())
         return mp_get_stream(self->stream)->read(self->stream, buf, size, errcode);
-    size_t all;
-    const char* leftover = mp_obj_str_get_data(self->leftover, &all);
-    const size_t count = size < all - self->taken ? size : all - self->taken;
-    memcpy(buf, leftover + self->taken, count);
+    const size_t count = size < held.size() ? size : held.size();
+    memcpy(buf, held.data(), count);
     self->taken += count;
     return count;
 }
@@ -52,17 +54,17 @@ mp_uint_t ussl_unwrapped_stream_write(mp_obj_t self_in, const void* buf, mp_uint
 mp_uint_t ussl_unwrapped_stream_ioctl(mp_obj_t self_in, mp_uint_t request, uintptr_t arg,
                                       int* errcode) {
     ussl_unwrapped_obj_t* self = unwrapped_of(self_in);
-    const bool holds = holds_something(self);
+    const std::string_view held = held_by(self);
     // A poll that looked at the descriptor alone would not see what is held here.
-    if (request == MP_STREAM_GET_FILENO && holds) {
+    if (request == MP_STREAM_GET_FILENO && !held.empty()) {
         *errcode = MP_EINVAL;
         return MP_STREAM_ERROR;
     }
     const mp_uint_t result =
         mp_get_stream(self->stream)->ioctl(self->stream, request, arg, errcode);
     if (request == MP_STREAM_CLOSE)
-        mp_obj_str_get_data(self->leftover, &self->taken);
-    if (request == MP_STREAM_POLL && result != MP_STREAM_ERROR && holds)
+        self->taken += held.size();
+    if (request == MP_STREAM_POLL && result != MP_STREAM_ERROR && !held.empty())
         return result | (arg & MP_STREAM_POLL_RD);
     return result;
 }

@@ -51,6 +51,7 @@ struct Ring {
     bool closed = false;
 
     [[nodiscard]] std::string text() const { return {bytes.begin(), bytes.end()}; }
+    void add(std::string_view more) { bytes.insert(bytes.end(), more.begin(), more.end()); }
 };
 
 /// One end's view of two rings; what a call comes to can be forced.

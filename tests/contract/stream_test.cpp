@@ -11,6 +11,17 @@ namespace {
 class Stream : public EachCase {
   protected:
     static Plan setup() { return plan(with_certificate()); }
+    static Plan setup_reading_ahead(bool ahead = true) {
+        Plan made = setup();
+        made.read_ahead = ahead;
+        return made;
+    }
+    /// The handshake is over, and what a server sends behind it has been read.
+    static bool is_at_rest(Pair& pair) {
+        const bool done = pair.handshake();
+        read_all(*pair.client, pair.client_host);
+        return done;
+    }
 };
 INSTANTIATE_EACH_CASE(Stream);
 
@@ -523,11 +534,8 @@ TEST_P(Stream, ShutdownWaitsForThePeersGoodbye) {
 }
 
 TEST_P(Stream, ReadingAheadTakesInManyRecordsAtOnce) {
-    Plan made = setup();
-    made.read_ahead = true;
-    Pair pair(made);
-    ASSERT_TRUE(pair.handshake());
-    read_all(*pair.client, pair.client_host);
+    Pair pair(setup_reading_ahead());
+    ASSERT_TRUE(is_at_rest(pair));
     const std::string text = pattern(100, 7);
     for (const char& letter : text)
         write_some(*pair.server, pair.server_host, {&letter, 1});
@@ -547,11 +555,8 @@ TEST_P(Stream, ReadingAheadTakesInManyRecordsAtOnce) {
 }
 
 TEST_P(Stream, ReadingAheadWaitsForTheRestOfARecord) {
-    Plan made = setup();
-    made.read_ahead = true;
-    Pair pair(made);
-    ASSERT_TRUE(pair.handshake());
-    read_all(*pair.client, pair.client_host);
+    Pair pair(setup_reading_ahead());
+    ASSERT_TRUE(is_at_rest(pair));
     write_some(*pair.server, pair.server_host, "one");
     const std::size_t one = pair.to_client.bytes.size();
     write_some(*pair.server, pair.server_host, "two");
@@ -578,11 +583,8 @@ TEST_P(Stream, ReadingAheadWaitsForTheRestOfARecord) {
 }
 
 TEST_P(Stream, AnAlertThatWasReadAheadExplainsABrokenPipe) {
-    Plan made = setup();
-    made.read_ahead = true;
-    Pair pair(made);
-    ASSERT_TRUE(pair.handshake());
-    read_all(*pair.client, pair.client_host);
+    Pair pair(setup_reading_ahead());
+    ASSERT_TRUE(is_at_rest(pair));
     write_some(*pair.server, pair.server_host, "data");
     write_some(*pair.client, pair.client_host, "data");
     pair.to_server.bytes.back() ^= 1;
@@ -597,15 +599,12 @@ TEST_P(Stream, AnAlertThatWasReadAheadExplainsABrokenPipe) {
 
 TEST_P(Stream, WhatFollowsAGoodbyeThatWasReadAheadIsLeftOver) {
     for (const bool ahead : {false, true}) {
-        Plan made = setup();
-        made.read_ahead = ahead;
-        Pair pair(made);
-        ASSERT_TRUE(pair.handshake());
-        read_all(*pair.client, pair.client_host);
+        Pair pair(setup_reading_ahead(ahead));
+        ASSERT_TRUE(is_at_rest(pair));
         // The server does not wait for the client's goodbye.
         EXPECT_EQ(pair.server->shutdown(pair.server_host).kind, Kind::blocked);
         const std::string plain = "220 ready";
-        pair.to_client.bytes.insert(pair.to_client.bytes.end(), plain.begin(), plain.end());
+        pair.to_client.add(plain);
         EXPECT_TRUE(pair.client->leftover().empty());
         bool end = false;
         EXPECT_EQ(read_all(*pair.client, pair.client_host, &end), "");
@@ -620,11 +619,8 @@ TEST_P(Stream, WhatFollowsAGoodbyeThatWasReadAheadIsLeftOver) {
 }
 
 TEST_P(Stream, AGoodbyeThatIsStuckKeepsNoPollBusyWithWhatIsHeld) {
-    Plan made = setup();
-    made.read_ahead = true;
-    Pair pair(made);
-    ASSERT_TRUE(pair.handshake());
-    read_all(*pair.client, pair.client_host);
+    Pair pair(setup_reading_ahead());
+    ASSERT_TRUE(is_at_rest(pair));
     write_some(*pair.server, pair.server_host, "one");
     write_some(*pair.server, pair.server_host, "two");
     std::uint8_t buffer[3];
@@ -641,13 +637,10 @@ TEST_P(Stream, AGoodbyeThatIsStuckKeepsNoPollBusyWithWhatIsHeld) {
 TEST_P(Stream, AHeaderThatNoRecordHasIsNotWaitedWith) {
     for (const std::string_view header :
          {std::string_view("\x17\x03\x03\xFF\xFF", 5), std::string_view("HTTP/", 5)}) {
-        Plan made = setup();
-        made.read_ahead = true;
-        Pair pair(made);
-        ASSERT_TRUE(pair.handshake());
-        read_all(*pair.client, pair.client_host);
+        Pair pair(setup_reading_ahead());
+        ASSERT_TRUE(is_at_rest(pair));
         write_some(*pair.server, pair.server_host, "one");
-        pair.to_client.bytes.insert(pair.to_client.bytes.end(), header.begin(), header.end());
+        pair.to_client.add(header);
         std::uint8_t buffer[3];
         ASSERT_EQ(pair.client->read(pair.client_host, buffer).count, 3U);
         EXPECT_EQ(pair.client->waits_for(Direction::read), ussl::Waits::nothing);
@@ -657,11 +650,8 @@ TEST_P(Stream, AHeaderThatNoRecordHasIsNotWaitedWith) {
 }
 
 TEST_P(Stream, AtRestNoMoreIsKeptThanWhatIsHeld) {
-    Plan made = setup();
-    made.read_ahead = true;
-    Pair pair(made);
-    ASSERT_TRUE(pair.handshake());
-    read_all(*pair.client, pair.client_host);
+    Pair pair(setup_reading_ahead());
+    ASSERT_TRUE(is_at_rest(pair));
     write_some(*pair.server, pair.server_host, "one");
     write_some(*pair.server, pair.server_host, "two");
     std::deque<std::uint8_t> late(pair.to_client.bytes.end() - 5, pair.to_client.bytes.end());
@@ -678,15 +668,12 @@ TEST_P(Stream, AtRestNoMoreIsKeptThanWhatIsHeld) {
 }
 
 TEST_P(Stream, ShutdownNoLongerReadsAhead) {
-    Plan made = setup();
-    made.read_ahead = true;
-    Pair pair(made);
-    ASSERT_TRUE(pair.handshake());
-    read_all(*pair.client, pair.client_host);
+    Pair pair(setup_reading_ahead());
+    ASSERT_TRUE(is_at_rest(pair));
     EXPECT_EQ(pair.client->shutdown(pair.client_host).kind, Kind::blocked);
     EXPECT_EQ(pair.server->shutdown(pair.server_host).kind, Kind::done);
     const std::string plain = "220 ready";
-    pair.to_client.bytes.insert(pair.to_client.bytes.end(), plain.begin(), plain.end());
+    pair.to_client.add(plain);
     EXPECT_EQ(pair.client->shutdown(pair.client_host).kind, Kind::done);
     EXPECT_TRUE(pair.client->leftover().empty());
     EXPECT_EQ(pair.to_client.text(), plain);

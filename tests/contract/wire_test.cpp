@@ -12,7 +12,7 @@ struct Ends {
     Ends() { wire.attach(host); }
 
     IoResult feed(std::string_view data) {
-        in.bytes.insert(in.bytes.end(), data.begin(), data.end());
+        in.add(data);
         std::uint8_t buffer[100];
         return wire.read(buffer);
     }
@@ -88,8 +88,7 @@ TEST(Wire, IsFinalAboutFailures) {
 TEST(Wire, ReadsAheadAndHandsOutWhatIsAskedFor) {
     Ends ends;
     ends.wire.reads_ahead(true);
-    const std::string_view two("\x17\x03\x03\x00\x02xy\x17\x03\x03\x00\x01", 12);
-    ends.in.bytes.assign(two.begin(), two.end());
+    ends.in.add({"\x17\x03\x03\x00\x02xy\x17\x03\x03\x00\x01", 12});
     std::uint8_t header[5];
     EXPECT_EQ(ends.wire.read(header).count, 5U);
     EXPECT_TRUE(ends.in.bytes.empty());
@@ -115,8 +114,7 @@ TEST(Wire, ReadsAheadAndHandsOutWhatIsAskedFor) {
 TEST(Wire, HoldsARecordWhoseHeaderWasHandedOutInPart) {
     Ends ends;
     ends.wire.reads_ahead(true);
-    const std::string_view one("\x17\x03\x03\x00\x02xy", 7);
-    ends.in.bytes.assign(one.begin(), one.end());
+    ends.in.add({"\x17\x03\x03\x00\x02xy", 7});
     std::uint8_t header[3];
     EXPECT_EQ(ends.wire.read(header).count, 3U);
     EXPECT_TRUE(ends.wire.holds_record());

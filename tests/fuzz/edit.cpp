@@ -125,7 +125,7 @@ void Editor::records(Ring& ring, std::size_t from) {
             if (one_message && unit.size() >= header + message_header)
                 put_length(unit, header + 1, 3, unit.size() - header - message_header);
         }
-        ring.bytes.insert(ring.bytes.end(), unit.begin(), unit.end());
+        ring.add(unit);
     }
 }
 

@@ -37,7 +37,7 @@ std::size_t edit(void* editor, mbedtls_ssl_context*, std::uint8_t record, std::u
              message.starts_with(meant.substr(0, before_extensions)));
     old_version =
         old_version || (changed && meant[0] == server_hello &&
-                        message.substr(0, message_header) == meant.substr(0, message_header) &&
+                        message.starts_with(meant.substr(0, message_header)) &&
                         message.substr(message_header, 2) != meant.substr(message_header, 2));
     only_finished = only_finished && message.size() == meant.size() &&
                     (!changed || (meant[0] == finished && message[0] == finished));

@@ -55,7 +55,7 @@ void Peer::send(std::uint8_t type, std::string_view content) {
 }
 
 void Peer::send_raw(std::string_view raw) {
-    host.out.bytes.insert(host.out.bytes.end(), raw.begin(), raw.end());
+    host.out.add(raw);
 }
 
 void Peer::write(std::string_view words) {

@@ -1,7 +1,6 @@
 # The end of a connection, in all its forms.
 
 import errno
-import time
 
 import ussl
 from ussltest import *
@@ -358,15 +357,10 @@ def test_goodbyes_over_sockets():
 
 def unwrapped_after(plain):
     """A client, and what it unwraps to when the server, over b, has said its goodbye and that."""
-    import _thread
-
     a, b = tcp_pair()
-    made = []
-    _thread.start_new_thread(lambda: made.append(psk_server(b)), ())
+    server = other_thread(lambda: psk_server(b))
     client = psk_client(a)
-    while not made:
-        time.sleep_ms(1)
-    server = made[0]
+    server = server()
     server.write(b"hello")
     b.setblocking(False)
     raises(OSError, server.unwrap, code=errno.EAGAIN)
@@ -379,7 +373,6 @@ def unwrapped_after(plain):
 
 def test_unwrap_when_the_peer_has_gone_on_in_plain():
     # Before it had our goodbye: what it says then may have been read together with its own.
-    import _thread
     import select
 
     client, beneath, a, b = unwrapped_after(b"220 ready\r\n250 ok\r\nsecret")
@@ -413,15 +406,13 @@ def test_unwrap_when_the_peer_has_gone_on_in_plain():
     equal(b.read(4), b"more")
     beneath.setblocking(True)
     b.setblocking(True)
-    made = []
-    _thread.start_new_thread(lambda: made.append(psk_server(b)), ())
+    server = other_thread(lambda: psk_server(b))
     again = psk_client(beneath)
-    while not made:
-        time.sleep_ms(1)
+    server = server()
     equal(again.write(b"once more"), 9)
-    equal(made[0].read(9), b"once more")
+    equal(server.read(9), b"once more")
     again.close()
-    made[0].close()
+    server.close()
     raises(OSError, beneath.read, 1)
 
 

@@ -1,36 +1,10 @@
 # When the handshake happens, and how it waits.
 
-import _thread
 import errno
 import time
 
 import ussl
 from ussltest import *
-
-
-def other_thread(call):
-    """Runs call() beside us; returns a function that waits for it and gives its result."""
-    result = []
-
-    def work():
-        try:
-            result.append(call())
-        except Exception as e:
-            result.append(e)
-
-    _thread.start_new_thread(work, ())
-
-    def join(seconds=20):
-        until = time.ticks_add(time.ticks_ms(), seconds * 1000)
-        while not result:
-            if time.ticks_diff(until, time.ticks_ms()) < 0:
-                raise AssertionError("the other thread does not end")
-            time.sleep_ms(2)
-        if isinstance(result[0], Exception):
-            raise result[0]
-        return result[0]
-
-    return join
 
 
 def test_no_io_in_wrap_socket_when_deferred():

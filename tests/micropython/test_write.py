@@ -236,13 +236,18 @@ def test_blocking_write_over_a_socket_takes_all():
     equal(got[0] == data, True)
 
 
-def gathering(**options):
+def never_blocking(wrap, stream, **options):
+    stream.setblocking = lambda flag: None
+    client = wrap(stream, **options)
+    client.setblocking(False)
+    return client
+
+
+def gathering():
     a, b = pipe()
-    a.setblocking = lambda flag: None
-    client = psk_client(a, do_handshake=False, gather_writes=True, **options)
+    client = never_blocking(psk_client, a, do_handshake=False, gather_writes=True)
     server = psk_server(b, do_handshake=False)
     shake(client, server)
-    client.setblocking(False)
     return client, server, a, b
 
 
@@ -314,18 +319,14 @@ def test_gather_writes_of_a_context():
     context.gather_writes = 1
     equal(context.gather_writes, True)
     a, b = pipe()
-    a.setblocking = lambda flag: None
-    client = context.wrap_socket(a, do_handshake_on_connect=False)
-    client.setblocking(False)
+    client = never_blocking(context.wrap_socket, a, do_handshake_on_connect=False)
     shake(client, psk_server(b, do_handshake=False))
     equal(client.write(b"x"), None)
 
 
 def test_gathered_writes_begin_a_handshake():
     a, b = pipe()
-    a.setblocking = lambda flag: None
-    client = psk_client(a, do_handshake=False, gather_writes=True)
-    client.setblocking(False)
+    client = never_blocking(psk_client, a, do_handshake=False, gather_writes=True)
     server = psk_server(b, do_handshake=False)
     got = None
     for _ in range(20):

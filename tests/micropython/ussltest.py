@@ -139,6 +139,36 @@ def tcp_pair():
     return a, b
 
 
+# --- threads
+
+
+def other_thread(call):
+    """Runs call() beside us; returns a function that waits for it and gives its result."""
+    import _thread
+
+    result = []
+
+    def work():
+        try:
+            result.append(call())
+        except Exception as e:
+            result.append(e)
+
+    _thread.start_new_thread(work, ())
+
+    def join(seconds=20):
+        until = time.ticks_add(time.ticks_ms(), seconds * 1000)
+        while not result:
+            if time.ticks_diff(until, time.ticks_ms()) < 0:
+                raise AssertionError("the other thread does not end")
+            time.sleep_ms(2)
+        if isinstance(result[0], Exception):
+            raise result[0]
+        return result[0]
+
+    return join
+
+
 # --- connections
 
 IDENTITY = b"tester"
