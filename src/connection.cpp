@@ -62,10 +62,10 @@ class Connection::Turn {
     ~Turn() {
         if (!holds_)
             return;
+        if (connection_.close_after_call_)
+            connection_.collect_unsent();
         if (connection_.session_)
             connection_.session_->wire().detach();
-        if (connection_.close_after_call_)
-            connection_.abandon();
         connection_.note_what_is_held();
         trim();
         connection_.use_.store(Use::none, std::memory_order_release);
@@ -238,6 +238,8 @@ Progress Connection::write(Host& host, Bytes from) {
 
 Progress Connection::flush(Host& host) {
     const Turn turn(*this, host);
+    if (!ciphertext_.empty() && turn.refusal().kind == Kind::closed)
+        return send_collected(host);
     if (turn.refused())
         return turn.refusal();
     if (error_)
@@ -287,30 +289,88 @@ Progress Connection::shutdown(Host& host) {
 }
 
 void Connection::close(Host& host) {
-    {
-        const Turn turn(*this, host);
-        if (turn.refused()) {
-            // From within a call: the engine is still on the stack beneath us.
-            close_after_call_ = state_ != State::closed;
-            return;
-        }
-        NeverBlocking stream(host);
-        session_->wire().attach(stream);
-        if (failed())
-            session_->wire().send_rest(stream);
-        else if (state_ == State::open && !error_)
-            say_goodbye(stream);
-    }
-    abandon();
+    close();
+    NeverBlocking stream(host);
+    flush(stream);
 }
 
-void Connection::say_goodbye(Host& host) {
-    if (flush_unsent(host).kind == Kind::done && goodbye_ != Goodbye::said)
-        session_->close_notify();
+void Connection::close() {
+    if (!begin(Use::call)) {
+        // From within a call: the engine is still on the stack beneath us. From another thread: the
+        // engine is in use. That call closes the connection when it ends.
+        close_after_call_ = true;
+        return;
+    }
+    collect_unsent();
+    note_what_is_held();
+    use_.store(Use::none, std::memory_order_release);
+}
+
+void Connection::collect_unsent() {
+    if (state_ == State::closed)
+        return;
+    Wire& wire = session_->wire();
+    const bool was_unsent = unsent_;
+    const bool is_usable = state_ == State::open && !error_;
+    wire.collect();
+    if (is_usable) {
+        // The engine's own part of it never needs the stream.
+        const bool flushed = !unsent_ || session_->flush().kind == Outcome::Kind::done;
+        unsent_ = !flushed;
+        if (flushed && goodbye_ != Goodbye::said)
+            session_->close_notify();
+        closed_in_order_ = flushed && !wire.lost();
+    }
+    ciphertext_ = wire.collected();
+    discarded_ = wire.lost() || (was_unsent && (unsent_ || !is_usable));
+    release_session();
+}
+
+Progress Connection::send_collected(Host& host) {
+    while (ciphertext_sent_ != ciphertext_.size()) {
+        const IoResult result = host.write(
+            {ciphertext_.data() + ciphertext_sent_, ciphertext_.size() - ciphertext_sent_});
+        switch (result.kind) {
+            case IoResult::Kind::bytes:
+                ciphertext_sent_ += result.count;
+                break;
+            case IoResult::Kind::timed_out:
+                return {Kind::timed_out};
+            case IoResult::Kind::would_block:
+            case IoResult::Kind::aborted:
+                return {Kind::blocked};
+            case IoResult::Kind::failed:
+            case IoResult::Kind::end:
+                error_ = stream_error(result.error);
+                discarded_ = true;
+                ciphertext_ = {};
+                return {Kind::failed};
+        }
+    }
+    ciphertext_ = {};
+    return {Kind::done};
+}
+
+SecretBytes Connection::take_unsent() {
+    if (ciphertext_sent_ == 0 || ciphertext_.empty())
+        return std::move(ciphertext_);
+    SecretBytes rest(ciphertext_.size() - ciphertext_sent_);
+    if (rest.empty())
+        discarded_ = true;
+    else
+        std::memcpy(rest.data(), ciphertext_.data() + ciphertext_sent_, rest.size());
+    ciphertext_ = {};
+    return rest;
 }
 
 void Connection::abandon() {
+    release_session();
+    ciphertext_ = {};
+}
+
+void Connection::release_session() {
     state_ = State::closed;
+    unsent_ = false;
     saved_ = resuming_ = {};
     session_.reset();
     name_.reset();

@@ -28,6 +28,8 @@ bool may_be_tls(std::uint8_t type, std::uint8_t major_version) {
 IoResult Wire::read(MutableBytes into) {
     if (aborted_)
         return IoResult::aborted();
+    if (collects_)
+        return IoResult::would_block();
     if (ahead_.empty()) {
         if (read_errno_ != 0)
             return IoResult::failed(read_errno_);
@@ -113,6 +115,10 @@ IoResult Wire::write(Bytes from) {
     // A peer that has gone may have said why: swallow, so that the engine goes on to read it.
     if (write_errno_ != 0)
         return IoResult::moved(from.size());
+    if (collects_) {
+        append(from);
+        return IoResult::moved(from.size());
+    }
 
     IoResult result = host_->write(from);
     switch (result.kind) {
@@ -146,6 +152,26 @@ void Wire::send_rest(Host& host) {
         rest_size_ = static_cast<std::uint8_t>(rest_size_ - result.count);
         std::memmove(rest_, rest_ + result.count, rest_size_);
     }
+}
+
+void Wire::collect() {
+    collects_ = true;
+    if (rest_size_ != 0 && write_errno_ == 0)
+        append({rest_, rest_size_});
+    rest_size_ = 0;
+}
+
+void Wire::append(Bytes from) {
+    if (lost_)
+        return;
+    SecretBytes longer(collected_.size() + from.size());
+    lost_ = longer.empty();
+    if (!lost_) {
+        if (!collected_.empty())
+            std::memcpy(longer.data(), collected_.data(), collected_.size());
+        std::memcpy(longer.data() + collected_.size(), from.data(), from.size());
+    }
+    collected_ = std::move(longer);
 }
 
 void Wire::follow_records(Bytes handed_over) {

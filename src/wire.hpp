@@ -56,12 +56,20 @@ class Wire {
 
     /// After the engine has failed: sends what is left of its alert, as far as that goes now.
     void send_rest(Host& host);
+    /// The connection closes: from now on, the engine writes into memory, and neither reads nor
+    /// writes the stream. Begins with the end of an alert that the stream did not accept.
+    void collect();
+    /// After collect(): the engine's ciphertext, in order. Without memory for all of it, none.
+    [[nodiscard]] SecretBytes collected() { return std::move(collected_); }
+    /// After collect(): memory ran out.
+    [[nodiscard]] bool lost() const { return lost_; }
     /// A program-side callback other than the stream ended the call.
     void abort() { aborted_ = true; }
 
   private:
     IoResult read_stream(MutableBytes into);
     void follow_records(Bytes handed_over);
+    void append(Bytes from);
 
     Host* host_ = nullptr;
     /// There while it holds something.
@@ -78,6 +86,9 @@ class Wire {
     bool timed_out_ = false;
     bool ended_ = false;
     bool not_tls_ = false;
+    bool collects_ = false;
+    bool lost_ = false;
+    SecretBytes collected_;
     /// The end of what the engine could not write, if it is short enough to be an alert.
     std::uint8_t rest_size_ = 0;
     std::uint8_t rest_[64];

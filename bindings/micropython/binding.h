@@ -61,6 +61,7 @@ typedef struct _ussl_context_obj_t {
     mp_obj_t suites;        // bytes: numbers of 16 bits; or None
     mp_obj_t alpn;          // bytes, or None
     mp_obj_t handshake_timeout; // number of seconds, or None
+    mp_obj_t linger;        // number of seconds
     mp_obj_t keylog_filename; // str, or None
     mp_obj_t sni_callback;  // or None
     uint8_t server;
@@ -96,11 +97,14 @@ typedef struct _ussl_socket_obj_t {
     mp_obj_t sni_callback;     // or None
     uint64_t stream_identity;  // see ussl_stream_identity
     uint32_t timeout_ms;       // settimeout()'s; 0: none
+    uint32_t linger_ms;        // of the context when this was made
     int32_t poll_token;        // see ussl_poll_token; below 0: none yet
     bool chooses;              // sni_callback is under way, and may change the context
     bool gathers;              // gather_writes
     bool never_blocks;         // the stream, as far as is known
     bool may_write;            // with it: a poll has found it writable since the last write
+    bool would_block;          // the stream has said so: it does not block
+    bool closing;              // close() was called from within a call, or beside one in a thread
     void *connection;          // ussl::Connection
 } ussl_socket_obj_t;
 
@@ -213,6 +217,15 @@ mp_uint_t ussl_socket_stream_read(mp_obj_t self, void *buf, mp_uint_t size, int 
 mp_uint_t ussl_socket_stream_write(mp_obj_t self, const void *buf, mp_uint_t size, int *errcode);
 mp_uint_t ussl_socket_stream_ioctl(mp_obj_t self, mp_uint_t request, uintptr_t arg, int *errcode);
 
+// --- closed sockets (delivery.cpp)
+
+// Takes over the stream of a closed socket: sends what is unsent, and closes it when that is done. Waits
+// for a stream that blocks, within its timeout.
+void ussl_deliver(ussl_socket_obj_t *socket);
+// Goes on with the deliveries, without waiting. Does not raise.
+void ussl_deliver_some(void);
+mp_obj_t ussl_flush_closed(size_t n_args, const mp_obj_t *args);
+
 // --- after unwrap() (unwrapped.cpp)
 
 #ifdef USSL_READS_AHEAD
@@ -288,6 +301,8 @@ uint8_t ussl_verify_mode(mp_obj_t mode);
 int64_t ussl_seconds(mp_obj_t seconds);
 // Raises unless it is a number of seconds above 0, or None (0).
 uint32_t ussl_milliseconds(mp_obj_t seconds);
+// Raises unless it is a number of seconds, 0 or more.
+uint32_t ussl_milliseconds_from_0(mp_obj_t seconds);
 // Raises unless it can be called, or is None; returns it.
 mp_obj_t ussl_callback(mp_obj_t callback);
 // Raises unless it is a str or bytes-like, or None; returns it.

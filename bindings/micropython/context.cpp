@@ -415,6 +415,8 @@ mp_obj_t attribute(const ussl_context_obj_t* self, qstr name) {
             return self->keylog_filename;
         case MP_QSTR_handshake_timeout:
             return self->handshake_timeout;
+        case MP_QSTR_linger:
+            return self->linger;
         case MP_QSTR_resumption:
             return mp_obj_new_bool(self->resumption);
         case MP_QSTR_num_tickets:
@@ -491,6 +493,10 @@ bool set_attribute(ussl_context_obj_t* self, qstr name, mp_obj_t value) {
         case MP_QSTR_handshake_timeout:
             (void)ussl_milliseconds(value);
             self->handshake_timeout = value;
+            return true;
+        case MP_QSTR_linger:
+            (void)ussl_milliseconds_from_0(value);
+            self->linger = value;
             return true;
         case MP_QSTR_resumption:
             self->resumption = mp_obj_is_true(value) ? 1 : 0;
@@ -571,6 +577,7 @@ ussl_context_obj_t* ussl_context_new(bool server) {
     self->sign_callback = self->ecdsa_sign_callback = mp_const_none;
     self->verify_time = self->pins = self->suites = self->alpn = mp_const_none;
     self->handshake_timeout = self->keylog_filename = self->sni_callback = mp_const_none;
+    self->linger = MP_OBJ_NEW_SMALL_INT(10);
     self->server = server ? 1 : 0;
     self->verify_flags = -1;
     self->verify_mode = self->share = self->is_shared = self->keeps = 0;

@@ -22,7 +22,7 @@ USSL_MBEDTLS ?= own
 SRC_USERMOD_C += $(USSL_BINDING)/modussl.c $(USSL_BINDING)/modcrypto.c
 
 # Scanned for interned strings (MP_QSTR_…).
-SRC_USERMOD_CXX += $(addprefix $(USSL_BINDING)/, certificate.cpp context.cpp crypto.cpp errors.cpp options.cpp poll.cpp session.cpp socket.cpp stream.cpp unwrapped.cpp)
+SRC_USERMOD_CXX += $(addprefix $(USSL_BINDING)/, certificate.cpp context.cpp crypto.cpp delivery.cpp delivery_posix.cpp errors.cpp options.cpp poll.cpp session.cpp socket.cpp stream.cpp unwrapped.cpp)
 
 # Not scanned: knows nothing of MicroPython.
 SRC_USERMOD_LIB_CXX += $(sort $(wildcard $(USSL_DIR)/src/*.cpp))

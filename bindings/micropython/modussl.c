@@ -227,6 +227,8 @@ static MP_DEFINE_CONST_FUN_OBJ_1(cert_info_obj, ussl_cert_info);
 static MP_DEFINE_CONST_FUN_OBJ_KW(self_signed_obj, 1, ussl_self_signed);
 static MP_DEFINE_CONST_FUN_OBJ_KW(create_default_context_obj, 0, ussl_create_default_context);
 
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(flush_closed_obj, 0, 1, ussl_flush_closed);
+
 static const mp_rom_map_elem_t module_globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR_ussl) },
     { MP_ROM_QSTR(MP_QSTR___init__), MP_ROM_PTR(&module_init_obj) },
@@ -235,6 +237,7 @@ static const mp_rom_map_elem_t module_globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_SSLSocket), MP_ROM_PTR(&ussl_socket_type) },
     { MP_ROM_QSTR(MP_QSTR_SSLSession), MP_ROM_PTR(&ussl_session_type) },
     { MP_ROM_QSTR(MP_QSTR_create_default_context), MP_ROM_PTR(&create_default_context_obj) },
+    { MP_ROM_QSTR(MP_QSTR_flush_closed), MP_ROM_PTR(&flush_closed_obj) },
     { MP_ROM_QSTR(MP_QSTR_cert_info), MP_ROM_PTR(&cert_info_obj) },
     { MP_ROM_QSTR(MP_QSTR_self_signed), MP_ROM_PTR(&self_signed_obj) },
     { MP_ROM_QSTR(MP_QSTR_Purpose), MP_ROM_PTR(&purpose_type) },

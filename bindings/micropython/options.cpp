@@ -72,6 +72,14 @@ void wipe_if_ours(mp_obj_t content, bool from_file) {
         ussl::wipe(bytes.buf, bytes.len);
 }
 
+double milliseconds_of(mp_obj_t seconds) {
+#if MICROPY_PY_BUILTINS_FLOAT
+    return 1000.0 * static_cast<double>(mp_obj_get_float(seconds));
+#else
+    return 1000.0 * static_cast<double>(mp_obj_get_int(seconds));
+#endif
+}
+
 }  // namespace
 
 extern "C" {
@@ -165,13 +173,16 @@ int64_t ussl_seconds(mp_obj_t seconds) {
 uint32_t ussl_milliseconds(mp_obj_t seconds) {
     if (seconds == mp_const_none)
         return 0;
-#if MICROPY_PY_BUILTINS_FLOAT
-    const double milliseconds = 1000.0 * static_cast<double>(mp_obj_get_float(seconds));
-#else
-    const double milliseconds = 1000.0 * static_cast<double>(mp_obj_get_int(seconds));
-#endif
+    const double milliseconds = milliseconds_of(seconds);
     if (!(milliseconds >= 1) || milliseconds > 1e9)
         mp_raise_ValueError(MP_ERROR_TEXT("a timeout must be 0.001 to 1000000 seconds, or None"));
+    return static_cast<uint32_t>(milliseconds);
+}
+
+uint32_t ussl_milliseconds_from_0(mp_obj_t seconds) {
+    const double milliseconds = milliseconds_of(seconds);
+    if (!(milliseconds >= 0) || milliseconds > 1e9)
+        mp_raise_ValueError(MP_ERROR_TEXT("a timeout must be 0 to 1000000 seconds"));
     return static_cast<uint32_t>(milliseconds);
 }
 

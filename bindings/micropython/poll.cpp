@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "delivery_posix.hpp"
 #include "py/mpthread.h"
 
 extern "C" int __real_poll(struct pollfd* all, nfds_t count, int timeout_ms);
@@ -146,7 +147,9 @@ int end(struct pollfd* all, nfds_t count, const Entry* entries, const struct pol
     return ready;
 }
 
-int poll_all(struct pollfd* all, nfds_t count, int timeout_ms, struct pollfd* ask, Entry* entries) {
+// `watched` descriptors of closed sockets follow those that are asked about.
+int poll_all(struct pollfd* all, nfds_t count, int timeout_ms, struct pollfd* ask, nfds_t watched,
+             Entry* entries) {
     if (timeout_ms < 0 || timeout_ms > longest_wait_ms)
         timeout_ms = longest_wait_ms;
     // select.poll has let go of the GIL, where there is one.
@@ -154,9 +157,10 @@ int poll_all(struct pollfd* all, nfds_t count, int timeout_ms, struct pollfd* as
     look_up(all, count, entries);
     const bool found = begin(all, count, entries, ask);
     MP_THREAD_GIL_EXIT();
-    int ready = __real_poll(ask, count, found ? 0 : timeout_ms);
+    int ready = __real_poll(ask, count + watched, found ? 0 : timeout_ms);
     if (ready < 0)
         return ready;
+    delivery::step();
     MP_THREAD_GIL_ENTER();
     look_up(all, count, entries);  // again: other threads have been running
     ready = end(all, count, entries, ask);
@@ -196,16 +200,19 @@ extern "C" int __wrap_poll(struct pollfd* all, nfds_t count, int timeout_ms) {
     bool has_token = false;
     for (nfds_t i = 0; i < count && !has_token; ++i)
         has_token = is_token(all[i].fd);
-    if (!has_token)
+    const nfds_t closed = delivery::pending();
+    // Without a time to wait, this may be one of many looks at a single stream.
+    if (!has_token && (closed == 0 || timeout_ms == 0))
         return __real_poll(all, count, timeout_ms);
-    void* room = malloc(count * (sizeof(Entry) + sizeof(struct pollfd)));
+    void* room = malloc(count * sizeof(Entry) + (count + closed) * sizeof(struct pollfd));
     if (room == nullptr) {
         errno = ENOMEM;
         return -1;
     }
     auto* entries = static_cast<Entry*>(room);
     auto* ask = reinterpret_cast<struct pollfd*>(entries + count);
-    const int ready = poll_all(all, count, timeout_ms, ask, entries);
+    const nfds_t watched = delivery::watch(ask + count, closed);
+    const int ready = poll_all(all, count, timeout_ms, ask, watched, entries);
     const int error = errno;
     free(room);
     errno = error;

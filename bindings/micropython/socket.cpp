@@ -56,9 +56,8 @@ class PyHost final : public ussl::Host {
         int error;
         const mp_uint_t count =
             ussl_stream_write(self_->stream, from.data(), from.size(), &error, &self_->exception);
-        if (count == 0)
-            return IoResult::would_block();
-        return result_of(count, from.size(), error);
+        return result_of(count != 0 ? count : MP_STREAM_ERROR, from.size(),
+                         count != 0 ? error : MP_EAGAIN);
     }
 
     bool ready(Direction direction) override {
@@ -161,7 +160,7 @@ class PyHost final : public ussl::Host {
                mp_obj_is_subclass_fast(type, MP_OBJ_FROM_PTR(&mp_type_OSError));
     }
 
-    static IoResult result_of(mp_uint_t count, std::size_t asked, int error) {
+    IoResult result_of(mp_uint_t count, std::size_t asked, int error) {
         if (count == USSL_RAISED)
             return IoResult::aborted();
         if (count != MP_STREAM_ERROR)  // more than was asked for is no count at all
@@ -173,6 +172,7 @@ class PyHost final : public ussl::Host {
 #endif
             case MP_EINPROGRESS:
             case MP_EALREADY:
+                self_->would_block = true;
                 return IoResult::would_block();
             case MP_ETIMEDOUT:
                 return IoResult::timed_out();
@@ -214,9 +214,38 @@ void raise_unless_progress(ussl_socket_obj_t* self, Progress::Kind kind) {
     }
 }
 
+// close() came from within a call of this connection, or beside it from another thread: the call is
+// over now.
+void close_after_call(ussl_socket_obj_t* self) {
+    const auto* connection = static_cast<Connection*>(self->connection);
+    if (!self->closing || connection == nullptr || connection->busy() || !connection->closed())
+        return;
+    self->closing = false;
+    if (self->stream != MP_OBJ_NULL)
+        ussl_deliver(self);
+}
+
 Progress read_once(ussl_socket_obj_t* self, void* buf, size_t size) {
     PyHost host(self);
-    return connection_of(self)->read(host, {static_cast<uint8_t*>(buf), size});
+    const Progress progress =
+        connection_of(self)->read(host, {static_cast<uint8_t*>(buf), size});
+    close_after_call(self);
+    return progress;
+}
+
+Progress write_once(ussl_socket_obj_t* self, const void* buf, size_t size) {
+    PyHost host(self);
+    const Progress progress =
+        connection_of(self)->write(host, {static_cast<const uint8_t*>(buf), size});
+    close_after_call(self);
+    return progress;
+}
+
+Progress flush_once(ussl_socket_obj_t* self) {
+    PyHost host(self);
+    const Progress progress = connection_of(self)->flush(host);
+    close_after_call(self);
+    return progress;
 }
 
 // Reads until `size` bytes are there, or the stream has no more for now or ever. What was read is
@@ -312,10 +341,9 @@ bool waits_for_poll(ussl_socket_obj_t* self) {
 mp_obj_t write_bytes(ussl_socket_obj_t* self, const uint8_t* buf, size_t size, bool once) {
     if (waits_for_poll(self))
         return mp_const_none;
-    PyHost host(self);
     size_t taken = 0;
     do {
-        const Progress progress = connection_of(self)->write(host, {buf + taken, size - taken});
+        const Progress progress = write_once(self, buf + taken, size - taken);
         if (progress.kind != Progress::Kind::done) {
             if (taken == 0) {
                 raise_unless_progress(self, progress.kind);
@@ -335,6 +363,7 @@ void handshake_to_the_end(ussl_socket_obj_t* self, uint32_t timeout_ms) {
     for (;;) {
         PyHost host(self, timeout_ms != 0);
         const Progress progress = connection_of(self)->handshake(host);
+        close_after_call(self);
         raise_unless_progress(self, progress.kind);
         if (progress.kind == Progress::Kind::done)
             return;
@@ -344,30 +373,12 @@ void handshake_to_the_end(ussl_socket_obj_t* self, uint32_t timeout_ms) {
     }
 }
 
-void close_stream(ussl_socket_obj_t* self) {
-    const mp_obj_t stream = self->stream;
-    if (stream == MP_OBJ_NULL)
-        return;
-    self->stream = MP_OBJ_NULL;
-    int error = 0;
-    mp_obj_t exception = MP_OBJ_NULL;
-    const mp_uint_t result = ussl_stream_ioctl(stream, MP_STREAM_CLOSE, 0, &error, &exception);
-    if (result == USSL_RAISED)
-        nlr_raise(exception);
-    if (result == MP_STREAM_ERROR)
-        mp_raise_OSError(error > 0 ? error : MP_EIO);
-}
-
 void close_socket(ussl_socket_obj_t* self) {
-    const mp_obj_t before = self->exception;
-    if (self->connection != nullptr && !connection_of(self)->closed()) {
-        PyHost host(self);
-        connection_of(self)->close(host);
-    }
-    close_stream(self);
-    // Raised while saying goodbye. What failed before has been raised before.
-    if (self->exception != before)
-        nlr_raise(self->exception);
+    if (self->connection == nullptr || self->stream == MP_OBJ_NULL)
+        return;
+    connection_of(self)->close();
+    self->closing = true;
+    close_after_call(self);
 }
 
 // Which directions of the stream stand for which of what a poll asks for.
@@ -419,10 +430,15 @@ mp_uint_t found_or_rest(ussl_socket_obj_t* self, mp_uint_t found) {
     return found;
 }
 
+// Also where a call in another thread has yet to come back.
+bool is_closed(const ussl_socket_obj_t* self) {
+    return self->connection == nullptr || self->stream == MP_OBJ_NULL || self->closing;
+}
+
 // What a poll finds; may send what was taken before, so that it leaves without another write.
 mp_uint_t poll_socket(ussl_socket_obj_t* self, mp_uint_t wanted) {
-    // Without a stream: closed, even if a call in another thread has yet to come back.
-    if (self->connection == nullptr || self->stream == MP_OBJ_NULL)
+    ussl_deliver_some();
+    if (is_closed(self))
         return MP_STREAM_POLL_NVAL;
     Connection* connection = connection_of(self);
     PyHost host(self);
@@ -432,7 +448,7 @@ mp_uint_t poll_socket(ussl_socket_obj_t* self, mp_uint_t wanted) {
         if (polled == PyHost::Polled::raised)
             nlr_raise(self->exception);
         if (polled == PyHost::Polled::known && (ready & MP_STREAM_POLL_WR) != 0)
-            connection->flush(host);
+            flush_once(self);
     }
     if (connection->closed() || connection->failed())
         return MP_STREAM_POLL_NVAL;
@@ -538,7 +554,10 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_f
     self->may_write = false;
     self->never_blocks = self->gathers && ussl_stream_never_blocks(stream);
     self->timeout_ms = 0;
+    self->linger_ms = ussl_milliseconds_from_0(context->linger);
+    self->would_block = self->closing = false;
     self->poll_token = -1;
+    ussl_deliver_some();
     void* shared = ussl_context_get(made_from);
     Made made =
         make_connection(self, shared, stream, name, name_size, !suppress_ragged_eofs, &saved);
@@ -632,8 +651,7 @@ mp_obj_t ussl_socket_send(mp_obj_t self, mp_obj_t data) {
 
 mp_obj_t ussl_socket_flush(mp_obj_t self_in) {
     ussl_socket_obj_t* self = socket_of(self_in);
-    PyHost host(self);
-    const Progress progress = connection_of(self)->flush(host);
+    const Progress progress = flush_once(self);
     raise_unless_progress(self, progress.kind);
     return mp_obj_new_bool(progress.kind == Progress::Kind::done);
 }
@@ -690,6 +708,7 @@ mp_obj_t ussl_socket_do_handshake(mp_obj_t self_in) {
     }
     PyHost host(self);
     const Progress progress = connection_of(self)->handshake(host);
+    close_after_call(self);
     raise_unless_progress(self, progress.kind);
     if (progress.kind == Progress::Kind::blocked)
         mp_raise_OSError(MP_EAGAIN);
@@ -700,6 +719,7 @@ mp_obj_t ussl_socket_unwrap(mp_obj_t self_in) {
     ussl_socket_obj_t* self = socket_of(self_in);
     PyHost host(self);
     const Progress progress = connection_of(self)->shutdown(host);
+    close_after_call(self);
     raise_unless_progress(self, progress.kind);
     if (progress.kind == Progress::Kind::blocked)
         mp_raise_OSError(MP_EAGAIN);
@@ -806,9 +826,7 @@ mp_uint_t ussl_socket_stream_read(mp_obj_t self, void* buf, mp_uint_t size, int*
 mp_uint_t ussl_socket_stream_write(mp_obj_t self_in, const void* buf, mp_uint_t size,
                                    int* errcode) {
     ussl_socket_obj_t* self = socket_of(self_in);
-    PyHost host(self);
-    const Progress progress =
-        connection_of(self)->write(host, {static_cast<const uint8_t*>(buf), size});
+    const Progress progress = write_once(self, buf, size);
     raise_unless_progress(self, progress.kind);
     if (progress.kind == Progress::Kind::blocked) {
         *errcode = MP_EAGAIN;
@@ -854,7 +872,7 @@ mp_uint_t ussl_socket_stream_ioctl(mp_obj_t self_in, mp_uint_t request, uintptr_
 #ifdef USSL_POLLS_DESCRIPTORS
 mp_uint_t ussl_socket_poll_begins(ussl_socket_obj_t* self, mp_uint_t wanted, mp_uint_t* ask) {
     *ask = 0;
-    if (self->connection == nullptr || self->stream == MP_OBJ_NULL)
+    if (is_closed(self))
         return MP_STREAM_POLL_NVAL;
     const Connection* connection = connection_of(self);
     if (connection->unsent() && !connection->busy())
@@ -867,12 +885,12 @@ mp_uint_t ussl_socket_poll_begins(ussl_socket_obj_t* self, mp_uint_t wanted, mp_
 }
 
 mp_uint_t ussl_socket_poll_ends(ussl_socket_obj_t* self, mp_uint_t wanted, mp_uint_t ready) {
-    if (self->connection == nullptr || self->stream == MP_OBJ_NULL)
+    if (is_closed(self))
         return MP_STREAM_POLL_NVAL;
     Connection* connection = connection_of(self);
     if (connection->unsent() && !connection->busy() && (ready & MP_STREAM_POLL_WR) != 0) {
+        flush_once(self);
         PyHost host(self);
-        connection->flush(host);
         // There may be no more room now.
         if ((wanted & MP_STREAM_POLL_WR) != 0 && !host.ready(Direction::write))
             ready &= ~MP_STREAM_POLL_WR;

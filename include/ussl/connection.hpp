@@ -71,14 +71,28 @@ class Connection final : public OnHeap {
     /// Takes 1 to `from.size()` bytes, at most one record. What was taken is sent, once, in order:
     /// `done` with a count means that the caller never hands those bytes in again.
     Progress write(Host& host, Bytes from);
-    /// Sends what was taken but has not left yet.
+    /// Sends accepted data that is still unsent; after close(), also close_notify.
     Progress flush(Host& host);
     /// Says goodbye (close_notify) and waits for the peer's; the stream may then carry other
     /// things, of which leftover() may have come already. Plaintext that was not read yet is
     /// BAD_USE: read to the end first.
     Progress shutdown(Host& host);
-    /// Says goodbye as far as that goes without blocking, and releases the engine's memory.
+    /// Encrypts unsent data and close_notify, releases the engine's memory, and writes as much of
+    /// the ciphertext as the stream accepts without blocking. The rest is sent by flush(); until
+    /// that is done, the stream must stay open.
     void close(Host& host);
+    /// Closes without touching the stream: all of the ciphertext is left for flush(), or for
+    /// take_unsent().
+    void close();
+    /// After close(): hands over the ciphertext that the stream has not accepted yet, to be written
+    /// to it in order. Empty: nothing is left.
+    [[nodiscard]] SecretBytes take_unsent();
+    /// After close(): accepted data was discarded, because memory ran out or because the connection
+    /// failed before it was sent. The stream must be aborted (reset), not ended in order.
+    [[nodiscard]] bool discarded() const { return discarded_; }
+    /// After close(): close_notify was sent, or is the end of the ciphertext. Otherwise the handshake
+    /// was not complete, or the connection had failed.
+    [[nodiscard]] bool closed_in_order() const { return closed_in_order_; }
     /// Releases everything without touching the stream (for a collector's finaliser).
     void abandon();
 
@@ -89,7 +103,7 @@ class Connection final : public OnHeap {
     /// Reads and writes both fail from now on.
     [[nodiscard]] bool failed() const { return error_ && !only_writes_fail_; }
     /// Something was taken that has not left yet: flush() once the stream is writable.
-    [[nodiscard]] bool unsent() const { return unsent_; }
+    [[nodiscard]] bool unsent() const { return unsent_ || !ciphertext_.empty(); }
     /// Whether a call is under way right now.
     [[nodiscard]] bool busy() const { return use_.load(std::memory_order_acquire) == Use::call; }
 
@@ -144,7 +158,9 @@ class Connection final : public OnHeap {
     Progress fail(Host& host, const Error& error);
     Progress look_for_alert(Host& host);
     [[nodiscard]] Error explain() const;
-    void say_goodbye(Host& host);
+    void collect_unsent();
+    void release_session();
+    Progress send_collected(Host& host);
     void keep_session();
     bool begin(Use use);
     void let_rest();
@@ -157,6 +173,8 @@ class Connection final : public OnHeap {
     Ref<SavedSession> saved_;
     Ref<SavedSession> resuming_;  ///< until the handshake is done
     std::uint8_t tag_[32] = {};
+    SecretBytes ciphertext_;  ///< after close(): what the stream has not accepted
+    std::size_t ciphertext_sent_ = 0;
     Error error_;
     std::atomic<Use> use_{Use::none};
     std::atomic<bool> holds_record_{false};
@@ -168,6 +186,8 @@ class Connection final : public OnHeap {
     Goodbye goodbye_ = Goodbye::none;
     bool only_writes_fail_ = false;  ///< error_ is the stream's that takes no more bytes
     bool close_after_call_ = false;  ///< close() came from within a call
+    bool discarded_ = false;
+    bool closed_in_order_ = false;
     bool report_truncation_ = false;
     bool keeps_sessions_ = false;
     bool is_named_ = false;

@@ -163,6 +163,65 @@ TEST_P(Stream, CloseNeverWritesToAStreamThatIsNotReady) {
     EXPECT_TRUE(pair.client->closed());
 }
 
+TEST_P(Stream, CloseDeliversWhatTheStreamAcceptedInPart) {
+    for (const std::size_t room : {0U, 1U, 3U, 600U}) {
+        Pair pair(setup());
+        ASSERT_TRUE(pair.handshake());
+        read_all(*pair.client, pair.client_host);
+        pair.to_server.capacity = room;
+        const std::string data = pattern(1000);
+        const std::size_t accepted = write_some(*pair.client, pair.client_host, data);
+        pair.client->close(pair.client_host);
+        EXPECT_TRUE(pair.client->closed());
+        EXPECT_EQ(pair.client->write(pair.client_host, bytes("x")).kind, Kind::closed);
+        EXPECT_TRUE(pair.client->unsent());
+        std::string arrived;
+        bool end = false;
+        for (int turn = 0; turn < 2000 && pair.client->unsent(); ++turn) {
+            EXPECT_NE(pair.client->flush(pair.client_host).kind, Kind::failed);
+            arrived += read_all(*pair.server, pair.server_host, &end);
+            pair.to_server.capacity = 100;
+        }
+        arrived += read_all(*pair.server, pair.server_host, &end);
+        EXPECT_TRUE(arrived == data.substr(0, accepted)) << room << ": " << arrived.size();
+        EXPECT_TRUE(end) << room;
+        EXPECT_FALSE(pair.client->discarded());
+        EXPECT_EQ(pair.client->flush(pair.client_host).kind, Kind::closed);
+    }
+}
+
+TEST_P(Stream, CloseWithoutAStreamLeavesAllOfItToTheProgram) {
+    Pair pair(setup());
+    ASSERT_TRUE(pair.handshake());
+    read_all(*pair.client, pair.client_host);
+    const int calls = pair.client_host.reads + pair.client_host.writes;
+    pair.to_server.capacity = 3;
+    ASSERT_EQ(pair.client->write(pair.client_host, bytes("hello")).count, 5U);
+    pair.client->close();
+    EXPECT_EQ(pair.client_host.reads + pair.client_host.writes, calls + 1);
+    pair.to_server.capacity = 10;
+    EXPECT_EQ(pair.client->flush(pair.client_host).kind, Kind::blocked);
+    const ussl::SecretBytes rest = pair.client->take_unsent();
+    EXPECT_FALSE(pair.client->unsent());
+    pair.to_server.add({reinterpret_cast<const char*>(rest.data()), rest.size()});
+    bool end = false;
+    EXPECT_EQ(read_all(*pair.server, pair.server_host, &end), "hello");
+    EXPECT_TRUE(end);
+}
+
+TEST_P(Stream, AFailedStreamAfterCloseIsReported) {
+    Pair pair(setup());
+    ASSERT_TRUE(pair.handshake());
+    pair.to_server.capacity = 3;
+    ASSERT_EQ(pair.client->write(pair.client_host, bytes("hello")).count, 5U);
+    pair.client->close(pair.client_host);
+    pair.client_host.next_write = IoResult::failed(EPIPE);
+    EXPECT_EQ(pair.client->flush(pair.client_host).kind, Kind::failed);
+    EXPECT_TRUE(pair.client->discarded());
+    EXPECT_FALSE(pair.client->unsent());
+    EXPECT_EQ(pair.client->error().detail, static_cast<std::uint32_t>(EPIPE));
+}
+
 TEST_P(Stream, ABareEndIsAnEndUnlessItIsToBeReported) {
     for (const bool report : {false, true}) {
         Plan made = setup();
@@ -512,9 +571,18 @@ TEST_P(Stream, ACallFromWithinACallIsMisuse) {
 TEST_P(Stream, ACloseFromWithinACallTakesEffectAfterIt) {
     Pair pair(setup());
     ASSERT_TRUE(pair.handshake());
-    pair.client_host.on_write = [&] { pair.client->close(pair.client_host); };
-    pair.client->write(pair.client_host, bytes("hello"));
+    pair.client_host.on_write = [&] {
+        pair.client_host.on_write = nullptr;
+        pair.client->close(pair.client_host);
+    };
+    pair.to_server.capacity = 3;
+    EXPECT_EQ(pair.client->write(pair.client_host, bytes("hello")).count, 5U);
     EXPECT_TRUE(pair.client->closed());
+    pair.to_server.capacity = 1000;
+    EXPECT_EQ(pair.client->flush(pair.client_host).kind, Kind::done);
+    bool end = false;
+    EXPECT_EQ(read_all(*pair.server, pair.server_host, &end), "hello");
+    EXPECT_TRUE(end);
     EXPECT_EQ(pair.client->write(pair.client_host, bytes("x")).kind, Kind::closed);
 }
 

@@ -1,0 +1,347 @@
+// Delivery over streams that have no file descriptor, such as a board's sockets and streams written
+// in Python, and the choice between this and delivery_posix.cpp. See delivery.hpp.
+
+#include "delivery.hpp"
+
+#include <string.h>
+
+#include "delivery_posix.hpp"
+#include "ussl/connection.hpp"
+
+// One for each closed socket with unsent data, or whose peer has not ended yet.
+typedef struct _ussl_delivery_t {
+    struct _ussl_delivery_t* next;
+    mp_obj_t stream;
+    uint8_t* data;  // of the interpreter's heap
+    size_t size;
+    size_t sent;
+    mp_uint_t started_ms;
+    uint32_t linger_ms;
+    bool is_python;
+    bool is_socket;    // its input is discarded until the peer ends
+    bool never_waits;  // the stream has said "would block"
+    bool is_over;
+    bool is_in_use;    // by a thread, or by the call beneath this one
+} ussl_delivery_t;
+
+MP_REGISTER_ROOT_POINTER(struct _ussl_delivery_t* ussl_deliveries);
+
+namespace {
+
+using delivery::max_bytes;
+using delivery::max_discarded_per_step;
+using delivery::Remainder;
+
+// A stream that is ready takes some bytes without blocking, but not any number of them.
+constexpr size_t piece = 512;
+
+// A stream without a peer that ends (a UART) is closed as soon as all is sent.
+bool is_socket(mp_obj_t stream) {
+    mp_obj_t method[2];
+    mp_load_method_maybe(stream, MP_QSTR_recv, method);
+    return method[0] != MP_OBJ_NULL;
+}
+
+bool is_python(mp_obj_t stream) {
+    return mp_obj_is_instance_type(mp_obj_get_type(stream));
+}
+
+// true also for a stream that cannot be polled.
+bool ready(const ussl_delivery_t* of, mp_uint_t flag, mp_obj_t* exception) {
+    int error;
+    const mp_uint_t result = ussl_stream_ioctl(of->stream, MP_STREAM_POLL, flag, &error, exception);
+    return result == MP_STREAM_ERROR || result == USSL_RAISED || result != 0;
+}
+
+bool would_block(int error) {
+    return error == MP_EAGAIN || error == MP_EINPROGRESS || error == MP_EALREADY ||
+           error == MP_ETIMEDOUT;
+}
+
+void send_data(ussl_delivery_t* of, bool in_close, mp_obj_t* exception) {
+    while (of->sent != of->size && !of->is_over) {
+        mp_obj_t cannot_poll = MP_OBJ_NULL;
+        // close() may wait in a stream written in Python, which does that by itself, or not at all.
+        if (!(in_close && of->is_python) && !ready(of, MP_STREAM_POLL_WR, &cannot_poll))
+            return;
+        int error;
+        const size_t n = of->size - of->sent < piece ? of->size - of->sent : piece;
+        const mp_uint_t count =
+            ussl_stream_write(of->stream, of->data + of->sent, n, &error, exception);
+        if (count == USSL_RAISED)
+            return;
+        if (count == 0 || (count == MP_STREAM_ERROR && would_block(error))) {
+            of->never_waits = true;
+            return;
+        }
+        if (count == MP_STREAM_ERROR || count > n)
+            of->is_over = true;
+        else
+            of->sent += count;
+    }
+}
+
+void discard_input(ussl_delivery_t* of, mp_obj_t* exception) {
+    uint8_t input[128];
+    for (size_t total = 0; total < max_discarded_per_step && !of->is_over;) {
+        if (!ready(of, MP_STREAM_POLL_RD, exception) || *exception != MP_OBJ_NULL)
+            return;
+        int error;
+        const mp_uint_t count =
+            ussl_stream_read(of->stream, input, sizeof input, &error, exception);
+        if (count == USSL_RAISED || (count == MP_STREAM_ERROR && would_block(error)))
+            return;
+        if (count == 0 || count > sizeof input) {
+            // A peer that has ended its own direction may still read.
+            of->is_over = count != 0 || of->sent == of->size;
+            return;
+        }
+        total += count;
+    }
+}
+
+void step(ussl_delivery_t* of, bool in_close, mp_obj_t* exception) {
+    send_data(of, in_close, exception);
+    if (of->is_socket && *exception == MP_OBJ_NULL)
+        discard_input(of, exception);
+    else if (of->sent == of->size)
+        of->is_over = true;
+    if (mp_hal_ticks_ms() - of->started_ms >= of->linger_ms)
+        of->is_over = true;
+}
+
+void close_stream(mp_obj_t stream, mp_obj_t* exception) {
+    int error;
+    ussl_stream_ioctl(stream, MP_STREAM_CLOSE, 0, &error, exception);
+}
+
+size_t bytes_held() {
+    size_t all = 0;
+    for (const ussl_delivery_t* one = MP_STATE_VM(ussl_deliveries); one != NULL; one = one->next)
+        all += one->size - one->sent;
+    return all;
+}
+
+#if MICROPY_PY_THREAD && !MICROPY_PY_THREAD_GIL
+#define LOCK() const mp_uint_t lock_state = MICROPY_BEGIN_ATOMIC_SECTION()
+#define UNLOCK() MICROPY_END_ATOMIC_SECTION(lock_state)
+#else
+#define LOCK()
+#define UNLOCK()
+#endif
+
+void add(ussl_delivery_t* made) {
+    LOCK();
+    made->next = MP_STATE_VM(ussl_deliveries);
+    MP_STATE_VM(ussl_deliveries) = made;
+    UNLOCK();
+}
+
+void drop(const ussl_delivery_t* of) {
+    LOCK();
+    ussl_delivery_t** at = &MP_STATE_VM(ussl_deliveries);
+    while (*at != NULL && *at != of)
+        at = &(*at)->next;
+    if (*at != NULL)
+        *at = of->next;
+    UNLOCK();
+}
+
+bool take(ussl_delivery_t* of) {
+    LOCK();
+    const bool free = !of->is_in_use;
+    of->is_in_use = true;
+    UNLOCK();
+    return free;
+}
+
+// The program's own exceptions (Ctrl-C) in a delivery that goes on behind another call.
+bool is_an_error(mp_obj_t exception) {
+    return mp_obj_is_subclass_fast(MP_OBJ_FROM_PTR(mp_obj_get_type(exception)),
+                                   MP_OBJ_FROM_PTR(&mp_type_Exception));
+}
+
+// One step; at the end of all, the stream is closed.
+void step_one(ussl_delivery_t* one, bool in_close, mp_obj_t* exception) {
+    if (!take(one))
+        return;
+    step(one, in_close, exception);
+    if (one->is_over) {
+        drop(one);
+        mp_obj_t ignored = MP_OBJ_NULL;
+        close_stream(one->stream, *exception == MP_OBJ_NULL ? exception : &ignored);
+    }
+    one->is_in_use = false;
+}
+
+void step_objects(bool calls_python) {
+    for (ussl_delivery_t* one = MP_STATE_VM(ussl_deliveries); one != NULL; one = one->next) {
+        if (one->is_python && !calls_python)
+            continue;
+        mp_obj_t exception = MP_OBJ_NULL;
+        step_one(one, false, &exception);
+        if (exception == MP_OBJ_NULL)
+            continue;
+        // Nobody waits for this stream's exceptions any more.
+        if (is_an_error(exception))
+            one->is_over = true;
+        else
+            mp_sched_exception(exception);
+    }
+}
+
+#ifdef USSL_BOARD
+// Runs between the program's own steps for as long as there is something to deliver.
+mp_sched_node_t node;
+
+void step_scheduled(mp_sched_node_t*) {
+    static mp_uint_t last_ms;
+    if (MP_STATE_VM(ussl_deliveries) == NULL)
+        return;
+    if (mp_hal_ticks_ms() != last_ms) {
+        last_ms = mp_hal_ticks_ms();
+        step_objects(false);
+    }
+    mp_sched_schedule_node(&node, step_scheduled);
+}
+#endif
+
+ussl_delivery_t* keep_object(ussl_socket_obj_t* self, const Remainder& left) {
+    auto* made = m_new_maybe(ussl_delivery_t, 1);
+    uint8_t* copy = made != NULL ? m_new_maybe(uint8_t, left.data.size() + 1) : NULL;
+    if (copy == NULL || bytes_held() + left.data.size() > max_bytes)
+        return NULL;
+    if (!left.data.empty())
+        memcpy(copy, left.data.data(), left.data.size());
+    *made = {};
+    made->stream = self->stream;
+    made->data = copy;
+    made->size = left.data.size();
+    made->started_ms = mp_hal_ticks_ms();
+    made->linger_ms = left.linger_ms;
+    made->is_python = is_python(self->stream);
+    made->is_socket = !made->is_python && is_socket(self->stream);
+    made->is_socket = made->is_socket && !left.failed;
+    made->never_waits = self->never_blocks || self->would_block;
+    add(made);
+    return made;
+}
+
+// A stream that blocks: all is in it when close() returns, within its timeout.
+void wait_for_object(ussl_delivery_t* of, uint32_t timeout_ms) {
+    mp_obj_t exception = MP_OBJ_NULL;
+    step_one(of, true, &exception);
+    while (exception == MP_OBJ_NULL && !of->is_over && of->sent != of->size && !of->never_waits &&
+           (timeout_ms == 0 || mp_hal_ticks_ms() - of->started_ms < timeout_ms)) {
+        mp_event_wait_ms(1);
+        step_one(of, true, &exception);
+    }
+    if (exception != MP_OBJ_NULL)
+        nlr_raise(exception);
+}
+
+Remainder take_remainder(ussl_socket_obj_t* self) {
+    auto* connection = static_cast<ussl::Connection*>(self->connection);
+    Remainder left;
+    left.data = connection->take_unsent();
+    left.discarded = connection->discarded();
+    left.failed = !connection->closed_in_order();
+    left.linger_ms = self->linger_ms;
+    return left;
+}
+
+#ifdef USSL_DELIVERS_DESCRIPTORS
+unsigned take_over(ussl_socket_obj_t* self, int fd) {
+    return delivery::take_over(fd, take_remainder(self));
+}
+
+void wait_for_descriptor(unsigned ticket, int timeout_ms) {
+    const mp_uint_t start = mp_hal_ticks_ms();
+    while (ticket != 0 && delivery::waits_in_list(ticket) &&
+           (timeout_ms < 0 || mp_hal_ticks_ms() - start < static_cast<mp_uint_t>(timeout_ms))) {
+        MP_THREAD_GIL_EXIT();
+        delivery::wait(10);
+        MP_THREAD_GIL_ENTER();
+        mp_handle_pending(true);
+    }
+}
+#endif
+
+ussl_delivery_t* keep_object(ussl_socket_obj_t* self) {
+    return keep_object(self, take_remainder(self));
+}
+
+void close_now(mp_obj_t stream) {
+    mp_obj_t exception = MP_OBJ_NULL;
+    int error = 0;
+    const mp_uint_t result = ussl_stream_ioctl(stream, MP_STREAM_CLOSE, 0, &error, &exception);
+    if (result == USSL_RAISED)
+        nlr_raise(exception);
+    if (result == MP_STREAM_ERROR)
+        mp_raise_OSError(error > 0 ? error : MP_EIO);
+}
+
+}  // namespace
+
+extern "C" void ussl_deliver(ussl_socket_obj_t* self) {
+    const mp_obj_t stream = self->stream;
+#ifdef USSL_DELIVERS_DESCRIPTORS
+    const int fd = ussl_stream_descriptor(stream);
+    if (fd >= 0 && delivery::is_socket(fd)) {
+        const int timeout_ms = delivery::blocks_for_ms(fd);
+        const unsigned ticket = take_over(self, fd);
+        self->stream = MP_OBJ_NULL;
+        close_now(stream);
+        wait_for_descriptor(ticket, timeout_ms);
+        return;
+    }
+#endif
+    ussl_delivery_t* kept = keep_object(self);
+    self->stream = MP_OBJ_NULL;
+    if (kept == NULL) {
+        close_now(stream);
+        return;
+    }
+    wait_for_object(kept, self->timeout_ms);
+#ifdef USSL_BOARD
+    if (!kept->is_over)
+        mp_sched_schedule_node(&node, step_scheduled);
+#endif
+}
+
+extern "C" void ussl_deliver_some(void) {
+#ifdef USSL_DELIVERS_DESCRIPTORS
+    if (delivery::pending() != 0)
+        delivery::step();
+#endif
+    if (MP_STATE_VM(ussl_deliveries) != NULL)
+        step_objects(true);
+}
+
+namespace {
+
+mp_int_t undelivered() {
+    ussl_deliver_some();
+    mp_int_t n = 0;
+    for (const ussl_delivery_t* one = MP_STATE_VM(ussl_deliveries); one != NULL; one = one->next)
+        n += one->sent != one->size || one->is_socket ? 1 : 0;
+#ifdef USSL_DELIVERS_DESCRIPTORS
+    n += delivery::not_delivered();
+#endif
+    return n;
+}
+
+}  // namespace
+
+// Returns how many closed connections are not delivered in time.
+extern "C" mp_obj_t ussl_flush_closed(size_t n_args, const mp_obj_t* args) {
+    const bool is_limited = n_args > 0 && args[0] != mp_const_none;
+    const uint32_t timeout_ms = is_limited ? ussl_milliseconds_from_0(args[0]) : 0;
+    const mp_uint_t start = mp_hal_ticks_ms();
+    for (;;) {
+        const mp_int_t left = undelivered();
+        if (left == 0 || (is_limited && mp_hal_ticks_ms() - start >= timeout_ms))
+            return MP_OBJ_NEW_SMALL_INT(left);
+        mp_event_wait_ms(1);
+    }
+}

@@ -1,0 +1,266 @@
+// Delivery over file descriptors: needs nothing of the interpreter, so that it goes on in a poll of
+// any thread, and when the program ends. See delivery.hpp.
+
+#include "delivery_posix.hpp"
+
+#ifdef USSL_DELIVERS_DESCRIPTORS
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <new>
+
+namespace delivery {
+namespace {
+
+/// At the program's normal end; less as soon as the kernel has every acknowledgement.
+constexpr int exit_ms = 2000;
+
+struct Delivery : ussl::OnHeap {
+    Delivery* next = nullptr;
+    int fd = -1;
+    unsigned ticket = 0;
+    int64_t deadline_ms = 0;
+    ussl::SecretBytes data;
+    size_t sent = 0;
+    bool is_shut = false;      // all is sent, and the peer sees the end of it
+    bool peer_ended = false;   // its direction is closed
+    bool is_broken = false;
+
+    [[nodiscard]] bool is_sent() const { return sent == data.size(); }
+};
+
+pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+Delivery* list = nullptr;
+std::atomic<unsigned> count{0};
+size_t bytes_held = 0;
+unsigned last_ticket = 0;
+
+class Locked {
+  public:
+    Locked() { pthread_mutex_lock(&lock); }
+    ~Locked() { pthread_mutex_unlock(&lock); }
+    Locked(const Locked&) = delete;
+    Locked& operator=(const Locked&) = delete;
+};
+
+int64_t now_ms() {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return static_cast<int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1000000;
+}
+
+bool would_block(int error) {
+    return error == EAGAIN || error == EWOULDBLOCK;
+}
+
+void send_data(Delivery& of) {
+    while (!of.is_sent()) {
+        const ssize_t n = send(of.fd, of.data.data() + of.sent, of.data.size() - of.sent,
+                               MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            of.is_broken = !would_block(errno);
+            return;
+        }
+        of.sent += static_cast<size_t>(n);
+    }
+    if (!of.is_shut)
+        shutdown(of.fd, SHUT_WR);
+    of.is_shut = true;
+}
+
+void discard_input(Delivery& of) {
+    char input[4096];
+    for (size_t total = 0; !of.peer_ended && total < max_discarded_per_step;) {
+        const ssize_t n = recv(of.fd, input, sizeof input, MSG_DONTWAIT);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            of.is_broken = of.is_broken || !would_block(errno);
+            return;
+        }
+        of.peer_ended = n == 0;
+        total += static_cast<size_t>(n);
+    }
+}
+
+void step(Delivery& of) {
+    send_data(of);
+    discard_input(of);
+}
+
+bool is_over(const Delivery& of, int64_t now) {
+    return of.is_broken || (of.is_shut && of.peer_ended) || now >= of.deadline_ms;
+}
+
+/// The kernel resets the connection instead of ending it in order.
+void reset_when_closed(int fd) {
+    const struct linger at_once = {1, 0};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
+void finish(Delivery* of) {
+    if (!of->is_sent())
+        reset_when_closed(of->fd);
+    close(of->fd);
+    delete of;
+}
+
+/// Whether the peer's kernel has all of it.
+bool is_acknowledged(const Delivery& of) {
+    int queued = 0;
+    return of.is_sent() && ioctl(of.fd, SIOCOUTQ, &queued) == 0 && queued == 0;
+}
+
+void step_all() {
+    const int64_t now = now_ms();
+    for (Delivery** at = &list; *at != nullptr;) {
+        Delivery* one = *at;
+        const size_t before = one->sent;
+        step(*one);
+        bytes_held -= one->sent - before;
+        if (!is_over(*one, now)) {
+            at = &one->next;
+            continue;
+        }
+        *at = one->next;
+        bytes_held -= one->data.size() - one->sent;
+        --count;
+        finish(one);
+    }
+}
+
+unsigned undelivered() {
+    const Locked locked;
+    step_all();
+    unsigned n = 0;
+    for (const Delivery* one = list; one != nullptr; one = one->next)
+        n += is_acknowledged(*one) ? 0 : 1;
+    return n;
+}
+
+void wait_briefly(int timeout_ms) {
+    struct pollfd fds[16];
+    const nfds_t n = watch(fds, sizeof fds / sizeof fds[0]);
+    // An acknowledgement wakes nobody.
+    ::poll(fds, n, std::min(timeout_ms, 10));
+}
+
+void flush_at_exit() {
+    const int64_t end = now_ms() + exit_ms;
+    while (undelivered() != 0 && now_ms() < end)
+        wait_briefly(exit_ms);
+}
+
+/// Puts it into the list; false: it cannot be kept, and was reset.
+bool keep(Delivery* made, int fd) {
+    const Locked locked;
+    static bool flushes_at_exit = false;
+    if (!flushes_at_exit)
+        flushes_at_exit = atexit(flush_at_exit) == 0;
+    const size_t size = made->data.size() - made->sent;
+    made->fd = bytes_held + size <= max_bytes ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+    if (made->fd < 0) {
+        if (!made->is_sent())
+            reset_when_closed(fd);
+        delete made;
+        return false;
+    }
+    bytes_held += size;
+    made->ticket = ++last_ticket;
+    made->next = list;
+    list = made;
+    ++count;
+    return true;
+}
+
+}  // namespace
+
+bool is_socket(int fd) {
+    int type;
+    socklen_t size = sizeof type;
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+}
+
+unsigned take_over(int fd, Remainder&& left) {
+    ussl::Owned<Delivery> made{left.discarded ? nullptr : new Delivery};
+    if (!made) {
+        reset_when_closed(fd);
+        return 0;
+    }
+    made->fd = fd;
+    made->data = std::move(left.data);
+    const int64_t now = now_ms();
+    made->deadline_ms = now + left.linger_ms;
+    step(*made);
+    if (is_over(*made, now) || (left.failed && made->is_sent())) {
+        if (!made->is_sent())
+            reset_when_closed(fd);
+        return 0;
+    }
+    const unsigned ticket = last_ticket + 1;
+    return keep(made.release(), fd) ? ticket : 0;
+}
+
+int blocks_for_ms(int fd) {
+    const int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || (flags & O_NONBLOCK) != 0)
+        return 0;
+    struct timeval timeout = {};
+    socklen_t size = sizeof timeout;
+    if (getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, &size) != 0 ||
+        (timeout.tv_sec == 0 && timeout.tv_usec == 0))
+        return -1;
+    return static_cast<int>(std::min<long>(timeout.tv_sec, 1000000) * 1000 + timeout.tv_usec / 1000);
+}
+
+bool waits_in_list(unsigned ticket) {
+    const Locked locked;
+    step_all();
+    const Delivery* one = list;
+    while (one != nullptr && one->ticket != ticket)
+        one = one->next;
+    return one != nullptr && !one->is_sent();
+}
+
+unsigned pending() {
+    return count.load(std::memory_order_relaxed);
+}
+
+nfds_t watch(struct pollfd* into, nfds_t room) {
+    const Locked locked;
+    nfds_t n = 0;
+    for (const Delivery* one = list; one != nullptr && n < room; one = one->next) {
+        const int input = one->peer_ended ? 0 : POLLIN;
+        into[n++] = {one->fd, static_cast<short>(one->is_sent() ? input : input | POLLOUT), 0};
+    }
+    return n;
+}
+
+void step() {
+    const Locked locked;
+    step_all();
+}
+
+unsigned not_delivered() {
+    return pending() == 0 ? 0 : undelivered();
+}
+
+void wait(int timeout_ms) {
+    wait_briefly(timeout_ms);
+}
+
+}  // namespace delivery
+
+#endif

@@ -1,0 +1,370 @@
+# Data that was accepted before close() arrives, whatever the stream and the peer do.
+
+import asyncio
+import errno
+import io
+import os
+import select
+import socket
+import time
+
+import ussl
+from ussltest import *
+
+SOL_SOCKET, SO_SNDBUF, SO_RCVBUF = 1, 7, 8
+
+
+def connected_over_sockets(small=(), **options):
+    """A client and a server over TCP, with the handshake done, and their sockets."""
+    a, b = tcp_pair()
+    for sock in small:
+        (a, b)[sock].setsockopt(SOL_SOCKET, SO_SNDBUF, 4096)
+    server = other_thread(lambda: psk_server(b))
+    client = psk_client(a, **options)
+    return client, server(), a, b
+
+
+def read_to_the_end(sock, pause_ms=0, size=8192):
+    """All that comes, read slowly."""
+    got = bytearray()
+    buf = bytearray(size)
+    while True:
+        n = sock.readinto(buf)
+        if not n:
+            return bytes(got)
+        got += memoryview(buf)[:n]
+        time.sleep_ms(pause_ms)
+
+
+def same(got, wanted):
+    equal(len(got), len(wanted))
+    equal(got == wanted, True)
+
+
+def no_closed_sockets(seconds=5):
+    equal(ussl.flush_closed(seconds), 0)
+
+
+# --- sockets
+
+
+def test_small_writes_before_close_arrive():
+    # The client reads nothing: session tickets stay unread, and a plain close would reset the connection.
+    for _ in range(5):
+        client, server, a, b = connected_over_sockets()
+        for part in (b"0123456789", b"abcdefghij", b"ABCDEFGHIJ"):
+            equal(client.write(part), 10)
+        client.close()
+        same(read_to_the_end(server), b"0123456789abcdefghijABCDEFGHIJ")
+        server.close()
+    no_closed_sockets()
+
+
+def test_an_upload_before_close_arrives():
+    data = pattern(3 << 16) * 16
+    for pause_ms in (0, 2):
+        client, server, a, b = connected_over_sockets()
+        reading = other_thread(lambda: read_to_the_end(server, pause_ms))
+        equal(client.write(data), len(data))
+        client.close()
+        same(reading(60), data)
+        server.close()
+    no_closed_sockets()
+
+
+def test_unread_input_does_not_lose_output():
+    client, server, a, b = connected_over_sockets()
+    b.settimeout(5)
+    server.write(pattern(100000))
+    client.write(b"last words")
+    client.close()
+    same(read_to_the_end(server), b"last words")
+    server.close()
+    no_closed_sockets()
+
+
+def test_what_a_nonblocking_socket_did_not_accept_arrives():
+    for size in (6000, 40000, 300000):
+        client, server, a, b = connected_over_sockets(small=(0,))
+        client.setblocking(False)
+        data = pattern(size)
+        accepted = client.write(data)
+        client.close()
+        reading = other_thread(lambda: read_to_the_end(server, 1))
+        no_closed_sockets()
+        same(reading(), data[:accepted])
+        server.close()
+
+
+def test_sock_close_after_close_loses_nothing():
+    client, server, a, b = connected_over_sockets(small=(0,))
+    client.setblocking(False)
+    data = pattern(40000)
+    accepted = client.write(data)
+    client.close()
+    a.close()
+    reading = other_thread(lambda: read_to_the_end(server, 1))
+    no_closed_sockets()
+    same(reading(), data[:accepted])
+    server.close()
+
+
+def test_a_poll_of_other_sockets_delivers():
+    client, server, a, b = connected_over_sockets(small=(0,))
+    client.setblocking(False)
+    data = pattern(40000)
+    accepted = client.write(data)
+    client.close()
+    reading = other_thread(lambda: read_to_the_end(server, 1))
+    listener, address = listen()
+    poll = select.poll()
+    poll.register(listener, select.POLLIN)
+    begin = time.ticks_ms()
+    poll.poll(500)
+    assert time.ticks_diff(time.ticks_ms(), begin) >= 490
+    listener.close()
+    same(reading(), data[:accepted])
+    server.close()
+
+
+def test_a_peer_that_does_not_read_is_reset_when_linger_is_over():
+    a, b = tcp_pair()
+    a.setsockopt(SOL_SOCKET, SO_SNDBUF, 4096)
+    context = ussl.SSLContext(CLIENT)
+    context.psk_identity, context.psk_key = IDENTITY, KEY
+    context.linger = 0.2
+    equal(context.linger, 0.2)
+    server = other_thread(lambda: psk_server(b))
+    client = context.wrap_socket(a)
+    server = server()
+    client.setblocking(False)
+    while client.write(bytes(16384)):
+        pass
+    begin = time.ticks_ms()
+    client.close()
+    assert time.ticks_diff(time.ticks_ms(), begin) < 150
+    equal(ussl.flush_closed(0), 1)
+    equal(ussl.flush_closed(5), 0)
+    assert 150 < time.ticks_diff(time.ticks_ms(), begin) < 3000
+    # No clean end after data was lost.
+    raises(OSError, read_to_the_end, server, code=errno.ECONNRESET)
+    server.close()
+
+
+def test_linger_of_a_context():
+    context = ussl.SSLContext(CLIENT)
+    equal(context.linger, 10)
+    context.linger = 0
+    equal(context.linger, 0)
+    for wrong, kind in ((-1, ValueError), (1e9, ValueError), ("1", TypeError), (None, TypeError)):
+        raises(kind, setattr, context, "linger", wrong)
+    equal(context.linger, 0)
+
+
+def test_close_of_a_blocking_socket_waits_for_the_stream_and_not_for_the_peer():
+    client, server, a, b = connected_over_sockets(small=(0,))
+    data = pattern(60000)
+    reading = other_thread(lambda: (time.sleep_ms(200), read_to_the_end(server, 1))[1])
+    equal(client.write(data), len(data))
+    client.close()
+    same(reading(), data)
+    # Silent, and not closed: nobody waits for it.
+    client2, server2, a2, b2 = connected_over_sockets()
+    begin = time.ticks_ms()
+    client2.close()
+    assert time.ticks_diff(time.ticks_ms(), begin) < 500
+    server2.close()
+    server.close()
+    no_closed_sockets()
+
+
+def test_close_within_the_time_of_the_socket():
+    client, server, a, b = connected_over_sockets(small=(0,))
+    client.settimeout(0.2)
+    while True:
+        try:
+            if client.write(bytes(16384)) != 16384:
+                break
+        except OSError as e:
+            equal(e.errno, errno.ETIMEDOUT)
+            break
+    begin = time.ticks_ms()
+    client.close()
+    took = time.ticks_diff(time.ticks_ms(), begin)
+    assert took < 2000, took
+    reading = other_thread(lambda: len(read_to_the_end(server)))
+    no_closed_sockets()
+    assert reading() > 0
+    server.close()
+
+
+def test_an_endless_sender_costs_a_bounded_amount_per_turn():
+    a, b = tcp_pair()
+    server = other_thread(lambda: psk_server(b))
+    context = ussl.SSLContext(CLIENT)
+    context.psk_identity, context.psk_key = IDENTITY, KEY
+    context.linger = 1
+    client = context.wrap_socket(a)
+    server = server()
+    client.setblocking(False)
+    client.write(b"bye")
+    client.close()
+
+    def flood():
+        try:
+            while True:
+                server.write(bytes(16384))
+        except OSError as e:
+            return e.errno
+
+    flooding = other_thread(flood)
+    listener, address = listen()
+    poll = select.poll()
+    poll.register(listener, select.POLLIN)
+    begin = time.ticks_ms()
+    for _ in range(20):
+        turn = time.ticks_ms()
+        poll.poll(10)
+        assert time.ticks_diff(time.ticks_ms(), turn) < 500
+    equal(ussl.flush_closed(10), 0)
+    poll.poll(1500)
+    ussl.flush_closed(0)
+    assert flooding() in (EPIPE, errno.ECONNRESET)
+    listener.close()
+    server.close()
+
+
+def test_an_asyncio_server_delivers_before_it_closes():
+    for size in (6000, 40000):
+        body = pattern(size)
+
+        async def handle(reader, writer):
+            writer.write(b"HTTP/1.0 200 OK\r\n\r\n")
+            writer.write(body)
+            await writer.drain()
+            writer.close()
+            await writer.wait_closed()
+
+        async def main():
+            listener, address = listen()
+            listener.setblocking(False)
+            got = []
+
+            def client():
+                s = socket.socket()
+                s.setsockopt(SOL_SOCKET, SO_RCVBUF, 4096)
+                s.connect(address)
+                c = psk_client(s)
+                got.append(read_to_the_end(c, 1, 1000))
+                c.close()
+
+            reading = other_thread(client)
+            await asyncio.StreamReader(listener).wait_readable() if False else None
+            while True:
+                try:
+                    conn = listener.accept()[0]
+                    break
+                except OSError:
+                    await asyncio.sleep_ms(5)
+            conn.setsockopt(SOL_SOCKET, SO_SNDBUF, 2048)
+            conn.setblocking(False)
+            stream = asyncio.StreamReader(psk_server(conn, do_handshake=False))
+            await handle(stream, stream)
+            for _ in range(1000):
+                if got:
+                    break
+                await asyncio.sleep_ms(5)
+            listener.close()
+            return got[0]
+
+        same(asyncio.run(main()), b"HTTP/1.0 200 OK\r\n\r\n" + body)
+        asyncio.new_event_loop()
+
+
+# --- streams written in Python
+
+
+def test_a_stream_that_accepts_part_of_a_record():
+    for room in (0, 1, 600):
+        client, server, a, b = psk_pair()
+        server.read(1)
+        a.room = room
+        equal(client.write(bytes(1000)), 1000)
+        client.close()
+        equal(a.closed, 0)
+        raises(OSError, client.write, b"x", code=errno.EBADF)
+        a.room = 1 << 20
+        ussl.flush_closed(1)
+        same(server.read(), bytes(1000))
+        equal(server.read(), b"")
+        equal(a.closed, 1)
+
+
+def test_delivery_goes_on_with_other_calls():
+    client, server, a, b = psk_pair()
+    a.room = 0
+    client.write(b"late")
+    client.close()
+    other, other_server, _, _ = psk_pair()
+    equal(server.read(), None)
+    a.room = 1 << 20
+    poll = select.poll()
+    poll.register(other, select.POLLIN)
+    poll.poll(1)
+    equal(server.read(), b"late")
+    equal(a.closed, 1)
+
+
+def test_a_stream_that_raises_while_closing():
+    class Raises(End):
+        def write(self, buf):
+            if self.fail:
+                self.fail -= 1
+                raise KeyError("once")
+            return super().write(buf)
+
+    a, b = Raises(), End()
+    a.peer, b.peer = b, a
+    a.fail = 0
+    client, server, a, b = psk_pair(a, b)
+    a.room = 0
+    client.write(b"hello")
+    a.room = 1 << 20
+    a.fail = 1
+    raises(KeyError, client.close)
+    client.close()
+    ussl.flush_closed(1)
+    equal(server.read(), b"hello")
+    equal(a.closed, 1)
+
+
+def test_close_from_within_the_streams_write():
+    class Closes(End):
+        def write(self, buf):
+            if self.victim:
+                victim, self.victim = self.victim, None
+                victim.close()
+                equal(self.closed, 0)
+            return super().write(buf)
+
+    a, b = Closes(), End()
+    a.peer, b.peer = b, a
+    a.victim = None
+    client, server, a, b = psk_pair(a, b)
+    a.victim = client
+    equal(client.write(b"hello"), 5)
+    raises(OSError, client.write, b"x", code=errno.EBADF)
+    equal(server.read(), b"hello")
+    equal(server.read(), b"")
+    equal(a.closed, 1)
+
+
+def test_flush_closed_with_nothing_to_do():
+    equal(ussl.flush_closed(), 0)
+    equal(ussl.flush_closed(0), 0)
+    equal(ussl.flush_closed(None), 0)
+    raises(ValueError, ussl.flush_closed, -1)
+    raises(TypeError, ussl.flush_closed, "1")
+
+
+run(globals())
