@@ -1,16 +1,18 @@
 """What the suites in Python share with ./test: a filter, and what was skipped."""
 
+import fnmatch
 import os
 import sys
 import unittest
 
 SKIPPED = 77  # the exit status of a suite of which no test has run
 FILTER = os.environ.get("USSL_FILTER", "")
+PATTERN = f"*{FILTER}*"
 
 
 def matches(name):
     """Whether a test of this name is to run."""
-    return FILTER in name
+    return fnmatch.fnmatchcase(name, PATTERN)
 
 
 def none_match():
@@ -20,8 +22,7 @@ def none_match():
 
 def main(**options):
     """unittest.main() of the tests that match; skipped ones are named as ./test wants them."""
-    arguments = [*sys.argv, *(["-k", FILTER] if FILTER else [])]
-    result = unittest.main(argv=arguments, exit=False, **options).result
+    result = unittest.main(argv=[*sys.argv, "-k", PATTERN], exit=False, **options).result
     for reason in dict.fromkeys(reason for _, reason in result.skipped):
         print("skipped:", reason)
     if not result.testsRun:
