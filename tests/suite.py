@@ -11,7 +11,7 @@ PATTERN = f"*{FILTER}*"
 
 
 def matches(name):
-    """Whether a test of this name is to run."""
+    """Whether a test of this name is to run: USSL_FILTER is a part of it, with * and ? for any characters."""
     return fnmatch.fnmatchcase(name, PATTERN)
 
 

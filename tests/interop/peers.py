@@ -54,7 +54,8 @@ class Peer:
 
     name = ""
     programs = ""  # for the page
-    needs = ()  # programs, installed or built, without which its rows are skipped
+    needs = ()  # programs without which its rows are skipped
+    needs_built = None  # the same for a program that the build makes, or does not
     holes = ()
     notes = ()  # on cells that come about, but not as one would expect
     talk = "echo"
@@ -218,7 +219,7 @@ class CPython(Program):
 class Go(Program):
     name = "Go"
     programs = "its `crypto/tls`"
-    needs = ("go",)
+    needs_built = "go"
     holes = (Hole("Go's crypto/tls has no pre-shared keys.", columns=("psk",)),)
     resumes_with = "tickets"
     notes = (TICKETS,)
@@ -240,7 +241,7 @@ class Node(Program):
 class WolfSSL(Program):
     name = "wolfSSL"
     programs = "the library"
-    needs = ("wolfssl",)
+    needs_built = "wolfssl"
     resumes_with = "numbers"
     notes = (Hole("With TLS 1.2 and P-256 only: its client with a pre-shared key does not take TLS 1.2 of any server "
                   "if it could have had TLS 1.3, and offers X25519, with which it cannot do ECDHE-PSK (wolfSSL 5.5).",
@@ -258,7 +259,7 @@ class WolfSSL(Program):
 class MbedTLS(Peer):
     name = "Mbed TLS"
     programs = "`ssl_server2`, `ssl_client2`"
-    needs = ("mbedtls",)
+    needs_built = "mbedtls"
     talk = asks = "http"
     notes = (Hole("With TLS 1.2 only: its client offers RSA-PSS if it could have TLS 1.3, and then does not take it in "
                   "TLS 1.2 of any server (against RFC 8446 §4.2.3).", "client", "TLSv1.2", ("rsa",)),)

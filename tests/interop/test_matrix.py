@@ -126,9 +126,11 @@ class Cell:
 
 class Matrix(Case):
     def try_all(self, peer):
-        for program in peer.needs:
-            if not (found(program) or (BUILT / program).exists()):
-                self.skipTest(f"no {program}: the rows of {peer.name}")
+        missing = [program for program in peer.needs if not found(program)]
+        if peer.needs_built and not (BUILT / peer.needs_built).exists():
+            missing.append(peer.needs_built)
+        if missing:
+            self.skipTest(f"no {', '.join(missing)}: the rows of {peer.name}")
         for role in peers.ROLES:
             for version in peers.VERSIONS:
                 for column in peers.COLUMNS:
