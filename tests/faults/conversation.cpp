@@ -275,7 +275,7 @@ void Speaker::say_goodbye() {
 // --- how much is tried
 
 std::size_t one_in(std::size_t usual) {
-    const char* whole = std::getenv("USSL_LONG");
+    const char* whole = std::getenv("USSL_FULL");
     if (whole != nullptr && whole == std::string_view("1"))
         return 1;
 #ifdef __SANITIZE_ADDRESS__

@@ -18,6 +18,7 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests"))
 import lacks as table  # noqa: E402
+from suite import main  # noqa: E402
 
 PROGRAMS = ROOT / "tests" / "interop" / "programs"
 MICROPYTHON = os.environ["USSL_MICROPYTHON"]
@@ -237,6 +238,8 @@ class Case(unittest.TestCase):
         with super().subTest(**parameters):
             try:
                 yield
+            except unittest.SkipTest:
+                raise
             except Exception as e:
                 time.sleep(0.2)  # for the last words
                 for process in self.started:

@@ -54,6 +54,8 @@ class Peer:
 
     name = ""
     programs = ""  # for the page
+    needs = ()  # programs without which its rows are skipped
+    needs_built = None  # the same for a program that the build makes, or does not
     holes = ()
     notes = ()  # on cells that come about, but not as one would expect
     talk = "echo"
@@ -159,6 +161,7 @@ class OpenSSL(Peer):
 class GnuTLS(Peer):
     name = "GnuTLS"
     programs = "`gnutls-serv`, `gnutls-cli`"
+    needs = ("gnutls-serv", "gnutls-cli")
     PSK = ":-KX-ALL:+ECDHE-PSK:+DHE-PSK:+PSK"
 
     def serve(self, t):
@@ -216,6 +219,7 @@ class CPython(Program):
 class Go(Program):
     name = "Go"
     programs = "its `crypto/tls`"
+    needs_built = "go"
     holes = (Hole("Go's crypto/tls has no pre-shared keys.", columns=("psk",)),)
     resumes_with = "tickets"
     notes = (TICKETS,)
@@ -227,6 +231,7 @@ class Go(Program):
 class Node(Program):
     name = "Node"
     programs = "its `tls`"
+    needs = ("node",)
     psk_reuses = True
 
     def command(self, t):
@@ -236,6 +241,7 @@ class Node(Program):
 class WolfSSL(Program):
     name = "wolfSSL"
     programs = "the library"
+    needs_built = "wolfssl"
     resumes_with = "numbers"
     notes = (Hole("With TLS 1.2 and P-256 only: its client with a pre-shared key does not take TLS 1.2 of any server "
                   "if it could have had TLS 1.3, and offers X25519, with which it cannot do ECDHE-PSK (wolfSSL 5.5).",
@@ -253,6 +259,7 @@ class WolfSSL(Program):
 class MbedTLS(Peer):
     name = "Mbed TLS"
     programs = "`ssl_server2`, `ssl_client2`"
+    needs_built = "mbedtls"
     talk = asks = "http"
     notes = (Hole("With TLS 1.2 only: its client offers RSA-PSS if it could have TLS 1.3, and then does not take it in "
                   "TLS 1.2 of any server (against RFC 8446 §4.2.3).", "client", "TLSv1.2", ("rsa",)),)
@@ -294,6 +301,7 @@ class MbedTLS(Peer):
 class Curl(Peer):
     name = "curl"
     programs = "`curl`"
+    needs = ("curl",)
     asks = "http"
     protocol = "http/1.1"
     holes = (Hole("curl is a client only.", "server"),
@@ -314,6 +322,7 @@ class Curl(Peer):
 class Nginx(Peer):
     name = "nginx"
     programs = "as a web server, and as a proxy"
+    needs = ("nginx",)
     talk = asks = "http"
     protocol = "http/1.1"
     holes = (Hole("nginx has no pre-shared keys.", columns=("psk",)),
@@ -364,6 +373,7 @@ class Nginx(Peer):
 class Stunnel(Peer):
     name = "stunnel"
     programs = "`stunnel`"
+    needs = ("stunnel",)
     holes = (Hole("stunnel has no ALPN.", columns=("alpn",)),)
 
     def stunnel(self, t, *lines):
@@ -411,6 +421,7 @@ class Stunnel(Peer):
 class Socat(Peer):
     name = "socat"
     programs = "`socat`"
+    needs = ("socat",)
     holes = (Hole("socat has no pre-shared keys.", columns=("psk",)),
              Hole("socat 1.7 has no ALPN.", columns=("alpn",)),
              Hole("socat connects once, and keeps no session for the next time.", "client", columns=("resumed",)))
@@ -437,6 +448,7 @@ class Socat(Peer):
 class Mosquitto(Peer):
     name = "mosquitto"
     programs = "as a broker, and as a bridge to another"
+    needs = ("mosquitto",)
     talk = asks = "mqtt"
     protocol = "mqtt"
     holes = (Hole("mosquitto's broker takes no notice of ALPN.", "server", columns=("alpn",)),
@@ -481,6 +493,7 @@ class Mosquitto(Peer):
 class NSS(Peer):
     name = "NSS"
     programs = "`selfserv`, `tstclnt`"
+    needs = ("selfserv", "tstclnt", "certutil")
     talk = asks = "http"
     protocol = "http/1.1"
     resumes_with = "numbers"

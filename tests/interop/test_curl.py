@@ -146,4 +146,4 @@ class Example(Curl):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    main(verbosity=2)

@@ -157,4 +157,4 @@ class OurServer(Mosquitto):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    main(verbosity=2)

@@ -397,4 +397,4 @@ class HostileClient(Protocol):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    main(verbosity=2)

@@ -4,7 +4,7 @@
     upstream.py [--micropython PROGRAM] [--tests FOLDER] [NAME...]
 
 PROGRAM may also come in USSL_MICROPYTHON; FOLDER is the tests/ of MicroPython's source, by default that
-of `tools/deps source micropython`. The tests of extmod run by themselves; those of multi_net in two
+of `tools/deps source micropython`. With USSL_FILTER, only the tests run whose name it is a part of. The tests of extmod run by themselves; those of multi_net in two
 programs, through MicroPython's run-multitests.py; those of net_hosted against a server of the openssl
 program. Every test must give what MicroPython expects of it, but for those in DIFFERENCES below. Of these,
 each must differ (or the table is wrong), and must pass with exactly the changes that stand there.
@@ -21,6 +21,9 @@ import time
 from dataclasses import dataclass
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent))
+import suite  # noqa: E402
+
 PATTERNS = ("extmod/cryptolib_*.py", "extmod/hashlib_*.py", "extmod/ssl_*.py", "extmod/tls_*.py", "multi_net/ssl*.py", "multi_net/*tls_*.py", "net_hosted/ssl_*.py")
 # Where a test of net_hosted goes to otherwise.
 ELSEWHERE = 'socket.getaddrinfo("micropython.org", 443)[0][-1]'
@@ -290,6 +293,9 @@ def main():
     paths = sorted({path for pattern in PATTERNS for path in folder.glob(pattern)})
     if options.names:
         paths = [path for path in paths if path.stem in options.names or path.name in options.names]
+    paths = [path for path in paths if suite.matches(path.stem)]
+    if not paths and suite.FILTER:
+        return suite.none_match()
     counts = {}
     servers = Servers(folder / "multi_net")
     for path in paths:
@@ -302,7 +308,7 @@ def main():
         print(f"{path.stem}  {result}{': ' + why if why else ''}", flush=True)
     servers.stop()
     # What the table speaks of must be there.
-    if not options.names:
+    if not options.names and not suite.FILTER:
         for name in sorted(set(DIFFERENCES) - {path.name for path in paths}):
             print(f"{name}  FAILED: it is in the table, and not among the tests")
             counts["FAILED"] = counts.get("FAILED", 0) + 1
