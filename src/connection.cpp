@@ -54,6 +54,8 @@ class Connection::Turn {
             return;
         }
         holds_ = true;
+        // Whatever the call does may allocate buffers again.
+        connection.buffers_released_ = false;
         if (connection.state_ == State::closed)
             refused_ = Kind::closed;
         else
@@ -336,10 +338,14 @@ bool Connection::begin(Use use) {
 }
 
 void Connection::let_rest() {
-    if (state_ != State::open || error_ || unsent_ || read_waits_ != Waits::stream_readable)
+    // Each poll comes here for each idle connection, and an engine walks through all of its buffers
+    // to find that they are released.
+    if (buffers_released_ || state_ != State::open || error_ || unsent_ ||
+        read_waits_ != Waits::stream_readable)
         return;
     session_->rest();
     session_->wire().rest();
+    buffers_released_ = true;
 }
 
 Waits Connection::waits_for(Direction direction) const {

@@ -99,16 +99,21 @@ def checksum(data):
 
 # --- ports and processes
 
-used_ports = set()
+handed_out = []
 
 
 def free_port():
-    """One that this process has not handed out before, and that no outgoing connection gets."""
+    """One that no suite has handed out, this one or another at the same time, and that no outgoing connection gets."""
     while True:
-        port = random.SystemRandom().randrange(10000, 32000)
-        if port in used_ports:
+        port = random.SystemRandom().randrange(10000, 21000)  # tests/micropython has those above
+        # An abstract name, which the kernel frees when this process ends: until its server listens, the port is free.
+        name = socket.socket(socket.AF_UNIX)
+        try:
+            name.bind(f"\0ussl tests, port {port}")
+        except OSError:
+            name.close()
             continue
-        used_ports.add(port)
+        handed_out.append(name)
         with socket.socket() as s, contextlib.suppress(OSError):
             s.bind(("127.0.0.1", port))
             return port
@@ -175,7 +180,7 @@ class Process:
             if not met:
                 raise AssertionError(f"no {what} from {self.command}")
 
-    def wait_for(self, words, seconds=10):
+    def wait_for(self, words, seconds=TIMEOUT):
         """Until the output has these words."""
         raw = words.encode()
         self.wait_until(lambda: raw in self.output or raw in self.errors, repr(words), seconds)
