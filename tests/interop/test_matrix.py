@@ -51,6 +51,9 @@ class Cell:
         self.case.assertTrue(found, f"{program} is not installed")
         return found
 
+    def need_mosquitto_psk(self, program):
+        self.case.need_mosquitto_psk(program, self.user, self.version)
+
     def ask(self, port, question):
         """What somebody answers there, without TLS, to the end or to our line."""
         with socket.create_connection(("127.0.0.1", port), TIMEOUT) as sock:
