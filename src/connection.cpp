@@ -428,6 +428,8 @@ Progress Connection::run_handshake(Host& host) {
     if (outcome.kind != Outcome::Kind::done)
         return settle(host, outcome);
     state_ = State::open;
+    if (session_->version() == Version::tls1_3)
+        session_->wire().reject_change_cipher_spec();
     name_.reset();
     keep_session();
     read_waits_ = Waits::stream_readable;
@@ -508,6 +510,10 @@ Error Connection::explain() const {
     Error error = session_->failure();
     if (wire.aborted())
         return plain_error(Code::aborted);
+    if (wire.first_alert() != 0) {
+        error.alert = Error::Alert::received;
+        error.alert_number = wire.first_alert();
+    }
     if (error.alert == Error::Alert::received) {
         error.code = policy::code_of_alert(error.alert_number, handshaking, context_->uses_psk());
         return error;

@@ -144,7 +144,7 @@ Speaker::Speaker(ussl::Owned<Connection> made, Ring& in, Ring& out, std::size_t 
     : stream(in, out),
       connection(std::move(made)),
       client_(connection->context().role() == Role::client) {
-    lines_ = {short_line};
+    lines_.push_back(short_line);
     if (long_line != 0)
         lines_.push_back(long_line);
     to_say_ = pattern(short_line + long_line, client_ ? 1 : 2);

@@ -1,6 +1,7 @@
 """What the interop suites share: ports, processes that are always ended, and our own end of a conversation."""
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -222,6 +223,26 @@ class Process:
         self.process.stderr.close()
 
 
+@functools.cache
+def mosquitto_has_psk(program, user, version):
+    """Whether this mosquitto has pre-shared keys in a version: 2.0.21 has them in TLS 1.2 only."""
+    with tempfile.TemporaryDirectory(prefix="ussl-") as folder:
+        folder = pathlib.Path(folder)
+        port = free_port()
+        (folder / "psk").write_text(f"me:{KEY}\n")
+        (folder / "conf").write_text(f"user {user}\nlistener {port} 127.0.0.1\nuse_identity_as_username true\n"
+                                     f"psk_hint broker\npsk_file {folder}/psk\n")
+        broker = Process(program, "-c", folder / "conf")
+        try:
+            broker.wait_for(" running")
+            return subprocess.run(
+                ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-psk", KEY, "-psk_identity", "me",
+                 {"TLSv1.2": "-tls1_2", "TLSv1.3": "-tls1_3"}[version]],
+                stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT).returncode == 0
+        finally:
+            broker.stop()
+
+
 class Case(unittest.TestCase):
     """Tests hold their conversations in subTests: these end what was started, and show what it said if they fail."""
 
@@ -257,6 +278,10 @@ class Case(unittest.TestCase):
         process = Process(*command, **options)
         self.started.append(process)
         return process
+
+    def need_mosquitto_psk(self, program, user, version):
+        if not mosquitto_has_psk(program, user, version):
+            self.skipTest(f"this mosquitto has no pre-shared keys in {version}")
 
     def await_port(self, port, process):
         """Until something listens there."""

@@ -53,6 +53,9 @@ class Cell:
         """Where Debian has what is not for everyone."""
         return found(program)
 
+    def need_mosquitto_psk(self, program):
+        self.case.need_mosquitto_psk(program, self.user, self.version)
+
     def ask(self, port, question):
         """What somebody answers there, without TLS, to the end or to our line."""
         with socket.create_connection(("127.0.0.1", port), TIMEOUT) as sock:
