@@ -4,13 +4,13 @@
 using ussl::Code;
 using ussl::Error;
 
-extern "C" NORETURN void ussl_raise_refusal(const char* reason, bool out_of_memory) {
+extern "C" MP_NORETURN void ussl_raise_refusal(const char* reason, bool out_of_memory) {
     if (out_of_memory)
         mp_raise_OSError(MP_ENOMEM);
     mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("%s"), reason);
 }
 
-NORETURN void ussl_raise(const Error& error) {
+MP_NORETURN void ussl_raise(const Error& error) {
     if (error.code == Code::stream)
         mp_raise_OSError(error.number());
     if (error.code == Code::NO_MEMORY)
@@ -21,7 +21,7 @@ NORETURN void ussl_raise(const Error& error) {
     nlr_raise(mp_obj_exception_make_new(&mp_type_OSError, 2, 0, args));
 }
 
-extern "C" NORETURN void ussl_raise_row(unsigned code) {
+extern "C" MP_NORETURN void ussl_raise_row(unsigned code) {
     Error error;
     error.code = static_cast<Code>(code);
     ussl_raise(error);
