@@ -1,4 +1,7 @@
 #include "errors.hpp"
+
+#include <string.h>
+
 #include "binding.h"
 
 using ussl::Code;
@@ -17,7 +20,15 @@ MP_NORETURN void ussl_raise(const Error& error) {
         mp_raise_OSError(MP_ENOMEM);
     char text[ussl::max_description];
     const size_t size = ussl::describe(error, text);
-    const mp_obj_t args[2] = {MP_OBJ_NEW_SMALL_INT(error.number()), mp_obj_new_str(text, size)};
+    // Where there is no memory for the text (the heap may be locked), the number matters more.
+    auto* copy = m_new_maybe(byte, size + 1);
+    auto* string = copy != nullptr ? m_new_obj_maybe(mp_obj_str_t) : nullptr;
+    if (string == nullptr)
+        mp_raise_OSError(error.number());
+    memcpy(copy, text, size);
+    copy[size] = 0;
+    *string = {{&mp_type_str}, qstr_compute_hash(copy, size), size, copy};
+    const mp_obj_t args[2] = {MP_OBJ_NEW_SMALL_INT(error.number()), MP_OBJ_FROM_PTR(string)};
     nlr_raise(mp_obj_exception_make_new(&mp_type_OSError, 2, 0, args));
 }
 
