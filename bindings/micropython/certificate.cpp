@@ -113,7 +113,7 @@ class DictBuilder final : public ussl::CertificateVisitor {
 
     // What is not UTF-8 would be no str.
     static mp_obj_t str(std::string_view value) {
-        if (!utf8_check(reinterpret_cast<const byte*>(value.data()), value.size()))
+        if (!micropython::is_utf8(reinterpret_cast<const byte*>(value.data()), value.size()))
             return mp_obj_new_bytes(reinterpret_cast<const byte*>(value.data()), value.size());
         return mp_obj_new_str(value.data(), value.size());
     }

@@ -13,9 +13,11 @@
 
 #define MICROPY_INTERNAL_WFE(timeout_ms) // nothing wakes this processor: it waits by asking
 
+#ifdef USSL_BOARD_CLOCK
 #include <stdint.h>
 uint32_t ussl_board_milliseconds(void);
 uint32_t ussl_board_microseconds(void);
 #define mp_hal_ticks_ms ussl_board_milliseconds
 #define mp_hal_ticks_us ussl_board_microseconds
 #define mp_hal_ticks_cpu ussl_board_microseconds
+#endif

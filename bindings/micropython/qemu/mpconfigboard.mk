@@ -11,4 +11,8 @@ LDSCRIPT = $(BOARD_DIR)/board.ld
 
 CFLAGS += -DMP_CONFIGFILE='"$(BOARD_DIR)/mpconfigboard.h"' -I$(BOARD_DIR)
 CFLAGS += -DUSSL_PORT_ENTROPY -DUSSL_PORT_TIME -DUSSL_MEMORY_FIGURES
+# Until MicroPython 1.26, the port has no clock.
+ifeq ($(shell grep -l mp_hal_ticks_us mphalport.c),)
+CFLAGS += -DUSSL_BOARD_CLOCK
+endif
 SRC_C += $(BOARD_DIR)/board.c
