@@ -108,11 +108,12 @@ static int digit(char c) {
 
 // The words of the command line, decoded.
 static mp_obj_t command_line(void) {
-    char line[4096];
+    enum { LINE = 4096 };
+    char *line = m_new(char, LINE); // not on the stack, whose depth is measured (bench/mcu)
     const struct {
         char *line;
         uint32_t size;
-    } arguments = { line, sizeof(line) };
+    } arguments = { line, LINE };
     mp_obj_t words = mp_obj_new_list(0, NULL);
     if (semihosting(SYS_GET_CMDLINE, &arguments) || strncmp(line, "ip=", 3) != 0) {
         return words;
@@ -124,7 +125,7 @@ static mp_obj_t command_line(void) {
             mp_obj_list_append(words, mp_obj_new_str(word, to - word));
             word = to;
             if (*from == '\0') {
-                return words;
+                break;
             }
         } else if (*from == '%') {
             *to++ = digit(from[1]) << 4 | digit(from[2]);
@@ -133,6 +134,8 @@ static mp_obj_t command_line(void) {
             *to++ = *from;
         }
     }
+    m_del(char, line, LINE);
+    return words;
 }
 
 // An exception's exit status.
