@@ -53,13 +53,6 @@ uint32_t ussl_board_microseconds(void) {
     return nanoseconds() / 1000;
 }
 
-void mp_hal_delay_ms(mp_uint_t ms) {
-    const uint32_t begin = mp_hal_ticks_ms();
-    while (mp_hal_ticks_ms() - begin < ms) {
-        mp_event_wait_ms(1);
-    }
-}
-
 void mp_hal_delay_us(mp_uint_t us) {
     const uint32_t begin = mp_hal_ticks_us();
     while (mp_hal_ticks_us() - begin < us) {

@@ -30,6 +30,7 @@
 #define CLOCK 25000000
 
 static bool ticking;
+static void (*port_tick)(void); // the clock of MicroPython 1.26 and newer
 static char typed[64]; // read before the program asks for it
 static size_t typed_begin, typed_end;
 
@@ -52,6 +53,9 @@ static mp_sched_node_t network_node;
 #endif
 
 static void tick(void) {
+    if (port_tick) {
+        port_tick();
+    }
     while (mp_interrupt_char >= 0 && typed_end - typed_begin < sizeof(typed)) {
         const int c = __real_uart_rx_chr();
         if (c < 0) {
@@ -72,6 +76,9 @@ static void start_ticking(void) {
     // The port's table has no place for a tick.
     static uint32_t vectors[16] __attribute__((aligned(128)));
     memcpy(vectors, (const void *)SCB_VTOR, sizeof(vectors));
+    if (SYST_CSR & 1) {
+        port_tick = (void (*)(void))vectors[15];
+    }
     vectors[15] = (uint32_t)&tick;
     SCB_VTOR = (uint32_t)vectors;
     SYST_RVR = CLOCK / 1000 - 1;
@@ -88,6 +95,16 @@ void ussl_board_wait(void) {
         ussl_board_network_poll();
         #endif
     }
+}
+
+// The linker sends all calls of mp_hal_delay_ms here (--wrap): the port's own, where there is one, does nothing else
+// meanwhile.
+void __wrap_mp_hal_delay_ms(mp_uint_t ms);
+void __wrap_mp_hal_delay_ms(mp_uint_t ms) {
+    const mp_uint_t begin = mp_hal_ticks_ms();
+    do {
+        mp_event_wait_ms(1);
+    } while (mp_hal_ticks_ms() - begin < ms);
 }
 
 uint32_t ussl_board_irq_off(void) {

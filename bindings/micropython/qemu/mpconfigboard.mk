@@ -12,7 +12,7 @@ LDSCRIPT = $(BOARD_DIR)/board.ld
 CFLAGS += -DMP_CONFIGFILE='"$(BOARD_DIR)/mpconfigboard.h"' -I$(BOARD_DIR)
 CFLAGS += -DUSSL_PORT_ENTROPY -DUSSL_PORT_TIME -DUSSL_MEMORY_FIGURES
 SRC_C += $(addprefix $(BOARD_DIR)/, board.c boot.c hostfs.c lan9118.c)
-LDFLAGS += -Wl,--wrap=uart_rx_chr
+LDFLAGS += -Wl,--wrap=uart_rx_chr,--wrap=mp_hal_delay_ms
 
 # lwIP, in MicroPython's lib/lwip, or on make's command line LWIP_DIR=…/lwip/src.
 MICROPY_PY_LWIP ?= 1

@@ -3,7 +3,6 @@
 #ifndef USSL_QEMU_LWIP_CC_H
 #define USSL_QEMU_LWIP_CC_H
 
-#define BYTE_ORDER LITTLE_ENDIAN
 #define PACK_STRUCT_STRUCT __attribute__((packed))
 // As MicroPython's boards: nothing is printed, and failed assertions pass.
 #define LWIP_PLATFORM_DIAG(x)
