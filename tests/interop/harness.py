@@ -22,7 +22,7 @@ import lacks as table  # noqa: E402
 from suite import main  # noqa: E402
 
 PROGRAMS = ROOT / "tests" / "interop" / "programs"
-MICROPYTHON = os.environ["USSL_MICROPYTHON"]
+MICROPYTHON = os.environ.get("USSL_MICROPYTHON")  # none where only the emulated chip is tested
 CERTS = pathlib.Path(os.environ["USSL_CERTS"])
 TIMEOUT = 30  # seconds that any one conversation may take
 
@@ -52,8 +52,8 @@ def errors():
 
 
 ERR = errors()
-ENGINE = subprocess.run([MICROPYTHON, "-c", "import ussl; print(ussl.ENGINE)"], check=True, capture_output=True,
-                        text=True, timeout=TIMEOUT).stdout.strip()
+ENGINE = MICROPYTHON and subprocess.run([MICROPYTHON, "-c", "import ussl; print(ussl.ENGINE)"], check=True,
+                                        capture_output=True, text=True, timeout=TIMEOUT).stdout.strip()
 
 
 def lacks(row):

@@ -7,18 +7,7 @@
 #include "py/mphal.h"
 #include "py/runtime.h"
 
-#define SYS_OPEN (0x01)
-#define SYS_CLOSE (0x02)
-#define SYS_READ (0x06)
-#define SYS_TIME (0x11)
-#define SYS_ELAPSED (0x30)
-
-static uint32_t semihosting(uint32_t number, const void *arguments) {
-    register uint32_t r0 __asm__ ("r0") = number;
-    register const void *r1 __asm__ ("r1") = arguments;
-    __asm__ volatile ("bkpt 0xAB" : "+r" (r0) : "r" (r1) : "memory");
-    return r0;
-}
+#include "semihosting.h"
 
 int ussl_port_entropy(unsigned char *into, size_t size) {
     static const char name[] = "/dev/urandom";
@@ -28,7 +17,7 @@ int ussl_port_entropy(unsigned char *into, size_t size) {
         uint32_t length;
     } open = { name, 1, sizeof(name) - 1 };
     const uint32_t file = semihosting(SYS_OPEN, &open);
-    if (file == (uint32_t)-1) {
+    if (file == SEMIHOSTING_FAILED) {
         return -1;
     }
     const struct {
@@ -64,13 +53,6 @@ uint32_t ussl_board_milliseconds(void) {
 
 uint32_t ussl_board_microseconds(void) {
     return nanoseconds() / 1000;
-}
-
-void mp_hal_delay_ms(mp_uint_t ms) {
-    const uint32_t begin = mp_hal_ticks_ms();
-    while (mp_hal_ticks_ms() - begin < ms) {
-        mp_event_handle_nowait();
-    }
 }
 
 void mp_hal_delay_us(mp_uint_t us) {
