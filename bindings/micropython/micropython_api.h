@@ -50,9 +50,6 @@ extern const mp_obj_type_t mp_type_socket;
 
 #ifdef __cplusplus
 
-// No MP_QSTR_ and no MP_ERROR_TEXT below: MicroPython's makeqstrdefs.py fails over a file that it is
-// given alone, if it finds one in a header before the first of the file's own.
-
 // A name that a version lacks is looked up in a template, where a compiler accepts that.
 namespace micropython {
 
