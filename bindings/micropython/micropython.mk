@@ -90,8 +90,8 @@ CFLAGS_USERMOD += -DUSSL_BOARD -DUSSL_PORT_MEMORY
 ifeq ($(USSL_MBEDTLS_CONFIG),ussl_mbedtls_config.h)
 $(USSL_QUICK_OBJECTS): CFLAGS += -O2
 endif
-# A port whose Makefile knows no C++ (qemu) leaves the flags to us.
-ifeq ($(shell grep -c CXXFLAGS Makefile),0)
+# Until MicroPython 1.28, a port whose Makefile knows no C++ (qemu) leaves the flags to us.
+ifeq ($(shell grep -l '^CXXFLAGS *[+:]*=' Makefile $(TOP)/py/mkrules.mk),)
 CXXFLAGS += $(filter-out -std=% -Wmissing-prototypes -Wold-style-definition,$(CFLAGS))
 endif
 endif

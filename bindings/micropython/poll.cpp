@@ -15,8 +15,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "py/mpthread.h"
-
 extern "C" int __real_poll(struct pollfd* all, nfds_t count, int timeout_ms);
 extern "C" int __wrap_poll(struct pollfd* all, nfds_t count, int timeout_ms);
 

@@ -46,6 +46,22 @@ TEST(Wire, LooksAtTheFirstRecordOnlyForWhetherItIsTls) {
     EXPECT_FALSE(later.wire.not_tls());
 }
 
+TEST(Wire, HandsOverAChangeCipherSpecAsARecordOfNoTypeOnceItIsRejected) {
+    constexpr std::string_view records("\x17\3\3\0\1\x14\x14\3\3\0\1\1", 12);
+    Ends ends;
+    for (const bool rejects : {false, true}) {
+        if (rejects)
+            ends.wire.reject_change_cipher_spec();
+        ends.in.add(records);
+        std::string read;
+        for (char byte = 0; !ends.in.bytes.empty(); read += byte)
+            ends.wire.read({reinterpret_cast<std::uint8_t*>(&byte), 1});
+        std::string expected(records);
+        expected[6] = rejects ? '\0' : '\x14';
+        EXPECT_EQ(read, expected);
+    }
+}
+
 TEST(Wire, SwallowsWritesOnceTheStreamTakesNoMore) {
     Ends ends;
     ends.host.next_write = IoResult::failed(32);

@@ -166,4 +166,4 @@ class MutualTls(Case):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    main(verbosity=2)

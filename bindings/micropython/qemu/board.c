@@ -1,5 +1,5 @@
 // What the emulated board has and MicroPython's port does not use: the host's random numbers and its
-// clocks, through semihosting.
+// time (and, until MicroPython 1.26, any clock), through semihosting.
 
 #include <stddef.h>
 #include <stdint.h>
@@ -38,6 +38,8 @@ uint64_t mp_hal_time_ns(void) {
     return (uint64_t)ussl_port_time() * 1000000000;
 }
 
+#ifdef USSL_BOARD_CLOCK
+
 // In qemu, a tick is a nanosecond.
 static uint64_t nanoseconds(void) {
     uint64_t elapsed = 0;
@@ -58,3 +60,5 @@ void mp_hal_delay_us(mp_uint_t us) {
     while (mp_hal_ticks_us() - begin < us) {
     }
 }
+
+#endif

@@ -24,11 +24,13 @@ extern const struct _mp_obj_type_t ussl_board_lan_type;
 #endif
 
 #include <stdint.h>
+#ifdef USSL_BOARD_CLOCK
 uint32_t ussl_board_milliseconds(void);
 uint32_t ussl_board_microseconds(void);
 #define mp_hal_ticks_ms ussl_board_milliseconds
 #define mp_hal_ticks_us ussl_board_microseconds
 #define mp_hal_ticks_cpu ussl_board_microseconds
+#endif
 
 // boot.c
 void ussl_board_boot(void);

@@ -11,6 +11,10 @@ LDSCRIPT = $(BOARD_DIR)/board.ld
 
 CFLAGS += -DMP_CONFIGFILE='"$(BOARD_DIR)/mpconfigboard.h"' -I$(BOARD_DIR)
 CFLAGS += -DUSSL_PORT_ENTROPY -DUSSL_PORT_TIME -DUSSL_MEMORY_FIGURES
+# Until MicroPython 1.26, the port has no clock.
+ifeq ($(shell grep -l mp_hal_ticks_us mphalport.c),)
+CFLAGS += -DUSSL_BOARD_CLOCK
+endif
 SRC_C += $(addprefix $(BOARD_DIR)/, board.c boot.c hostfs.c lan9118.c)
 LDFLAGS += -Wl,--wrap=uart_rx_chr,--wrap=mp_hal_delay_ms
 
