@@ -295,4 +295,4 @@ class Servers(ChipCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    main(verbosity=2)

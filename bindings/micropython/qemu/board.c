@@ -1,5 +1,5 @@
 // What the emulated board has and MicroPython's port does not use: the host's random numbers and its
-// time (and, until MicroPython 1.26, any clock), through semihosting (Arm, Semihosting for AArch32 and AArch64, 2.0).
+// time (and, until MicroPython 1.26, any clock), through semihosting.
 
 #include <stddef.h>
 #include <stdint.h>

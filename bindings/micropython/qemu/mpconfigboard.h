@@ -23,8 +23,8 @@
 extern const struct _mp_obj_type_t ussl_board_lan_type;
 #endif
 
-#ifdef USSL_BOARD_CLOCK
 #include <stdint.h>
+#ifdef USSL_BOARD_CLOCK
 uint32_t ussl_board_milliseconds(void);
 uint32_t ussl_board_microseconds(void);
 #define mp_hal_ticks_ms ussl_board_milliseconds

@@ -8,7 +8,7 @@
 #     wait      A reads, and B sends nothing
 #     drain     A reads to the end of the stream, and then sends SIZE bytes, which B reads
 #     upload    A sends SIZE bytes and closes at once; B reads slowly
-#     page      B sends SIZE bytes and closes at once (asyncio); A reads to the end
+#     page      B sends SIZE bytes and closes at once (asyncio); A waits for 4 s, and reads to the end
 #     dns       A asks B for an address first
 #     connect   as echo, by A's connection that does not block
 import asyncio
@@ -86,8 +86,7 @@ def serve(listener, options):
 async def page(reader, writer):
     try:
         await reader.readline()
-        for _ in range(size // 1024):
-            writer.write(block)
+        writer.write(block * (size // 1024))
         await writer.drain()
         print("written")
     finally:
@@ -182,6 +181,7 @@ def client():
         print("sent", size)
     elif what == "page":
         s.write(b"now\n")
+        time.sleep(4)
         print("received", receive(s, 1 << 30))
     else:
         got = 0
