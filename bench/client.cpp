@@ -41,11 +41,11 @@ struct OpenSsl {
         Connection(const Context& context, bench::Socket from)
             : socket(std::move(from)), ssl_(bench::make_ssl(context.ctx, socket)) {
             SSL* ssl = ssl_.get();
-            const bool open = context.role == Role::server
-                                  ? SSL_accept(ssl) == 1
-                                  : SSL_set1_host(ssl, "localhost") == 1 &&
-                                        SSL_set_tlsext_host_name(ssl, "localhost") == 1 &&
-                                        SSL_connect(ssl) == 1;
+            const bool open =
+                context.role == Role::server
+                    ? SSL_accept(ssl) == 1
+                    : X509_VERIFY_PARAM_set1_host(SSL_get0_param(ssl), "localhost", 0) == 1 &&
+                          SSL_set_tlsext_host_name(ssl, "localhost") == 1 && SSL_connect(ssl) == 1;
             bench::need(open, "handshake");
         }
         void write(const char* data, int size) {

@@ -226,11 +226,12 @@ class Bench:
     def measure(self, name, question, size, seconds, keys="", before=()):
         """Asks one contestant; returns its answer. `before`: a program to run it with."""
         what, _, kind = question.partition("-")
-        options = [kind] if kind in ("mutual", "psk") else ["tickets"] if what == "reconnect" else []
+        options = [kind] if kind in ("mutual", "psk", "one") else ["tickets"] if what == "reconnect" else []
         options += ["tls1.2"] if name == OWN else []
         accepts = what in ("accept", "serve")
         port = free_port() if accepts else self.serving(keys, *options, *(["kept"] if what == "memory" else []))
-        command = [*before, *self.command(name, question), question, str(port), str(size), str(seconds)]
+        ask = what if what == "serve" else question  # which connections are active is for the driver only
+        command = [*before, *self.command(name, question), ask, str(port), str(size), str(seconds)]
         contestant = subprocess.Popen([*command, self.folder / keys], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                       text=True, preexec_fn=pinned(0))  # fmt: skip
         other_end = None

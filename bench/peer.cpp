@@ -16,7 +16,8 @@
 //                                of them all the time; prints how many came back, as JSON
 //
 // Options: mutual (clients have certificates), psk (a pre-shared key, no certificates), tickets (to
-// resume with), tls1.2 (with P-256, for those who know nothing newer).
+// resume with), tls1.2 (with P-256, for those who know nothing newer), one (load: all connections
+// but one are idle).
 
 #include <fcntl.h>
 #include <sys/epoll.h>
@@ -38,6 +39,7 @@ struct Options {
     bool psk = false;
     bool tickets = false;
     bool tls12 = false;
+    bool one = false;
 };
 
 Options options_of(char** argv) {
@@ -48,6 +50,7 @@ Options options_of(char** argv) {
         options.psk |= word == "psk";
         options.tickets |= word == "tickets";
         options.tls12 |= word == "tls1.2";
+        options.one |= word == "one";
     }
     return options;
 }
@@ -255,8 +258,8 @@ int load(std::uint16_t port, int connections, double seconds, const Options& opt
     std::puts("connected");
     std::fflush(stdout);
     const Stopwatch watch(seconds);
-    for (Client& client : clients)
-        client.write();
+    for (std::size_t i = 0; i < (options.one ? 1 : clients.size()); ++i)
+        clients[i].write();
     double count = 0;
     while (!watch.over()) {
         epoll_event events[64];

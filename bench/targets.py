@@ -38,6 +38,8 @@ TARGETS = [
     Target("full handshakes: of plain C++ over Mbed TLS", USSL_MBEDTLS, PLAIN_MBEDTLS, 0.95, HANDSHAKES, ()),
     Target("16 KB messages: of MicroPython's own", USSL_MBEDTLS, OWN, 3, MESSAGES, ("16 KB",)),
     Target("P-256 handshakes: of MicroPython's own", USSL_MBEDTLS, OWN, 10, HANDSHAKES, ("P-256 certificate",)),
+    Target("a server, 1 of 1,000 connections active: of CPython", USSL, CPYTHON, 1, ("asyncio",), ("1 active",)),
+    Target("a server, 1 of 1,000 connections active: of CPython", USSL_MBEDTLS, CPYTHON, 1, ("asyncio",), ("1 active",)),
     Target("an idle connection, KB", USSL, "", 16, ("memory",), ("an idle",)),
     Target("an idle connection, KB", USSL_MBEDTLS, "", 4, ("memory",), ("an idle",)),
     Target("instructions of ussl for a read or write", USSL, "", 150, ("instructions",), ()),

@@ -54,6 +54,8 @@ class Connection::Turn {
             return;
         }
         holds_ = true;
+        // Whatever the call does may allocate buffers again.
+        connection.buffers_released_ = false;
         if (connection.state_ == State::closed)
             refused_ = Kind::closed;
         else
@@ -396,10 +398,14 @@ bool Connection::begin(Use use) {
 }
 
 void Connection::let_rest() {
-    if (state_ != State::open || error_ || unsent_ || read_waits_ != Waits::stream_readable)
+    // Each poll comes here for each idle connection, and an engine walks through all of its buffers
+    // to find that they are released.
+    if (buffers_released_ || state_ != State::open || error_ || unsent_ ||
+        read_waits_ != Waits::stream_readable)
         return;
     session_->rest();
     session_->wire().rest();
+    buffers_released_ = true;
 }
 
 Waits Connection::waits_for(Direction direction) const {
@@ -482,6 +488,8 @@ Progress Connection::run_handshake(Host& host) {
     if (outcome.kind != Outcome::Kind::done)
         return settle(host, outcome);
     state_ = State::open;
+    if (session_->version() == Version::tls1_3)
+        session_->wire().reject_change_cipher_spec();
     name_.reset();
     keep_session();
     read_waits_ = Waits::stream_readable;
@@ -562,6 +570,10 @@ Error Connection::explain() const {
     Error error = session_->failure();
     if (wire.aborted())
         return plain_error(Code::aborted);
+    if (wire.first_alert() != 0) {
+        error.alert = Error::Alert::received;
+        error.alert_number = wire.first_alert();
+    }
     if (error.alert == Error::Alert::received) {
         error.code = policy::code_of_alert(error.alert_number, handshaking, context_->uses_psk());
         return error;

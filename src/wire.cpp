@@ -13,6 +13,10 @@ constexpr std::size_t most_ahead = 32768;
 /// RFC 5246 §6.2.3; TLS 1.3 allows for less.
 constexpr std::size_t longest_body = max_record_size + 2048;
 constexpr std::uint8_t tls_major = 3;
+// RFC 8446 §B.1
+constexpr std::uint8_t no_type = 0;
+constexpr std::uint8_t change_cipher_spec = 20;
+constexpr std::uint8_t alert = 21;
 
 // RFC 8446 §5.1: type, two bytes of version, two bytes of length, then the body.
 std::uint16_t body_size(const std::uint8_t* header) {
@@ -174,14 +178,20 @@ void Wire::append(Bytes from) {
     collected_ = std::move(longer);
 }
 
-void Wire::follow_records(Bytes handed_over) {
+void Wire::follow_records(MutableBytes handed_over) {
     while (!handed_over.empty()) {
         if (body_left_ != 0) {
             const std::size_t n = std::min<std::size_t>(handed_over.size(), body_left_);
+            if (is_first_alert_)
+                std::memcpy(first_alert_ + sizeof first_alert_ - body_left_, handed_over.data(), n);
             body_left_ = static_cast<std::uint16_t>(body_left_ - n);
             handed_over = handed_over.subspan(n);
             continue;
         }
+        // An engine may ignore it even then. No engine accepts a record of no type.
+        if (header_bytes_ == 0 && rejects_change_cipher_spec_ &&
+            handed_over.front() == change_cipher_spec)
+            handed_over.front() = no_type;
         const std::size_t n = std::min(handed_over.size(), sizeof header_ - header_bytes_);
         std::memcpy(header_ + header_bytes_, handed_over.data(), n);
         header_bytes_ = static_cast<std::uint8_t>(header_bytes_ + n);
@@ -191,6 +201,8 @@ void Wire::follow_records(Bytes handed_over) {
         if (header_bytes_ == sizeof header_) {
             body_left_ = body_size(header_);
             header_bytes_ = 0;
+            is_first_alert_ =
+                first_record_ && header_[0] == alert && body_left_ == sizeof first_alert_;
             first_record_ = false;
         }
     }

@@ -23,6 +23,9 @@ class Wire {
     /// is handed out in any case.
     void reads_ahead(bool may) { reads_ahead_ = may; }
 
+    /// After a handshake of TLS 1.3: a ChangeCipherSpec record is an unexpected one (RFC 8446 §5).
+    void reject_change_cipher_spec() { rejects_change_cipher_spec_ = true; }
+
     // For the engines' hooks. `failed` and `aborted` are final.
     IoResult read(MutableBytes into);
     IoResult write(Bytes from);
@@ -43,6 +46,12 @@ class Wire {
     [[nodiscard]] Bytes ahead() const { return ahead_; }
     /// The first bytes that arrived could not be a TLS record (RFC 8446 §5.1).
     [[nodiscard]] bool not_tls() const { return not_tls_; }
+    /// The number of the fatal alert that arrived as the very first record, where some engines do
+    /// not expect one; 0: none.
+    [[nodiscard]] std::uint8_t first_alert() const {
+        constexpr std::uint8_t fatal = 2;
+        return first_alert_[0] == fatal ? first_alert_[1] : std::uint8_t{0};
+    }
     /// What the header of the last record said.
     [[nodiscard]] std::uint8_t record_type() const { return header_[0]; }
 
@@ -68,7 +77,7 @@ class Wire {
 
   private:
     IoResult read_stream(MutableBytes into);
-    void follow_records(Bytes handed_over);
+    void follow_records(MutableBytes handed_over);
     void append(Bytes from);
 
     Host* host_ = nullptr;
@@ -81,7 +90,10 @@ class Wire {
     std::uint8_t header_bytes_ = 0;
     std::uint8_t header_[5] = {};
     bool reads_ahead_ = false;
+    bool rejects_change_cipher_spec_ = false;
     bool first_record_ = true;
+    bool is_first_alert_ = false;
+    std::uint8_t first_alert_[2] = {};  ///< level and number
     bool aborted_ = false;
     bool timed_out_ = false;
     bool ended_ = false;

@@ -3,27 +3,10 @@
 // What the C tables and the C++ files of the binding share. Everything here can be called from C,
 // and may raise: no C++ object with a destructor may be alive where one of these is called.
 
+#include "micropython_api.h"
+
 #ifdef __cplusplus
 extern "C" {
-#endif
-
-#include "py/builtin.h"
-#include "py/gc.h"
-#include "py/mperrno.h"
-#include "py/mphal.h"
-#include "py/obj.h"
-#include "py/objint.h"
-#include "py/objarray.h"
-#include "py/objstr.h"
-#include "py/objtype.h"
-#include "py/runtime.h"
-#include "py/stream.h"
-#include "py/unicode.h"
-
-#if !MICROPY_NLR_SETJMP
-// MicroPython's own declaration does not say that it returns twice, like setjmp, and a compiler that
-// does not know may have given the place of a variable away by the time the exception needs it.
-__attribute__((returns_twice)) unsigned int (nlr_push)(nlr_buf_t *);
 #endif
 
 // MicroPython's numbers.
@@ -67,6 +50,7 @@ typedef struct _ussl_context_obj_t {
     uint8_t server;
     uint8_t verify_mode;
     int8_t verify_flags;    // below 0: not set
+    uint8_t strict;         // the arguments of wrap_socket(): certificates and pre-shared keys exclude each other
     uint8_t share;          // may use what another context with the same options has made
     uint8_t is_shared;
     uint8_t keeps;          // what was made of it stays, shared, when this is gone
@@ -269,8 +253,9 @@ bool ussl_stream_never_blocks(mp_obj_t stream);
 // For the collector: closes the stream of a forgotten socket if nothing else would.
 void ussl_stream_close_forgotten(mp_obj_t stream, uint64_t identity);
 // Asks psk_keys.get(identity), or the callback if there is one. The length of the key that was
-// written; 0: no such identity; or USSL_RAISED.
-size_t ussl_call_psk_get(mp_obj_t psk_keys, mp_obj_t callback, const uint8_t *identity, size_t identity_size, uint8_t *key, size_t key_capacity, mp_obj_t *exception);
+// written; 0: no such identity; or USSL_RAISED. `strict`: a key of the wrong type or length raises
+// TypeError or ValueError, as wrap_socket() does; otherwise OSError, as MicroPython's SSLContext.
+size_t ussl_call_psk_get(bool strict, mp_obj_t psk_keys, mp_obj_t callback, const uint8_t *identity, size_t identity_size, uint8_t *key, size_t key_capacity, mp_obj_t *exception);
 // sni_callback(socket, name, context). USSL_RAISED, or the alert that it returned; 0: none. `*chosen`
 // becomes the ussl::Context of the socket's context, counted, if that is another one now.
 mp_uint_t ussl_call_sni(mp_obj_t socket, const char *name, size_t size, void **chosen, mp_obj_t *exception);
@@ -285,9 +270,9 @@ mp_uint_t ussl_call_verify(mp_obj_t callback, const uint8_t *certificate, size_t
 
 // --- errors (errors.cpp)
 
-NORETURN void ussl_raise_refusal(const char *reason, bool out_of_memory);
+MP_NORETURN void ussl_raise_refusal(const char *reason, bool out_of_memory);
 // OSError with a row of the table, by its positive number.
-NORETURN void ussl_raise_row(unsigned code);
+MP_NORETURN void ussl_raise_row(unsigned code);
 
 // --- files and checks (options.cpp)
 

@@ -17,12 +17,14 @@ class DictBuilder final : public ussl::CertificateVisitor {
     explicit DictBuilder(mp_obj_t dict, bool with_hashes = false)
         : dict_(dict), with_hashes_(with_hashes) {}
 
-    void identity(int version, ussl::Bytes serial) override {
+    void identity(int version, const Serial& serial) override {
         guard([&] {
             store(MP_QSTR_version, MP_OBJ_NEW_SMALL_INT(version));
             vstr_t hex;
-            vstr_init(&hex, 2 * serial.size());
-            for (const uint8_t byte : serial)
+            vstr_init(&hex, 1 + 2 * serial.magnitude.size());
+            if (serial.negative)
+                vstr_add_char(&hex, '-');
+            for (const uint8_t byte : serial.magnitude)
                 vstr_printf(&hex, "%02X", byte);
             store(MP_QSTR_serialNumber, mp_obj_new_str_from_vstr(&hex));
         });
@@ -111,7 +113,7 @@ class DictBuilder final : public ussl::CertificateVisitor {
 
     // What is not UTF-8 would be no str.
     static mp_obj_t str(std::string_view value) {
-        if (!utf8_check(reinterpret_cast<const byte*>(value.data()), value.size()))
+        if (!micropython::is_utf8(reinterpret_cast<const byte*>(value.data()), value.size()))
             return mp_obj_new_bytes(reinterpret_cast<const byte*>(value.data()), value.size());
         return mp_obj_new_str(value.data(), value.size());
     }

@@ -158,8 +158,13 @@ std::optional<ussl::CrlCheck> crl_check_of(const ussl_context_obj_t* self) {
     return static_cast<ussl::CrlCheck>(self->verify_flags);
 }
 
+bool has_psk(const ussl_context_obj_t* self) {
+    return self->psk_identity != mp_const_none || self->psk_keys != mp_const_none ||
+           self->psk_server_callback != mp_const_none;
+}
+
 Options options_of(const ussl_context_obj_t* self) {
-    return Options{
+    Options options{
         .role = self->server != 0 ? ussl::Role::server : ussl::Role::client,
         .key = bytes_of(self->key),
         .key_password = bytes_of(self->key_password),
@@ -188,6 +193,13 @@ Options options_of(const ussl_context_obj_t* self) {
         .record_size_limit = self->record_size_limit != 0
                                  ? std::optional<std::size_t>(self->record_size_limit)
                                  : std::nullopt};
+    // An SSLContext that has both uses only the pre-shared keys, as MicroPython's own does.
+    if (has_psk(self) && self->strict == 0) {
+        options.key = options.key_password = options.certificate = options.trusted = std::nullopt;
+        options.crl_check = std::nullopt;
+        options.sign_by_program = options.system_store = false;
+    }
+    return options;
 }
 
 // Gives the context what was made of it, unless another thread was quicker, or it has changed
@@ -337,11 +349,11 @@ mp_obj_t suite_name(size_t n) {
     return mp_obj_new_str_from_vstr(&vstr);
 }
 
-NORETURN void raise_suite_count() {
+MP_NORETURN void raise_suite_count() {
     mp_raise_ValueError(MP_ERROR_TEXT("set_ciphers: 1 to 64 cipher suites"));
 }
 
-NORETURN void raise_unknown_suite(const char* name, size_t size) {
+MP_NORETURN void raise_unknown_suite(const char* name, size_t size) {
     if (size == 0)
         raise_suite_count();
     constexpr size_t most = 64;
@@ -431,6 +443,17 @@ mp_obj_t attribute(const ussl_context_obj_t* self, qstr name) {
     }
 }
 
+// As in MicroPython's own module, the lengths are checked when both are set, and raise OSError.
+void check_psk(mp_obj_t identity, mp_obj_t key) {
+    const std::optional<Bytes> name = bytes_of(identity);
+    const std::optional<Bytes> secret = bytes_of(key);
+    if (!name || !secret)
+        return;
+    if (name->empty() || name->size() > ussl::max_psk_identity || secret->empty() ||
+        secret->size() > ussl::max_psk_key)
+        ussl_raise_row(static_cast<unsigned>(ussl::Code::PSK_INVALID));
+}
+
 // Raises if the value is none that the attribute can have. false: there is none of that name.
 bool set_attribute(ussl_context_obj_t* self, qstr name, mp_obj_t value) {
     switch (name) {
@@ -470,10 +493,12 @@ bool set_attribute(ussl_context_obj_t* self, qstr name, mp_obj_t value) {
             self->maximum_version = version_of(value);
             return true;
         case MP_QSTR_psk_identity:
-            self->psk_identity = ussl_text_or_bytes(value, name);
+            check_psk(ussl_text_or_bytes(value, name), self->psk_key);
+            self->psk_identity = value;
             return true;
         case MP_QSTR_psk_key:
-            self->psk_key = ussl_only_bytes(value, name);
+            check_psk(self->psk_identity, ussl_only_bytes(value, name));
+            self->psk_key = value;
             return true;
         case MP_QSTR_server_psk_keys:
             if (value != mp_const_none)
@@ -555,6 +580,9 @@ ussl_context_obj_t* with_psk_of_callback(const ussl_context_obj_t* self) {
     const mp_obj_t answer = mp_call_function_1(self->psk_client_callback, mp_const_none);
     mp_obj_t* pair;
     mp_obj_get_array_fixed_n(answer, 2, &pair);
+    if (pair[0] == mp_const_none || pair[1] == mp_const_none)
+        mp_raise_ValueError(
+            MP_ERROR_TEXT("psk_client_callback must return an identity and a key, not None"));
     ussl_context_obj_t* one = ussl_context_new(false);
     *one = *self;
     one->made = nullptr;
@@ -580,7 +608,7 @@ ussl_context_obj_t* ussl_context_new(bool server) {
     self->linger = MP_OBJ_NEW_SMALL_INT(10);
     self->server = server ? 1 : 0;
     self->verify_flags = -1;
-    self->verify_mode = self->share = self->is_shared = self->keeps = 0;
+    self->verify_mode = self->strict = self->share = self->is_shared = self->keeps = 0;
     self->system_store = self->gather_writes = 0;
     self->check_hostname = server ? 0 : 1;
     self->resumption = self->tickets = 1;

@@ -262,7 +262,7 @@ void wait_for_descriptor(unsigned ticket, int timeout_ms) {
         MP_THREAD_GIL_EXIT();
         delivery::wait(10);
         MP_THREAD_GIL_ENTER();
-        mp_handle_pending(true);
+        micropython::handle_pending();
     }
 }
 #endif

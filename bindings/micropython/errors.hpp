@@ -4,4 +4,4 @@
 #include "ussl/error.hpp"
 
 /// OSError: the stream's errno, or a row of the table with its text.
-NORETURN void ussl_raise(const ussl::Error& error);
+MP_NORETURN void ussl_raise(const ussl::Error& error);

@@ -24,6 +24,12 @@ SRC_USERMOD_C += $(USSL_BINDING)/modussl.c $(USSL_BINDING)/modcrypto.c
 # Scanned for interned strings (MP_QSTR_…).
 SRC_USERMOD_CXX += $(addprefix $(USSL_BINDING)/, certificate.cpp context.cpp crypto.cpp delivery.cpp delivery_posix.cpp errors.cpp options.cpp poll.cpp session.cpp socket.cpp stream.cpp unwrapped.cpp)
 
+# MicroPython 1.29 keeps only the last line marker before a name. It fails over changed files that it scans alone if the
+# first name is in a header (py/obj.h has one): whatever changes, all files are scanned, as in a new build.
+ifneq ($(shell grep -l recent_file $(TOP)/py/makeqstrdefs.py),)
+QSTR_GLOBAL_DEPENDENCIES += $(filter $(USSL_BINDING)/%, $(SRC_USERMOD_C) $(SRC_USERMOD_CXX))
+endif
+
 # Not scanned: knows nothing of MicroPython.
 SRC_USERMOD_LIB_CXX += $(sort $(wildcard $(USSL_DIR)/src/*.cpp))
 
@@ -90,8 +96,8 @@ CFLAGS_USERMOD += -DUSSL_BOARD -DUSSL_PORT_MEMORY
 ifeq ($(USSL_MBEDTLS_CONFIG),ussl_mbedtls_config.h)
 $(USSL_QUICK_OBJECTS): CFLAGS += -O2
 endif
-# A port whose Makefile knows no C++ (qemu) leaves the flags to us.
-ifeq ($(shell grep -c CXXFLAGS Makefile),0)
+# Until MicroPython 1.28, a port whose Makefile knows no C++ (qemu) leaves the flags to us.
+ifeq ($(shell grep -l '^CXXFLAGS *[+:]*=' Makefile $(TOP)/py/mkrules.mk),)
 CXXFLAGS += $(filter-out -std=% -Wmissing-prototypes -Wold-style-definition,$(CFLAGS))
 endif
 endif

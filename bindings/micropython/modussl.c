@@ -243,6 +243,9 @@ static const mp_rom_map_elem_t module_globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_Purpose), MP_ROM_PTR(&purpose_type) },
     { MP_ROM_QSTR(MP_QSTR_TLSVersion), MP_ROM_PTR(&version_type) },
     { MP_ROM_QSTR(MP_QSTR_ENGINE), MP_ROM_PTR(&ussl_engine_name_obj) },
+    #ifdef USSL_ENGINE_MBEDTLS
+    { MP_ROM_QSTR(MP_QSTR_MBEDTLS_VERSION), MP_ROM_PTR(&ussl_engine_name_obj) },
+    #endif
 
     { MP_ROM_QSTR(MP_QSTR_CERT_NONE), MP_ROM_INT(0) },
     { MP_ROM_QSTR(MP_QSTR_CERT_OPTIONAL), MP_ROM_INT(1) },
@@ -275,7 +278,9 @@ const mp_obj_module_t ussl_module = {
 
 MP_REGISTER_MODULE(MP_QSTR_ussl, ussl_module);
 #if !MICROPY_PY_SSL
-// In place of MicroPython's own: programs that import ssl or tls find this very module.
-MP_REGISTER_EXTENSIBLE_MODULE(MP_QSTR_ssl, ussl_module);
-MP_REGISTER_EXTENSIBLE_MODULE(MP_QSTR_tls, ussl_module);
+// In place of MicroPython's own: programs that import ssl or tls get this very module. Not extensible,
+// because the firmware of networked boards has a frozen ssl.py (of micropython-lib), which would come
+// before an extensible module: its SSLContext verifies nothing by default.
+MP_REGISTER_MODULE(MP_QSTR_ssl, ussl_module);
+MP_REGISTER_MODULE(MP_QSTR_tls, ussl_module);
 #endif

@@ -12,7 +12,7 @@ bool is_bytes_like(mp_obj_t object, mp_buffer_info_t* bytes) {
     return !mp_obj_is_str(object) && mp_get_buffer(object, bytes, MP_BUFFER_READ);
 }
 
-NORETURN void raise_wrong_type(qstr argument, const char* wanted) {
+MP_NORETURN void raise_wrong_type(qstr argument, const char* wanted) {
     mp_raise_msg_varg(&mp_type_TypeError, MP_ERROR_TEXT("%q must be %s"), argument, wanted);
 }
 
@@ -164,8 +164,7 @@ int64_t ussl_seconds(mp_obj_t seconds) {
     if (!mp_obj_is_exact_type(seconds, &mp_type_int))
         return mp_obj_get_int(seconds);  // small, or an error
     int64_t value = 0;
-    if (!mp_obj_int_to_bytes_impl(seconds, MP_ENDIANNESS_BIG != 0, sizeof value,
-                                  reinterpret_cast<byte*>(&value)))
+    if (!micropython::int64_of(seconds, value))
         mp_raise_msg(&mp_type_OverflowError, MP_ERROR_TEXT("a time is out of range"));
     return value;
 }
@@ -269,7 +268,7 @@ mp_obj_t ussl_wrap_socket(size_t n_args, const mp_obj_t* args, mp_map_t* kw_args
                MP_QSTR_do_handshake_on_connect, mp_const_true);
 
     ussl_context_obj_t* context = ussl_context_new(values[ARG_server_side].u_bool);
-    context->share = 1;
+    context->strict = context->share = 1;
     // Whoever names a root wants it checked.
     context->verify_mode = trusted != mp_const_none ? 2 : 0;
     if (values[ARG_cert_reqs].u_obj != MP_OBJ_NULL)

@@ -16,7 +16,6 @@
 #include <stdlib.h>
 
 #include "delivery_posix.hpp"
-#include "py/mpthread.h"
 
 extern "C" int __real_poll(struct pollfd* all, nfds_t count, int timeout_ms);
 extern "C" int __wrap_poll(struct pollfd* all, nfds_t count, int timeout_ms);

@@ -75,8 +75,10 @@ class PyHost final : public ussl::Host {
 
     ussl::PskAnswer find_psk(ussl::Bytes identity, ussl::MutableBytes key,
                              std::size_t& length) override {
-        length = ussl_call_psk_get(self_->psk_keys, self_->psk_callback, identity.data(),
-                                   identity.size(), key.data(), key.size(), &self_->exception);
+        const auto* context = static_cast<ussl_context_obj_t*>(MP_OBJ_TO_PTR(self_->context));
+        length = ussl_call_psk_get(context->strict != 0, self_->psk_keys, self_->psk_callback,
+                                   identity.data(), identity.size(), key.data(), key.size(),
+                                   &self_->exception);
         if (length == USSL_RAISED)
             return ussl::PskAnswer::aborted;
         return length != 0 ? ussl::PskAnswer::found : ussl::PskAnswer::unknown;
@@ -189,7 +191,7 @@ class PyHost final : public ussl::Host {
     bool never_waits_ = false;
 };
 
-NORETURN void raise_failure(ussl_socket_obj_t* self) {
+MP_NORETURN void raise_failure(ussl_socket_obj_t* self) {
     const ussl::Error& error = connection_of(self)->error();
     if (error.code == Code::aborted && self->exception != MP_OBJ_NULL)
         nlr_raise(self->exception);

@@ -5,13 +5,11 @@
 
 #include <string.h>
 
+#include "ussl/error.hpp"
+
 #if defined(__unix__)
 #include <fcntl.h>
 #include <sys/stat.h>
-#endif
-
-#ifdef USSL_READS_AHEAD
-extern "C" const mp_obj_type_t mp_type_socket;
 #endif
 
 namespace {
@@ -100,7 +98,7 @@ mp_uint_t guarded(mp_uint_t (*call)(void*), void* captured, int* errcode, mp_obj
         result = call(captured);
         if (result != MP_STREAM_ERROR || *errcode != MP_EINTR)
             break;
-        mp_handle_pending(true);
+        micropython::handle_pending();
     }
     nlr_pop();
     return result;
@@ -140,7 +138,7 @@ mp_obj_t ask_for_key(mp_obj_t psk_keys, mp_obj_t callback, const uint8_t* identi
         return mp_call_method_n_kw(1, 0, call);
     }
     // As in CPython: a str, and no key is b"". An identity that is no text stays bytes.
-    const bool is_text = utf8_check(identity, size);
+    const bool is_text = micropython::is_utf8(identity, size);
     const mp_obj_t found = mp_call_function_1(
         callback, is_text ? mp_obj_new_str(reinterpret_cast<const char*>(identity), size) : asked);
     mp_buffer_info_t bytes;
@@ -259,9 +257,9 @@ extern "C" mp_uint_t ussl_call_verify(mp_obj_t callback, const uint8_t* certific
         &errcode, exception);
 }
 
-extern "C" size_t ussl_call_psk_get(mp_obj_t psk_keys, mp_obj_t callback, const uint8_t* identity,
-                                    size_t identity_size, uint8_t* key, size_t key_capacity,
-                                    mp_obj_t* exception) {
+extern "C" size_t ussl_call_psk_get(bool strict, mp_obj_t psk_keys, mp_obj_t callback,
+                                    const uint8_t* identity, size_t identity_size, uint8_t* key,
+                                    size_t key_capacity, mp_obj_t* exception) {
     int errcode;
     return guarded(
         [=]() -> mp_uint_t {
@@ -269,9 +267,14 @@ extern "C" size_t ussl_call_psk_get(mp_obj_t psk_keys, mp_obj_t callback, const 
             if (found == mp_const_none)
                 return 0;
             mp_buffer_info_t bytes;
-            if (mp_obj_is_str(found) || !mp_get_buffer(found, &bytes, MP_BUFFER_READ))
+            const bool is_bytes =
+                !mp_obj_is_str(found) && mp_get_buffer(found, &bytes, MP_BUFFER_READ);
+            const bool fits = is_bytes && bytes.len != 0 && bytes.len <= key_capacity;
+            if (!fits && !strict)
+                ussl_raise_row(static_cast<unsigned>(ussl::Code::PSK_INVALID));
+            if (!is_bytes)
                 mp_raise_TypeError(MP_ERROR_TEXT("psk_keys.get must return bytes or None"));
-            if (bytes.len == 0 || bytes.len > key_capacity)
+            if (!fits)
                 mp_raise_ValueError(MP_ERROR_TEXT("psk_keys.get must return 1 to 48 bytes"));
             memcpy(key, bytes.buf, bytes.len);
             return bytes.len;

@@ -37,6 +37,8 @@ TLSv1_2: Final = 0x0303
 TLSv1_3: Final = 0x0304
 ENGINE: Final[str]
 """The TLS library that is linked, and its version: "OpenSSL 3.0.15", "Mbed TLS 3.6.6"."""
+MBEDTLS_VERSION: Final[str]
+"""The same string; only where the engine is Mbed TLS."""
 HAS_SNI: Final = True
 HAS_ALPN: Final[bool]
 HAS_PSK: Final[bool]
@@ -98,6 +100,8 @@ ERR_PSK_KEY: Final = -302
 """the pre-shared key is wrong"""
 ERR_PSK_REFUSED: Final = -303
 """the peer refused the pre-shared key or its identity, or to use one at all"""
+ERR_PSK_INVALID: Final = -304
+"""a pre-shared key must be 1 to 48 bytes, and its identity 1 to 128 bytes"""
 ERR_RECORD_CORRUPT: Final = -401
 """a record was damaged or forged on its way"""
 ERR_TRUNCATED: Final = -402

@@ -17,7 +17,7 @@ HOST = "192.168.1.10"
 PORT = 8888
 CA = "cert.pem"
 
-LINES = (b"hello\n", b"x" * 1000 + b"\n", b"y" * 100000 + b"\n")
+LINES = (b"hello\n", b"x" * 1000 + b"\n", b"y" * 10000 + b"\n")
 
 
 async def main(host=HOST, port=PORT, ca=CA):

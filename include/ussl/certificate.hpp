@@ -14,8 +14,14 @@ class CertificateVisitor {
         int year, month, day, hour, minute, second;  ///< UTC; month and day from 1
     };
 
-    /// `version` as it is called, 3 for X.509v3; `serial` big-endian.
-    virtual void identity(int version, Bytes serial) = 0;
+    /// Serial numbers must be positive (RFC 5280 §4.1.2.2), but not every issuer observes that.
+    struct Serial {
+        Bytes magnitude;  ///< big-endian, without leading zeros; one zero byte for 0
+        bool negative;
+    };
+
+    /// `version` as it is called, 3 for X.509v3.
+    virtual void identity(int version, const Serial& serial) = 0;
     /// One attribute; `starts_rdn` is false for the further ones of a multi-valued RDN.
     virtual void attribute(Party party, bool starts_rdn, std::string_view name,
                            std::string_view value) = 0;

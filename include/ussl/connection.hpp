@@ -185,6 +185,7 @@ class Connection final : public OnHeap {
     bool ended_ = false;   ///< the peer sends nothing more
     Goodbye goodbye_ = Goodbye::none;
     bool only_writes_fail_ = false;  ///< error_ is the stream's that takes no more bytes
+    bool buffers_released_ = false;  ///< and no call since
     bool close_after_call_ = false;  ///< close() came from within a call
     bool discarded_ = false;
     bool closed_in_order_ = false;

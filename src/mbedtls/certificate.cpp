@@ -98,14 +98,37 @@ void visit_name(const mbedtls_x509_name& name, Party party, CertificateVisitor& 
     }
 }
 
+// DER has two's complement (X.690 §8.3.3). false: no memory.
+bool visit_identity(const mbedtls_x509_crt& certificate, CertificateVisitor& visitor) {
+    Bytes magnitude{certificate.serial.p, certificate.serial.len};
+    const bool negative = !magnitude.empty() && (magnitude[0] & 0x80) != 0;
+    SecretBytes negated;
+    if (negative) {
+        negated = SecretBytes(magnitude.size());
+        if (negated.empty())
+            return false;
+        unsigned carry = 1;
+        for (std::size_t i = magnitude.size(); i-- != 0; carry >>= 8) {
+            carry += static_cast<std::uint8_t>(~magnitude[i]);
+            negated.data()[i] = static_cast<std::uint8_t>(carry);
+        }
+        magnitude = {negated.data(), negated.size()};
+    }
+    while (magnitude.size() > 1 && magnitude[0] == 0)
+        magnitude = magnitude.subspan(1);
+    visitor.identity(certificate.version, {magnitude, negative});
+    return true;
+}
+
 CertificateVisitor::Time time_of(const mbedtls_x509_time& time) {
     return {time.year, time.mon, time.day, time.hour, time.min, time.sec};
 }
 
 }  // namespace
 
-void describe(const mbedtls_x509_crt& certificate, CertificateVisitor& visitor) {
-    visitor.identity(certificate.version, {certificate.serial.p, certificate.serial.len});
+bool describe(const mbedtls_x509_crt& certificate, CertificateVisitor& visitor) {
+    if (!visit_identity(certificate, visitor))
+        return false;
     visit_name(certificate.subject, Party::subject, visitor);
     visit_name(certificate.issuer, Party::issuer, visitor);
     visitor.encoded({certificate.raw.p, certificate.raw.len},
@@ -132,14 +155,12 @@ void describe(const mbedtls_x509_crt& certificate, CertificateVisitor& visitor) 
                 break;
         }
     }
+    return true;
 }
 
 bool describe_first(Bytes data, CertificateVisitor& visitor) {
     Certificates certificate;
-    if (!parse_first_certificate(data, certificate))
-        return false;
-    describe(certificate, visitor);
-    return true;
+    return parse_first_certificate(data, certificate) && describe(certificate, visitor);
 }
 
 }  // namespace ussl::mbedtls

@@ -1049,10 +1049,9 @@ Bytes Session::peer_certificate() const {
 bool Session::describe_peer(CertificateVisitor& visitor) const {
     const Bytes der = peer_certificate();
     Certificates certificate;
-    if (der.empty() || mbedtls_x509_crt_parse_der_nocopy(&certificate, der.data(), der.size()) != 0)
-        return false;
-    mbedtls::describe(certificate, visitor);
-    return true;
+    return !der.empty() &&
+           mbedtls_x509_crt_parse_der_nocopy(&certificate, der.data(), der.size()) == 0 &&
+           mbedtls::describe(certificate, visitor);
 }
 
 }  // namespace ussl::mbedtls

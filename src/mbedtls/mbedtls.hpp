@@ -356,7 +356,8 @@ bool is_pinned(Bytes pins, const mbedtls_x509_crt& certificate);
 std::uint8_t alert_of(Code worst);
 
 // certificate.cpp
-void describe(const mbedtls_x509_crt& certificate, CertificateVisitor& visitor);
+/// false: no memory.
+bool describe(const mbedtls_x509_crt& certificate, CertificateVisitor& visitor);
 bool describe_first(Bytes data, CertificateVisitor& visitor);
 
 // credentials.cpp

@@ -43,8 +43,9 @@ CertificateVisitor::Time time_of(const ASN1_TIME* time) {
 }  // namespace
 
 void describe(X509* certificate, CertificateVisitor& visitor) {
+    const ASN1_INTEGER* serial = X509_get0_serialNumber(certificate);
     visitor.identity(static_cast<int>(X509_get_version(certificate)) + 1,
-                     bytes_of(X509_get0_serialNumber(certificate)));
+                     {bytes_of(serial), ASN1_STRING_type(serial) == V_ASN1_NEG_INTEGER});
     visit_name(X509_get_subject_name(certificate), Party::subject, visitor);
     visit_name(X509_get_issuer_name(certificate), Party::issuer, visitor);
     unsigned char* der = nullptr;

@@ -1,5 +1,4 @@
 #include <openssl/core_names.h>
-#include <openssl/pem.h>
 
 #include <algorithm>
 #include <climits>

@@ -16,6 +16,10 @@ constexpr char signature_algorithms[] =
     "RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512:ed448:"
     "rsa_pss_pss_sha256:rsa_pss_pss_sha384:rsa_pss_pss_sha512";
 
+// Options of newer versions, by number: the library may be newer than the headers.
+constexpr std::uint64_t no_certificate_compression = SSL_OP_BIT(32) | SSL_OP_BIT(33);
+constexpr std::uint64_t prefer_no_dhe_kex = SSL_OP_BIT(35);
+
 const bool wipes_what_is_freed = wipe_what_is_freed();
 
 // --- the stream as a BIO
@@ -232,6 +236,9 @@ bool Context::set_up(const Options& options) {
     SSL_CTX_set_security_callback(ctx, security_callback);
     SSL_CTX_clear_options(ctx, SSL_OP_ALLOW_NO_DHE_KEX | SSL_OP_LEGACY_SERVER_CONNECT |
                                    SSL_OP_ALLOW_UNSAFE_LEGACY_RENEGOTIATION);
+    SSL_CTX_clear_options(ctx, prefer_no_dhe_kex);
+    // RFC 8879: a client would decompress data of a server that it has not authenticated.
+    SSL_CTX_set_options(ctx, no_certificate_compression);
     // End of stream without close_notify is told apart by the wire, and must not keep a program
     // from answering a peer that has only closed its own direction.
     SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET |
@@ -281,7 +288,11 @@ bool Context::set_up(const Options& options) {
         mode = client ? SSL_VERIFY_PEER : SSL_VERIFY_NONE;
     SSL_CTX_set_verify(ctx, mode, nullptr);
     SSL_CTX_set_cert_verify_callback(ctx, verify_chain, nullptr);
-    X509_STORE_set_check_issued(SSL_CTX_get_cert_store(ctx), is_issued);
+    // OpenSSL 4 passes the certificates as const, 3 does not.
+    X509_STORE_set_check_issued(
+        SSL_CTX_get_cert_store(ctx), [](X509_STORE_CTX* store, auto* certificate, auto* issuer) {
+            return is_issued(store, const_cast<X509*>(certificate), const_cast<X509*>(issuer));
+        });
     SSL_CTX_set_max_cert_list(ctx, policy::longest_chain);
 
     const policy::Offer offer = policy::offer_of(options);
@@ -363,13 +374,16 @@ Owned<EngineSession> Session::make(const Context& context, const HostName* name)
         ERR_clear_error();
         return nullptr;
     }
-    if (context.role_ == Role::server) {
+    const bool client = context.role_ == Role::client;
+    ERR_clear_error();
+    if (client)
+        SSL_set_connect_state(ssl);
+    else
         SSL_set_accept_state(ssl);
-        return session;
-    }
-    SSL_set_connect_state(ssl);
-    if (name != nullptr && !name->is_address() &&
-        SSL_set_tlsext_host_name(ssl, name->dns_c_str()) != 1) {
+    // OpenSSL 3.2 and newer allocate there, and report a failure in the queue only.
+    const bool has_state = ERR_peek_error() == 0;
+    if (!has_state || (client && name != nullptr && !name->is_address() &&
+                       SSL_set_tlsext_host_name(ssl, name->dns_c_str()) != 1)) {
         ERR_clear_error();
         return nullptr;
     }
@@ -389,6 +403,17 @@ Session::~Session() {
 static void forget_others_errors() {
     if (ERR_peek_error() != 0)
         ERR_clear_error();
+}
+
+// With SSL_OP_CLEANSE_PLAINTEXT, OpenSSL 3.2 to 4.0 wipe a buffer here that has been freed already.
+// Plaintext that was read has been wiped.
+static void free_buffers(SSL* ssl) {
+    const bool cleanses = (SSL_get_options(ssl) & SSL_OP_CLEANSE_PLAINTEXT) != 0;
+    if (cleanses)
+        SSL_clear_options(ssl, SSL_OP_CLEANSE_PLAINTEXT);
+    SSL_free_buffers(ssl);
+    if (cleanses)
+        SSL_set_options(ssl, SSL_OP_CLEANSE_PLAINTEXT);
 }
 
 Outcome Session::handshake() {
@@ -458,7 +483,7 @@ Outcome Session::close_notify() {
 void Session::rest() {
     // What is being read, OpenSSL up to 3.0.13 would free under its own feet (CVE-2024-4741).
     if (pending() == 0 && !wire_.inside_record())
-        SSL_free_buffers(ssl_.get());
+        free_buffers(ssl_.get());
 }
 
 Outcome Session::outcome_of(int ret) {

@@ -53,20 +53,9 @@ Code code_of_reason(int reason) {
         case ERR_R_ASN1_LIB& ERR_REASON_MASK:
         case SSL_R_CERT_LENGTH_MISMATCH:
             return Code::CERT_INVALID;
-        case ERR_R_INTERNAL_ERROR& ERR_REASON_MASK:
-        // A part of OpenSSL that failed, as newer versions name it.
-        case ERR_R_BIO_LIB& ERR_REASON_MASK:
-        case ERR_R_BN_LIB& ERR_REASON_MASK:
-        case ERR_R_BUF_LIB& ERR_REASON_MASK:
-        case ERR_R_CRYPTO_LIB& ERR_REASON_MASK:
-        case ERR_R_DH_LIB& ERR_REASON_MASK:
-        case ERR_R_EC_LIB& ERR_REASON_MASK:
-        case ERR_R_EVP_LIB& ERR_REASON_MASK:
-        case ERR_R_RSA_LIB& ERR_REASON_MASK:
-        case ERR_R_X509_LIB& ERR_REASON_MASK:
-            return Code::ENGINE;
         default:
-            return Code::PROTOCOL;
+            // A part of OpenSSL failed: reasons that all of its parts share.
+            return (reason & ERR_RFLAG_COMMON) != 0 ? Code::ENGINE : Code::PROTOCOL;
     }
 }
 
@@ -76,15 +65,31 @@ namespace {
 
 /// What stood in the error queue, which is empty now.
 struct Causes {
+    unsigned long newest = 0;      ///< of those that say more than where it was noticed
+    bool chose_signature = false;  ///< where that was raised
     bool lack_of_memory = false;
     bool invalid_data = false;   ///< a cipher was handed a record that is too short for it
     bool invalid_share = false;  ///< a public value of DHE is none
 };
 
+// From OpenSSL 3.2 on, a failure of the record layer is raised twice: first with its reason, then
+// with this one.
+bool only_says_where(unsigned long error) {
+    constexpr int record_layer_failure = 313;  // has a name in newer headers only
+    return ERR_GET_LIB(error) == ERR_LIB_SSL && ERR_GET_REASON(error) == record_layer_failure;
+}
+
 Causes take_causes() {
     Causes causes;
-    while (const unsigned long error = ERR_get_error()) {
+    const char* function = nullptr;
+    while (const unsigned long error =
+               ERR_get_error_all(nullptr, nullptr, &function, nullptr, nullptr)) {
         const int reason = ERR_GET_REASON(error);
+        if (causes.newest == 0 || !only_says_where(error)) {
+            causes.newest = error;
+            causes.chose_signature =
+                function != nullptr && function == std::string_view("tls_choose_sigalg");
+        }
         causes.lack_of_memory = causes.lack_of_memory || reason == ERR_R_MALLOC_FAILURE;
         const bool is_invalid = reason == PROV_R_INVALID_DATA || reason == PROV_R_INVALID_AAD;
         causes.invalid_data =
@@ -111,16 +116,12 @@ bool take_lack_of_memory() {
 }
 
 Error take_error(const Session& session) {
-    const char* function = nullptr;  // until the queue is emptied
-    ERR_peek_last_error_func(&function);
-    const bool chose_signature =
-        function != nullptr && function == std::string_view("tls_choose_sigalg");
-    const unsigned long last = ERR_peek_last_error();
+    // What OpenSSL makes of it further up is mostly an "internal error".
+    const Causes causes = take_causes();
+    const unsigned long last = causes.newest;
     Error error;
     error.code = Code::ENGINE;
     error.detail = static_cast<std::uint32_t>(last);
-    // What OpenSSL makes of it further up is mostly an "internal error".
-    const Causes causes = take_causes();
     if (causes.lack_of_memory || session.verification_lacked_memory) {
         error.code = Code::NO_MEMORY;
         return error;
@@ -150,7 +151,7 @@ Error take_error(const Session& session) {
     error.code = code_of_reason(reason & ERR_REASON_MASK);
     // A client of TLS 1.2 that names no signature algorithms means SHA-1 (RFC 5246 §7.4.1.4.1),
     // with which nobody signs here: to OpenSSL, an error of its own.
-    if (error.code == Code::ENGINE && chose_signature)
+    if (error.code == Code::ENGINE && causes.chose_signature)
         error.code = Code::NO_SHARED_CIPHER;
     if (error.code == Code::ENGINE && causes.invalid_data)
         error.code = Code::RECORD_CORRUPT;

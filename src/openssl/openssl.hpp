@@ -2,6 +2,9 @@
 
 // Shared by the files of this engine; the only header of ours that includes OpenSSL's.
 
+// The API of OpenSSL 3.0, without warnings about functions that newer versions deprecate.
+#define OPENSSL_API_COMPAT 30000
+
 #include <openssl/err.h>
 #include <openssl/provider.h>
 #include <openssl/ssl.h>
@@ -28,6 +31,7 @@ using Ssl = Handle<SSL, SSL_free>;
 using Bio = Handle<BIO, BIO_free>;
 using BioMethod = Handle<BIO_METHOD, BIO_meth_free>;
 using Certificate = Handle<X509, X509_free>;
+using Name = Handle<X509_NAME, X509_NAME_free>;
 using Crl = Handle<X509_CRL, X509_CRL_free>;
 using Key = Handle<EVP_PKEY, EVP_PKEY_free>;
 using LibCtx = Handle<OSSL_LIB_CTX, OSSL_LIB_CTX_free>;

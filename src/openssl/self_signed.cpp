@@ -66,12 +66,14 @@ bool set_dates(X509* certificate, std::int64_t since, std::int64_t until) {
 }
 
 bool set_subject(X509* certificate, std::string_view first) {
-    X509_NAME* subject = X509_get_subject_name(certificate);
+    const Name subject{X509_NAME_new()};
     const auto size = static_cast<int>(std::min(first.size(), longest_common_name));
-    return X509_NAME_add_entry_by_NID(subject, NID_commonName, MBSTRING_UTF8,
+    return subject &&
+           X509_NAME_add_entry_by_NID(subject.get(), NID_commonName, MBSTRING_UTF8,
                                       reinterpret_cast<const unsigned char*>(first.data()), size,
                                       -1, 0) == 1 &&
-           X509_set_issuer_name(certificate, subject) == 1;
+           X509_set_subject_name(certificate, subject.get()) == 1 &&
+           X509_set_issuer_name(certificate, subject.get()) == 1;
 }
 
 // Once, and OpenSSL makes the room: short of memory, it may come to another encoding of a key,

@@ -207,19 +207,31 @@ int hash_of_pss(const X509_ALGOR* pss) {
 
 namespace {
 
+// `flags` has the unused bits of the last byte up to OpenSSL 3, which has no function for it.
+template <class BitString>
+bool is_whole_bytes(const BitString* bits) {
+    if constexpr (requires { bits->flags; }) {
+        constexpr long unused_bits = 7;
+        return (bits->flags & unused_bits) == 0;
+    } else {
+        std::size_t length = 0;
+        int unused_bits = 0;
+        return ASN1_BIT_STRING_get_length(bits, &length, &unused_bits) == 1 && unused_bits == 0;
+    }
+}
+
 bool signature_is_readable(X509* certificate) {
     const ASN1_BIT_STRING* signature = nullptr;
     const X509_ALGOR* algorithm = nullptr;
     X509_get0_signature(&signature, &algorithm, certificate);
-    constexpr long unused_bits = 7;
     const bool is_pss = OBJ_obj2nid(algorithm->algorithm) == NID_rsassaPss;
-    return (signature->flags & unused_bits) == 0 &&
+    return is_whole_bytes(signature) &&
            X509_ALGOR_cmp(algorithm, X509_get0_tbs_sigalg(certificate)) == 0 &&
            X509_get_signature_info(certificate, nullptr, nullptr, nullptr, nullptr) == 1 &&
            (!is_pss || hash_of_pss(algorithm) != NID_undef);
 }
 
-bool is_empty_list(X509_EXTENSION* extension) {
+bool is_empty_list(auto* extension) {  // const from OpenSSL 4 on
     constexpr std::uint8_t empty_sequence[] = {0x30, 0};
     return std::ranges::equal(bytes_of(X509_EXTENSION_get_data(extension)), empty_sequence);
 }
@@ -300,7 +312,7 @@ bool are_readable(const STACK_OF(X509) * chain) {
 // §4.2.1.10: name constraints constrain something.
 bool extensions_are_understood(X509* certificate) {
     for (int i = 0; i < X509_get_ext_count(certificate); ++i) {
-        X509_EXTENSION* extension = X509_get_ext(certificate, i);
+        auto* extension = X509_get_ext(certificate, i);
         const ASN1_OBJECT* oid = X509_EXTENSION_get_object(extension);
         if (X509_get_ext_by_OBJ(certificate, oid, i) >= 0)
             return false;

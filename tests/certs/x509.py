@@ -1,13 +1,17 @@
-"""Certificates written byte by byte, so that anything can be wrong with them. Only keys and signatures come from a
-library (python3-cryptography)."""
+"""Certificates written byte by byte, so that anything can be wrong with them. The arithmetic of keys and signatures
+comes from a library (python3-cryptography).
+
+Keys and signatures are the same in every run, so that a test fails everywhere or nowhere: what would be random is
+derived from a label. Only the salt of RSA-PSS is not, which the library draws."""
 
 import base64
 import dataclasses
+import hashlib
 import itertools
 import math
 
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 
 # --- DER (X.690)
 
@@ -37,7 +41,8 @@ def context(number, *parts, constructed=True):
 
 
 def integer(value):
-    return tlv(2, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))
+    size = (value if value >= 0 else ~value).bit_length() // 8 + 1
+    return tlv(2, value.to_bytes(size, "big", signed=True))
 
 
 def oid(text):
@@ -71,6 +76,11 @@ def utc(text):
 
 def general(text):
     return tlv(24, text.encode())
+
+
+def pem(label, der):
+    lines = b"\n".join(base64.b64encode(der[at:at + 48]) for at in range(0, len(der), 48))
+    return b"-----BEGIN %s-----\n%s\n-----END %s-----\n" % (label.encode(), lines, label.encode())
 
 
 # --- names
@@ -156,6 +166,36 @@ RSA_OID, EC_OID = "1.2.840.113549.1.1.1", "1.2.840.10045.2.1"
 CURVES = {"P-192": (ec.SECP192R1, "1.2.840.10045.3.1.1"), "P-224": (ec.SECP224R1, "1.3.132.0.33"),
           "P-256": (ec.SECP256R1, "1.2.840.10045.3.1.7"), "P-384": (ec.SECP384R1, "1.3.132.0.34"),
           "P-521": (ec.SECP521R1, "1.3.132.0.35"), "secp256k1": (ec.SECP256K1, "1.3.132.0.10")}
+ORDERS = {
+    "secp192r1": 0xFFFFFFFFFFFFFFFFFFFFFFFF99DEF836146BC9B1B4D22831,
+    "secp224r1": 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFF16A2E0B8F03E13DD29455C5C2A3D,
+    "secp256r1": 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
+    "secp384r1": 2**384 - 0x389CB27E0BC8D220A7E5F24DB74F58851313E695333AD68D,
+    "secp521r1": 2**521 - 0x5AE79787C40D069948033FEB708F65A2FC44A36477663B851449048E16EC79BF7,
+    "secp256k1": 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141,
+}
+
+
+def drawn(size, *labels):
+    """So many bytes that look random, the same for the same labels."""
+    return hashlib.shake_256(repr(("ussl tests", *labels)).encode()).digest(size)
+
+
+def drawn_below(most, *labels):
+    """A number from 1 to `most` - 1."""
+    return int.from_bytes(drawn(most.bit_length() // 8 + 16, *labels), "big") % (most - 1) + 1
+
+
+SMALL_PRIMES = math.prod(n for n in range(3, 2000, 2) if all(n % d for d in range(3, math.isqrt(n) + 1, 2)))
+
+
+def prime(bits, exponent, *labels):
+    """Of so many bits, the upper two of them set; no factor of `exponent` divides it less one."""
+    first = drawn_below(1 << bits, bits, *labels) | 3 << (bits - 2) | 1
+    for number in itertools.count(first, 2):
+        # Fermat's test, to one base: what it lets through here, it would let through in every run.
+        if math.gcd(number, SMALL_PRIMES) == math.gcd(number - 1, exponent) == 1 == pow(2, number - 1, number):
+            return number
 
 
 class Key:
@@ -166,9 +206,12 @@ class Key:
         self.public = public or private.public_key().public_bytes(
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
-    def pem(self):
-        return self.private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+    def pkcs8(self):
+        return self.private.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8,
                                           serialization.NoEncryption())
+
+    def is_ec(self):
+        return isinstance(self.private, ec.EllipticCurvePrivateKey)
 
     def is_rsa(self):
         return isinstance(self.private, (rsa.RSAPrivateKey, OwnRsa))
@@ -178,8 +221,9 @@ class Key:
                                                       serialization.PublicFormat.UncompressedPoint)
 
 
-def ec_key(curve="P-256"):
-    return Key(ec.generate_private_key(CURVES[curve][0]()))
+def ec_key(curve="P-256", label=""):
+    kind = CURVES[curve][0]()
+    return Key(ec.derive_private_key(drawn_below(ORDERS[kind.name], curve, label), kind))
 
 
 def ec_public(point, parameters=oid(CURVES["P-256"][1])):
@@ -198,8 +242,11 @@ def explicit_p256():
                integer(1))
 
 
-def rsa_key(size, exponent=65537):
-    return Key(rsa.generate_private_key(exponent, size))
+def rsa_key(size, exponent=65537, label=""):
+    p, q = prime((size + 1) // 2, exponent, label, "p"), prime(size // 2, exponent, label, "q")
+    d = pow(exponent, -1, math.lcm(p - 1, q - 1))
+    return Key(rsa.RSAPrivateNumbers(p, q, d, d % (p - 1), d % (q - 1), pow(q, -1, p),
+                                     rsa.RSAPublicNumbers(exponent, p * q)).private_key())
 
 
 def rsa_public(modulus, exponent):
@@ -211,7 +258,7 @@ class OwnRsa:
 
 
 class LargeRsa(OwnRsa):
-    """Made of the primes of smaller ones: a key of 8192 bits would take a minute to find."""
+    """Made of the primes of smaller ones: it would take long to find larger primes."""
 
     def __init__(self, *keys):
         numbers = [key.private.private_numbers() for key in keys]
@@ -248,8 +295,12 @@ def large_rsa_key(*keys):
     return Key(private, rsa_public(private.modulus, 65537))
 
 
-def ed25519_key():
-    return Key(ed25519.Ed25519PrivateKey.generate())
+def ed25519_key(label=""):
+    return Key(ed25519.Ed25519PrivateKey.from_private_bytes(drawn(32, "Ed25519", label)))
+
+
+def ed448_key(label=""):
+    return Key(ed448.Ed448PrivateKey.from_private_bytes(drawn(57, "Ed448", label)))
 
 
 # --- signatures
@@ -286,11 +337,21 @@ class Signing:
         if isinstance(key.private, OwnRsa):
             return key.private.sign(self.encode(data, (key.private.modulus.bit_length() + 7) // 8))
         if not key.is_rsa():
-            return key.private.sign(data, ec.ECDSA(digest))
+            return self.sign_ecdsa(key.private, data)
         if self.salt is None:
             return key.private.sign(data, padding.PKCS1v15(), digest)
         mask = HASHES[self.mask or self.hash][0]()
         return key.private.sign(data, padding.PSS(padding.MGF1(mask), self.salt), digest)
+
+    def sign_ecdsa(self, private, data):
+        """As FIPS 186-4 §6.4, with a number that is derived instead of drawn (the idea of RFC 6979)."""
+        order = ORDERS[private.curve.name]
+        digest = int.from_bytes(hashlib.new(self.hash, data).digest(), "big")
+        digest >>= max(0, hashlib.new(self.hash).digest_size * 8 - order.bit_length())
+        secret = private.private_numbers().private_value
+        once = drawn_below(order, "signature", secret, data)
+        r = ec.derive_private_key(once, private.curve).public_key().public_numbers().x % order
+        return seq(integer(r), integer(pow(once, -1, order) * (digest + r * secret) % order))
 
     def encode(self, data, size):
         """EMSA-PKCS1-v1_5 (RFC 8017 §9.2)."""
@@ -309,7 +370,7 @@ class Certificate:
     key: Key
 
     def pem(self):
-        return b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(self.der) + b"-----END CERTIFICATE-----\n"
+        return pem("CERTIFICATE", self.der)
 
 
 serials = itertools.count(0x1000)

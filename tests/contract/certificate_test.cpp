@@ -15,9 +15,13 @@ std::string text_of(const ussl::SecretBytes& content) {
 }
 
 struct Recorder final : ussl::CertificateVisitor {
-    void identity(int version, Bytes serial) override {
+    void identity(int version, const Serial& number) override {
         this->version = version;
-        serials = serial.size();
+        serial = number.negative ? "-" : "";
+        for (const std::uint8_t byte : number.magnitude) {
+            serial += "0123456789ABCDEF"[byte >> 4];
+            serial += "0123456789ABCDEF"[byte & 15];
+        }
     }
     void attribute(Party, bool, std::string_view, std::string_view value) override {
         texts.emplace_back(value);
@@ -35,7 +39,7 @@ struct Recorder final : ussl::CertificateVisitor {
         key = {public_key.begin(), public_key.end()};
     }
     int version = 0;
-    std::size_t serials = 0;
+    std::string serial;  ///< as OpenSSL and CPython write it
     std::vector<std::string> texts;
     int since = 0, until = 0;
     std::string names, der, key;
@@ -58,6 +62,36 @@ TEST_P(Certificates, CanBeLookedInto) {
     }
 }
 
+TEST_P(Certificates, HaveTheSerialNumberThatIsEncoded) {
+    const struct {
+        const char* name;
+        std::string_view serial;
+    } cases[] = {
+        {"0", "00"},
+        {"1", "01"},
+        {"127", "7F"},
+        {"128", "80"},
+        {"255", "FF"},
+        {"256", "0100"},
+        {"20-bytes", "7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF"},
+        {"top-bit", "8000000000000000000000000000000000000001"},
+        {"30-bytes", "800000000000000000000000000000000000000000000000000000000000"},
+        {"minus-1", "-01"},
+        {"minus-128", "-80"},
+        {"minus-129", "-81"},
+        {"minus-255", "-FF"},
+        {"minus-256", "-0100"},
+        {"minus-20-bytes", "-8000000000000000000000000000000000000000"},
+    };
+    for (const auto& c : cases) {
+        Recorder recorder;
+        const std::string certificate = cert(std::string("serial-") + c.name + ".crt");
+        ASSERT_TRUE(ussl::describe_certificate(*GetParam(), bytes(certificate), recorder))
+            << c.name;
+        EXPECT_EQ(recorder.serial, c.serial) << c.name;
+    }
+}
+
 TEST_P(Certificates, ThatAreNoneCannot) {
     for (const std::string& form :
          {std::string(), cert("garbage"), cert("server.key"), cert("truncated.crt"), cert("ca.crl"),
@@ -76,7 +110,9 @@ TEST_P(Certificates, OfADevicesOwnAreMade) {
     const std::string certificate = text_of(made->certificate);
     ASSERT_TRUE(ussl::describe_certificate(*GetParam(), bytes(certificate), recorder));
     EXPECT_EQ(recorder.version, 3);
-    EXPECT_EQ(recorder.serials, 16U);
+    // Positive, and not longer than 20 bytes (RFC 5280 §4.1.2.2).
+    EXPECT_EQ(recorder.serial.size(), 2 * 16U);
+    EXPECT_LT(recorder.serial[0], '8');
     EXPECT_EQ(recorder.texts, (std::vector<std::string>{"device.local", "device.local"}));
     EXPECT_EQ(recorder.names, " device.local ip4 ip16");
     EXPECT_EQ(recorder.since, 2000);

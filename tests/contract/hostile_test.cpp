@@ -266,6 +266,26 @@ TEST_P(Hostile, RecordsThatAreMadeUpAreExplained) {
     }
 }
 
+using FirstRecord = EachPair;
+INSTANTIATE_EACH_PAIR(FirstRecord);
+
+// Whatever version its header says: a peer that answers with it has not agreed on one.
+TEST_P(FirstRecord, ThatIsAnAlertIsReported) {
+    for (const int minor : {0, 1, 3})
+        for (const bool at_client : {true, false}) {
+            SCOPED_TRACE(testing::Message() << minor << at_client);
+            Pair pair(plan(with_certificate()));
+            Connection& victim = at_client ? *pair.client : *pair.server;
+            MemoryHost& host = at_client ? pair.client_host : pair.server_host;
+            host.in.bytes = {21, 3, static_cast<std::uint8_t>(minor), 0, 2, 2, 40};
+            victim.handshake(host);
+            victim.handshake(host);
+            EXPECT_EQ(victim.error().code, Code::HANDSHAKE_FAILED);
+            EXPECT_EQ(victim.error().alert, Error::Alert::received);
+            EXPECT_EQ(victim.error().alert_number, 40) << describe(victim.error());
+        }
+}
+
 using Ancient = EachPair;
 INSTANTIATE_EACH_PAIR(Ancient);
 

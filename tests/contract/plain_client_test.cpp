@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "contract.hpp"
+#include "reader.hpp"
 
 namespace contract {
 namespace {
@@ -27,6 +28,7 @@ class PlainClient {
         SSL_set_bio(ssl_.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
         SSL_set_connect_state(ssl_.get());
         SSL_set_app_data(ssl_.get(), reinterpret_cast<char*>(this));
+        SSL_set_msg_callback(ssl_.get(), keep_message);
         if (!key.empty()) {
             SSL_set_psk_use_session_callback(ssl_.get(), use_key_tls1_3);
             SSL_set_psk_client_callback(ssl_.get(), use_key_tls1_2);
@@ -54,6 +56,11 @@ class PlainClient {
         return Session(SSL_get1_session(ssl_.get()));
     }
     [[nodiscard]] const std::string& hint() const { return hint_; }
+    /// The body of the last handshake message of a type that the server sent; empty: none.
+    [[nodiscard]] std::string message(int type) const {
+        const auto found = messages_.find(type);
+        return found != messages_.end() ? found->second : "";
+    }
 
   private:
     static unsigned use_key_tls1_2(SSL* ssl, const char* hint, char* identity, unsigned,
@@ -77,6 +84,13 @@ class PlainClient {
                    ? 1
                    : 0;
     }
+    static void keep_message(int sent, int, int type, const void* data, std::size_t size, SSL* ssl,
+                             void*) {
+        const std::string_view message(static_cast<const char*>(data), size);
+        if (sent == 0 && type == SSL3_RT_HANDSHAKE)
+            reinterpret_cast<PlainClient*>(SSL_get_app_data(ssl))->messages_[message[0]] =
+                message.substr(4);
+    }
     void send(Pair& pair) {
         std::uint8_t byte = 0;
         while (BIO_read(SSL_get_wbio(ssl_.get()), &byte, 1) == 1)
@@ -91,6 +105,7 @@ class PlainClient {
 
     std::string key_;
     std::string hint_;
+    std::map<int, std::string> messages_;
     std::unique_ptr<SSL_CTX, LetGo<SSL_CTX_free>> ctx_{SSL_CTX_new(TLS_client_method())};
     std::unique_ptr<SSL, LetGo<SSL_free>> ssl_{SSL_new(ctx_.get())};
 };
@@ -133,6 +148,31 @@ TEST_P(PskOfOthers, IdentitiesAreLookedUpUntilOneIsKnown) {
     PlainClient guesses("not the right key", ticket.get());
     EXPECT_FALSE(guesses.handshake(other));
     EXPECT_EQ(other.server->error().code, Code::PSK_KEY);
+}
+
+using CertificatesOfOthers = EachPair;
+INSTANTIATE_EACH_PAIR(CertificatesOfOthers);
+
+// RFC 8879 §4: extension 27 asks for compressed certificates, message 25 holds one.
+TEST_P(CertificatesOfOthers, AreNotDecompressed) {
+    Plan made = plan(with_certificate());
+    only(made, Version::tls1_3);
+    mutual(made);
+    made.server.verify = Verify::optional;
+    Pair pair(made);
+    PlainClient client;
+    EXPECT_TRUE(client.handshake(pair)) << describe(pair.server->error());
+    EXPECT_NE(client.message(SSL3_MT_CERTIFICATE), "");
+    EXPECT_EQ(client.message(25), "");
+    const std::string text = client.message(SSL3_MT_CERTIFICATE_REQUEST);
+    Reader request(text);
+    request.field(1);
+    Reader extensions = request.field(2);
+    EXPECT_FALSE(extensions.done());
+    while (!extensions.done()) {
+        EXPECT_NE(extensions.number(2), 27U);
+        extensions.field(2);
+    }
 }
 
 }  // namespace

@@ -51,12 +51,12 @@ TEST_P(Psk, AWrongKeyAndAnUnknownIdentityLookTheSameFromOutside) {
     constexpr int bad_record_mac = 20;
     constexpr int illegal_parameter = 47;
     constexpr int decrypt_error = 51;
-    int alert = bad_record_mac;
-    if (GetParam().version == Version::tls1_3)
-        alert =
-            lacks(GetParam().engines.server, Lacks::psk_alert) ? decrypt_error : illegal_parameter;
-    EXPECT_EQ(seen[0].alert_number, alert);
-    EXPECT_EQ(seen[1].alert_number, alert);
+    const int alert = GetParam().version == Version::tls1_3 ? decrypt_error : bad_record_mac;
+    const bool may_differ =
+        GetParam().version == Version::tls1_3 && lacks(GetParam().engines.server, Lacks::psk_alert);
+    EXPECT_TRUE(seen[0].alert_number == alert ||
+                (may_differ && seen[0].alert_number == illegal_parameter))
+        << describe(seen[0]);
     EXPECT_EQ(describe(seen[0]), describe(seen[1]));
     EXPECT_EQ(bytes_down[0], bytes_down[1]);
 }

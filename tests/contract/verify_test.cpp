@@ -398,8 +398,8 @@ TEST_P(ClientCertificates, GetTheirVerdict) {
 
 class Recorder final : public ussl::CertificateVisitor {
   public:
-    void identity(int version, Bytes serial) override {
-        text += "v" + std::to_string(version) + (serial.empty() ? " no serial" : "");
+    void identity(int version, const Serial& serial) override {
+        text += "v" + std::to_string(version) + (serial.magnitude.empty() ? " no serial" : "");
     }
     void attribute(Party party, bool starts_rdn, std::string_view name,
                    std::string_view value) override {

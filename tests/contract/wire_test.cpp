@@ -46,6 +46,42 @@ TEST(Wire, LooksAtTheFirstRecordOnlyForWhetherItIsTls) {
     EXPECT_FALSE(later.wire.not_tls());
 }
 
+TEST(Wire, HandsOverAChangeCipherSpecAsARecordOfNoTypeOnceItIsRejected) {
+    constexpr std::string_view records("\x17\3\3\0\1\x14\x14\3\3\0\1\1", 12);
+    Ends ends;
+    for (const bool rejects : {false, true}) {
+        if (rejects)
+            ends.wire.reject_change_cipher_spec();
+        ends.in.add(records);
+        std::string read;
+        for (char byte = 0; !ends.in.bytes.empty(); read += byte)
+            ends.wire.read({reinterpret_cast<std::uint8_t*>(&byte), 1});
+        std::string expected(records);
+        expected[6] = rejects ? '\0' : '\x14';
+        EXPECT_EQ(read, expected);
+    }
+}
+
+TEST(Wire, KeepsTheFatalAlertThatIsTheFirstRecord) {
+    constexpr std::string_view fatal("\x15\3\3\0\2\2\x28", 7);
+    Ends whole;
+    whole.feed(fatal);
+    EXPECT_EQ(whole.wire.first_alert(), 40);
+    Ends byte_by_byte;
+    for (const char byte : fatal) {
+        EXPECT_EQ(byte_by_byte.wire.first_alert(), 0);
+        byte_by_byte.feed({&byte, 1});
+    }
+    EXPECT_EQ(byte_by_byte.wire.first_alert(), 40);
+    Ends later;
+    later.feed({"\x16\3\3\0\1a", 6});
+    later.feed(fatal);
+    EXPECT_EQ(later.wire.first_alert(), 0);
+    Ends warning;
+    warning.feed({"\x15\3\3\0\2\1\0", 7});
+    EXPECT_EQ(warning.wire.first_alert(), 0);
+}
+
 TEST(Wire, SwallowsWritesOnceTheStreamTakesNoMore) {
     Ends ends;
     ends.host.next_write = IoResult::failed(32);

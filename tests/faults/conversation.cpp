@@ -144,7 +144,7 @@ Speaker::Speaker(ussl::Owned<Connection> made, Ring& in, Ring& out, std::size_t 
     : stream(in, out),
       connection(std::move(made)),
       client_(connection->context().role() == Role::client) {
-    lines_ = {short_line};
+    lines_.push_back(short_line);
     if (long_line != 0)
         lines_.push_back(long_line);
     to_say_ = pattern(short_line + long_line, client_ ? 1 : 2);
@@ -275,7 +275,7 @@ void Speaker::say_goodbye() {
 // --- how much is tried
 
 std::size_t one_in(std::size_t usual) {
-    const char* whole = std::getenv("USSL_LONG");
+    const char* whole = std::getenv("USSL_FULL");
     if (whole != nullptr && whole == std::string_view("1"))
         return 1;
 #ifdef __SANITIZE_ADDRESS__

@@ -114,7 +114,7 @@ class Speaker {
 };
 
 /// Of the places where something can go wrong, one in so many; all of them in a long run (./test
-/// --long), and fewer where a sanitizer is slow.
+/// --full), and fewer where a sanitizer is slow.
 std::size_t one_in(std::size_t usual);
 
 /// How two ends know each other: "certificate", "mutual", "psk", "resumed", or "named" (the server

@@ -225,7 +225,7 @@ TEST_P(MemoryOfASession, ThatRunsOutLeavesAWholeHandshake) {
 enum class Came : std::uint8_t { well, to_nothing, to_out_of_memory };
 
 struct Listener final : ussl::CertificateVisitor, ussl::SuiteVisitor {
-    void identity(int, Bytes) override { ++heard; }
+    void identity(int, const Serial&) override { ++heard; }
     void attribute(Party, bool, std::string_view, std::string_view) override { ++heard; }
     void validity(const Time&, const Time&) override { ++heard; }
     void alternative_name(AltName, Bytes) override { ++heard; }

@@ -88,6 +88,7 @@ class Sweep {
     std::size_t calls[2] = {};
     std::size_t bytes_in[2] = {};
     std::size_t count = 0;
+    bool looks_at_memory = false;
 
   private:
     static Speaker& speaker(Conversation& of, bool client) {
@@ -134,7 +135,7 @@ void Sweep::inject(const Fault& fault, bool at_client) {
     has_session_ = made->succeeded();
     made.reset();
     // Sessions are kept, and others let go for them.
-    if (!resumes_) {
+    if (looks_at_memory && !resumes_) {
         EXPECT_EQ(faults::live(), before);
     }
 }
@@ -189,6 +190,25 @@ void Sweep::at_bytes(What what, std::size_t step) {
 
 class StreamFaults : public testing::TestWithParam<std::tuple<Case, const char*>> {
   protected:
+    /// Sweeps, and a second time if that has kept memory: an engine may load something for good
+    /// when it first meets a failure, as OpenSSL 3.5 does, but not with each.
+    static void keep_nothing(std::size_t long_line, const std::function<void(Sweep&)>& inject) {
+        Sweep(plan(), 0).rehearse();  // what the engines keep for good is there from now on
+        std::size_t before = 0;
+        for (const bool again : {false, true}) {
+            before = faults::live();
+            {
+                Sweep sweep(plan(), long_line);
+                sweep.looks_at_memory = again;
+                sweep.rehearse();
+                ASSERT_FALSE(HasFatalFailure());
+                inject(sweep);
+            }
+            if (faults::live() == before)
+                return;
+        }
+        EXPECT_EQ(faults::live(), before);
+    }
     static Plan plan() { return acquainted(std::get<0>(GetParam()), std::get<1>(GetParam())); }
     static void TearDownTestSuite() {
         std::printf("faults in the stream:");
@@ -208,18 +228,12 @@ INSTANTIATE_TEST_SUITE_P(Engines, StreamFaults,
                          });
 
 TEST_P(StreamFaults, AtAnyCall) {
-    Sweep(plan(), 0).rehearse();  // what the engines keep for good is there from now on
-    const std::size_t before = faults::live();
-    {
-        Sweep sweep(plan(), 20000);
-        sweep.rehearse();
-        ASSERT_FALSE(HasFatalFailure());
+    keep_nothing(20000, [](Sweep& sweep) {
         for (const What what :
              {What::would_block, What::timed_out, What::one_byte, What::end, What::reset,
               What::interrupted, What::aborted, What::garbage, What::flip})
             sweep.at_calls(what, one_in(1));
-    }
-    EXPECT_EQ(faults::live(), before);
+    });
 }
 
 using StreamAtRest = EachCase;
@@ -241,16 +255,10 @@ TEST_P(StreamAtRest, HoldsNoBuffers) {
 }
 
 TEST_P(StreamFaults, AtAnyByte) {
-    Sweep(plan(), 0).rehearse();  // what the engines keep for good is there from now on
-    const std::size_t before = faults::live();
-    {
-        Sweep sweep(plan(), 0);
-        sweep.rehearse();
-        ASSERT_FALSE(HasFatalFailure());
+    keep_nothing(0, [](Sweep& sweep) {
         for (const What what : {What::end, What::reset, What::flip})
             sweep.at_bytes(what, one_in(17));
-    }
-    EXPECT_EQ(faults::live(), before);
+    });
 }
 
 }  // namespace

@@ -8,7 +8,7 @@ namespace {
 
 /// Looks at all that there is to see.
 struct Reader final : ussl::CertificateVisitor {
-    void identity(int, Bytes serial) override { see(serial); }
+    void identity(int, const Serial& serial) override { see(serial.magnitude); }
     void attribute(Party, bool, std::string_view name, std::string_view value) override {
         see(bytes(name));
         see(bytes(value));

@@ -1,6 +1,7 @@
 """What the interop suites share: ports, processes that are always ended, and our own end of a conversation."""
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -18,9 +19,10 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests"))
 import lacks as table  # noqa: E402
+from suite import main  # noqa: E402
 
 PROGRAMS = ROOT / "tests" / "interop" / "programs"
-MICROPYTHON = os.environ["USSL_MICROPYTHON"]
+MICROPYTHON = os.environ.get("USSL_MICROPYTHON")  # none where only the emulated chip is tested
 CERTS = pathlib.Path(os.environ["USSL_CERTS"])
 TIMEOUT = 30  # seconds that any one conversation may take
 
@@ -50,8 +52,8 @@ def errors():
 
 
 ERR = errors()
-ENGINE = subprocess.run([MICROPYTHON, "-c", "import ussl; print(ussl.ENGINE)"], check=True, capture_output=True,
-                        text=True, timeout=TIMEOUT).stdout.strip()
+ENGINE = MICROPYTHON and subprocess.run([MICROPYTHON, "-c", "import ussl; print(ussl.ENGINE)"], check=True,
+                                        capture_output=True, text=True, timeout=TIMEOUT).stdout.strip()
 
 
 def lacks(row):
@@ -98,16 +100,21 @@ def checksum(data):
 
 # --- ports and processes
 
-used_ports = set()
+handed_out = []
 
 
 def free_port():
-    """One that this process has not handed out before, and that no outgoing connection gets."""
+    """One that no suite has handed out, this one or another at the same time, and that no outgoing connection gets."""
     while True:
-        port = random.SystemRandom().randrange(10000, 32000)
-        if port in used_ports:
+        port = random.SystemRandom().randrange(10000, 21000)  # tests/micropython has those above
+        # An abstract name, which the kernel frees when this process ends: until its server listens, the port is free.
+        name = socket.socket(socket.AF_UNIX)
+        try:
+            name.bind(f"\0ussl tests, port {port}")
+        except OSError:
+            name.close()
             continue
-        used_ports.add(port)
+        handed_out.append(name)
         with socket.socket() as s, contextlib.suppress(OSError):
             s.bind(("127.0.0.1", port))
             return port
@@ -174,7 +181,7 @@ class Process:
             if not met:
                 raise AssertionError(f"no {what} from {self.command}")
 
-    def wait_for(self, words, seconds=10):
+    def wait_for(self, words, seconds=TIMEOUT):
         """Until the output has these words."""
         raw = words.encode()
         self.wait_until(lambda: raw in self.output or raw in self.errors, repr(words), seconds)
@@ -216,6 +223,26 @@ class Process:
         self.process.stderr.close()
 
 
+@functools.cache
+def mosquitto_has_psk(program, user, version):
+    """Whether this mosquitto has pre-shared keys in a version: 2.0.21 has them in TLS 1.2 only."""
+    with tempfile.TemporaryDirectory(prefix="ussl-") as folder:
+        folder = pathlib.Path(folder)
+        port = free_port()
+        (folder / "psk").write_text(f"me:{KEY}\n")
+        (folder / "conf").write_text(f"user {user}\nlistener {port} 127.0.0.1\nuse_identity_as_username true\n"
+                                     f"psk_hint broker\npsk_file {folder}/psk\n")
+        broker = Process(program, "-c", folder / "conf")
+        try:
+            broker.wait_for(" running")
+            return subprocess.run(
+                ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-psk", KEY, "-psk_identity", "me",
+                 {"TLSv1.2": "-tls1_2", "TLSv1.3": "-tls1_3"}[version]],
+                stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT).returncode == 0
+        finally:
+            broker.stop()
+
+
 class Case(unittest.TestCase):
     """Tests hold their conversations in subTests: these end what was started, and show what it said if they fail."""
 
@@ -237,6 +264,8 @@ class Case(unittest.TestCase):
         with super().subTest(**parameters):
             try:
                 yield
+            except unittest.SkipTest:
+                raise
             except Exception as e:
                 time.sleep(0.2)  # for the last words
                 for process in self.started:
@@ -249,6 +278,10 @@ class Case(unittest.TestCase):
         process = Process(*command, **options)
         self.started.append(process)
         return process
+
+    def need_mosquitto_psk(self, program, user, version):
+        if not mosquitto_has_psk(program, user, version):
+            self.skipTest(f"this mosquitto has no pre-shared keys in {version}")
 
     def await_port(self, port, process):
         """Until something listens there."""

@@ -104,4 +104,4 @@ class Context(Case):
                     self.assertIn(line, said)
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    main(verbosity=2)

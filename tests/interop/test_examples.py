@@ -94,7 +94,7 @@ class AsyncioEcho(Case):
         for _ in range(3):
             ran = run("asyncio_echo_client.py", "127.0.0.1", port, cert("ca.crt"))
             self.assertEqual(ran.returncode, 0, ran.stderr + server.text())
-            self.assertIn("100001 bytes came back", ran.stdout)
+            self.assertIn("10001 bytes came back", ran.stdout)
 
     def test_the_client_refuses_a_stranger(self):
         server, port = self.serve()
@@ -166,4 +166,4 @@ class MutualTls(Case):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    main(verbosity=2)

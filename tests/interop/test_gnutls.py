@@ -301,4 +301,4 @@ class OurServer(Case):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    main(verbosity=2)

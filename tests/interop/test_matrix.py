@@ -9,6 +9,10 @@ from harness import *
 BUILT = pathlib.Path(os.environ["USSL_PEERS"])  # where the programs that have to be built are
 
 
+def found(program):
+    return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+
+
 class Cell:
     """What a peer is started for, and with."""
 
@@ -47,9 +51,10 @@ class Cell:
 
     def find(self, program):
         """Where Debian has what is not for everyone."""
-        found = shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
-        self.case.assertTrue(found, f"{program} is not installed")
-        return found
+        return found(program)
+
+    def need_mosquitto_psk(self, program):
+        self.case.need_mosquitto_psk(program, self.user, self.version)
 
     def ask(self, port, question):
         """What somebody answers there, without TLS, to the end or to our line."""
@@ -124,6 +129,11 @@ class Cell:
 
 class Matrix(Case):
     def try_all(self, peer):
+        missing = [program for program in peer.needs if not found(program)]
+        if peer.needs_built and not (BUILT / peer.needs_built).exists():
+            missing.append(peer.needs_built)
+        if missing:
+            self.skipTest(f"no {', '.join(missing)}: the rows of {peer.name}")
         for role in peers.ROLES:
             for version in peers.VERSIONS:
                 for column in peers.COLUMNS:
@@ -139,4 +149,4 @@ for peer in peers.PEERS:
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    main(verbosity=2)

@@ -14,18 +14,23 @@ PSK_SUITES = {
 }
 
 
+ME = pwd.getpwuid(os.getuid()).pw_name
+
+
 class Mosquitto(Case):
+    def program(self):
+        program = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+        self.assertTrue(program, "mosquitto is not installed")
+        return program
+
     def mosquitto(self, version, *lines):
         # mosquitto's own tls_version is the oldest that it takes, so that 1.2 alone needs the settings of OpenSSL.
         settings = self.folder / "openssl.cnf"
         settings.write_text("openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n[c]\n"
                             f"MinProtocol = {version}\nMaxProtocol = {version}\n")
-        program = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
-        self.assertTrue(program, "mosquitto is not installed")
         conf = self.folder / "conf"
-        me = pwd.getpwuid(os.getuid()).pw_name
-        conf.write_text("\n".join([f"user {me}", "log_type all", *lines, ""]))
-        broker = self.start(program, "-c", conf, env={**os.environ, "OPENSSL_CONF": str(settings)})
+        conf.write_text("\n".join([f"user {ME}", "log_type all", *lines, ""]))
+        broker = self.start(self.program(), "-c", conf, env={**os.environ, "OPENSSL_CONF": str(settings)})
         broker.wait_for(" running")
         return broker
 
@@ -37,6 +42,7 @@ class Mosquitto(Case):
 
 class OurClient(Mosquitto):
     def psk_broker(self, version, *lines):
+        self.need_mosquitto_psk(self.program(), ME, version)
         (self.folder / "psk").write_text(f"you:{WRONG_KEY}\nme:{KEY}\n")
         return self.broker(version, "psk_hint broker", f"psk_file {self.folder}/psk", *lines)
 
@@ -133,6 +139,7 @@ class OurServer(Mosquitto):
     """A bridge is mosquitto's client."""
 
     def bridge(self, version, port, identity="me", key=KEY):
+        self.need_mosquitto_psk(self.program(), ME, version)
         return self.mosquitto(version, f"listener {free_port()} 127.0.0.1", "connection over-there",
                               f"address 127.0.0.1:{port}", "topic # out", f"bridge_psk {key}",
                               f"bridge_identity {identity}", "restart_timeout 30")
@@ -157,4 +164,4 @@ class OurServer(Mosquitto):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    main(verbosity=2)

@@ -366,6 +366,16 @@ class CPython(Protocol):
                 self.assertEqual(told["certificate"], json.loads(json.dumps(theirs)))
                 self.assertEqual(told["fingerprint"], hashlib.sha256(der(name)).hexdigest())
 
+    def test_serial_numbers_are_the_same(self):
+        paths = sorted(map(str, CERTS.glob("serial-*.crt")))
+        program = "import json, sys, ussl; print(json.dumps([ussl.cert_info(p)['serialNumber'] for p in sys.argv[1:]]))"
+        ours = self.start(MICROPYTHON, "-c", program, *paths)
+        self.assertEqual(ours.wait(), 0, ours.text())
+        # The function behind getpeercert(), which CPython's own tests use.
+        theirs = [ssl._ssl._test_decode_cert(path)["serialNumber"] for path in paths]
+        self.assertGreater(len(theirs), 10)
+        self.assertEqual(json.loads(ours.output), theirs)
+
 
 class HostileClient(Protocol):
     """The examples' servers outlive their clients."""
@@ -397,4 +407,4 @@ class HostileClient(Protocol):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    main(verbosity=2)

@@ -196,4 +196,4 @@ class Secrets(Case):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

@@ -359,7 +359,7 @@ void Peer::make_tls() {
     if (kind_ == psk)  // what psk_answer gets wrong
         SSL_set_app_data(ssl_, reinterpret_cast<char*>(refused ? 1 + random(2) : uintptr_t{0}));
     else
-        SSL_set1_host(ssl_, "localhost");
+        X509_VERIFY_PARAM_set1_host(SSL_get0_param(ssl_), "localhost", 0);
     auto& kept = load_.sessions[tls13_ ? 1 : 0];
     if (kind_ == cert && resumes_ && !kept.empty()) {
         // A ticket is for one connection (RFC 8446 C.4).

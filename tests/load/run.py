@@ -4,7 +4,7 @@
 
 load.cpp is the driver, and says what goes wrong in the connections; server.py is the server. Waves of connections
 follow each other in one process of the server, until there have been that many handshakes and bytes (plaintext, in
-and out): a few thousand and what comes of it, or, with USSL_LONG=1, 100,000 and 10 GB. After each, all is as before.
+and out): a few thousand and what comes of it, or, with USSL_FULL=1, 100,000 and 10 GB. After each, all is as before.
 """
 
 import json
@@ -21,7 +21,7 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "interop"))
 from harness import CERTS, ENGINE, MICROPYTHON, Case, free_port  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
-LONG = os.environ.get("USSL_LONG") == "1"
+FULL = os.environ.get("USSL_FULL") == "1"
 KINDS = ("cert", "mutual", "psk")
 PATIENCE = 600  # seconds that anything may take: the machine may be slow
 AT_ONCE = 1000
@@ -103,7 +103,7 @@ class LoadTest(Case):
             while waves < 3 or handshakes < HANDSHAKES or moved < GIGABYTES * 1e9:
                 waves += 1
                 before, during, after, counted = server.wave(
-                    self, gather=AT_ONCE, concurrent=AT_ONCE, total=5 * AT_ONCE if LONG else AT_ONCE + 500, seed=waves)
+                    self, gather=AT_ONCE, concurrent=AT_ONCE, total=5 * AT_ONCE if FULL else AT_ONCE + 500, seed=waves)
                 handshakes += counted["handshakes"]
                 resumed += counted.get("resumed_12", 0) + counted.get("resumed_13", 0)
                 moved += counted["bytes"]
@@ -136,7 +136,7 @@ class LoadTest(Case):
 
 if __name__ == "__main__":
     DRIVER, *amount = sys.argv[1:]
-    HANDSHAKES, GIGABYTES = map(float, amount or ((100_000, 10) if LONG else (0, 0)))
+    HANDSHAKES, GIGABYTES = map(float, amount or ((100_000, 10) if FULL else (0, 0)))
     # A thousand sockets on each side.
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     print(ENGINE)

@@ -5,6 +5,8 @@ all three must print the same. Then looks into the firmware, and resets it in th
     run_tests.py [NAME...]
     run_tests.py --firmware FILE [NAME...]    the programs on this firmware only
 
+With USSL_FILTER, only those run whose name it is a part of.
+
 A program is put together from common.py, the certificates it names in a line "# certs: …" (as a dictionary
 CERTS, for a chip has no files), and the file itself. With a line "# chip only", it must end well there.
 """
@@ -17,6 +19,9 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+sys.path.append(str(HERE.parent))
+import suite  # noqa: E402
+
 SECONDS = 300
 
 
@@ -95,13 +100,14 @@ def main():
         only = names[1]
         del names[:2]
         os.environ["USSL_MCU_FIRMWARE"] = only
-    failed = 0
+    failed = count = 0
     if not only:
         for engine in ("openssl", "mbedtls"):  # here, where what it says is not compared
             output_of([ROOT / "tools" / "micropython", "ussl"], engine)
     for path in [*sorted(HERE.glob("test_*.py")), ROOT / "examples" / "desk_and_chip.py"]:
-        if names and path.stem.removeprefix("test_") not in names:
+        if (names and path.stem.removeprefix("test_") not in names) or not suite.matches(path.stem):
             continue
+        count += 1
         text = whole(path) if path.parent == HERE else path.read_text()
         with tempfile.TemporaryDirectory(prefix="ussl-mcu-") as folder:
             program = pathlib.Path(folder) / path.name
@@ -119,13 +125,16 @@ def main():
             for where, output in outputs.items():
                 print(f"--- {where}\n{output}", end="")
     for check in (soft_reset, link):
-        if only or (names and check.__name__ not in names):
+        if only or (names and check.__name__ not in names) or not suite.matches(check.__name__):
             continue
+        count += 1
         problems = check()
         print(check.__name__, "FAILED" if problems else "ok", flush=True)
         print(problems, end="")
         failed += bool(problems)
-    return 1 if failed else 0
+    if not count and suite.FILTER:
+        return suite.none_match()
+    return 0 if count and not failed else 1
 
 
 if __name__ == "__main__":

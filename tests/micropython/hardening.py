@@ -1,8 +1,13 @@
 """The interpreter was compiled with what makes faults in memory harder to use."""
 
 import os
+import pathlib
 import subprocess
+import sys
 import unittest
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+from suite import main  # noqa: E402
 
 MICROPYTHON = os.environ["USSL_MICROPYTHON"]
 
@@ -41,4 +46,4 @@ class Hardening(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    main(verbosity=2)

@@ -4,7 +4,8 @@
     run_tests.py [--micropython PROGRAM] [--list] [NAME...]
 
 NAME chooses files: `options` is test_options.py; a name that ends in .py is that file, for those
-that need a MicroPython of their own. The program may also come in USSL_MICROPYTHON;
+that need a MicroPython of their own. With USSL_FILTER, only those of them run whose name it is a part of, and of other
+files the tests whose name it is a part of. The program may also come in USSL_MICROPYTHON;
 the folder of certificates in USSL_CERTS (by default they are made into a temporary folder).
 If the program was built with AddressSanitizer, what that reports fails the test.
 """
@@ -19,18 +20,29 @@ import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-SECONDS = 100 * (20 if os.environ.get("USSL_LONG") == "1" else 1)
+sys.path.append(str(HERE.parent))
+import suite  # noqa: E402
+
+SECONDS = 100 * (20 if os.environ.get("USSL_FULL") == "1" else 1)
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:|Assertion .* failed")
 # MicroPython's own: it copies nothing from nowhere when it slices an empty bytearray. With its stack.
 KNOWN = re.compile(r"^\.\./\.\./py/\w+\.c:\d+:\d+: runtime error: null pointer passed as argument .*\n(?: +#.*\n|\n)*", re.M)
 # A file may ask for another heap in one of its first lines: "# heap: 64m".
 HEAP = re.compile(r"^# heap: (\w+)$", re.M)
+TEST = re.compile(r"^def (test_\w+)", re.M)
 
 
-def run(program, path, asan, environment):
+def chosen(path):
+    """The names of the tests of a file to run: all of them ([]), some, or none of them (None)."""
+    if suite.matches(path.stem):
+        return []
+    return [name for name in TEST.findall(path.read_text()) if suite.matches(name)] or None
+
+
+def run(program, path, tests, asan, environment):
     """Returns (passed, output)."""
     heap = HEAP.search(path.read_text()[:500])
-    command = [program, *(["-X", f"heapsize={heap[1]}"] if heap else []), str(path)]
+    command = [program, *(["-X", f"heapsize={heap[1]}"] if heap else []), str(path), *tests]
     seconds = SECONDS * (5 if asan else 1)
     with subprocess.Popen(command, cwd=HERE, env=environment, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
@@ -69,6 +81,9 @@ def main():
     if options.list:
         print(*(path.stem for path in files), sep="\n")
         return 0
+    tests_of = {path: tests for path in files if (tests := chosen(path)) is not None}
+    if not tests_of:
+        return suite.none_match()
     if not options.micropython:
         parser.error("which MicroPython? --micropython, or USSL_MICROPYTHON")
 
@@ -89,9 +104,9 @@ def main():
             "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:allocator_may_return_null=1:handle_abort=1",
             "UBSAN_OPTIONS": "print_stacktrace=1",
         }
-        for path in files:
+        for path, wanted in tests_of.items():
             begin = time.monotonic()
-            good, output = run(options.micropython, path, asan, environment)
+            good, output = run(options.micropython, path, wanted, asan, environment)
             print(f"{path.stem}  {'ok' if good else 'FAILED'}  {time.monotonic() - begin:.1f} s")
             lines = output.splitlines()
             tests = [line for line in lines if re.fullmatch(r"test_\w+ (ok|FAILED)", line)]

@@ -27,6 +27,8 @@ for name, it in objects.items():
     found[name] = dir(it) + [a for a in asked[name] if a not in dir(it) and hasattr(it, a)]
 print(json.dumps(found))
 """
+# What is there or not: an attribute of servers, the name by which MicroPython's tests know Mbed TLS.
+SOMETIMES = {("SSLContext", "num_tickets"), ("", "MBEDTLS_VERSION")}
 # What every object has, or only types have.
 ALWAYS = {"__name__", "__class__", "__init__", "__del__", "__buffer__", "__bases__", "__dict__"}
 
@@ -56,7 +58,7 @@ def main():
         where = name or "the module"
         wrong += [f"{where} has {missing}, the stubs have not" for missing in sorted(found - wanted)]
         wrong += [f"the stubs have {missing}, {where} has not" for missing in sorted(wanted - found)
-                  if (name, missing) != ("SSLContext", "num_tickets")]
+                  if (name, missing) not in SOMETIMES]
         count += len(wanted)
     for line in wrong:
         print(line)

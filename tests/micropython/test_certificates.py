@@ -261,6 +261,14 @@ def test_cert_info_of_every_kind_of_name_and_text():
                                    ("IP Address", "127.0.0.1")))
 
 
+def test_cert_info_of_serial_numbers():
+    # As CPython writes them: tests/interop/test_protocol.py asks it.
+    for name, number in (("0", "00"), ("1", "01"), ("127", "7F"), ("128", "80"), ("256", "0100"),
+                         ("20-bytes", "7F" + 19 * "FF"), ("top-bit", "80" + 18 * "00" + "01"), ("minus-1", "-01"),
+                         ("minus-128", "-80"), ("minus-129", "-81"), ("minus-256", "-0100")):
+        equal(ussl.cert_info(cert("serial-%s.crt" % name))["serialNumber"], number)
+
+
 def test_cert_info_of_what_is_none():
     for content in (b"", b"garbage", cert_bytes("server.key"), cert_bytes("ca.crl"), cert_bytes("truncated.crt")):
         raises(ValueError, ussl.cert_info, content, text="invalid cert")

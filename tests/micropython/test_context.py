@@ -166,6 +166,57 @@ def test_psk():
     raises(ValueError, client.wrap_socket, pipe()[0], text="psk_ident needs psk_key")
 
 
+def test_lengths_of_psk_are_checked_when_both_are_set():
+    for first, second in (("psk_identity", "psk_key"), ("psk_key", "psk_identity")):
+        for bad in ({first: b"x" * 129}, {first: b""}, {second: b"x" * 129}, {second: b""}):
+            ctx = ussl.SSLContext(CLIENT)
+            setattr(ctx, first, bad.get(first, b"good"))
+            e = raises(OSError, setattr, ctx, second, bad.get(second, b"good"), code=ussl.ERR_PSK_INVALID)
+            assert e.args[1].startswith("PSK_INVALID: "), e
+            equal((getattr(ctx, first), getattr(ctx, second)), (bad.get(first, b"good"), None))
+    ctx = ussl.SSLContext(CLIENT)
+    ctx.psk_identity, ctx.psk_key = "i" * 128, b"k" * 48
+
+
+def test_a_bad_key_from_server_psk_keys():
+    class Keys:
+        def get(self, identity):
+            return self.key
+
+    client, server = psk_contexts()
+    server.server_psk_keys = keys = Keys()
+    for key in (12345, "text", b"", b"k" * 49):
+        keys.key = key
+        c, s, result = outcome(client, server, None)
+        equal(result[1].errno, ussl.ERR_PSK_INVALID)
+        assert type(result[0]) is OSError, result
+
+
+def test_psk_together_with_certificates_uses_only_psk():
+    client, server = psk_contexts()
+    client.load_verify_locations(cafile=cert("ca.crt"))
+    client.load_verify_locations(cafile=cert("ca.crl"))
+    client.load_cert_chain(cert("client.crt"), cert("client.key"))
+    server.load_cert_chain(cert("server.crt"), cert("server.key"))
+    c, s = connected(client, server)
+    equal((c.getpeercert(True), s.getpeercert(True)), (None, None))
+    # No falling back, on either side, to certificates that would be good.
+    for one, other in ((client, server_context()), (client_context(), server)):
+        c, s, result = outcome(one, other)
+        assert type(result[0]) is OSError and type(result[1]) is OSError, result
+    # The callback of a client, too.
+    client.psk_identity = client.psk_key = None
+    client.set_psk_client_callback(lambda hint: (IDENTITY, KEY))
+    c, s = connected(client, server)
+    equal(c.getpeercert(True), None)
+    # Without pre-shared keys, both are as before.
+    client.set_psk_client_callback(None)
+    server.server_psk_keys = None
+    client.verify_flags = ussl.VERIFY_DEFAULT
+    c, s = connected(client, server)
+    assert c.getpeercert(True)
+
+
 def test_psk_callbacks():
     asked = []
 
@@ -195,7 +246,7 @@ def test_psk_callbacks():
 def test_psk_callbacks_that_go_wrong():
     client, server = psk_contexts()
     for answer, error in ((None, TypeError), (("a",), ValueError), (("a", "b"), TypeError), ((None, KEY), ValueError),
-                          (("a", b""), ValueError)):
+                          ((None, None), ValueError), (("a", b""), ValueError)):
         client.set_psk_client_callback(lambda hint: answer)
         raises(error, client.wrap_socket, pipe()[0])
     client.set_psk_client_callback(None)
@@ -203,11 +254,13 @@ def test_psk_callbacks_that_go_wrong():
     def fails(identity):
         raise KeyError("no such table")
 
-    for callback, error in ((fails, KeyError), (lambda identity: 5, TypeError), (lambda identity: "text", TypeError),
-                            (lambda identity: b"k" * 49, ValueError)):
-        server.set_psk_server_callback(callback)
+    server.set_psk_server_callback(fails)
+    c, s, result = outcome(client, server, None)
+    assert type(result[1]) is KeyError, result
+    for key in (5, "text", b"k" * 49):
+        server.set_psk_server_callback(lambda identity: key)
         c, s, result = outcome(client, server, None)
-        assert type(result[1]) is error, result
+        equal(result[1].errno, ussl.ERR_PSK_INVALID)
     raises(TypeError, server.set_psk_server_callback, 5)
     raises(ValueError, server.set_psk_client_callback, client_callback)
     raises(ValueError, client.set_psk_server_callback, client_callback)

@@ -840,9 +840,16 @@ def test_two_threads_at_one_connection():
     server = psk_server(b, do_handshake=False)
     shake(client, server)
     client.setblocking(True)
-    got = []
-    _thread.start_new_thread(lambda: got.append(client.read(5)), ())
-    time.sleep_ms(200)
+    got, reading = [], []
+
+    def read():
+        reading.append(True)
+        got.append(client.read(5))
+
+    _thread.start_new_thread(read, ())
+    while not reading:
+        time.sleep_ms(1)
+    time.sleep_ms(200)  # what is left is the way into the call
     # The other is in a read: this call is refused and changes nothing.
     for call in ALL_CALLS:
         raises(OSError, call, client, code=ussl.ERR_BAD_USE)
@@ -867,16 +874,19 @@ def test_close_while_another_thread_reads():
     server = psk_server(b, do_handshake=False)
     shake(client, server)
     client.setblocking(True)
-    got = []
+    got, reading = [], []
 
     def read():
+        reading.append(True)
         try:
             got.append(client.read(5))
         except OSError as e:
             got.append(e.errno)
 
     _thread.start_new_thread(read, ())
-    time.sleep_ms(100)
+    while not reading:
+        time.sleep_ms(1)
+    time.sleep_ms(100)  # what is left is the way into the call
     client.close()
     equal(client.ioctl(IOCTL_POLL, POLL_RD), POLL_NVAL)
     gc.collect()

@@ -143,8 +143,8 @@ def test_wrap_socket_waits_over_a_non_blocking_socket():
         time.sleep_ms(300)
         return psk_server(b)
 
-    server = other_thread(late)
     begin = time.ticks_ms()
+    server = other_thread(late)
     client = psk_client(a)
     waited = time.ticks_diff(time.ticks_ms(), begin)
     assert waited >= 250, waited

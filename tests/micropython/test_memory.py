@@ -14,7 +14,7 @@ try:
 except ImportError:
     _heap = None
 
-LONG = os.getenv("USSL_LONG") == "1"
+FULL = os.getenv("USSL_FULL") == "1"
 SOME = 120  # of the allocations of a conversation, unless it is a long run
 
 
@@ -95,7 +95,7 @@ def run_out(conversation):
     _heap.fail(0, False)
     conversation()
     count = _heap.plenty()
-    step = 1 if LONG else 1 + count // SOME
+    step = 1 if FULL else 1 + count // SOME
     failed = tried = 0
     for lasting in (False, True):
         for nth in range(1, count + 1, step):

@@ -102,11 +102,16 @@ def test_one_connection_is_for_one_call_at_a_time():
     c, s = ends["c"], ends["s"]
     got = []
 
+    reading = []
+
     def wait():
+        reading.append(True)
         got.append(c.read(4))
 
     def meddle():
-        time.sleep_ms(50)
+        while not reading:
+            time.sleep_ms(1)
+        time.sleep_ms(50)  # what is left is the way into the call
         raises(OSError, c.read, 1, code=ussl.ERR_BAD_USE)
         raises(OSError, c.write, b"x", code=ussl.ERR_BAD_USE)
         s.write(b"late")

@@ -6,6 +6,9 @@ import subprocess
 import sys
 import unittest
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from suite import main  # noqa: E402
+
 TOOL = os.path.join(os.path.dirname(__file__), "..", "..", "tools", "psk_new.py")
 PYTHONS = {"CPython": sys.executable, "MicroPython": os.environ["USSL_MICROPYTHON"]}
 
@@ -58,4 +61,4 @@ class PskNew(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    main(verbosity=2)

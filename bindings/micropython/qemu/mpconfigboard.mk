@@ -1,5 +1,5 @@
-# A Cortex-M3 in qemu (MPS2 AN385) as MicroPython has it, with ussl, entropy, a clock, and the heap of
-# a real board: make -C ports/qemu BOARD_DIR=…/ussl/bindings/micropython/qemu USER_C_MODULES=…/ussl/bindings
+# A Cortex-M3 in qemu (MPS2 AN385) as MicroPython has it, with ussl, entropy, a clock, a network, and the heap
+# of a real board: make -C ports/qemu BOARD_DIR=…/ussl/bindings/micropython/qemu USER_C_MODULES=…/ussl/bindings
 
 include boards/MPS2_AN385/mpconfigboard.mk
 
@@ -11,4 +11,13 @@ LDSCRIPT = $(BOARD_DIR)/board.ld
 
 CFLAGS += -DMP_CONFIGFILE='"$(BOARD_DIR)/mpconfigboard.h"' -I$(BOARD_DIR)
 CFLAGS += -DUSSL_PORT_ENTROPY -DUSSL_PORT_TIME -DUSSL_MEMORY_FIGURES
-SRC_C += $(BOARD_DIR)/board.c
+# Until MicroPython 1.26, the port has no clock.
+ifeq ($(shell grep -l mp_hal_ticks_us mphalport.c),)
+CFLAGS += -DUSSL_BOARD_CLOCK
+endif
+SRC_C += $(addprefix $(BOARD_DIR)/, board.c boot.c hostfs.c lan9118.c)
+LDFLAGS += -Wl,--wrap=uart_rx_chr,--wrap=mp_hal_delay_ms
+
+# lwIP, in MicroPython's lib/lwip, or on make's command line LWIP_DIR=…/lwip/src.
+MICROPY_PY_LWIP ?= 1
+CFLAGS += -I$(BOARD_DIR)/lwip $(if $(LWIP_DIR),-I$(LWIP_DIR)/include)

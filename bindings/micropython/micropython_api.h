@@ -1,0 +1,91 @@
+#pragma once
+
+// All that the binding uses of MicroPython's internals comes through this header, and what is not the
+// same in every supported version has one name here. MicroPython does not promise these internals to
+// anybody. A version is not asked for its number but for the names that it has: development versions
+// carry the number of a release and the names of the next one.
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#include "py/builtin.h"
+#include "py/gc.h"
+#include "py/mperrno.h"
+#include "py/mphal.h"
+#include "py/mpthread.h"
+#include "py/obj.h"
+#include "py/objarray.h"
+#include "py/objint.h"
+#include "py/objstr.h"
+#include "py/objtype.h"
+#include "py/runtime.h"
+#include "py/stream.h"
+#include "py/unicode.h"
+
+#if !MICROPY_NLR_SETJMP
+// MicroPython's own declaration does not say that it returns twice, like setjmp, and a compiler that
+// does not know may have given the place of a variable away by the time the exception needs it.
+__attribute__((returns_twice)) unsigned int (nlr_push)(nlr_buf_t *);
+#endif
+
+#ifdef __unix__
+// The unix port's sockets; declared in its modsocket.c only.
+extern const mp_obj_type_t mp_type_socket;
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+
+// Until 1.25, NORETURN was the only name of it; MicroPython 2 is to be without that name.
+#ifndef MP_NORETURN
+#define MP_NORETURN NORETURN
+#endif
+
+#if defined(__unix__) && MICROPY_ASYNC_KBD_INTR
+// Ctrl-C would jump out of the signal handler, and leave the TLS engine in the middle of a call.
+#error "ussl: MICROPY_ASYNC_KBD_INTR must be 0; build the unix port with VARIANT_DIR=<ussl>/bindings/micropython/unix, or set it in your own variant"
+#endif
+
+#ifdef __cplusplus
+
+// A name that a version lacks is looked up in a template, where a compiler accepts that.
+namespace micropython {
+
+// Runs what a signal or an interrupt has scheduled, and raises what it raised (KeyboardInterrupt).
+// The parameter is a bool, or, since 1.28, an enum with the values of a bool.
+inline void handle_pending() {
+    const auto call = []<class Parameter>(void (*handle)(Parameter)) {
+        handle(static_cast<Parameter>(true));
+    };
+    call(mp_handle_pending);
+}
+
+// utf8_check() until 1.28, then unicode_encoding_check().
+template <class Byte>
+bool is_utf8(const Byte *text, size_t size) {
+    if constexpr (requires { utf8_check(text, size); }) {
+        return utf8_check(text, size);
+    } else {
+        return unicode_encoding_check({}, text, size); // {}: MP_ENCODING_UTF8, the first of them
+    }
+}
+
+// The value of an int object that is not a small int. If it has more than 64 bits: false, or, since
+// 1.29, OverflowError. mp_obj_int_to_bytes_impl() until 1.28, then mp_obj_int_to_bytes().
+template <class Object>
+bool int64_of(Object object, int64_t &value) {
+    auto *bytes = reinterpret_cast<byte *>(&value);
+    constexpr bool big_endian = MP_ENDIANNESS_BIG != 0;
+    if constexpr (requires { mp_obj_int_to_bytes_impl(object, big_endian, sizeof value, bytes); }) {
+        return mp_obj_int_to_bytes_impl(object, big_endian, sizeof value, bytes);
+    } else {
+        mp_obj_int_to_bytes(object, sizeof value, bytes, big_endian, true, true);
+        return true;
+    }
+}
+
+}  // namespace micropython
+
+#endif

@@ -1,0 +1,124 @@
+"""What the suites of the chip's network share: starting chips, certificates, and peers on the host."""
+
+import ssl
+import sys
+
+import pathlib
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent / "interop"))
+from harness import *  # noqa: E402, F403
+
+HOST = "10.0.2.2"  # the host, to a chip in qemu's own network
+EXAMPLES = ROOT / "examples" / "network"
+PROGRAMS = HERE / "programs"
+# An emulated chip takes its time, on a busy machine above all.
+CHIP_TIMEOUT = 120
+FIRMWARE = os.environ.get("USSL_MCU_FIRMWARE") or subprocess.run(
+    [ROOT / "tools" / "micropython", "mcu"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+class ChipCase(Case):
+    def setUp(self):
+        super().setUp()
+        # A certificate for the addresses that the chips know.
+        self.cert, self.key = self.folder / "chip.crt", self.folder / "chip.key"
+        for command in (["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", self.key],
+                        ["req", "-new", "-key", self.key, "-subj", "/CN=chip", "-out", self.folder / "chip.csr"],
+                        ["x509", "-req", "-in", self.folder / "chip.csr", "-CA", cert("ca.crt"), "-CAkey", cert("ca.key"),
+                         "-set_serial", "1", "-days", "3650", "-out", self.cert, "-extfile", self.extensions()]):
+            subprocess.run(["openssl", *map(str, command)], check=True, capture_output=True)
+
+    def extensions(self):
+        path = self.folder / "extensions"
+        path.write_text(f"subjectAltName=DNS:localhost,DNS:chip.example,IP:127.0.0.1,IP:{HOST},IP:10.9.0.1,IP:10.9.0.2\n"
+                        "basicConstraints=critical,CA:FALSE\n")
+        return path
+
+    def chip(self, program, *arguments, forward=(), network=None):
+        """Starts a program on a chip. `forward`: its ports; the chip's attribute `ports` has the host's, by these."""
+        ports = {port: free_port() for port in forward}
+        options = [word for port, host in ports.items() for word in ("--forward", f"{host}:{port}")]
+        environment = {**os.environ, "USSL_MCU_FIRMWARE": FIRMWARE, "USSL_MCU_TIMEOUT": str(2 * CHIP_TIMEOUT)}
+        if network:
+            environment["USSL_MCU_NETWORK"] = network
+        path = EXAMPLES / program if (EXAMPLES / program).exists() else PROGRAMS / program
+        chip = self.start(ROOT / "run", "--mcu", *options, path, *arguments, env=environment)
+        chip.ports = ports
+        return chip
+
+    def ended(self, chip, status=0, seconds=CHIP_TIMEOUT):
+        """The output of a program that has ended as it should."""
+        self.assertEqual(chip.wait(seconds), status, chip.story())
+        return chip.output.decode().replace("\r\n", "\n")
+
+    def context(self, server=True, version=None):
+        """A context of CPython's ssl, of one version."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
+        if server:
+            context.load_cert_chain(self.cert, self.key)
+        else:
+            context.load_verify_locations(cert("ca.crt"))
+        if version:
+            context.minimum_version = context.maximum_version = getattr(ssl.TLSVersion, version.replace(".", "_"))
+        return context
+
+    @contextlib.contextmanager
+    def known_fault(self, where):
+        """What is inside fails, until the issue that `where` names is solved: then it says so."""
+        try:
+            yield
+        except AssertionError:
+            return
+        self.fail(f"{where}: the fault is gone; take this expectation away")
+
+    def serve(self, handle, context=None):
+        """A server on the host: handle(connection) in a thread for each connection; its port."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+
+        def one(connection):
+            with contextlib.suppress(OSError), connection:
+                connection.settimeout(CHIP_TIMEOUT)
+                if context:
+                    connection = context.wrap_socket(connection, server_side=True)
+                with connection:
+                    handle(connection)
+
+        def accept():
+            with contextlib.suppress(OSError):
+                while True:
+                    threading.Thread(target=one, args=(listener.accept()[0],), daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        return listener.getsockname()[1]
+
+    def connect(self, chip, port, context=None):
+        """A connection from the host to a server on a chip."""
+        connection = socket.create_connection(("127.0.0.1", chip.ports[port]), CHIP_TIMEOUT)
+        self.addCleanup(connection.close)
+        if context:
+            connection = context.wrap_socket(connection, server_hostname="localhost")
+            self.addCleanup(connection.close)
+        return connection
+
+
+def echo(connection):
+    while data := connection.recv(4096):
+        connection.sendall(data)
+
+
+def pattern(size):
+    """What the programs of the chip make as well."""
+    return bytes(i * 7 + (i >> 8) & 255 for i in range(4096)) * (size // 4096) + bytes(size % 4096)
+
+
+def read_all(connection):
+    data = b""
+    while more := connection.recv(65536):
+        data += more
+    return data
+
+
+def last_number(text):
+    return int(re.findall(r"\d+", text)[-1])
