@@ -56,7 +56,7 @@ class Connection::Turn {
         holds_ = true;
         // Whatever the call does may allocate buffers again.
         connection.buffers_released_ = false;
-        if (connection.state_ == State::closed)
+        if (connection.state_ == State::closed || connection.close_requested_)
             refused_ = Kind::closed;
         else
             connection.session_->wire().attach(host);
@@ -64,13 +64,14 @@ class Connection::Turn {
     ~Turn() {
         if (!holds_)
             return;
-        if (connection_.close_after_call_)
-            connection_.collect_unsent();
         if (connection_.session_)
             connection_.session_->wire().detach();
         connection_.note_what_is_held();
         trim();
-        connection_.use_.store(Use::none, std::memory_order_release);
+        connection_.use_.store(Use::none);
+        // From within this call, or beside it from another thread.
+        if (connection_.close_requested_ && connection_.state_ != State::closed)
+            connection_.close();
     }
     Turn(const Turn&) = delete;
     Turn& operator=(const Turn&) = delete;
@@ -297,15 +298,14 @@ void Connection::close(Host& host) {
 }
 
 void Connection::close() {
-    if (!begin(Use::call)) {
-        // From within a call: the engine is still on the stack beneath us. From another thread: the
-        // engine is in use. That call closes the connection when it ends.
-        close_after_call_ = true;
+    close_requested_ = true;
+    // From within a call, the engine is still on the stack beneath us; from another thread, it is in
+    // use. That call closes the connection when it ends.
+    if (!begin(Use::call))
         return;
-    }
     collect_unsent();
     note_what_is_held();
-    use_.store(Use::none, std::memory_order_release);
+    use_.store(Use::none);
 }
 
 void Connection::collect_unsent() {
@@ -389,7 +389,7 @@ void Connection::rest() {
 bool Connection::begin(Use use) {
     for (;;) {
         Use before = Use::none;
-        if (use_.compare_exchange_weak(before, use, std::memory_order_acquire))
+        if (use_.compare_exchange_weak(before, use))
             return true;
         if (before == Use::call)
             return false;

@@ -178,6 +178,9 @@ class Connection final : public OnHeap {
     Error error_;
     std::atomic<Use> use_{Use::none};
     std::atomic<bool> holds_record_{false};
+    /// close() was called. Sequentially consistent with use_: either close() itself or the end of a
+    /// call beside it closes.
+    std::atomic<bool> close_requested_{false};
     State state_ = State::handshaking;
     Waits read_waits_ = Waits::stream_readable;
     Waits write_waits_ = Waits::stream_writable;
@@ -186,7 +189,6 @@ class Connection final : public OnHeap {
     Goodbye goodbye_ = Goodbye::none;
     bool only_writes_fail_ = false;  ///< error_ is the stream's that takes no more bytes
     bool buffers_released_ = false;  ///< and no call since
-    bool close_after_call_ = false;  ///< close() came from within a call
     bool discarded_ = false;
     bool closed_in_order_ = false;
     bool report_truncation_ = false;
