@@ -24,6 +24,12 @@ SRC_USERMOD_C += $(USSL_BINDING)/modussl.c $(USSL_BINDING)/modcrypto.c
 # Scanned for interned strings (MP_QSTR_…).
 SRC_USERMOD_CXX += $(addprefix $(USSL_BINDING)/, certificate.cpp context.cpp crypto.cpp errors.cpp options.cpp poll.cpp session.cpp socket.cpp stream.cpp unwrapped.cpp)
 
+# MicroPython 1.29 keeps only the last line marker before a name. It fails over changed files that it scans alone if the
+# first name is in a header (py/obj.h has one): whatever changes, all files are scanned, as in a new build.
+ifneq ($(shell grep -l recent_file $(TOP)/py/makeqstrdefs.py),)
+QSTR_GLOBAL_DEPENDENCIES += $(filter $(USSL_BINDING)/%, $(SRC_USERMOD_C) $(SRC_USERMOD_CXX))
+endif
+
 # Not scanned: knows nothing of MicroPython.
 SRC_USERMOD_LIB_CXX += $(sort $(wildcard $(USSL_DIR)/src/*.cpp))
 

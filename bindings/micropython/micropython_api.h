@@ -72,21 +72,18 @@ bool is_utf8(const Byte *text, size_t size) {
     }
 }
 
-// The value of an int object that is not a small int; raises OverflowError if it has more than 64 bits.
-// mp_obj_int_to_bytes_impl() until 1.28, then mp_obj_int_to_bytes().
+// The value of an int object that is not a small int. If it has more than 64 bits: false, or, since
+// 1.29, OverflowError. mp_obj_int_to_bytes_impl() until 1.28, then mp_obj_int_to_bytes().
 template <class Object>
-int64_t int64_of(Object object) {
-    int64_t value = 0;
+bool int64_of(Object object, int64_t &value) {
     auto *bytes = reinterpret_cast<byte *>(&value);
     constexpr bool big_endian = MP_ENDIANNESS_BIG != 0;
     if constexpr (requires { mp_obj_int_to_bytes_impl(object, big_endian, sizeof value, bytes); }) {
-        if (!mp_obj_int_to_bytes_impl(object, big_endian, sizeof value, bytes)) {
-            mp_raise_msg(&mp_type_OverflowError, MP_ERROR_TEXT("a time is out of range"));
-        }
+        return mp_obj_int_to_bytes_impl(object, big_endian, sizeof value, bytes);
     } else {
         mp_obj_int_to_bytes(object, sizeof value, bytes, big_endian, true, true);
+        return true;
     }
-    return value;
 }
 
 }  // namespace micropython

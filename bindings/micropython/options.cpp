@@ -155,7 +155,10 @@ mp_obj_t ussl_callback(mp_obj_t callback) {
 int64_t ussl_seconds(mp_obj_t seconds) {
     if (!mp_obj_is_exact_type(seconds, &mp_type_int))
         return mp_obj_get_int(seconds);  // small, or an error
-    return micropython::int64_of(seconds);
+    int64_t value = 0;
+    if (!micropython::int64_of(seconds, value))
+        mp_raise_msg(&mp_type_OverflowError, MP_ERROR_TEXT("a time is out of range"));
+    return value;
 }
 
 uint32_t ussl_milliseconds(mp_obj_t seconds) {

@@ -105,9 +105,15 @@ TEST_P(Defaults, OfAClientAreWhatItOffers) {
         const Hello hello = client_hello(plan(psk ? with_psk() : with_certificate()));
         EXPECT_EQ(hello.version, tls1_2);  // RFC 8446 §4.1.2
         EXPECT_EQ(hello.list(supported_versions, 1, 2), (Numbers{tls1_3, tls1_2}));
-        EXPECT_EQ(hello.suites, joined(psk ? joined(suites_1_3_psk, suites_1_2_psk)
-                                           : joined(suites_1_3, suites_1_2),
-                                       {signals_secure_renegotiation}));
+        // RFC 5746 §3.4: said with a suite that is none, or with an empty extension; not with both.
+        const auto renegotiation = hello.extensions.find(renegotiation_info);
+        const bool by_extension = renegotiation != hello.extensions.end();
+        EXPECT_TRUE(!by_extension || renegotiation->second == std::string_view("\0", 1));
+        Numbers suites =
+            psk ? joined(suites_1_3_psk, suites_1_2_psk) : joined(suites_1_3, suites_1_2);
+        if (!by_extension)
+            suites.push_back(signals_secure_renegotiation);
+        EXPECT_EQ(hello.suites, suites);
         EXPECT_EQ(hello.compression, Numbers{0});
         const Numbers groups = hello.list(supported_groups, 2, 2);
         EXPECT_EQ(sorted(groups), (Numbers{23, 24, 25, 29}));  // P-256, P-384, P-521, X25519
@@ -132,6 +138,8 @@ TEST_P(Defaults, OfAClientAreWhatItOffers) {
         extensions.push_back(psk ? pre_shared_key : server_name);
         if (!openssl)
             extensions.push_back(record_size_limit);
+        if (by_extension)
+            extensions.push_back(renegotiation_info);
         EXPECT_EQ(hello.extension_numbers(), sorted(extensions));
     }
 }

@@ -62,6 +62,26 @@ TEST(Wire, HandsOverAChangeCipherSpecAsARecordOfNoTypeOnceItIsRejected) {
     }
 }
 
+TEST(Wire, KeepsTheFatalAlertThatIsTheFirstRecord) {
+    constexpr std::string_view fatal("\x15\3\3\0\2\2\x28", 7);
+    Ends whole;
+    whole.feed(fatal);
+    EXPECT_EQ(whole.wire.first_alert(), 40);
+    Ends byte_by_byte;
+    for (const char byte : fatal) {
+        EXPECT_EQ(byte_by_byte.wire.first_alert(), 0);
+        byte_by_byte.feed({&byte, 1});
+    }
+    EXPECT_EQ(byte_by_byte.wire.first_alert(), 40);
+    Ends later;
+    later.feed({"\x16\3\3\0\1a", 6});
+    later.feed(fatal);
+    EXPECT_EQ(later.wire.first_alert(), 0);
+    Ends warning;
+    warning.feed({"\x15\3\3\0\2\1\0", 7});
+    EXPECT_EQ(warning.wire.first_alert(), 0);
+}
+
 TEST(Wire, SwallowsWritesOnceTheStreamTakesNoMore) {
     Ends ends;
     ends.host.next_write = IoResult::failed(32);

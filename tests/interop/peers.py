@@ -389,8 +389,10 @@ class Stunnel(Peer):
     def facts(self, t, done):
         # A client with a pre-shared key of TLS 1.3 thinks that this is a session.
         reused = t.resumed or t.psk and t.version == "TLSv1.3" and t.role == "client"
-        return [f"TLS {done}: {'previous session reused' if reused else 'new session negotiated'}",
-                f"{t.version} ciphersuite: "]
+        said = "previous session reused" if reused else "new session negotiated"
+        if t.psk and t.role == "server":
+            said = ""  # stunnel 5.74 says "PSK" there
+        return [f"TLS {done}: {said}", f"{t.version} ciphersuite: "]
 
     def serve(self, t):
         lines = [f"accept = 127.0.0.1:{t.port}", "exec = /bin/cat"]
