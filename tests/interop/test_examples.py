@@ -54,6 +54,20 @@ class HttpsClient(Case):
                 self.assertIn("a page about /some/page", ran.stdout)
                 self.assertIn("x" * 50000, ran.stdout)
 
+    def test_the_first_program_of_the_readme(self):
+        text = (ROOT / "README.md").read_text()
+        program = re.search(r"## A first program\n\n```python\n(.*?)```", text, re.S)[1]
+        port = self.serve().split(":")[-1].split("/")[0]
+        for root, wanted in (("ca.crt", 0), ("ca-rsa.crt", 1)):
+            changed = program
+            for old, new in (('"example.org"', '"localhost"'), ("getaddrinfo(host", 'getaddrinfo("127.0.0.1"'),
+                             ("443", port), ("root.pem", cert(root))):
+                self.assertIn(old, changed)
+                changed = changed.replace(old, new)
+            ran = subprocess.run([MICROPYTHON, "-c", changed], capture_output=True, text=True, timeout=TIMEOUT)
+            self.assertEqual(ran.returncode, wanted, ran.stderr)
+            self.assertIn("HTTP/1.0 200 OK" if wanted == 0 else "CERT_UNKNOWN_ISSUER", ran.stdout + ran.stderr)
+
     def test_fetches_a_page_whose_end_is_the_end_of_the_stream(self):
         port = free_port()
         server = self.start("openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-www", "-tls1_2",

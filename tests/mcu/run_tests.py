@@ -102,6 +102,7 @@ def main():
         os.environ["USSL_MCU_FIRMWARE"] = only
     failed = count = 0
     if not only:
+        firmware()
         for engine in ("openssl", "mbedtls"):  # here, where what it says is not compared
             output_of([ROOT / "tools" / "micropython", "ussl"], engine)
     for path in [*sorted(HERE.glob("test_*.py")), ROOT / "examples" / "desk_and_chip.py"]:

@@ -1,7 +1,6 @@
 """The emulated chip in qemu's own network: every example of examples/network, clients and servers as programs have
 them, and what lwIP makes of timeouts, closing and many connections. test_frames.py looks at its segments."""
 
-import http.server
 import pty
 import pwd
 import shutil
