@@ -314,14 +314,16 @@ void Connection::collect_unsent() {
     Wire& wire = session_->wire();
     const bool was_unsent = unsent_;
     const bool is_usable = state_ == State::open && !error_;
-    wire.collect();
     if (is_usable) {
+        wire.collect();
         // The engine's own part of it never needs the stream.
         const bool flushed = !unsent_ || session_->flush().kind == Outcome::Kind::done;
         unsent_ = !flushed;
         if (flushed && goodbye_ != Goodbye::said)
             session_->close_notify();
         closed_in_order_ = flushed && !wire.lost();
+    } else {
+        wire.collect_alert();
     }
     ciphertext_ = wire.collected();
     discarded_ = wire.lost() || (was_unsent && (unsent_ || !is_usable));

@@ -160,6 +160,10 @@ void Wire::send_rest(Host& host) {
 
 void Wire::collect() {
     collects_ = true;
+}
+
+void Wire::collect_alert() {
+    collects_ = true;
     if (rest_size_ != 0 && write_errno_ == 0)
         append({rest_, rest_size_});
     rest_size_ = 0;

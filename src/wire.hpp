@@ -66,8 +66,11 @@ class Wire {
     /// After the engine has failed: sends what is left of its alert, as far as that goes now.
     void send_rest(Host& host);
     /// The connection closes: from now on, the engine writes into memory, and neither reads nor
-    /// writes the stream. Begins with the end of an alert that the stream did not accept.
+    /// writes the stream.
     void collect();
+    /// The same after the engine has failed, when it does not write again what the stream did not
+    /// accept: the end of its alert.
+    void collect_alert();
     /// After collect(): the engine's ciphertext, in order. Without memory for all of it, none.
     [[nodiscard]] SecretBytes collected() { return std::move(collected_); }
     /// After collect(): memory ran out.

@@ -194,11 +194,11 @@ TEST_P(Stream, CloseWithoutAStreamLeavesAllOfItToTheProgram) {
     Pair pair(setup());
     ASSERT_TRUE(pair.handshake());
     read_all(*pair.client, pair.client_host);
-    const int calls = pair.client_host.reads + pair.client_host.writes;
     pair.to_server.capacity = 3;
     ASSERT_EQ(pair.client->write(pair.client_host, bytes("hello")).count, 5U);
+    const int calls = pair.client_host.reads + pair.client_host.writes;
     pair.client->close();
-    EXPECT_EQ(pair.client_host.reads + pair.client_host.writes, calls + 1);
+    EXPECT_EQ(pair.client_host.reads + pair.client_host.writes, calls);
     pair.to_server.capacity = 10;
     EXPECT_EQ(pair.client->flush(pair.client_host).kind, Kind::blocked);
     const ussl::SecretBytes rest = pair.client->take_unsent();
