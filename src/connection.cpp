@@ -177,7 +177,9 @@ Progress Connection::handshake(Host& host) {
         return turn.refusal();
     if (failed())
         return {Kind::failed};
-    return run_handshake(host);
+    const Progress progress = run_handshake(host);
+    // A callback may have closed it.
+    return close_requested_ ? Progress{Kind::closed} : progress;
 }
 
 Progress Connection::read(Host& host, MutableBytes into) {
@@ -341,8 +343,9 @@ Progress Connection::send_collected(Host& host) {
             case IoResult::Kind::timed_out:
                 return {Kind::timed_out};
             case IoResult::Kind::would_block:
-            case IoResult::Kind::aborted:
                 return {Kind::blocked};
+            case IoResult::Kind::aborted:
+                return {Kind::interrupted};
             case IoResult::Kind::failed:
             case IoResult::Kind::end:
                 error_ = stream_error(result.error);
@@ -543,6 +546,8 @@ Progress Connection::settle(Host& host, Outcome outcome) {
             return {Kind::done, outcome.count};
         case Outcome::Kind::want_read:
         case Outcome::Kind::want_write:
+            if (wire.interrupted())
+                return {Kind::interrupted};
             return {wire.timed_out() ? Kind::timed_out : Kind::blocked};
         case Outcome::Kind::end:
             if (wire.ended() && (wire.inside_record() || report_truncation_))
@@ -570,8 +575,12 @@ Error Connection::explain() const {
     const Wire& wire = session_->wire();
     const bool handshaking = state_ == State::handshaking;
     Error error = session_->failure();
-    if (wire.aborted())
-        return plain_error(Code::aborted);
+    if (wire.aborted()) {
+        error.code = Code::CALLBACK;
+        error.certificate_failures = 0;
+        error.detail = 0;
+        return error;
+    }
     if (wire.first_alert() != 0) {
         error.alert = Error::Alert::received;
         error.alert_number = wire.first_alert();

@@ -32,7 +32,7 @@ bool may_be_tls(std::uint8_t type, std::uint8_t major_version) {
 IoResult Wire::read(MutableBytes into) {
     if (aborted_)
         return IoResult::aborted();
-    if (collects_)
+    if (collects_ || interrupted_)
         return IoResult::would_block();
     if (ahead_.empty()) {
         if (read_errno_ != 0)
@@ -76,8 +76,8 @@ IoResult Wire::read_stream(MutableBytes into) {
             read_errno_ = result.error;
             break;
         case IoResult::Kind::aborted:
-            aborted_ = true;
-            break;
+            interrupted_ = true;
+            return IoResult::would_block();
     }
     return result;
 }
@@ -113,8 +113,6 @@ void Wire::rest() {
 }
 
 IoResult Wire::write(Bytes from) {
-    if (aborted_)
-        return IoResult::aborted();
     rest_size_ = 0;
     // A peer that has gone may have said why: swallow, so that the engine goes on to read it.
     if (write_errno_ != 0)
@@ -124,10 +122,14 @@ IoResult Wire::write(Bytes from) {
         return IoResult::moved(from.size());
     }
 
-    IoResult result = host_->write(from);
+    IoResult result = interrupted_ ? IoResult::would_block() : host_->write(from);
     switch (result.kind) {
         case IoResult::Kind::timed_out:
             timed_out_ = true;
+            [[fallthrough]];
+        case IoResult::Kind::aborted:
+            interrupted_ = interrupted_ || result.kind == IoResult::Kind::aborted;
+            result = IoResult::would_block();
             [[fallthrough]];
         case IoResult::Kind::would_block:
             if (from.size() <= sizeof rest_) {
@@ -138,9 +140,6 @@ IoResult Wire::write(Bytes from) {
         case IoResult::Kind::failed:
             write_errno_ = result.error;
             return IoResult::moved(from.size());
-        case IoResult::Kind::aborted:
-            aborted_ = true;
-            break;
         case IoResult::Kind::bytes:
         case IoResult::Kind::end:
             break;
@@ -149,7 +148,7 @@ IoResult Wire::write(Bytes from) {
 }
 
 void Wire::send_rest(Host& host) {
-    while (rest_size_ != 0 && !aborted_ && write_errno_ == 0 && host.ready(Direction::write)) {
+    while (rest_size_ != 0 && write_errno_ == 0 && host.ready(Direction::write)) {
         const IoResult result = host.write({rest_, rest_size_});
         if (result.kind != IoResult::Kind::bytes)
             return;

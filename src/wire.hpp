@@ -15,7 +15,7 @@ class Wire {
     /// The stream is known only while a call is under way.
     void attach(Host& host) {
         host_ = &host;
-        timed_out_ = false;
+        timed_out_ = interrupted_ = false;
     }
     void detach() { host_ = nullptr; }
 
@@ -26,7 +26,7 @@ class Wire {
     /// After a handshake of TLS 1.3: a ChangeCipherSpec record is an unexpected one (RFC 8446 §5).
     void reject_change_cipher_spec() { rejects_change_cipher_spec_ = true; }
 
-    // For the engines' hooks. `failed` and `aborted` are final.
+    // For the engines' hooks. `failed` and, for a read after abort(), `aborted` are final.
     IoResult read(MutableBytes into);
     IoResult write(Bytes from);
     [[nodiscard]] Host& host() const { return *host_; }
@@ -34,6 +34,8 @@ class Wire {
     // For the connection.
     [[nodiscard]] bool aborted() const { return aborted_; }
     [[nodiscard]] bool timed_out() const { return timed_out_; }
+    /// In this call, the stream returned `aborted`. To the engine, it would block.
+    [[nodiscard]] bool interrupted() const { return interrupted_; }
     [[nodiscard]] bool ended() const { return ended_; }
     [[nodiscard]] int read_errno() const { return read_errno_; }
     [[nodiscard]] int write_errno() const { return write_errno_; }
@@ -75,7 +77,8 @@ class Wire {
     [[nodiscard]] SecretBytes collected() { return std::move(collected_); }
     /// After collect(): memory ran out.
     [[nodiscard]] bool lost() const { return lost_; }
-    /// A program-side callback other than the stream ended the call.
+    /// A callback other than the stream failed: nothing is read any more, and the engine's alert is
+    /// still sent.
     void abort() { aborted_ = true; }
 
   private:
@@ -99,6 +102,7 @@ class Wire {
     std::uint8_t first_alert_[2] = {};  ///< level and number
     bool aborted_ = false;
     bool timed_out_ = false;
+    bool interrupted_ = false;
     bool ended_ = false;
     bool not_tls_ = false;
     bool collects_ = false;

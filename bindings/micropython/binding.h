@@ -236,6 +236,9 @@ mp_obj_t ussl_socket_ioctl(size_t n_args, const mp_obj_t *args);
 
 // --- streams and Python callbacks, exceptions kept (stream.cpp)
 
+// Not KeyboardInterrupt, SystemExit and the like.
+bool ussl_is_error(mp_obj_t exception);
+
 // Returned where Python code raised; the exception is kept.
 #define USSL_RAISED ((mp_uint_t)-2)
 

@@ -35,8 +35,11 @@ using delivery::Remainder;
 // A stream that is ready takes some bytes without blocking, but not any number of them.
 constexpr size_t piece = 512;
 
-// A stream without a peer that ends (a UART) is closed as soon as all is sent.
+// A stream without a peer that ends (a UART) is closed as soon as all is sent; so is TLS beneath TLS,
+// which has a delivery of its own.
 bool is_socket(mp_obj_t stream) {
+    if (mp_obj_is_exact_type(stream, &ussl_socket_type))
+        return false;
     mp_obj_t method[2];
     mp_load_method_maybe(stream, MP_QSTR_recv, method);
     return method[0] != MP_OBJ_NULL;
@@ -155,12 +158,6 @@ bool take(ussl_delivery_t* of) {
     return free;
 }
 
-// The program's own exceptions (Ctrl-C) in a delivery that goes on behind another call.
-bool is_an_error(mp_obj_t exception) {
-    return mp_obj_is_subclass_fast(MP_OBJ_FROM_PTR(mp_obj_get_type(exception)),
-                                   MP_OBJ_FROM_PTR(&mp_type_Exception));
-}
-
 // One step; at the end of all, the stream is closed.
 void step_one(ussl_delivery_t* one, bool in_close, mp_obj_t* exception) {
     if (!take(one))
@@ -183,7 +180,7 @@ void step_objects(bool calls_python) {
         if (exception == MP_OBJ_NULL)
             continue;
         // Nobody waits for this stream's exceptions any more.
-        if (is_an_error(exception))
+        if (ussl_is_error(exception))
             one->is_over = true;
         else
             mp_sched_exception(exception);

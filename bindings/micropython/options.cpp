@@ -16,15 +16,30 @@ MP_NORETURN void raise_wrong_type(qstr argument, const char* wanted) {
     mp_raise_msg_varg(&mp_type_TypeError, MP_ERROR_TEXT("%q must be %s"), argument, wanted);
 }
 
+// A file system written in Python may open anything.
+bool is_stream(mp_obj_t file) {
+    const auto* protocol = static_cast<const mp_stream_p_t*>(
+        MP_OBJ_TYPE_GET_SLOT_OR_NULL(mp_obj_get_type(file), protocol));
+    return protocol != nullptr && protocol->read != nullptr && protocol->ioctl != nullptr;
+}
+
+// The file's own bytes may be the program's: the copy is ours, and may be wiped.
+mp_obj_t read_file_by_method(mp_obj_t file) {
+    mp_obj_t call[2];
+    mp_load_method(file, MP_QSTR_read, call);
+    mp_buffer_info_t bytes;
+    mp_get_buffer_raise(mp_call_method_n_kw(0, 0, call), &bytes, MP_BUFFER_READ);
+    return mp_obj_new_bytes(static_cast<const byte*>(bytes.buf), bytes.len);
+}
+
 mp_obj_t read_file(mp_obj_t file) {
+    if (!is_stream(file))
+        return read_file_by_method(file);
     // The size first: growing a buffer would leave copies of a key behind in the heap.
     int error = 0;
     const mp_off_t size = mp_stream_seek(file, 0, MP_SEEK_END, &error);
-    if (size == static_cast<mp_off_t>(-1) || mp_stream_seek(file, 0, MP_SEEK_SET, &error) != 0) {
-        mp_obj_t call[2];
-        mp_load_method(file, MP_QSTR_read, call);
-        return mp_call_method_n_kw(0, 0, call);
-    }
+    if (size == static_cast<mp_off_t>(-1) || mp_stream_seek(file, 0, MP_SEEK_SET, &error) != 0)
+        return read_file_by_method(file);
     // A directory has a size, too, and only a read tells that it is one.
     char first;
     mp_stream_read_exactly(file, &first, 1, &error);
@@ -40,18 +55,29 @@ mp_obj_t read_file(mp_obj_t file) {
     return mp_obj_new_bytes_from_vstr(&vstr);
 }
 
+void close_file(mp_obj_t file) {
+    if (is_stream(file)) {
+        mp_stream_close(file);
+        return;
+    }
+    mp_obj_t call[2];
+    mp_load_method_maybe(file, MP_QSTR_close, call);
+    if (call[0] != MP_OBJ_NULL)
+        mp_call_method_n_kw(0, 0, call);
+}
+
 mp_obj_t load_file(mp_obj_t path) {
     const mp_obj_t arguments[2] = {path, MP_OBJ_NEW_QSTR(MP_QSTR_rb)};
     const mp_obj_t file =
         mp_call_function_n_kw(MP_OBJ_FROM_PTR(&mp_builtin_open_obj), 2, 0, arguments);
     nlr_buf_t nlr;
     if (nlr_push(&nlr) != 0) {
-        mp_stream_close(file);
+        close_file(file);
         nlr_jump(nlr.ret_val);
     }
     const mp_obj_t content = read_file(file);
     nlr_pop();
-    mp_stream_close(file);
+    close_file(file);
     return content;
 }
 

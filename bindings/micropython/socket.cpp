@@ -191,19 +191,31 @@ class PyHost final : public ussl::Host {
     bool never_waits_ = false;
 };
 
-MP_NORETURN void raise_failure(ussl_socket_obj_t* self) {
-    const ussl::Error& error = connection_of(self)->error();
-    if (error.code == Code::aborted && self->exception != MP_OBJ_NULL)
-        nlr_raise(self->exception);
-    ussl_raise(error);
+// The exception of a stream or a callback is raised once.
+void raise_exception(ussl_socket_obj_t* self) {
+    const mp_obj_t exception = self->exception;
+    self->exception = MP_OBJ_NULL;
+    if (exception != MP_OBJ_NULL)
+        nlr_raise(exception);
+}
+
+// After a call that has returned data, the next one raises the stream's exception; but Ctrl-C does
+// not wait for that.
+void raise_exception_later(ussl_socket_obj_t* self) {
+    if (self->exception == MP_OBJ_NULL || ussl_is_error(self->exception))
+        return;
+    mp_sched_exception(self->exception);
+    self->exception = MP_OBJ_NULL;
 }
 
 // The errors of a call that moved nothing; returns where it merely could not go on.
 void raise_unless_progress(ussl_socket_obj_t* self, Progress::Kind kind) {
+    raise_exception(self);
     switch (kind) {
         case Progress::Kind::done:
         case Progress::Kind::end:
         case Progress::Kind::blocked:
+        case Progress::Kind::interrupted:
             return;
         case Progress::Kind::timed_out:
             mp_raise_OSError(MP_ETIMEDOUT);
@@ -212,7 +224,7 @@ void raise_unless_progress(ussl_socket_obj_t* self, Progress::Kind kind) {
         case Progress::Kind::misuse:
             ussl_raise_row(static_cast<unsigned>(Code::BAD_USE));
         case Progress::Kind::failed:
-            raise_failure(self);
+            ussl_raise(connection_of(self)->error());
     }
 }
 
@@ -228,6 +240,7 @@ void close_after_call(ussl_socket_obj_t* self) {
 }
 
 Progress read_once(ussl_socket_obj_t* self, void* buf, size_t size) {
+    raise_exception(self);
     PyHost host(self);
     const Progress progress =
         connection_of(self)->read(host, {static_cast<uint8_t*>(buf), size});
@@ -236,14 +249,17 @@ Progress read_once(ussl_socket_obj_t* self, void* buf, size_t size) {
 }
 
 Progress write_once(ussl_socket_obj_t* self, const void* buf, size_t size) {
+    raise_exception(self);
     PyHost host(self);
     const Progress progress =
         connection_of(self)->write(host, {static_cast<const uint8_t*>(buf), size});
     close_after_call(self);
+    raise_exception(self);
     return progress;
 }
 
 Progress flush_once(ussl_socket_obj_t* self) {
+    raise_exception(self);
     PyHost host(self);
     const Progress progress = connection_of(self)->flush(host);
     close_after_call(self);
@@ -266,7 +282,9 @@ size_t read_fully(ussl_socket_obj_t* self, uint8_t* buf, size_t size, bool once,
             break;
         }
         got += progress.count;
-    } while (got < size && !once);
+    } while (got < size && !once && self->exception == MP_OBJ_NULL);
+    if (got != 0)
+        raise_exception_later(self);
     return got;
 }
 
@@ -297,7 +315,11 @@ mp_obj_t read_all(ussl_socket_obj_t* self) {
         }
         got += progress.count;
         vstr.len = got;
+        if (self->exception != MP_OBJ_NULL)
+            break;
     }
+    if (got != 0)
+        raise_exception_later(self);
     return new_bytes(&vstr, got, none);
 }
 
@@ -442,20 +464,23 @@ mp_uint_t poll_socket(ussl_socket_obj_t* self, mp_uint_t wanted) {
     ussl_deliver_some();
     if (is_closed(self))
         return MP_STREAM_POLL_NVAL;
-    Connection* connection = connection_of(self);
     PyHost host(self);
     mp_uint_t ready = 0;
-    if (connection->unsent() && !connection->busy()) {
+    // A stream written in Python may close the socket each time that it is asked.
+    if (connection_of(self)->unsent() && !connection_of(self)->busy()) {
         const PyHost::Polled polled = host.poll(MP_STREAM_POLL_WR, &ready);
         if (polled == PyHost::Polled::raised)
-            nlr_raise(self->exception);
+            raise_exception(self);
+        if (is_closed(self))
+            return MP_STREAM_POLL_NVAL;
         if (polled == PyHost::Polled::known && (ready & MP_STREAM_POLL_WR) != 0)
             flush_once(self);
+        raise_exception(self);
     }
-    if (connection->closed() || connection->failed())
+    if (is_closed(self) || connection_of(self)->failed())
         return MP_STREAM_POLL_NVAL;
 
-    const PollPlan plan = plan_poll(connection, wanted);
+    const PollPlan plan = plan_poll(connection_of(self), wanted);
     // What is there already needs no look at the stream, unless more was asked for.
     if (plan.ask() == 0)
         return plan.found;
@@ -465,9 +490,9 @@ mp_uint_t poll_socket(ussl_socket_obj_t* self, mp_uint_t wanted) {
         case PyHost::Polled::unknown:
             return MP_STREAM_ERROR;
         case PyHost::Polled::raised:
-            nlr_raise(self->exception);
+            raise_exception(self);
     }
-    return found_or_rest(self, plan.found_with(ready));
+    return is_closed(self) ? MP_STREAM_POLL_NVAL : found_or_rest(self, plan.found_with(ready));
 }
 
 mp_obj_t call_on_stream(mp_obj_t self_in, qstr method, mp_obj_t argument) {
@@ -620,9 +645,11 @@ mp_obj_t ussl_socket_readline(size_t n_args, const mp_obj_t* args) {
             break;
         }
         vstr_add_byte(&vstr, static_cast<unsigned char>(byte));
-        if (byte == '\n')
+        if (byte == '\n' || self->exception != MP_OBJ_NULL)
             break;
     }
+    if (vstr.len != 0)
+        raise_exception_later(self);
     return new_bytes(&vstr, vstr.len, none);
 }
 
@@ -817,7 +844,10 @@ void ussl_socket_attr(mp_obj_t self_in, qstr attr, mp_obj_t* dest) {
 
 mp_uint_t ussl_socket_stream_read(mp_obj_t self, void* buf, mp_uint_t size, int* errcode) {
     const Progress progress = read_once(socket_of(self), buf, size);
-    raise_unless_progress(socket_of(self), progress.kind);
+    if (progress.kind == Progress::Kind::done)
+        raise_exception_later(socket_of(self));
+    else
+        raise_unless_progress(socket_of(self), progress.kind);
     if (progress.kind == Progress::Kind::blocked) {
         *errcode = MP_EAGAIN;
         return MP_STREAM_ERROR;
@@ -891,11 +921,16 @@ mp_uint_t ussl_socket_poll_ends(ussl_socket_obj_t* self, mp_uint_t wanted, mp_ui
         return MP_STREAM_POLL_NVAL;
     Connection* connection = connection_of(self);
     if (connection->unsent() && !connection->busy() && (ready & MP_STREAM_POLL_WR) != 0) {
-        flush_once(self);
         PyHost host(self);
+        connection->flush(host);
+        close_after_call(self);
         // There may be no more room now.
         if ((wanted & MP_STREAM_POLL_WR) != 0 && !host.ready(Direction::write))
             ready &= ~MP_STREAM_POLL_WR;
+        // Ctrl-C: select.poll itself cannot be left here.
+        raise_exception_later(self);
+        if (is_closed(self))
+            return MP_STREAM_POLL_NVAL;
     }
     if (connection->closed() || connection->failed())
         return MP_STREAM_POLL_NVAL;

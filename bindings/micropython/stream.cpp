@@ -112,6 +112,11 @@ mp_uint_t guarded(Call call, int* errcode, mp_obj_t* exception) {
 
 }  // namespace
 
+extern "C" bool ussl_is_error(mp_obj_t exception) {
+    return mp_obj_is_subclass_fast(MP_OBJ_FROM_PTR(mp_obj_get_type(exception)),
+                                   MP_OBJ_FROM_PTR(&mp_type_Exception));
+}
+
 extern "C" mp_uint_t ussl_stream_read(mp_obj_t stream, void* buf, size_t size, int* errcode,
                                       mp_obj_t* exception) {
     return guarded([=] { return read_stream(stream, buf, size, errcode); }, errcode, exception);

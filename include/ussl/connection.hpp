@@ -21,6 +21,7 @@ struct Progress {
         done,       ///< it is done; `count` bytes were moved, where bytes are moved
         blocked,    ///< the stream must become ready (Connection::waits_for) before it can go on
         timed_out,  ///< as blocked, after waiting as long as the stream itself waits
+        interrupted, ///< as blocked: the stream ended the call (IoResult::aborted)
         end,        ///< read: the peer sends nothing more
         failed,     ///< Connection::error says why, now and ever after
         misuse,     ///< the call does not fit the connection's state (BAD_USE); nothing happened

@@ -22,7 +22,7 @@ struct IoResult {
         timed_out,    ///< nothing within the stream's own timeout; a later call may succeed
         end,          ///< read only: the peer has closed its direction
         failed,       ///< the stream is broken; `error` is the errno, always positive
-        aborted,      ///< the program itself ended the call and keeps the reason (an exception)
+        aborted,      ///< the program ends the call and keeps the reason (an exception); may be tried again
     };
 
     Kind kind;
@@ -64,21 +64,21 @@ inline constexpr std::size_t max_psk_identity = 128;
 enum class PskAnswer : std::uint8_t {
     found,    ///< the key was written
     unknown,  ///< no such identity; the handshake goes on with a random key (RFC 4279 §2)
-    aborted,  ///< the lookup itself failed, and the program keeps the reason
+    aborted,  ///< the lookup failed, and the program keeps the reason: CALLBACK
 };
 
 /// What the program says of the name that a client asks for.
 enum class NameAnswer : std::uint8_t {
     good,
     refused,  ///< with the alert
-    aborted,  ///< the question itself failed, and the program keeps the reason
+    aborted,  ///< the callback failed, and the program keeps the reason: CALLBACK
 };
 
 /// What the program says of a certificate.
 enum class Judgement : std::uint8_t {
     accepted,
     refused,
-    aborted,  ///< the question itself failed, and the program keeps the reason
+    aborted,  ///< the callback failed, and the program keeps the reason: CALLBACK
 };
 
 /// How a signature is made; the hash is SHA-256, SHA-384 or SHA-512, by the size of the digest.
@@ -94,7 +94,7 @@ inline constexpr std::size_t max_signature = 1024;
 enum class SignAnswer : std::uint8_t {
     made,     ///< the signature was written
     own_key,  ///< Options::key is to make it; without one, the handshake fails
-    aborted,  ///< it could not be made, and the program keeps the reason
+    aborted,  ///< the callback failed, and the program keeps the reason: CALLBACK
 };
 
 /// The program's side of a connection: its stream, and its answers to the engine's questions.
@@ -132,7 +132,7 @@ class Host : public Transport {
         return SignAnswer::own_key;
     }
     /// With Options::key_log: a line of the format that Wireshark reads (NSS Key Log Format),
-    /// without its end. false: it could not be kept; the connection ends (`aborted`).
+    /// without its end. false: it could not be kept; the connection fails with CALLBACK.
     virtual bool key_log(std::string_view line) {
         (void)line;
         return true;

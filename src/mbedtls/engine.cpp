@@ -390,7 +390,23 @@ int Session::judge_passed_over() {
     return ++passed_over_ > most_in_a_row ? MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE : 0;
 }
 
+// After a callback of the program has failed, Mbed TLS blames the peer, or its own certificate
+// (RFC 8446 §6.2: internal_error).
+void Session::choose_alert() {
+    if (wire_.aborted())
+        ssl_.alert_type = MBEDTLS_SSL_ALERT_MSG_INTERNAL_ERROR;
+}
+
 int Session::send(Bytes from) {
+    // As choose_alert(), for alerts that Mbed TLS sends without asking: those of TLS 1.2, which are
+    // not encrypted.
+    constexpr std::size_t alert_record = 7;
+    std::uint8_t internal_error[alert_record];
+    if (wire_.aborted() && from.size() == alert_record && from[0] == MBEDTLS_SSL_MSG_ALERT) {
+        std::memcpy(internal_error, from.data(), alert_record);
+        internal_error[alert_record - 1] = MBEDTLS_SSL_ALERT_MSG_INTERNAL_ERROR;
+        from = internal_error;
+    }
     return mbedtls_ssl_is_handshake_over(&ssl_) == 0 ? flight_.write(wire(), from)
                                                      : Flight::write_now(wire(), from);
 }
@@ -768,7 +784,7 @@ Outcome Session::fail(int ret) {
         failure_.alert_number = record[6];
         return Outcome::failed();
     }
-    if (wire_.aborted() || wire_.ended() || wire_.read_errno() != 0)
+    if (wire_.ended() || wire_.read_errno() != 0)
         return Outcome::failed();
     const bool established = mbedtls_ssl_is_handshake_over(&ssl_) != 0;
     // Only what is protected is as the peer made it: a header is not, and a record of TLS 1.3 that
@@ -1080,3 +1096,7 @@ const Engine mbedtls_engine{
 };
 
 }  // namespace ussl
+
+void ussl_mbedtls_choose_alert(mbedtls_ssl_context* ssl) {
+    static_cast<ussl::mbedtls::Session*>(mbedtls_ssl_get_user_data_p(ssl))->choose_alert();
+}

@@ -31,6 +31,9 @@ int ussl_mbedtls_resumes(const mbedtls_ssl_context *ssl);
 /// between ClientHello and the server's extensions.
 void ussl_mbedtls_ignore_record_size_limit(mbedtls_ssl_context *ssl);
 
+/// Called before an alert of the handshake is sent; engine.cpp implements it.
+void ussl_mbedtls_choose_alert(mbedtls_ssl_context *ssl);
+
 #ifdef __cplusplus
 }
 #endif

@@ -243,6 +243,8 @@ class Session final : public EngineSession {
     // Called by Mbed TLS.
     int receive(MutableBytes into);
     int send(Bytes from);
+    /// Called before an alert of the handshake is sent.
+    void choose_alert();
     /// Called for each certificate of a chain, the topmost first.
     int verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t& flags);
     /// Called when the client has said with what name it comes.

@@ -516,8 +516,10 @@ int Session::choose_context() {
     std::uint8_t alert = SSL_AD_UNRECOGNIZED_NAME;
     const NameAnswer answer =
         wire_.host().choose_context(name != nullptr ? name : "", chosen_, alert);
-    if (answer == NameAnswer::aborted)
+    if (answer == NameAnswer::aborted) {
         wire_.abort();
+        return SSL_AD_INTERNAL_ERROR;
+    }
     const bool fits = !chosen_ || (chosen_->role() == Role::server && !chosen_->uses_psk());
     name_refused = answer == NameAnswer::refused || !fits;
     if (answer != NameAnswer::good)

@@ -525,8 +525,10 @@ int verify_chain(X509_STORE_CTX* store, void*) {
         X509_STORE_CTX_set_error(store, X509_V_OK);
         return 1;
     }
-    X509_STORE_CTX_set_error(store, lacked_memory
-                                        ? X509_V_ERR_OUT_OF_MEM
+    // Both of the first two are sent as internal_error (RFC 8446 §6.2).
+    X509_STORE_CTX_set_error(store, lacked_memory ? X509_V_ERR_OUT_OF_MEM
+                                    : session.wire().aborted()
+                                        ? X509_V_ERR_UNSPECIFIED
                                         : x509_error_of(policy::certificate_error(failures).code));
     return 0;
 }

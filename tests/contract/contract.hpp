@@ -21,6 +21,9 @@
 
 namespace contract {
 
+// RFC 8446 §6.2
+inline constexpr std::uint8_t internal_error = 80;
+
 using ussl::Bytes;
 using ussl::Code;
 using ussl::Connection;

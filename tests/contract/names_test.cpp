@@ -134,7 +134,8 @@ TEST_P(Names, EndTheConnectionWhenTheProgramCannotSay) {
         return NameAnswer::aborted;
     };
     EXPECT_FALSE(pair.handshake());
-    EXPECT_EQ(pair.server->error().code, Code::aborted);
+    EXPECT_EQ(pair.server->error().code, Code::CALLBACK);
+    EXPECT_EQ(pair.client->error().alert_number, internal_error) << describe(pair.client->error());
 }
 
 TEST_P(Names, AreAServersWithACertificate) {

@@ -141,9 +141,10 @@ TEST_P(Signing, ThatFailsEndsTheHandshake) {
         signer.serve(pair.server_host);
         EXPECT_FALSE(pair.handshake());
         EXPECT_EQ(pair.server->error().code,
-                  answer == SignAnswer::aborted ? Code::aborted : Code::ENGINE);
-        // Who gives up says nothing.
-        EXPECT_EQ(pair.client->error().code == Code::none, answer == SignAnswer::aborted);
+                  answer == SignAnswer::aborted ? Code::CALLBACK : Code::ENGINE);
+        EXPECT_EQ(pair.client->error().alert, ussl::Error::Alert::received);
+        if (answer == SignAnswer::aborted)
+            EXPECT_EQ(pair.client->error().alert_number, internal_error);
     }
 }
 

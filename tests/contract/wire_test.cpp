@@ -112,13 +112,29 @@ TEST(Wire, IsFinalAboutFailures) {
     ends.host.next_read.reset();
     EXPECT_EQ(ends.feed("more").error, 104);
     Ends aborted;
-    aborted.host.next_read = IoResult::aborted();
-    EXPECT_EQ(aborted.feed("").kind, IoResult::Kind::aborted);
-    EXPECT_EQ(aborted.wire.write(bytes("x")).kind, IoResult::Kind::aborted);
+    aborted.wire.abort();
+    EXPECT_EQ(aborted.feed("more").kind, IoResult::Kind::aborted);
+    EXPECT_EQ(aborted.wire.write(bytes("x")).kind, IoResult::Kind::bytes);
     Ends ended;
     ended.in.closed = true;
     EXPECT_EQ(ended.feed("").kind, IoResult::Kind::end);
     EXPECT_EQ(ended.feed("more").kind, IoResult::Kind::end);
+}
+
+TEST(Wire, IsInterruptedForOneCall) {
+    Ends ends;
+    ends.host.next_read = IoResult::aborted();
+    EXPECT_EQ(ends.feed("").kind, IoResult::Kind::would_block);
+    EXPECT_TRUE(ends.wire.interrupted());
+    // The exception is not replaced by another one.
+    ends.host.next_read.reset();
+    const int calls = ends.host.reads + ends.host.writes;
+    EXPECT_EQ(ends.feed("more").kind, IoResult::Kind::would_block);
+    EXPECT_EQ(ends.wire.write(bytes("x")).kind, IoResult::Kind::would_block);
+    EXPECT_EQ(ends.host.reads + ends.host.writes, calls);
+    ends.wire.attach(ends.host);
+    EXPECT_FALSE(ends.wire.interrupted());
+    EXPECT_EQ(ends.feed("").kind, IoResult::Kind::bytes);
 }
 
 TEST(Wire, ReadsAheadAndHandsOutWhatIsAskedFor) {

@@ -14,7 +14,8 @@ using What = Fault::Kind;
 
 // Nothing is lost by it, and it need not be told.
 bool is_harmless(What what) {
-    return what == What::would_block || what == What::timed_out || what == What::one_byte;
+    return what == What::would_block || what == What::timed_out || what == What::one_byte ||
+           what == What::aborted;
 }
 bool is_damage(What what) {
     return what == What::garbage || what == What::flip;
@@ -29,8 +30,6 @@ bool fits(What what, const Error& error) {
             return error.number() == ECONNRESET;
         case What::interrupted:
             return error.number() == EINTR;
-        case What::aborted:
-            return error.code == Code::aborted;
         default:
             return false;
     }
@@ -46,7 +45,7 @@ bool fits_the_other(const Error& error) {
 bool fits_damage(const Error& error) {
     if (error.code == Code::stream)
         return error.number() == EPIPE;
-    return error.code != Code::aborted && class_of(error.code) != ussl::ErrorClass::local;
+    return class_of(error.code) != ussl::ErrorClass::local;
 }
 
 // The minor version in the header of a record says nothing before both have agreed on a version,

@@ -7,6 +7,7 @@
 #include <mbedtls/platform.h>
 
 #include "certificates.h"
+#include "internals.h"
 
 // A session that is loaded has its server's name as it stood there, which Mbed TLS then takes for a
 // string: behind all that is allocated here stands a NUL.
@@ -18,6 +19,9 @@
 #define MBEDTLS_SSL_IN_BUFFER_LEN USSL_SMALLEST_INPUT
 #define mbedtls_ssl_get_input_buflen(ssl) ((ssl)->in_buf_len)
 #define mbedtls_ssl_get_output_buflen(ssl) ((ssl)->out_buf_len)
+
+// An alert that is about to be sent is changed first, where a callback of the program has failed.
+#define mbedtls_ssl_handle_pending_alert(ssl) (ussl_mbedtls_choose_alert(ssl), mbedtls_ssl_handle_pending_alert(ssl))
 
 #define mbedtls_ssl_get_max_out_record_payload mbedtls_ssl_get_max_out_record_payload_but_one
 #include "ssl_tls.c"
