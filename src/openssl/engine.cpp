@@ -354,8 +354,13 @@ Owned<EngineSession> Context::make_session(const HostName* name) {
 
 // --- Session
 
+// The error queue is the thread's, and belongs to whoever used OpenSSL last.
+static void forget_others_errors() {
+    if (ERR_peek_error() != 0)
+        ERR_clear_error();
+}
+
 Owned<EngineSession> Session::make(const Context& context, const HostName* name) {
-    ERR_clear_error();
     Owned<Session> session{new Session(context, name)};
     if (!session)
         return nullptr;
@@ -375,7 +380,7 @@ Owned<EngineSession> Session::make(const Context& context, const HostName* name)
         return nullptr;
     }
     const bool client = context.role_ == Role::client;
-    ERR_clear_error();
+    forget_others_errors();
     if (client)
         SSL_set_connect_state(ssl);
     else
@@ -397,12 +402,6 @@ Session::~Session() {
         SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     OPENSSL_clear_free(retry_, retry_size_);
     OPENSSL_free(peer_der_);
-}
-
-// The error queue is the thread's, and belongs to whoever used OpenSSL last.
-static void forget_others_errors() {
-    if (ERR_peek_error() != 0)
-        ERR_clear_error();
 }
 
 // With SSL_OP_CLEANSE_PLAINTEXT, OpenSSL 3.2 to 4.0 wipe a buffer here that has been freed already.

@@ -21,19 +21,7 @@ FIRMWARE = os.environ.get("USSL_MCU_FIRMWARE") or subprocess.run(
 class ChipCase(Case):
     def setUp(self):
         super().setUp()
-        # A certificate for the addresses that the chips know.
-        self.cert, self.key = self.folder / "chip.crt", self.folder / "chip.key"
-        for command in (["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", self.key],
-                        ["req", "-new", "-key", self.key, "-subj", "/CN=chip", "-out", self.folder / "chip.csr"],
-                        ["x509", "-req", "-in", self.folder / "chip.csr", "-CA", cert("ca.crt"), "-CAkey", cert("ca.key"),
-                         "-set_serial", "1", "-days", "3650", "-out", self.cert, "-extfile", self.extensions()]):
-            subprocess.run(["openssl", *map(str, command)], check=True, capture_output=True)
-
-    def extensions(self):
-        path = self.folder / "extensions"
-        path.write_text(f"subjectAltName=DNS:localhost,DNS:chip.example,IP:127.0.0.1,IP:{HOST},IP:10.9.0.1,IP:10.9.0.2\n"
-                        "basicConstraints=critical,CA:FALSE\n")
-        return path
+        self.cert, self.key = cert("server-chip.crt"), cert("server-chip.key")
 
     def chip(self, program, *arguments, forward=(), network=None):
         """Starts a program on a chip. `forward`: its ports; the chip's attribute `ports` has the host's, by these."""
