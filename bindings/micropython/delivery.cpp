@@ -21,6 +21,7 @@ typedef struct _ussl_delivery_t {
     bool is_socket;    // its input is discarded until the peer ends
     bool never_waits;  // the stream has said "would block"
     bool is_over;
+    int close_error;   // errno of closing the stream, or 0
     bool is_in_use;    // by a thread, or by the call beneath this one
 } ussl_delivery_t;
 
@@ -113,9 +114,12 @@ void step(ussl_delivery_t* of, bool in_close, mp_obj_t* exception) {
         of->is_over = true;
 }
 
-void close_stream(mp_obj_t stream, mp_obj_t* exception) {
-    int error;
-    ussl_stream_ioctl(stream, MP_STREAM_CLOSE, 0, &error, exception);
+// Returns the errno, or 0.
+int close_stream(mp_obj_t stream, mp_obj_t* exception) {
+    int error = 0;
+    if (ussl_stream_ioctl(stream, MP_STREAM_CLOSE, 0, &error, exception) != MP_STREAM_ERROR)
+        return 0;
+    return error > 0 ? error : MP_EIO;
 }
 
 size_t bytes_held() {
@@ -166,7 +170,7 @@ void step_one(ussl_delivery_t* one, bool in_close, mp_obj_t* exception) {
     if (one->is_over) {
         drop(one);
         mp_obj_t ignored = MP_OBJ_NULL;
-        close_stream(one->stream, *exception == MP_OBJ_NULL ? exception : &ignored);
+        one->close_error = close_stream(one->stream, *exception == MP_OBJ_NULL ? exception : &ignored);
     }
     one->is_in_use = false;
 }
@@ -235,6 +239,8 @@ void wait_for_object(ussl_delivery_t* of, uint32_t timeout_ms) {
     }
     if (exception != MP_OBJ_NULL)
         nlr_raise(exception);
+    if (of->close_error != 0)
+        mp_raise_OSError(of->close_error);
 }
 
 Remainder take_remainder(ussl_socket_obj_t* self) {
@@ -270,12 +276,11 @@ ussl_delivery_t* keep_object(ussl_socket_obj_t* self) {
 
 void close_now(mp_obj_t stream) {
     mp_obj_t exception = MP_OBJ_NULL;
-    int error = 0;
-    const mp_uint_t result = ussl_stream_ioctl(stream, MP_STREAM_CLOSE, 0, &error, &exception);
-    if (result == USSL_RAISED)
+    const int error = close_stream(stream, &exception);
+    if (exception != MP_OBJ_NULL)
         nlr_raise(exception);
-    if (result == MP_STREAM_ERROR)
-        mp_raise_OSError(error > 0 ? error : MP_EIO);
+    if (error != 0)
+        mp_raise_OSError(error);
 }
 
 }  // namespace

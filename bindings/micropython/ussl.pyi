@@ -111,6 +111,7 @@ ERR_NO_MEMORY: Final = -501
 ERR_BAD_USE: Final = -502
 """the call does not fit the connection's state"""
 ERR_ENGINE: Final = -503
+ERR_CALLBACK: Final = -504
 """the TLS engine failed"""
 # --- end of errors
 

@@ -143,8 +143,9 @@ TEST_P(Signing, ThatFailsEndsTheHandshake) {
         EXPECT_EQ(pair.server->error().code,
                   answer == SignAnswer::aborted ? Code::CALLBACK : Code::ENGINE);
         EXPECT_EQ(pair.client->error().alert, ussl::Error::Alert::received);
-        if (answer == SignAnswer::aborted)
+        if (answer == SignAnswer::aborted) {
             EXPECT_EQ(pair.client->error().alert_number, internal_error);
+        }
     }
 }
 

@@ -120,7 +120,11 @@ def test_close_never_blocks():
     a.room = 0
     client.write(b"stuck")
     client.close()
+    equal(a.closed, 0)
+    a.room = 1 << 20
+    equal(ussl.flush_closed(1), 0)
     equal(a.closed, 1)
+    equal(server.read(), b"stuck")
 
 
 def test_close_sends_what_was_taken():
