@@ -107,6 +107,8 @@ struct Engine {
     std::optional<Refusal> (*make_self_signed)(const SelfSignedFor& what, SelfSigned& made);
     /// Parses and keeps what `options` says; option rules that need no parsing were checked.
     std::expected<Owned<EngineContext>, Refusal> (*make_context)(const Options& options);
+    /// As shut_down() of ussl/context.hpp.
+    void (*shut_down)();
 };
 
 }  // namespace ussl

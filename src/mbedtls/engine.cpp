@@ -102,6 +102,14 @@ bool start_up() {
 #endif
 }
 
+// The key store is in Mbed TLS's own variables and points to the heap. Of a connection that is
+// destroyed later, it rejects the keys. The Mbed TLS of a port has its own memory, and other users.
+void shut_down() {
+#if defined(MBEDTLS_PSA_CRYPTO_C) && defined(USSL_MBEDTLS_PLATFORM)
+    mbedtls_psa_crypto_free();
+#endif
+}
+
 bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out) {
     Holder<mbedtls_md_context_t, mbedtls_md_init, mbedtls_md_free> hash;
     bool good = mbedtls_md_setup(&hash, mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), 0) == 0 &&
@@ -1077,6 +1085,7 @@ const Engine mbedtls_engine{
     .describe = mbedtls::describe_first,
     .make_self_signed = mbedtls::make_self_signed,
     .make_context = mbedtls::Context::make,
+    .shut_down = mbedtls::shut_down,
 };
 
 }  // namespace ussl

@@ -372,6 +372,7 @@ std::optional<Refusal> make_self_signed(const SelfSignedFor& what, SelfSigned& m
 // engine.cpp
 /// What Mbed TLS needs before its cryptography is used; any number of times.
 bool start_up();
+void shut_down();
 bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out);
 /// IANA's name of a suite in `into`; empty: Mbed TLS does not know it.
 std::string_view suite_name(int suite, std::span<char> into);

@@ -677,6 +677,7 @@ const Engine openssl_engine{
     .describe = openssl::describe_first,
     .make_self_signed = openssl::make_self_signed,
     .make_context = openssl::Context::make,
+    .shut_down = [] {},  // a host's process ends with its heap
 };
 
 }  // namespace ussl
