@@ -213,6 +213,12 @@ void ussl_port_release(void *memory) {
     }
 }
 
+void ussl_port_collect(void) {
+    if (!gc_is_locked()) {
+        gc_collect();
+    }
+}
+
 // --- entropy: the port's hardware; what cannot be had is an error here, never a weak guess
 
 #if defined(USSL_PORT_ENTROPY) || defined(NO_QSTR)

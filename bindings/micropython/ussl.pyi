@@ -112,6 +112,8 @@ ERR_BAD_USE: Final = -502
 """the call does not fit the connection's state"""
 ERR_ENGINE: Final = -503
 """the TLS engine failed"""
+ERR_KEY_SLOTS: Final = -504
+"""Mbed TLS has no free key slot (MBEDTLS_PSA_KEY_SLOT_COUNT): there are too many connections at once"""
 # --- end of errors
 
 class TLSVersion:
