@@ -419,8 +419,9 @@ int Session::with_room(Step step) {
 // some.
 #if defined(MBEDTLS_PSA_CRYPTO_C) && !defined(MBEDTLS_PSA_KEY_STORE_DYNAMIC)
 static bool has_key_slots() {
-    // A key exchange, the keys of the handshake and of the connection, one in passing.
-    constexpr std::size_t most_at_once = 6;
+    // A key exchange, the keys of the handshake and of the connection, one in passing; twice, for
+    // another handshake may have begun.
+    constexpr std::size_t most_at_once = 12;
     mbedtls_psa_stats_t stats;
     mbedtls_psa_get_stats(&stats);
     return stats.empty_slots >= most_at_once;
