@@ -549,6 +549,9 @@ Progress Connection::settle(Host& host, Outcome outcome) {
             if (wire.interrupted())
                 return {Kind::interrupted};
             return {wire.timed_out() ? Kind::timed_out : Kind::blocked};
+        case Outcome::Kind::no_memory:
+            read_waits_ = Waits::nothing;  // what was received may be all
+            return {Kind::no_memory};
         case Outcome::Kind::end:
             if (wire.ended() && (wire.inside_record() || report_truncation_))
                 return fail(host, plain_error(Code::TRUNCATED));

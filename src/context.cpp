@@ -221,5 +221,8 @@ std::string_view engine_version(const Engine& engine) {
 bool has_system_store(const Engine& engine) {
     return engine.has_system_store;
 }
+void shut_down(const Engine& engine) {
+    engine.shut_down();
+}
 
 }  // namespace ussl

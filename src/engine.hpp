@@ -13,7 +13,7 @@ namespace ussl {
 
 /// What one step of an engine came to.
 struct Outcome {
-    enum class Kind : std::uint8_t { done, want_read, want_write, end, failed };
+    enum class Kind : std::uint8_t { done, want_read, want_write, end, no_memory, failed };
     Kind kind;
     std::size_t count = 0;
 
@@ -21,6 +21,7 @@ struct Outcome {
     static constexpr Outcome want_read() { return {Kind::want_read}; }
     static constexpr Outcome want_write(std::size_t n = 0) { return {Kind::want_write, n}; }
     static constexpr Outcome end() { return {Kind::end}; }
+    static constexpr Outcome no_memory() { return {Kind::no_memory}; }
     static constexpr Outcome failed() { return {Kind::failed}; }
 };
 
@@ -31,7 +32,8 @@ class EngineSession : public OnHeap {
 
     virtual Outcome handshake() = 0;
     /// Plaintext into `into`. An empty `into` takes in one record at the most and says done when
-    /// plaintext is held. `end` is the peer's close_notify only.
+    /// plaintext is held. `end` is the peer's close_notify only. After `no_memory`, the next read
+    /// goes on: nothing is lost.
     virtual Outcome read(MutableBytes into) = 0;
     /// One record at the most, never empty. `done` with a count: taken and sent. `want_write` with
     /// a count: taken, not all of it sent; flush() before any other write. `want_write` without
@@ -107,6 +109,8 @@ struct Engine {
     std::optional<Refusal> (*make_self_signed)(const SelfSignedFor& what, SelfSigned& made);
     /// Parses and keeps what `options` says; option rules that need no parsing were checked.
     std::expected<Owned<EngineContext>, Refusal> (*make_context)(const Options& options);
+    /// As shut_down() of ussl/context.hpp.
+    void (*shut_down)();
 };
 
 }  // namespace ussl

@@ -6,6 +6,7 @@
 extern "C" void* ussl_port_allocate(std::size_t bytes);
 extern "C" void ussl_port_release(void* memory);
 extern "C" void ussl_port_trim();
+extern "C" void ussl_port_collect();
 #else
 #include <cstdlib>
 #endif
@@ -22,6 +23,9 @@ void release(void* memory) noexcept {
 void trim() noexcept {
     ussl_port_trim();
 }
+void collect() noexcept {
+    ussl_port_collect();
+}
 #else
 void* allocate(std::size_t bytes) noexcept {
     return std::malloc(bytes);
@@ -30,6 +34,7 @@ void release(void* memory) noexcept {
     std::free(memory);
 }
 void trim() noexcept {}
+void collect() noexcept {}
 #endif
 
 void wipe(void* memory, std::size_t bytes) noexcept {

@@ -118,16 +118,6 @@ extern mp_obj_str_t ussl_engine_name_obj;
 
 extern const mp_obj_module_t ussl_module;
 
-// Once after each start of the interpreter: nothing of before is in the heap any more.
-bool ussl_heap_is_new(void);
-
-// --- the port (port.c)
-
-#ifdef USSL_BOARD
-// As ussl_context_forget_all().
-void ussl_port_forget_all(void);
-#endif
-
 // --- the module's functions (options.cpp)
 
 mp_obj_t ussl_module_init(void);
@@ -152,8 +142,8 @@ mp_obj_t ussl_create_default_context(size_t n_args, const mp_obj_t *args, mp_map
 
 // A context with nothing in it yet.
 ussl_context_obj_t *ussl_context_new(bool server);
-// The interpreter is new, and with it the heap: nothing of before is there any more.
-void ussl_context_forget_all(void);
+// Boards: a soft reset is under way. Releases what the binding and the engine keep in static variables.
+void ussl_context_heap_ends(void);
 // What the library makes of it, a ussl::Context, made at the first call; raises ValueError. Counted, for
 // the caller to drop.
 void *ussl_context_get(ussl_context_obj_t *self);
@@ -209,6 +199,10 @@ void ussl_deliver(ussl_socket_obj_t *socket);
 // Goes on with the deliveries, without waiting. Does not raise.
 void ussl_deliver_some(void);
 mp_obj_t ussl_flush_closed(size_t n_args, const mp_obj_t *args);
+#ifdef USSL_BOARD
+// The heap ends: what is not delivered is discarded.
+void ussl_forget_deliveries(void);
+#endif
 
 // --- after unwrap() (unwrapped.cpp)
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <utility>
 
 #include "binding.h"
 #include "ussl/context.hpp"
@@ -620,10 +621,13 @@ ussl_context_obj_t* ussl_context_new(bool server) {
     return self;
 }
 
-void ussl_context_forget_all() {
-    const SharedLock lock;
+void ussl_context_heap_ends() {
+    // Nobody else runs: the collector has stopped the other threads. SSLContexts and sockets that
+    // are finalised later drop their own counts.
     for (Shared& entry : shared)
-        entry = {};
+        if (Context* context = std::exchange(entry, {}).context)
+            context->drop();
+    ussl::shut_down(ussl::default_engine());
 }
 
 void ussl_context_trim() {

@@ -311,6 +311,12 @@ extern "C" void ussl_deliver(ussl_socket_obj_t* self) {
 #endif
 }
 
+#ifdef USSL_BOARD
+extern "C" void ussl_forget_deliveries(void) {
+    MP_STATE_VM(ussl_deliveries) = NULL;
+}
+#endif
+
 extern "C" void ussl_deliver_some(void) {
 #ifdef USSL_DELIVERS_DESCRIPTORS
     if (delivery::pending() != 0)

@@ -183,42 +183,6 @@ static MP_DEFINE_CONST_OBJ_TYPE(
     locals_dict, &version_locals
     );
 
-// --- the heap
-
-// A soft reset, of which static variables know nothing, runs the finalisers of all objects; nothing
-// else runs that of one which stays in use.
-static bool heap_is_known;
-
-static mp_obj_t heap_del(mp_obj_t self) {
-    (void)self;
-    heap_is_known = false;
-    return mp_const_none;
-}
-static MP_DEFINE_CONST_FUN_OBJ_1(heap_del_obj, heap_del);
-
-static const mp_rom_map_elem_t heap_locals_table[] = {
-    { MP_ROM_QSTR(MP_QSTR___del__), MP_ROM_PTR(&heap_del_obj) },
-};
-static MP_DEFINE_CONST_DICT(heap_locals, heap_locals_table);
-
-static MP_DEFINE_CONST_OBJ_TYPE(
-    heap_type,
-    MP_QSTR_object,
-    MP_TYPE_FLAG_NONE,
-    locals_dict, &heap_locals
-    );
-
-MP_REGISTER_ROOT_POINTER(struct _mp_obj_base_t *ussl_heap);
-
-bool ussl_heap_is_new(void) {
-    if (heap_is_known) {
-        return false;
-    }
-    MP_STATE_VM(ussl_heap) = mp_obj_malloc_with_finaliser(mp_obj_base_t, &heap_type);
-    heap_is_known = true;
-    return true;
-}
-
 // --- the module
 
 static MP_DEFINE_CONST_FUN_OBJ_0(module_init_obj, ussl_module_init);

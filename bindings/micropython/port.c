@@ -30,6 +30,18 @@ typedef struct _ussl_block_t {
 #define UNLOCK()
 #endif
 
+// A soft reset makes a new heap without clearing root pointers or static variables. What is kept in them is therefore
+// valid only while `heap_is_known`, which the finaliser of one object of the heap (ussl_heap) ends:
+//
+// - The object is made before the first block of a heap, whoever allocates it (hashlib may, without an import of
+//   ussl), and a root pointer keeps it: an ordinary collection never finalises it.
+// - Every port calls gc_sweep_all() before it makes a new heap, which runs all finalisers. Until it is over nothing is
+//   allocated (the heap is locked), so that the memory of the old heap is still intact, in whatever order they run.
+//
+// Nothing else is asked of a port. A hard reset clears static variables.
+static bool heap_is_known;
+MP_REGISTER_ROOT_POINTER(struct _mp_obj_base_t *ussl_heap);
+
 MP_REGISTER_ROOT_POINTER(struct _ussl_block_t *ussl_blocks);
 MP_REGISTER_ROOT_POINTER(struct _ussl_block_t *ussl_spares[8]);
 static uint8_t spares;
@@ -121,18 +133,53 @@ void ussl_port_trim(void) {
     }
 }
 
-void ussl_port_forget_all(void) {
+static mp_obj_t heap_del(mp_obj_t self) {
+    (void)self;
+    // A list or a cache that the binding keeps in static variables or root pointers is emptied here as well.
+    ussl_context_heap_ends();
+    ussl_forget_deliveries();
+    heap_is_known = false;
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(heap_del_obj, heap_del);
+
+static const mp_rom_map_elem_t heap_locals_table[] = {
+    { MP_ROM_QSTR(MP_QSTR___del__), MP_ROM_PTR(&heap_del_obj) },
+};
+static MP_DEFINE_CONST_DICT(heap_locals, heap_locals_table);
+
+static MP_DEFINE_CONST_OBJ_TYPE(
+    heap_type,
+    MP_QSTR_object,
+    MP_TYPE_FLAG_NONE,
+    locals_dict, &heap_locals
+    );
+
+// false: there is no memory, or the heap is about to end.
+static bool know_heap(void) {
+    if (heap_is_known) {
+        return true;
+    }
+    // The functions of MicroPython that make such an object raise, which Mbed TLS's callers must not see.
+    mp_obj_base_t *heap = gc_alloc(sizeof(*heap), GC_ALLOC_FLAG_HAS_FINALISER);
+    if (heap == NULL) {
+        return false;
+    }
+    heap->type = &heap_type;
+    MP_STATE_VM(ussl_heap) = heap;
     MP_STATE_PORT(ussl_blocks) = NULL;
     memset(MP_STATE_PORT(ussl_spares), 0, sizeof(MP_STATE_PORT(ussl_spares)));
     spares = 0;
     #ifdef USSL_MEMORY_FIGURES
     ussl_memory_in_use = 0;
     #endif
+    heap_is_known = true;
+    return true;
 }
 
 void *ussl_port_allocate(size_t bytes) {
     const size_t size = sizeof(ussl_block_t) + bytes;
-    if (size < bytes) {
+    if (size < bytes || !know_heap()) {
         return NULL;
     }
     const size_t kind = (size - 1) / MICROPY_BYTES_PER_GC_BLOCK;
@@ -155,7 +202,7 @@ void *ussl_port_allocate(size_t bytes) {
 }
 
 void ussl_port_release(void *memory) {
-    if (memory == NULL) {
+    if (memory == NULL || !heap_is_known) { // it ends with the heap
         return;
     }
     ussl_block_t *block = (ussl_block_t *)memory - 1;
@@ -164,6 +211,12 @@ void ussl_port_release(void *memory) {
     const size_t kind = size / MICROPY_BYTES_PER_GC_BLOCK - 1;
     if (kind >= SPARE_SIZES || !keep_spare(block, kind)) {
         free_block(block, size);
+    }
+}
+
+void ussl_port_collect(void) {
+    if (!gc_is_locked()) {
+        gc_collect();
     }
 }
 

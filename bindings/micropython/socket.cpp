@@ -219,6 +219,8 @@ void raise_unless_progress(ussl_socket_obj_t* self, Progress::Kind kind) {
             return;
         case Progress::Kind::timed_out:
             mp_raise_OSError(MP_ETIMEDOUT);
+        case Progress::Kind::no_memory:
+            mp_raise_OSError(MP_ENOMEM);
         case Progress::Kind::closed:
             mp_raise_OSError(MP_EBADF);
         case Progress::Kind::misuse:

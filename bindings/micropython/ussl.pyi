@@ -111,8 +111,11 @@ ERR_NO_MEMORY: Final = -501
 ERR_BAD_USE: Final = -502
 """the call does not fit the connection's state"""
 ERR_ENGINE: Final = -503
-ERR_CALLBACK: Final = -504
 """the TLS engine failed"""
+ERR_KEY_SLOTS: Final = -504
+"""Mbed TLS has no free key slot (MBEDTLS_PSA_KEY_SLOT_COUNT): there are too many connections at once"""
+ERR_CALLBACK: Final = -505
+"""a callback of this program raised an exception"""
 # --- end of errors
 
 class TLSVersion:

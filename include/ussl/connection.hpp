@@ -23,6 +23,7 @@ struct Progress {
         timed_out,  ///< as blocked, after waiting as long as the stream itself waits
         interrupted, ///< as blocked: the stream ended the call (IoResult::aborted)
         end,        ///< read: the peer sends nothing more
+        no_memory,  ///< read: there is no memory for a record; a later call goes on with it
         failed,     ///< Connection::error says why, now and ever after
         misuse,     ///< the call does not fit the connection's state (BAD_USE); nothing happened
         closed,     ///< the connection was closed by this side

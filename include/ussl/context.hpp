@@ -242,5 +242,9 @@ const Engine& default_engine();
 std::string_view engine_version(const Engine& engine);
 /// Whether verification without Options::trusted has a system store to use.
 bool has_system_store(const Engine& engine);
+/// Releases the memory that the engine keeps apart from contexts and connections, for a port whose
+/// heap ends before the process does (a soft reset). Connections that still exist can only be
+/// destroyed afterwards; new contexts start the engine again.
+void shut_down(const Engine& engine);
 
 }  // namespace ussl

@@ -12,6 +12,8 @@ void* allocate(std::size_t bytes) noexcept;
 void release(void* memory) noexcept;
 /// A call of the library is over: a port that keeps released memory at hand lets go of it.
 void trim() noexcept;
+/// A resource has run out that forgotten objects may hold: a port with a garbage collector runs it.
+void collect() noexcept;
 struct TrimAtEnd {
     TrimAtEnd() = default;
     TrimAtEnd(const TrimAtEnd&) = delete;

@@ -102,6 +102,14 @@ bool start_up() {
 #endif
 }
 
+// The key store is in Mbed TLS's own variables and points to the heap. Of a connection that is
+// destroyed later, it rejects the keys. The Mbed TLS of a port has its own memory, and other users.
+void shut_down() {
+#if defined(MBEDTLS_PSA_CRYPTO_C) && defined(USSL_MBEDTLS_PLATFORM)
+    mbedtls_psa_crypto_free();
+#endif
+}
+
 bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out) {
     Holder<mbedtls_md_context_t, mbedtls_md_init, mbedtls_md_free> hash;
     bool good = mbedtls_md_setup(&hash, mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), 0) == 0 &&
@@ -423,7 +431,32 @@ int Session::with_room(Step step) {
     }
 }
 
+// A port's Mbed TLS may have a fixed number of places for keys, and forgotten connections hold
+// some.
+#if defined(MBEDTLS_PSA_CRYPTO_C) && !defined(MBEDTLS_PSA_KEY_STORE_DYNAMIC)
+static bool has_key_slots() {
+    // A key exchange, the keys of the handshake and of the connection, one in passing; twice, for
+    // another handshake may have begun.
+    constexpr std::size_t most_at_once = 12;
+    mbedtls_psa_stats_t stats;
+    mbedtls_psa_get_stats(&stats);
+    return stats.empty_slots >= most_at_once;
+}
+#else
+static bool has_key_slots() {
+    return true;
+}
+#endif
+
 Outcome Session::handshake() {
+    if (ssl_.state <= MBEDTLS_SSL_CLIENT_HELLO && !has_key_slots()) {
+        collect();
+        if (!has_key_slots()) {
+            Error error;
+            error.code = Code::KEY_SLOTS;
+            return refuse(error, MBEDTLS_SSL_ALERT_MSG_INTERNAL_ERROR);
+        }
+    }
     take_lack_of_memory();
     // A server's tickets follow when the handshake is over already.
     while (ssl_.state != MBEDTLS_SSL_HANDSHAKE_OVER) {
@@ -617,9 +650,16 @@ void Session::note_resumption() {
 
 // The message is there, and Mbed TLS has taken it for the beginning of a handshake.
 int Session::take_ticket() {
-    if (const int ret = ussl_mbedtls_begin_message(&ssl_); ret != 0)
-        return ret;
-    const int ret = mbedtls_ssl_handshake_step(&ssl_);
+    int ret = ussl_mbedtls_begin_message(&ssl_);
+    if (ret == 0)
+        ret = mbedtls_ssl_handshake_step(&ssl_);
+    // A ticket is only for later connections: this one goes on without.
+    if (take_lack_of_memory()) {
+        ussl_mbedtls_end_handshake(&ssl_);
+        ssl_.keep_current_message = 0;
+        ssl_.state = MBEDTLS_SSL_HANDSHAKE_OVER;
+        return 0;
+    }
     if (ssl_.state != MBEDTLS_SSL_HANDSHAKE_OVER)
         return ret;
     ussl_mbedtls_end_handshake(&ssl_);
@@ -683,7 +723,7 @@ Outcome Session::read(MutableBytes into) {
     if (ret > 0)
         outcome = Outcome::done(static_cast<std::size_t>(ret));
     else if (ret < 0)
-        outcome = outcome_of(ret);
+        outcome = records_.take_lack_of_room() ? Outcome::no_memory() : outcome_of(ret);
     else if (wire_.ended())
         outcome = Outcome::end();
     else if (pending() == 0)
@@ -1093,6 +1133,7 @@ const Engine mbedtls_engine{
     .describe = mbedtls::describe_first,
     .make_self_signed = mbedtls::make_self_signed,
     .make_context = mbedtls::Context::make,
+    .shut_down = mbedtls::shut_down,
 };
 
 }  // namespace ussl

@@ -129,9 +129,10 @@ class Context final : public EngineContext {
 /// What Mbed TLS's hooks return for a result of the wire; `when_blocked` is the name of waiting.
 int result_of(const IoResult& result, int when_blocked);
 
-/// The two buffers of a connection, as large as the record at hand and no longer there when it is
-/// at rest. That needs the header of a record before Mbed TLS has a place for its body: it waits,
-/// as for a stream that has no more, until make_room() has been called.
+/// The two buffers of a connection: that for input grows with what has been received of a record,
+/// and neither is there when the connection is at rest. Mbed TLS gets a record when all of it has
+/// been received. Until then it waits, as for a stream that has no more; where that is for lack of
+/// room, until make_room() has been called.
 ///
 /// Without USSL_AMENDED_MBEDTLS (see ussl_mbedtls_config.h) Mbed TLS has its own.
 class Records {
@@ -148,8 +149,10 @@ class Records {
 #ifdef USSL_AMENDED_MBEDTLS
     /// Mbed TLS waits for room, not for the stream.
     [[nodiscard]] bool wants_room() const { return wanted_ != 0; }
-    /// false: there is no memory.
+    /// false: there is no memory. What has been received stays, for the next call.
     bool make_room();
+    /// Whether there was no memory for a record since this was last asked.
+    bool take_lack_of_room() { return std::exchange(lacks_room_, false); }
     /// Room for a record of so many bytes. false: there is no memory.
     bool room_to_write(std::size_t bytes);
     /// Lets go of what holds nothing.
@@ -167,6 +170,10 @@ class Records {
     void use_output(unsigned char* buffer, std::size_t size);
     void let_go(unsigned char* buffer, std::size_t size);
     [[nodiscard]] bool version_fits() const;
+    [[nodiscard]] bool is_rejected(std::size_t body) const;
+    [[nodiscard]] std::size_t body_begin() const;
+    int receive_body(Wire& wire, std::size_t body);
+    [[nodiscard]] bool can_decrypt() const;
 
     /// Sequence number, header, and what protection adds at the most (nonce, MAC, padding of CBC).
     static constexpr std::size_t around_a_record = 8 + 5 + 16 + 48 + 16;
@@ -174,7 +181,10 @@ class Records {
 
     mbedtls_ssl_context& ssl_;
     std::size_t wanted_ = 0;
+    bool lacks_room_ = false;
+    /// What has been received of a record that Mbed TLS has not got yet.
     std::uint8_t header_size_ = 0;
+    std::size_t body_size_ = 0;
     std::uint8_t header_[5];
     /// Between records: a header always has its place, and an alert.
     unsigned char smallest_input_[USSL_SMALLEST_INPUT] = {};
@@ -182,6 +192,7 @@ class Records {
 #else
     static bool wants_room() { return false; }
     static bool make_room() { return true; }
+    static bool take_lack_of_room() { return false; }
     static bool room_to_write(std::size_t) { return true; }
     static void rest() {}
     static void record_is_done() {}
@@ -374,6 +385,7 @@ std::optional<Refusal> make_self_signed(const SelfSignedFor& what, SelfSigned& m
 // engine.cpp
 /// What Mbed TLS needs before its cryptography is used; any number of times.
 bool start_up();
+void shut_down();
 bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out);
 /// IANA's name of a suite in `into`; empty: Mbed TLS does not know it.
 std::string_view suite_name(int suite, std::span<char> into);

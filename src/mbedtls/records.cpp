@@ -51,10 +51,16 @@ bool Records::within_a_record() const {
     return header_size_ != 0 || ssl_.in_left != 0;
 }
 
+// Mbed TLS wants a place for the whole body before it asks for any of it. So the body is received
+// first, behind the place of the header, into a buffer that grows with it: a header costs its
+// sender nothing, and may announce 16 KB. Mbed TLS gets the header when the whole record is there.
 int Records::receive(Wire& wire, MutableBytes into) {
-    // in_left: what Mbed TLS has of the record so far.
-    if (ssl_.in_left >= header_bytes)
-        return result_of(wire.read(into), MBEDTLS_ERR_SSL_WANT_READ);
+    // in_left: what Mbed TLS has of the record so far. It asks for the body, which is in its place.
+    if (ssl_.in_left >= header_bytes) {
+        const std::size_t n = std::min(into.size(), body_size_);
+        body_size_ -= n;
+        return static_cast<int>(n);
+    }
     while (header_size_ < header_bytes) {
         const int ret = result_of(wire.read({header_ + header_size_, header_bytes - header_size_}),
                                   MBEDTLS_ERR_SSL_WANT_READ);
@@ -65,20 +71,61 @@ int Records::receive(Wire& wire, MutableBytes into) {
     if (!version_fits())
         return MBEDTLS_ERR_SSL_INVALID_RECORD;
     const std::size_t body = static_cast<std::size_t>(header_[3]) << 8 | header_[4];
-    const std::size_t end =
-        static_cast<std::size_t>(ssl_.in_hdr - ssl_.in_buf) + header_bytes + body;
-    // Of a message in several records, the next one's header goes behind it.
-    const std::size_t wanted = end + header_bytes;
-    // One that is larger than any may be is Mbed TLS's to refuse.
-    if (wanted > ssl_.in_buf_len && end <= ussl_mbedtls_largest_input) {
-        wanted_ = wanted;
-        return MBEDTLS_ERR_SSL_WANT_READ;
+    if (!is_rejected(body)) {
+        if (const int ret = receive_body(wire, body); ret <= 0)
+            return ret;
+        lacks_room_ = !can_decrypt();
+        if (lacks_room_)
+            return MBEDTLS_ERR_SSL_WANT_READ;
     }
     const std::size_t n = std::min(into.size(), header_bytes - ssl_.in_left);
     std::memcpy(into.data(), header_ + ssl_.in_left, n);
     if (ssl_.in_left + n == header_bytes)
         header_size_ = 0;
     return static_cast<int>(n);
+}
+
+// Whether Mbed TLS rejects the record by its header: it is not to wait for the body.
+bool Records::is_rejected(std::size_t body) const {
+    return header_[0] < MBEDTLS_SSL_MSG_CHANGE_CIPHER_SPEC ||
+           header_[0] > MBEDTLS_SSL_MSG_APPLICATION_DATA || body == 0 ||
+           body_begin() + body > ussl_mbedtls_largest_input;
+}
+
+// Mbed TLS wipes a record that it has no memory to decrypt. It is asked for the memory first.
+bool Records::can_decrypt() const {
+    constexpr std::size_t enough = 512;  // a cipher's context
+    if (mbedtls_ssl_is_handshake_over(&ssl_) == 0)
+        return true;
+    void* probe = allocate(enough);
+    release(probe);
+    return probe != nullptr;
+}
+
+std::size_t Records::body_begin() const {
+    return static_cast<std::size_t>(ssl_.in_hdr - ssl_.in_buf) + header_bytes;
+}
+
+// 1: the body is there. Otherwise what receive() returns.
+int Records::receive_body(Wire& wire, std::size_t body) {
+    constexpr std::size_t least = 1024;
+    constexpr std::size_t growth = 4;
+    // Of a message in several records, the next one's header goes behind it.
+    const std::size_t around = body_begin() + header_bytes;
+    while (body_size_ < body) {
+        const std::size_t place = ssl_.in_buf_len > around ? ssl_.in_buf_len - around : 0;
+        const std::size_t limit = std::min(place, body);
+        if (body_size_ == limit || limit < std::min(body, least)) {
+            wanted_ = around + std::min(body, std::max(least, growth * body_size_));
+            return MBEDTLS_ERR_SSL_WANT_READ;
+        }
+        unsigned char* to = ssl_.in_buf + body_begin() + body_size_;
+        const int ret = result_of(wire.read({to, limit - body_size_}), MBEDTLS_ERR_SSL_WANT_READ);
+        if (ret <= 0)
+            return ret;
+        body_size_ += static_cast<std::size_t>(ret);
+    }
+    return 1;
 }
 
 Records::~Records() {
@@ -117,6 +164,7 @@ bool Records::make_room() {
     if (buffer != nullptr)
         use_input(buffer, wanted_);
     wanted_ = 0;
+    lacks_room_ = buffer == nullptr;
     return buffer != nullptr;
 }
 
@@ -133,8 +181,9 @@ bool Records::room_to_write(std::size_t bytes) {
 void Records::rest() {
     // A message of the handshake stays where it is until the next one is looked for.
     const bool message_is_done = ssl_.in_hslen == 0 || ssl_.in_hslen >= ssl_.in_msglen;
-    if (ssl_.in_buf != smallest_input_ && ssl_.in_left == 0 && ssl_.in_offt == nullptr &&
-        message_is_done && ssl_.badmac_seen_or_in_hsfraglen == 0 && ssl_.keep_current_message == 0)
+    if (ssl_.in_buf != smallest_input_ && ssl_.in_left == 0 && header_size_ == 0 &&
+        ssl_.in_offt == nullptr && message_is_done && ssl_.badmac_seen_or_in_hsfraglen == 0 &&
+        ssl_.keep_current_message == 0)
         use_input(smallest_input_, sizeof smallest_input_);
     if (ssl_.out_buf != smallest_output_ && ssl_.out_left == 0)
         use_output(smallest_output_, sizeof smallest_output_);

@@ -19,9 +19,8 @@
 #define MBEDTLS_FS_IO  // the system's trust store
 #define MBEDTLS_THREADING_C
 #define MBEDTLS_THREADING_PTHREAD
-#define MBEDTLS_AESNI_C                // speed
-#define MBEDTLS_AESCE_C                // speed
-#define MBEDTLS_PSA_KEY_STORE_DYNAMIC  // any number of connections
+#define MBEDTLS_AESNI_C  // speed
+#define MBEDTLS_AESCE_C  // speed
 #endif
 
 // --- TLS
@@ -69,6 +68,8 @@
 #define MBEDTLS_PSA_CRYPTO_C
 #define MBEDTLS_USE_PSA_CRYPTO
 #define MBEDTLS_PSA_CRYPTO_EXTERNAL_RNG       // random.cpp
+#define MBEDTLS_PSA_KEY_STORE_DYNAMIC         // any number of connections
+#define MBEDTLS_PSA_KEY_SLOT_COUNT 1          // memory: places for persistent keys, which nobody has
 #define MBEDTLS_PSA_ASSUME_EXCLUSIVE_BUFFERS  // memory and speed: records are not copied first
 #define MBEDTLS_CIPHER_C
 #define MBEDTLS_AES_C

@@ -425,7 +425,20 @@ Outcome Session::handshake() {
     return outcome;
 }
 
+// What OpenSSL receives a record into, and a little more.
+constexpr std::size_t read_buffer = max_record_size + 1024;
+
 Outcome Session::read(MutableBytes into) {
+    // OpenSSL gives a connection up that it has no memory for a record of. It is asked first.
+    if (established_ && !has_buffers_) {
+        void* probe = OPENSSL_malloc(read_buffer);
+        if (probe == nullptr) {
+            ERR_clear_error();
+            return Outcome::no_memory();
+        }
+        OPENSSL_free(probe);
+        has_buffers_ = true;
+    }
     forget_others_errors();
     std::size_t count = 0;
     char probe = 0;
@@ -481,8 +494,10 @@ Outcome Session::close_notify() {
 
 void Session::rest() {
     // What is being read, OpenSSL up to 3.0.13 would free under its own feet (CVE-2024-4741).
-    if (pending() == 0 && !wire_.inside_record())
+    if (pending() == 0 && !wire_.inside_record()) {
         free_buffers(ssl_.get());
+        has_buffers_ = false;
+    }
 }
 
 Outcome Session::outcome_of(int ret) {
@@ -678,6 +693,7 @@ const Engine openssl_engine{
     .describe = openssl::describe_first,
     .make_self_signed = openssl::make_self_signed,
     .make_context = openssl::Context::make,
+    .shut_down = [] {},  // a host's process ends with its heap
 };
 
 }  // namespace ussl

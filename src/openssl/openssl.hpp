@@ -172,6 +172,7 @@ class Session final : public EngineSession {
     Ssl ssl_;
     Error failure_;
     bool established_ = false;
+    bool has_buffers_ = false;  ///< since rest()
     bool psk_identity_unknown_ = false;
     std::uint8_t alert_sent_ = 0;
     bool was_alert_sent_ = false;

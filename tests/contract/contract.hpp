@@ -217,8 +217,8 @@ inline void PrintTo(Code code, std::ostream* out) {
                                    : std::string(name_of(code)));
 }
 inline void PrintTo(Progress::Kind kind, std::ostream* out) {
-    static const char* const names[] = {"done",   "blocked", "timed_out", "end",
-                                        "failed", "misuse",  "closed"};
+    static const char* const names[] = {"done",      "blocked", "timed_out", "end",
+                                        "no_memory", "failed",  "misuse",    "closed"};
     *out << names[static_cast<int>(kind)];
 }
 }  // namespace ussl

@@ -1,5 +1,6 @@
 #include "allocation.hpp"
 
+#include <malloc.h>
 #include <openssl/crypto.h>
 
 #include <cstdlib>
@@ -17,6 +18,7 @@ bool armed = false;
 std::size_t count = 0;
 std::size_t fails_at = 0;
 std::size_t alive = 0;
+std::size_t alive_bytes = 0;
 Shortage kind = Shortage::once;
 
 bool fails() {
@@ -29,10 +31,12 @@ bool fails() {
 void* allocate(std::size_t size) {
     void* memory = fails() ? nullptr : __real_malloc(size);
     alive += memory != nullptr ? 1 : 0;
+    alive_bytes += malloc_usable_size(memory);
     return memory;
 }
 void let_go(void* memory) {
     alive -= memory != nullptr ? 1 : 0;
+    alive_bytes -= malloc_usable_size(memory);
     __real_free(memory);
 }
 
@@ -42,7 +46,13 @@ void* engine_malloc(std::size_t size, const char*, int) {
 void* engine_realloc(void* old, std::size_t size, const char*, int) {
     if (old == nullptr)
         return allocate(size);
-    return fails() ? nullptr : std::realloc(old, size);
+    if (fails())
+        return nullptr;
+    const std::size_t before = malloc_usable_size(old);
+    void* memory = std::realloc(old, size);
+    if (memory != nullptr)
+        alive_bytes += malloc_usable_size(memory) - before;
+    return memory;
 }
 void engine_free(void* memory, const char*, int) {
     let_go(memory);
@@ -75,6 +85,10 @@ std::size_t live() {
     // OpenSSL keeps some for each thread, among them its queue of errors.
     OPENSSL_thread_stop();
     return alive;
+}
+
+std::size_t live_bytes() {
+    return alive_bytes;
 }
 
 }  // namespace faults

@@ -18,5 +18,7 @@ std::size_t disarm();
 
 /// How many pieces of memory have not been released.
 std::size_t live();
+/// The same in bytes.
+std::size_t live_bytes();
 
 }  // namespace faults

@@ -163,6 +163,15 @@ Progress Speaker::call(Call what) {
         wrong = "was told that the call does not fit";
     if (progress.kind == Kind::done || stream.host.moved != moved)
         ++changes;
+    if (progress.kind == Kind::no_memory) {
+        ++changes;
+        // It may be there later. A program gives up in the end.
+        constexpr int most_tries = 3;
+        if (++short_of_memory_ == most_tries) {
+            error.code = Code::NO_MEMORY;
+            close();
+        }
+    }
     if (progress.kind == Kind::failed) {
         error = connection->error();
         if (!error)

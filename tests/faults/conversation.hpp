@@ -109,6 +109,7 @@ class Speaker {
     bool client_;
     std::string to_say_, to_hear_;
     std::size_t said_ = 0;
+    int short_of_memory_ = 0;
     bool shaken_ = false;
     bool ended_ = false;
 };

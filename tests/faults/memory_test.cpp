@@ -220,6 +220,89 @@ TEST_P(MemoryOfASession, ThatRunsOutLeavesAWholeHandshake) {
     }
 }
 
+// --- records
+
+using MemoryOfARecord = EachCase;
+INSTANTIATE_EACH_CASE(MemoryOfARecord);
+
+// The read says so, and a later one has all of the record.
+TEST_P(MemoryOfARecord, ThatRunsOutIsForTheNextRead) {
+    const std::string full = pattern(ussl::max_record_size);
+    // An engine that lacks memory itself gives the connection up. So ussl asks for it first, and,
+    // with Mbed TLS, for the buffer.
+    const std::size_t ours = GetParam().engines.client == &ussl::openssl_engine ? 1 : 4;
+    for (const auto shortage : {Shortage::once, Shortage::from_then_on}) {
+        std::size_t failed = 0;
+        for (std::size_t nth = 1; nth <= ours; ++nth) {
+            SCOPED_TRACE(nth);
+            Pair pair(plan(with_psk()));
+            ASSERT_TRUE(pair.handshake());
+            EXPECT_EQ(read_all(*pair.client, pair.client_host), "");
+            ASSERT_EQ(pair.server->write(pair.server_host, bytes(full)).count, full.size());
+
+            std::uint8_t buffer[100];
+            faults::arm(nth, shortage);
+            const Progress progress = pair.client->read(pair.client_host, buffer);
+            EXPECT_GE(faults::disarm(), nth);
+            std::string got;
+            if (progress.kind == Kind::done) {
+                got.assign(reinterpret_cast<const char*>(buffer), progress.count);
+            } else {
+                EXPECT_EQ(progress.kind, Kind::no_memory) << describe(pair.client->error());
+                EXPECT_EQ(pair.client->waits_for(Direction::read), ussl::Waits::nothing);
+                ++failed;
+            }
+            got += read_all(*pair.client, pair.client_host);
+            EXPECT_EQ(got, full);
+            EXPECT_EQ(write_some(*pair.server, pair.server_host, "more"), 4U);
+            EXPECT_EQ(read_all(*pair.client, pair.client_host), "more");
+            EXPECT_EQ(write_some(*pair.client, pair.client_host, full), full.size());
+            EXPECT_EQ(read_all(*pair.server, pair.server_host), full);
+        }
+        EXPECT_GT(failed, 0U);
+    }
+}
+
+/// What the client's or server's memory grows by, in bytes, with the header of a record and a part
+/// of its body.
+std::size_t growth(Connection& connection, MemoryHost& host, Ring& in, std::string_view type,
+                   std::size_t announced, std::size_t received) {
+    std::uint8_t buffer[10];
+    EXPECT_EQ(connection.read(host, buffer).kind, Kind::blocked);
+    const std::size_t before = faults::live_bytes();
+    const char length[] = {static_cast<char>(announced >> 8U), static_cast<char>(announced)};
+    in.add(std::string(type) + std::string(length, sizeof length) + std::string(received, 'x'));
+    EXPECT_EQ(connection.read(host, buffer).kind, Kind::blocked);
+    return faults::live_bytes() - before;
+}
+
+using MemoryOfAnAnnouncement = EachCase;
+INSTANTIATE_EACH_CASE(MemoryOfAnAnnouncement);
+
+// A header is cheap to send: memory is for what has been received, from strangers as from peers.
+TEST_P(MemoryOfAnAnnouncement, IsNotAllocatedBeforeTheRecordIsReceived) {
+    Plan made = with_psk();
+    made.read_ahead = false;
+    const bool fixed = GetParam().engines.server == &ussl::openssl_engine;
+    constexpr std::size_t block = 32;  // what an allocation may be larger
+    for (const bool stranger : {true, false}) {
+        const auto grown = [&](std::size_t announced, std::size_t received) {
+            Pair pair(plan(made));
+            EXPECT_TRUE(stranger || pair.handshake());
+            const std::string_view type = stranger ? "\x16\x03\x01" : "\x17\x03\x03";
+            return growth(*pair.server, pair.server_host, pair.to_server, type, announced,
+                          received);
+        };
+        for (const std::size_t received : {0U, 1U, 100U, 2000U, 5000U, 16000U}) {
+            SCOPED_TRACE(received);
+            // OpenSSL has one buffer that is large enough for every record.
+            const std::size_t most =
+                fixed ? grown(received + 1, received) : std::max<std::size_t>(1024, 4 * received);
+            EXPECT_LE(grown(16384, received), most + block);
+        }
+    }
+}
+
 // --- what a program does apart from connections
 
 enum class Came : std::uint8_t { well, to_nothing, to_out_of_memory };

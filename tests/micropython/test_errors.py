@@ -199,7 +199,7 @@ def test_texts():
                          ("NOT_TLS", 105), ("PEER_CLOSED", 106), ("CERT_REFUSED", 108),
                          ("CERT_UNKNOWN_ISSUER", 203), ("CERT_HOSTNAME", 207), ("CERT_EXPIRED", 209),
                          ("PSK_IDENTITY", 301), ("PSK_KEY", 302), ("PSK_REFUSED", 303),
-                         ("RECORD_CORRUPT", 401), ("TRUNCATED", 402), ("BAD_USE", 502), ("ENGINE", 503), ("CALLBACK", 504)):
+                         ("RECORD_CORRUPT", 401), ("TRUNCATED", 402), ("BAD_USE", 502), ("ENGINE", 503), ("CALLBACK", 505)):
         equal(getattr(ussl, "ERR_" + name), -number)
 
 
