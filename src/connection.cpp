@@ -56,6 +56,7 @@ class Connection::Turn {
         holds_ = true;
         // Whatever the call does may allocate buffers again.
         connection.buffers_released_ = false;
+        connection.paused_ = false;
         if (connection.state_ == State::closed || connection.close_requested_)
             refused_ = Kind::closed;
         else
@@ -204,7 +205,7 @@ Progress Connection::read(Host& host, MutableBytes into) {
     keep_session();
     read_waits_ =
         outcome.kind == Outcome::Kind::want_write ? Waits::stream_writable : Waits::stream_readable;
-    if (outcome.kind == Outcome::Kind::want_read)
+    if (outcome.kind == Outcome::Kind::want_read && !session_->wire().paused())
         let_rest();
     progress = settle(host, outcome);
     // What was taken may be lost: there may never be an answer to wait for.
@@ -301,8 +302,8 @@ void Connection::close(Host& host) {
 
 void Connection::close() {
     close_requested_ = true;
-    // From within a call, the engine is still on the stack beneath us; from another thread, it is in
-    // use. That call closes the connection when it ends.
+    // From within a call, the engine is still on the stack beneath us; from another thread, it is
+    // in use. That call closes the connection when it ends.
     if (!begin(Use::call))
         return;
     collect_unsent();
@@ -417,18 +418,19 @@ Waits Connection::waits_for(Direction direction) const {
     if (state_ == State::closed || error_)
         return Waits::nothing;
     const bool reads = direction == Direction::read;
-    if (reads && (ended_ || (state_ == State::open && session_->pending() != 0)))
+    if (reads && (ended_ || has_plaintext_))
         return Waits::nothing;
     const Waits waits = reads ? read_waits_ : write_waits_;
     // An engine that wants to send something first, such as an answer to a HelloRequest (RFC 5246
     // §7.4.1.1), is not asked again before it can, whatever is held.
     const bool has_come = waits == Waits::stream_readable && holds_record_;
-    return state_ == State::open && has_come ? Waits::nothing : waits;
+    return (state_ == State::open || paused_) && has_come ? Waits::nothing : waits;
 }
 
 // For polls, which other threads may do at any time.
 void Connection::note_what_is_held() {
     holds_record_.store(session_ && session_->wire().holds_record(), std::memory_order_relaxed);
+    has_plaintext_.store(pending() != 0, std::memory_order_relaxed);
 }
 
 std::size_t Connection::pending() const {
@@ -548,6 +550,7 @@ Progress Connection::settle(Host& host, Outcome outcome) {
         case Outcome::Kind::want_write:
             if (wire.interrupted())
                 return {Kind::interrupted};
+            paused_ = wire.paused();
             return {wire.timed_out() ? Kind::timed_out : Kind::blocked};
         case Outcome::Kind::no_memory:
             read_waits_ = Waits::nothing;  // what was received may be all

@@ -10,6 +10,10 @@ namespace {
 
 /// Almost two records of the longest. More would be quicker still, for more memory.
 constexpr std::size_t most_ahead = 32768;
+/// A peer may send any number of records without plaintext (KeyUpdate, tickets, empty ones), and an
+/// engine processes them all in one call.
+constexpr int most_records = 32;
+constexpr std::size_t most_bytes = 65536;
 /// RFC 5246 §6.2.3; TLS 1.3 allows for less.
 constexpr std::size_t longest_body = max_record_size + 2048;
 constexpr std::uint8_t tls_major = 3;
@@ -33,6 +37,9 @@ IoResult Wire::read(MutableBytes into) {
     if (aborted_)
         return IoResult::aborted();
     if (collects_ || interrupted_)
+        return IoResult::would_block();
+    paused_ = !inside_record() && (records_ >= most_records || bytes_ >= most_bytes);
+    if (paused_)
         return IoResult::would_block();
     if (ahead_.empty()) {
         if (read_errno_ != 0)
@@ -182,6 +189,7 @@ void Wire::append(Bytes from) {
 }
 
 void Wire::follow_records(MutableBytes handed_over) {
+    bytes_ += handed_over.size();
     while (!handed_over.empty()) {
         if (body_left_ != 0) {
             const std::size_t n = std::min<std::size_t>(handed_over.size(), body_left_);
@@ -204,6 +212,7 @@ void Wire::follow_records(MutableBytes handed_over) {
         if (header_bytes_ == sizeof header_) {
             body_left_ = body_size(header_);
             header_bytes_ = 0;
+            ++records_;
             is_first_alert_ =
                 first_record_ && header_[0] == alert && body_left_ == sizeof first_alert_;
             first_record_ = false;

@@ -15,7 +15,9 @@ class Wire {
     /// The stream is known only while a call is under way.
     void attach(Host& host) {
         host_ = &host;
-        timed_out_ = interrupted_ = false;
+        timed_out_ = interrupted_ = paused_ = false;
+        records_ = 0;
+        bytes_ = 0;
     }
     void detach() { host_ = nullptr; }
 
@@ -34,6 +36,9 @@ class Wire {
     // For the connection.
     [[nodiscard]] bool aborted() const { return aborted_; }
     [[nodiscard]] bool timed_out() const { return timed_out_; }
+    /// In this call, the engine has read as many records as one call may process, and there may be
+    /// more. To the engine, the stream would block.
+    [[nodiscard]] bool paused() const { return paused_; }
     /// In this call, the stream returned `aborted`. To the engine, it would block.
     [[nodiscard]] bool interrupted() const { return interrupted_; }
     [[nodiscard]] bool ended() const { return ended_; }
@@ -103,6 +108,9 @@ class Wire {
     bool aborted_ = false;
     bool timed_out_ = false;
     bool interrupted_ = false;
+    bool paused_ = false;
+    std::uint16_t records_ = 0;  ///< begun in this call
+    std::size_t bytes_ = 0;      ///< of this call, handed to the engine
     bool ended_ = false;
     bool not_tls_ = false;
     bool collects_ = false;

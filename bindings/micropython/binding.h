@@ -82,6 +82,8 @@ typedef struct _ussl_socket_obj_t {
     uint64_t stream_identity;  // see ussl_stream_identity
     uint32_t timeout_ms;       // settimeout()'s; 0: none
     uint32_t linger_ms;        // of the context when this was made
+    uint32_t handshake_ms;     // time limit of the handshake; 0: none, or it is done
+    mp_uint_t started_ms;      // when the socket was made
     int32_t poll_token;        // see ussl_poll_token; below 0: none yet
     bool chooses;              // sni_callback is under way, and may change the context
     bool gathers;              // gather_writes
@@ -247,6 +249,13 @@ int ussl_stream_descriptor(mp_obj_t stream);
 bool ussl_stream_reads_ahead(mp_obj_t stream);
 // It is known not to block.
 bool ussl_stream_never_blocks(mp_obj_t stream);
+// Milliseconds that a read of a blocking stream waits at most; 0: no limit, or not known.
+uint32_t ussl_stream_timeout_ms(mp_obj_t stream);
+// Waits until the stream is ready for the poll flag, or for a short time, at most `most_ms`. Raises what is
+// pending (Ctrl-C).
+void ussl_stream_wait(mp_obj_t stream, mp_uint_t flag, uint32_t most_ms);
+// Runs what is scheduled. What that raises is kept.
+void ussl_handle_pending(mp_obj_t *exception);
 // For the collector: closes the stream of a forgotten socket if nothing else would.
 void ussl_stream_close_forgotten(mp_obj_t stream, uint64_t identity);
 // Asks psk_keys.get(identity), or the callback if there is one. The length of the key that was

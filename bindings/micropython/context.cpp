@@ -605,7 +605,8 @@ ussl_context_obj_t* ussl_context_new(bool server) {
     self->psk_client_callback = self->psk_server_callback = self->verify_callback = mp_const_none;
     self->sign_callback = self->ecdsa_sign_callback = mp_const_none;
     self->verify_time = self->pins = self->suites = self->alpn = mp_const_none;
-    self->handshake_timeout = self->keylog_filename = self->sni_callback = mp_const_none;
+    self->handshake_timeout = server ? MP_OBJ_NEW_SMALL_INT(30) : mp_const_none;
+    self->keylog_filename = self->sni_callback = mp_const_none;
     self->linger = MP_OBJ_NEW_SMALL_INT(10);
     self->server = server ? 1 : 0;
     self->verify_flags = -1;

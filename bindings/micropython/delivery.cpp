@@ -21,8 +21,8 @@ typedef struct _ussl_delivery_t {
     bool is_socket;    // its input is discarded until the peer ends
     bool never_waits;  // the stream has said "would block"
     bool is_over;
-    int close_error;   // errno of closing the stream, or 0
-    bool is_in_use;    // by a thread, or by the call beneath this one
+    int close_error;  // errno of closing the stream, or 0
+    bool is_in_use;   // by a thread, or by the call beneath this one
 } ussl_delivery_t;
 
 MP_REGISTER_ROOT_POINTER(struct _ussl_delivery_t* ussl_deliveries);
@@ -36,8 +36,8 @@ using delivery::Remainder;
 // A stream that is ready takes some bytes without blocking, but not any number of them.
 constexpr size_t piece = 512;
 
-// A stream without a peer that ends (a UART) is closed as soon as all is sent; so is TLS beneath TLS,
-// which has a delivery of its own.
+// A stream without a peer that ends (a UART) is closed as soon as all is sent; so is TLS beneath
+// TLS, which has a delivery of its own.
 bool is_socket(mp_obj_t stream) {
     if (mp_obj_is_exact_type(stream, &ussl_socket_type))
         return false;
@@ -170,7 +170,8 @@ void step_one(ussl_delivery_t* one, bool in_close, mp_obj_t* exception) {
     if (one->is_over) {
         drop(one);
         mp_obj_t ignored = MP_OBJ_NULL;
-        one->close_error = close_stream(one->stream, *exception == MP_OBJ_NULL ? exception : &ignored);
+        one->close_error =
+            close_stream(one->stream, *exception == MP_OBJ_NULL ? exception : &ignored);
     }
     one->is_in_use = false;
 }

@@ -32,8 +32,8 @@ struct Delivery : ussl::OnHeap {
     int64_t deadline_ms = 0;
     ussl::SecretBytes data;
     size_t sent = 0;
-    bool is_shut = false;      // all is sent, and the peer sees the end of it
-    bool peer_ended = false;   // its direction is closed
+    bool is_shut = false;     // all is sent, and the peer sees the end of it
+    bool peer_ended = false;  // its direction is closed
     bool is_broken = false;
 
     [[nodiscard]] bool is_sent() const { return sent == data.size(); }
@@ -222,7 +222,8 @@ int blocks_for_ms(int fd) {
     if (getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, &size) != 0 ||
         (timeout.tv_sec == 0 && timeout.tv_usec == 0))
         return -1;
-    return static_cast<int>(std::min<long>(timeout.tv_sec, 1000000) * 1000 + timeout.tv_usec / 1000);
+    return static_cast<int>(std::min<long>(timeout.tv_sec, 1000000) * 1000 +
+                            timeout.tv_usec / 1000);
 }
 
 bool waits_in_list(unsigned ticket) {

@@ -241,21 +241,119 @@ void close_after_call(ussl_socket_obj_t* self) {
         ussl_deliver(self);
 }
 
-Progress read_once(ussl_socket_obj_t* self, void* buf, size_t size) {
+// Also where a call in another thread has yet to come back.
+bool is_closed(const ussl_socket_obj_t* self) {
+    return self->connection == nullptr || self->stream == MP_OBJ_NULL || self->closing;
+}
+
+bool never_blocks(const ussl_socket_obj_t* self) {
+    return self->never_blocks || self->would_block || ussl_stream_never_blocks(self->stream);
+}
+
+bool is_late(ussl_socket_obj_t* self) {
+    if (self->handshake_ms == 0)
+        return false;
+    if (connection_of(self)->handshake_done())
+        self->handshake_ms = 0;
+    return self->handshake_ms != 0 && mp_hal_ticks_ms() - self->started_ms >= self->handshake_ms;
+}
+
+void raise_if_late(ussl_socket_obj_t* self) {
+    if (is_late(self))
+        mp_raise_OSError(MP_ETIMEDOUT);
+}
+
+// Of the stream, in milliseconds; 0: none.
+uint32_t time_limit(const ussl_socket_obj_t* self) {
+    return self->timeout_ms != 0 ? self->timeout_ms : ussl_stream_timeout_ms(self->stream);
+}
+
+void wait_for_handshake(ussl_socket_obj_t* self, uint32_t most_ms) {
+    if (self->stream == MP_OBJ_NULL || connection_of(self)->paused())
+        return;
+    const bool writes =
+        connection_of(self)->waits_for(Direction::read) == ussl::Waits::stream_writable;
+    ussl_stream_wait(self->stream, writes ? MP_STREAM_POLL_WR : MP_STREAM_POLL_RD, most_ms);
+}
+
+// Runs the handshake to its end, waiting for a non-blocking stream, and, if there is a time limit,
+// for any stream. `limit_ms`: of this call, besides handshake_timeout; 0: none.
+void handshake_to_the_end(ussl_socket_obj_t* self, uint32_t limit_ms) {
+    const mp_uint_t start = mp_hal_ticks_ms();
+    for (;;) {
+        raise_exception(self);
+        PyHost host(self, limit_ms != 0 || self->handshake_ms != 0);
+        const Progress progress = connection_of(self)->handshake(host);
+        close_after_call(self);
+        raise_unless_progress(self, progress.kind);
+        if (progress.kind == Progress::Kind::done)
+            return;
+        raise_if_late(self);
+        const uint32_t passed = mp_hal_ticks_ms() - start;
+        if (limit_ms != 0 && passed >= limit_ms)
+            mp_raise_OSError(MP_ETIMEDOUT);
+        uint32_t most_ms = limit_ms != 0 ? limit_ms - passed : UINT32_MAX;
+        if (self->handshake_ms != 0) {
+            const uint32_t left = self->started_ms + self->handshake_ms - mp_hal_ticks_ms();
+            most_ms = left < most_ms ? left : most_ms;
+        }
+        wait_for_handshake(self, most_ms);
+    }
+}
+
+// A deferred handshake on a blocking stream of a host happens in the first call, so that its time
+// limit holds. Other blocking streams may wait longer in one call.
+bool runs_handshake(ussl_socket_obj_t* self) {
+    return self->handshake_ms != 0 && self->stream != MP_OBJ_NULL &&
+           ussl_stream_descriptor(self->stream) >= 0 && !never_blocks(self);
+}
+
+// Before a call that reads or writes.
+void begin_call(ussl_socket_obj_t* self) {
     raise_exception(self);
-    PyHost host(self);
-    const Progress progress =
-        connection_of(self)->read(host, {static_cast<uint8_t*>(buf), size});
-    close_after_call(self);
+    raise_if_late(self);
+    if (runs_handshake(self))
+        handshake_to_the_end(self, time_limit(self));
+}
+
+// After 32 records without plaintext, a call on a blocking stream goes on, within the stream's
+// timeout. false: it returns.
+bool goes_on(ussl_socket_obj_t* self, mp_uint_t start, Progress* progress) {
+    if (progress->kind != Progress::Kind::blocked || is_closed(self) ||
+        !connection_of(self)->paused() || never_blocks(self))
+        return false;
+    ussl_handle_pending(&self->exception);
+    if (self->exception != MP_OBJ_NULL) {
+        progress->kind = Progress::Kind::interrupted;
+        return false;
+    }
+    const uint32_t limit = time_limit(self);
+    if (limit != 0 && mp_hal_ticks_ms() - start >= limit)
+        progress->kind = Progress::Kind::timed_out;
+    return progress->kind == Progress::Kind::blocked && !is_late(self);
+}
+
+Progress read_once(ussl_socket_obj_t* self, void* buf, size_t size) {
+    begin_call(self);
+    const mp_uint_t start = mp_hal_ticks_ms();
+    Progress progress;
+    do {
+        PyHost host(self);
+        progress = connection_of(self)->read(host, {static_cast<uint8_t*>(buf), size});
+        close_after_call(self);
+    } while (goes_on(self, start, &progress));
     return progress;
 }
 
 Progress write_once(ussl_socket_obj_t* self, const void* buf, size_t size) {
-    raise_exception(self);
-    PyHost host(self);
-    const Progress progress =
-        connection_of(self)->write(host, {static_cast<const uint8_t*>(buf), size});
-    close_after_call(self);
+    begin_call(self);
+    const mp_uint_t start = mp_hal_ticks_ms();
+    Progress progress;
+    do {
+        PyHost host(self);
+        progress = connection_of(self)->write(host, {static_cast<const uint8_t*>(buf), size});
+        close_after_call(self);
+    } while (goes_on(self, start, &progress));
     raise_exception(self);
     return progress;
 }
@@ -382,23 +480,6 @@ mp_obj_t write_bytes(ussl_socket_obj_t* self, const uint8_t* buf, size_t size, b
     return mp_obj_new_int_from_uint(taken);
 }
 
-// Runs the handshake to its end, waiting for a non-blocking stream as the port waits for events;
-// and, where it has a time to be done in, for any stream.
-void handshake_to_the_end(ussl_socket_obj_t* self, uint32_t timeout_ms) {
-    const mp_uint_t start = mp_hal_ticks_ms();
-    for (;;) {
-        PyHost host(self, timeout_ms != 0);
-        const Progress progress = connection_of(self)->handshake(host);
-        close_after_call(self);
-        raise_unless_progress(self, progress.kind);
-        if (progress.kind == Progress::Kind::done)
-            return;
-        if (timeout_ms != 0 && mp_hal_ticks_ms() - start >= timeout_ms)
-            mp_raise_OSError(MP_ETIMEDOUT);
-        mp_event_wait_ms(1);
-    }
-}
-
 void close_socket(ussl_socket_obj_t* self) {
     if (self->connection == nullptr || self->stream == MP_OBJ_NULL)
         return;
@@ -456,11 +537,6 @@ mp_uint_t found_or_rest(ussl_socket_obj_t* self, mp_uint_t found) {
     return found;
 }
 
-// Also where a call in another thread has yet to come back.
-bool is_closed(const ussl_socket_obj_t* self) {
-    return self->connection == nullptr || self->stream == MP_OBJ_NULL || self->closing;
-}
-
 // What a poll finds; may send what was taken before, so that it leaves without another write.
 mp_uint_t poll_socket(ussl_socket_obj_t* self, mp_uint_t wanted) {
     ussl_deliver_some();
@@ -479,7 +555,7 @@ mp_uint_t poll_socket(ussl_socket_obj_t* self, mp_uint_t wanted) {
             flush_once(self);
         raise_exception(self);
     }
-    if (is_closed(self) || connection_of(self)->failed())
+    if (is_closed(self) || connection_of(self)->failed() || is_late(self))
         return MP_STREAM_POLL_NVAL;
 
     const PollPlan plan = plan_poll(connection_of(self), wanted);
@@ -585,6 +661,8 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_f
     self->timeout_ms = 0;
     self->linger_ms = ussl_milliseconds_from_0(context->linger);
     self->would_block = self->closing = false;
+    self->handshake_ms = ussl_milliseconds(context->handshake_timeout);
+    self->started_ms = mp_hal_ticks_ms();
     self->poll_token = -1;
     ussl_deliver_some();
     void* shared = ussl_context_get(made_from);
@@ -611,7 +689,7 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_f
             connection_of(self)->abandon();
             nlr_jump(nlr.ret_val);
         }
-        handshake_to_the_end(self, ussl_milliseconds(context->handshake_timeout));
+        handshake_to_the_end(self, 0);
         nlr_pop();
     }
     return MP_OBJ_FROM_PTR(self);
@@ -733,13 +811,19 @@ mp_obj_t ussl_socket_settimeout(mp_obj_t self, mp_obj_t timeout) {
 // As connect() and accept() of a non-blocking socket: EAGAIN while it is under way.
 mp_obj_t ussl_socket_do_handshake(mp_obj_t self_in) {
     ussl_socket_obj_t* self = socket_of(self_in);
-    if (self->timeout_ms != 0) {
-        handshake_to_the_end(self, self->timeout_ms);
+    raise_exception(self);
+    raise_if_late(self);
+    if (self->timeout_ms != 0 || runs_handshake(self)) {
+        handshake_to_the_end(self, time_limit(self));
         return mp_const_none;
     }
-    PyHost host(self);
-    const Progress progress = connection_of(self)->handshake(host);
-    close_after_call(self);
+    const mp_uint_t start = mp_hal_ticks_ms();
+    Progress progress;
+    do {
+        PyHost host(self);
+        progress = connection_of(self)->handshake(host);
+        close_after_call(self);
+    } while (goes_on(self, start, &progress));
     raise_unless_progress(self, progress.kind);
     if (progress.kind == Progress::Kind::blocked)
         mp_raise_OSError(MP_EAGAIN);
@@ -911,7 +995,7 @@ mp_uint_t ussl_socket_poll_begins(ussl_socket_obj_t* self, mp_uint_t wanted, mp_
     const Connection* connection = connection_of(self);
     if (connection->unsent() && !connection->busy())
         *ask = MP_STREAM_POLL_WR;
-    if (connection->closed() || connection->failed())
+    if (connection->closed() || connection->failed() || is_late(self))
         return MP_STREAM_POLL_NVAL;
     const PollPlan plan = plan_poll(connection, wanted);
     *ask |= plan.ask();
@@ -934,7 +1018,7 @@ mp_uint_t ussl_socket_poll_ends(ussl_socket_obj_t* self, mp_uint_t wanted, mp_ui
         if (is_closed(self))
             return MP_STREAM_POLL_NVAL;
     }
-    if (connection->closed() || connection->failed())
+    if (connection->closed() || connection->failed() || is_late(self))
         return MP_STREAM_POLL_NVAL;
     const PollPlan plan = plan_poll(connection, wanted);
     // What is there already needs no look at the stream, unless more was asked for.

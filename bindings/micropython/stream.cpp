@@ -9,6 +9,8 @@
 
 #if defined(__unix__)
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #endif
 
@@ -314,6 +316,48 @@ extern "C" bool ussl_stream_reads_ahead(mp_obj_t stream) {
     (void)stream;
     return false;
 #endif
+}
+
+extern "C" uint32_t ussl_stream_timeout_ms(mp_obj_t stream) {
+#if defined(__unix__)
+    struct timeval timeout = {};
+    socklen_t size = sizeof timeout;
+    const int fd = ussl_stream_descriptor(stream);
+    if (fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, &size) == 0)
+        return static_cast<uint32_t>(timeout.tv_sec * 1000 + timeout.tv_usec / 1000);
+#else
+    (void)stream;
+#endif
+    return 0;
+}
+
+extern "C" void ussl_stream_wait(mp_obj_t stream, mp_uint_t flag, uint32_t most_ms) {
+#if defined(__unix__)
+    // A signal may come just before the call.
+    constexpr uint32_t longest_wait_ms = 50;
+    const int fd = ussl_stream_descriptor(stream);
+    if (fd >= 0) {
+        struct pollfd ask = {fd, static_cast<short>(flag), 0};
+        MP_THREAD_GIL_EXIT();
+        poll(&ask, 1, static_cast<int>(most_ms < longest_wait_ms ? most_ms : longest_wait_ms));
+        MP_THREAD_GIL_ENTER();
+        micropython::handle_pending();
+        return;
+    }
+#else
+    (void)stream, (void)flag, (void)most_ms;
+#endif
+    mp_event_wait_ms(1);
+}
+
+extern "C" void ussl_handle_pending(mp_obj_t* exception) {
+    int error;
+    guarded(
+        [] {
+            micropython::handle_pending();
+            return mp_uint_t{0};
+        },
+        &error, exception);
 }
 
 extern "C" bool ussl_stream_never_blocks(mp_obj_t stream) {

@@ -18,15 +18,15 @@ struct Cipher {
 /// What a call on a connection came to.
 struct Progress {
     enum class Kind : std::uint8_t {
-        done,       ///< it is done; `count` bytes were moved, where bytes are moved
-        blocked,    ///< the stream must become ready (Connection::waits_for) before it can go on
-        timed_out,  ///< as blocked, after waiting as long as the stream itself waits
-        interrupted, ///< as blocked: the stream ended the call (IoResult::aborted)
-        end,        ///< read: the peer sends nothing more
-        no_memory,  ///< read: there is no memory for a record; a later call goes on with it
-        failed,     ///< Connection::error says why, now and ever after
-        misuse,     ///< the call does not fit the connection's state (BAD_USE); nothing happened
-        closed,     ///< the connection was closed by this side
+        done,         ///< it is done; `count` bytes were moved, where bytes are moved
+        blocked,      ///< the stream must become ready (Connection::waits_for) before it can go on
+        timed_out,    ///< as blocked, after waiting as long as the stream itself waits
+        interrupted,  ///< as blocked: the stream ended the call (IoResult::aborted)
+        end,          ///< read: the peer sends nothing more
+        no_memory,    ///< read: there is no memory for a record; a later call goes on with it
+        failed,       ///< Connection::error says why, now and ever after
+        misuse,       ///< the call does not fit the connection's state (BAD_USE); nothing happened
+        closed,       ///< the connection was closed by this side
     };
     Kind kind;
     std::size_t count = 0;
@@ -92,8 +92,8 @@ class Connection final : public OnHeap {
     /// After close(): accepted data was discarded, because memory ran out or because the connection
     /// failed before it was sent. The stream must be aborted (reset), not ended in order.
     [[nodiscard]] bool discarded() const { return discarded_; }
-    /// After close(): close_notify was sent, or is the end of the ciphertext. Otherwise the handshake
-    /// was not complete, or the connection had failed.
+    /// After close(): close_notify was sent, or is the end of the ciphertext. Otherwise the
+    /// handshake was not complete, or the connection had failed.
     [[nodiscard]] bool closed_in_order() const { return closed_in_order_; }
     /// Releases everything without touching the stream (for a collector's finaliser).
     void abandon();
@@ -106,6 +106,10 @@ class Connection final : public OnHeap {
     [[nodiscard]] bool failed() const { return error_ && !only_writes_fail_; }
     /// Something was taken that has not left yet: flush() once the stream is writable.
     [[nodiscard]] bool unsent() const { return unsent_ || !ciphertext_.empty(); }
+    /// The last call was `blocked` because it had processed 32 records or 64 KB without plaintext:
+    /// it can go on at once. A program that waits in a loop of its own looks at its time limit
+    /// first.
+    [[nodiscard]] bool paused() const { return paused_; }
     /// Whether a call is under way right now.
     [[nodiscard]] bool busy() const { return use_.load(std::memory_order_acquire) == Use::call; }
 
@@ -180,6 +184,8 @@ class Connection final : public OnHeap {
     Error error_;
     std::atomic<Use> use_{Use::none};
     std::atomic<bool> holds_record_{false};
+    std::atomic<bool> has_plaintext_{false};
+    std::atomic<bool> paused_{false};
     /// close() was called. Sequentially consistent with use_: either close() itself or the end of a
     /// call beside it closes.
     std::atomic<bool> close_requested_{false};

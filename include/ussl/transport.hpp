@@ -22,7 +22,8 @@ struct IoResult {
         timed_out,    ///< nothing within the stream's own timeout; a later call may succeed
         end,          ///< read only: the peer has closed its direction
         failed,       ///< the stream is broken; `error` is the errno, always positive
-        aborted,      ///< the program ends the call and keeps the reason (an exception); may be tried again
+        aborted,  ///< the program ends the call and keeps the reason (an exception); may be tried
+                  ///< again
     };
 
     Kind kind;

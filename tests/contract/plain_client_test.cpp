@@ -55,6 +55,15 @@ class PlainClient {
         EXPECT_EQ(SSL_read(ssl_.get(), &byte, 1), 1);
         return Session(SSL_get1_session(ssl_.get()));
     }
+    /// Sends so many records without plaintext.
+    void flood(Pair& pair, int records) {
+        for (int i = 0; i < records; ++i) {
+            ASSERT_EQ(SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+            ASSERT_EQ(SSL_do_handshake(ssl_.get()), 1);
+        }
+        ASSERT_EQ(SSL_write(ssl_.get(), "x", 1), 1);
+        send(pair);
+    }
     [[nodiscard]] const std::string& hint() const { return hint_; }
     /// The body of the last handshake message of a type that the server sent; empty: none.
     [[nodiscard]] std::string message(int type) const {
@@ -109,6 +118,43 @@ class PlainClient {
     std::unique_ptr<SSL_CTX, LetGo<SSL_CTX_free>> ctx_{SSL_CTX_new(TLS_client_method())};
     std::unique_ptr<SSL, LetGo<SSL_free>> ssl_{SSL_new(ctx_.get())};
 };
+
+using Floods = EachPair;
+INSTANTIATE_EACH_PAIR(Floods);
+
+// RFC 8446 §4.6.3: a peer may update its keys at any time, and as often as it likes.
+TEST_P(Floods, OfKeyUpdatesAreProcessedInParts) {
+    for (const bool ahead : {false, true}) {
+        Plan made = plan(with_certificate());
+        only(made, Version::tls1_3);
+        made.read_ahead = ahead;
+        Pair pair(made);
+        PlainClient client;
+        ASSERT_TRUE(client.handshake(pair)) << describe(pair.server->error());
+        constexpr int records = 1000;
+        constexpr int most = 32;
+        client.flood(pair, records);
+        std::uint8_t buffer[10];
+        int calls = 0;
+        Progress progress;
+        do {
+            progress = pair.server->read(pair.server_host, buffer);
+            ++calls;
+            if (lacks(made.server_engine, Lacks::key_update)) {
+                EXPECT_EQ(progress.kind, Kind::failed);
+                return;
+            }
+            ASSERT_TRUE(progress.kind != Kind::failed) << describe(pair.server->error());
+            EXPECT_EQ(pair.server->paused(), progress.kind == Kind::blocked);
+            // A poll finds the rest at once, in the stream or inside.
+            EXPECT_TRUE(!pair.to_server.bytes.empty() || progress.kind == Kind::done ||
+                        pair.server->waits_for(Direction::read) == ussl::Waits::nothing);
+        } while (progress.kind == Kind::blocked && calls < 2 * records);
+        EXPECT_EQ(progress.count, 1U);
+        EXPECT_GE(calls, records / most);
+        EXPECT_LE(calls, records / most + 2);
+    }
+}
 
 using PskOfOthers = EachPair;
 INSTANTIATE_EACH_PAIR(PskOfOthers);

@@ -249,8 +249,7 @@ TEST_P(Verification, AProgramThatCannotJudgeEndsTheConnection) {
     EXPECT_FALSE(pair.handshake());
     EXPECT_EQ(pair.client->error().code, Code::CALLBACK);
     EXPECT_EQ(asked, 1);
-    EXPECT_EQ(pair.server->error().alert_number, internal_error)
-        << describe(pair.server->error());
+    EXPECT_EQ(pair.server->error().alert_number, internal_error) << describe(pair.server->error());
 }
 
 TEST_P(Verification, AServersProgramSeesTheClientsCertificate) {

@@ -635,6 +635,91 @@ def test_handshake_timeout():
     b.close()
 
 
+def test_servers_have_a_handshake_timeout():
+    equal(ussl.SSLContext(SERVER).handshake_timeout, 30)
+    equal(ussl.SSLContext(CLIENT).handshake_timeout, None)
+    ctx = ussl.SSLContext(SERVER)
+    ctx.handshake_timeout = None
+    equal(ctx.handshake_timeout, None)
+
+
+def test_handshake_timeout_of_a_deferred_handshake():
+    import select
+    import time
+
+    for blocking in (False, True):
+        a, b = tcp_pair()
+        a.setblocking(blocking)
+        ctx = server_context()
+        ctx.handshake_timeout = 0.2
+        start = time.ticks_ms()
+        sock = ctx.wrap_socket(a, server_side=True, do_handshake_on_connect=False)
+        if not blocking:
+            equal(sock.read(1), None)
+            poll = select.poll()
+            poll.register(sock, select.POLLIN)
+            equal(len(poll.poll(2000)), 1)
+        for call in (lambda: sock.read(1), sock.do_handshake, lambda: sock.write(b"x")):
+            raises(OSError, call, code=errno.ETIMEDOUT)
+        took = time.ticks_diff(time.ticks_ms(), start)
+        assert 150 <= took < 1500, took
+        equal(sock.ioctl(IOCTL_POLL, POLL_RD), POLL_NVAL)
+        sock.close()
+        b.close()
+
+
+def test_handshake_timeout_ends_with_the_handshake():
+    import time
+
+    a, b = pipe()
+    ctx = server_context()
+    ctx.handshake_timeout = 0.2
+    server = ctx.wrap_socket(b, server_side=True, do_handshake_on_connect=False)
+    client = client_context().wrap_socket(a, server_hostname="localhost", do_handshake_on_connect=False)
+    equal(shake_out(client, server), [None, None])
+    time.sleep_ms(250)
+    client.write(b"later")
+    equal(server.read(5), b"later")
+
+
+def test_asyncio_disconnects_a_silent_client():
+    import asyncio
+    import socket
+    import time
+
+    ended = []
+
+    async def serve(reader, writer):
+        try:
+            await reader.read(1)
+        except OSError as e:
+            ended.append(e.errno)
+        writer.close()
+        await writer.wait_closed()
+
+    async def main():
+        ctx = server_context()
+        ctx.handshake_timeout = 0.2
+        listener, address = listen()
+        listener.close()
+        port = bytes(address)[2] << 8 | bytes(address)[3]
+        server = await asyncio.start_server(serve, "127.0.0.1", port, ssl=ctx)
+        client = socket.socket()
+        client.connect(address)
+        for _ in range(100):
+            await asyncio.sleep_ms(20)
+            if ended:
+                break
+        equal(client.recv(10), b"")
+        client.close()
+        server.close()
+        await server.wait_closed()
+
+    asyncio.run(main())
+    asyncio.new_event_loop()
+    equal(ended, [errno.ETIMEDOUT])
+
+
 def test_a_handshake_within_its_time():
     a, b = pipe()
     ctx = client_context()
