@@ -91,6 +91,8 @@ typedef struct _ussl_socket_obj_t {
     bool may_write;            // with it: a poll has found it writable since the last write
     bool would_block;          // the stream has said so: it does not block
     bool closing;              // close() was called from within a call, or beside one in a thread
+    bool is_listed;            // among those with unsent data
+    struct _ussl_socket_obj_t *next_unsent; // of that list
     void *connection;          // ussl::Connection
 } ussl_socket_obj_t;
 
@@ -198,8 +200,12 @@ mp_uint_t ussl_socket_stream_ioctl(mp_obj_t self, mp_uint_t request, uintptr_t a
 // Takes over the stream of a closed socket: sends what is unsent, and closes it when that is done. Waits
 // for a stream that blocks, within its timeout.
 void ussl_deliver(ussl_socket_obj_t *socket);
-// Goes on with the deliveries, without waiting. Does not raise.
+// After a call: while the socket has unsent data, it is not collected.
+void ussl_note_unsent(ussl_socket_obj_t *socket);
+// Goes on with the deliveries and with unsent data of other sockets, without waiting. Does not raise.
 void ussl_deliver_some(void);
+// Sends unsent data if the stream is ready. Does not raise.
+void ussl_socket_flush_ready(ussl_socket_obj_t *socket);
 mp_obj_t ussl_flush_closed(size_t n_args, const mp_obj_t *args);
 #ifdef USSL_BOARD
 // The heap ends: what is not delivered is discarded.

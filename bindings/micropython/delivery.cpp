@@ -26,6 +26,8 @@ typedef struct _ussl_delivery_t {
 } ussl_delivery_t;
 
 MP_REGISTER_ROOT_POINTER(struct _ussl_delivery_t* ussl_deliveries);
+// Open sockets with unsent data.
+MP_REGISTER_ROOT_POINTER(struct _ussl_socket_obj_t* ussl_unsent_sockets);
 
 namespace {
 
@@ -176,7 +178,42 @@ void step_one(ussl_delivery_t* one, bool in_close, mp_obj_t* exception) {
     one->is_in_use = false;
 }
 
+// Beyond that, a forgotten socket is collected with what it has not sent. The newest are kept.
+#ifdef USSL_BOARD
+constexpr size_t max_listed = 8;
+#else
+constexpr size_t max_listed = 1024;
+#endif
+
+bool has_unsent(const ussl_socket_obj_t* socket) {
+    const auto* connection = static_cast<const ussl::Connection*>(socket->connection);
+    return connection != nullptr && socket->stream != MP_OBJ_NULL && connection->unsent();
+}
+
+void step_unsent(bool calls_python) {
+    ussl_socket_obj_t* next = NULL;
+    for (ussl_socket_obj_t* one = MP_STATE_VM(ussl_unsent_sockets); one != NULL; one = next) {
+        next = one->next_unsent;
+        if (has_unsent(one) && (calls_python || !is_python(one->stream)))
+            ussl_socket_flush_ready(one);
+    }
+    size_t n = 0;
+    LOCK();
+    ussl_socket_obj_t** at = &MP_STATE_VM(ussl_unsent_sockets);
+    while (*at != NULL) {
+        ussl_socket_obj_t* one = *at;
+        one->is_listed = has_unsent(one) && ++n <= max_listed;
+        if (one->is_listed)
+            at = &one->next_unsent;
+        else
+            *at = one->next_unsent;
+    }
+    UNLOCK();
+}
+
 void step_objects(bool calls_python) {
+    if (MP_STATE_VM(ussl_unsent_sockets) != NULL)
+        step_unsent(calls_python);
     for (ussl_delivery_t* one = MP_STATE_VM(ussl_deliveries); one != NULL; one = one->next) {
         if (one->is_python && !calls_python)
             continue;
@@ -198,7 +235,7 @@ mp_sched_node_t node;
 
 void step_scheduled(mp_sched_node_t*) {
     static mp_uint_t last_ms;
-    if (MP_STATE_VM(ussl_deliveries) == NULL)
+    if (MP_STATE_VM(ussl_deliveries) == NULL && MP_STATE_VM(ussl_unsent_sockets) == NULL)
         return;
     if (mp_hal_ticks_ms() != last_ms) {
         last_ms = mp_hal_ticks_ms();
@@ -315,15 +352,29 @@ extern "C" void ussl_deliver(ussl_socket_obj_t* self) {
 #ifdef USSL_BOARD
 extern "C" void ussl_forget_deliveries(void) {
     MP_STATE_VM(ussl_deliveries) = NULL;
+    MP_STATE_VM(ussl_unsent_sockets) = NULL;
 }
 #endif
+
+extern "C" void ussl_note_unsent(ussl_socket_obj_t* socket) {
+    if (socket->is_listed || !has_unsent(socket))
+        return;
+    LOCK();
+    socket->is_listed = true;
+    socket->next_unsent = MP_STATE_VM(ussl_unsent_sockets);
+    MP_STATE_VM(ussl_unsent_sockets) = socket;
+    UNLOCK();
+#ifdef USSL_BOARD
+    mp_sched_schedule_node(&node, step_scheduled);
+#endif
+}
 
 extern "C" void ussl_deliver_some(void) {
 #ifdef USSL_DELIVERS_DESCRIPTORS
     if (delivery::pending() != 0)
         delivery::step();
 #endif
-    if (MP_STATE_VM(ussl_deliveries) != NULL)
+    if (MP_STATE_VM(ussl_deliveries) != NULL || MP_STATE_VM(ussl_unsent_sockets) != NULL)
         step_objects(true);
 }
 

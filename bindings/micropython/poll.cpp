@@ -153,6 +153,7 @@ int poll_all(struct pollfd* all, nfds_t count, int timeout_ms, struct pollfd* as
         timeout_ms = longest_wait_ms;
     // select.poll has let go of the GIL, where there is one.
     MP_THREAD_GIL_ENTER();
+    ussl_deliver_some();
     look_up(all, count, entries);
     const bool found = begin(all, count, entries, ask);
     MP_THREAD_GIL_EXIT();

@@ -354,6 +354,7 @@ Progress write_once(ussl_socket_obj_t* self, const void* buf, size_t size) {
         progress = connection_of(self)->write(host, {static_cast<const uint8_t*>(buf), size});
         close_after_call(self);
     } while (goes_on(self, start, &progress));
+    ussl_note_unsent(self);
     raise_exception(self);
     return progress;
 }
@@ -664,6 +665,8 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_f
     self->handshake_ms = ussl_milliseconds(context->handshake_timeout);
     self->started_ms = mp_hal_ticks_ms();
     self->poll_token = -1;
+    self->is_listed = false;
+    self->next_unsent = nullptr;
     ussl_deliver_some();
     void* shared = ussl_context_get(made_from);
     Made made =
@@ -773,6 +776,22 @@ mp_obj_t ussl_socket_close(mp_obj_t self) {
 mp_obj_t ussl_socket_exit(size_t n_args, const mp_obj_t* args) {
     (void)n_args;
     return ussl_socket_close(args[0]);
+}
+
+void ussl_socket_flush_ready(ussl_socket_obj_t* self) {
+    auto* connection = static_cast<Connection*>(self->connection);
+    nlr_buf_t nlr;
+    if (connection->busy() || self->exception != MP_OBJ_NULL || nlr_push(&nlr) != 0)
+        return;
+    PyHost host(self, true);
+    // A stream that cannot be polled might block.
+    mp_uint_t ready = 0;
+    if (host.poll(MP_STREAM_POLL_WR, &ready) == PyHost::Polled::known &&
+        (ready & MP_STREAM_POLL_WR) != 0 && !is_closed(self))
+        connection->flush(host);
+    self->exception = MP_OBJ_NULL;  // the program's next call meets it again
+    close_after_call(self);
+    nlr_pop();
 }
 
 // The collector's: nothing here may allocate or raise.

@@ -375,6 +375,25 @@ def test_close_from_within_the_streams_write():
     equal(a.closed, 1)
 
 
+def test_a_forgotten_socket_keeps_its_unsent_data():
+    import gc
+
+    def write_and_forget():
+        client, server, a, b = psk_pair()
+        a.room = 0
+        equal(client.write(b"unsent"), 6)
+        return server, a
+
+    server, a = write_and_forget()
+    for _ in range(3):
+        gc.collect()
+        [bytearray(100) for _ in range(100)]
+    equal(a.closed, 0)
+    a.room = 1 << 20
+    psk_pair()  # any other call
+    equal(server.read(6), b"unsent")
+
+
 def test_flush_closed_with_nothing_to_do():
     equal(ussl.flush_closed(), 0)
     equal(ussl.flush_closed(0), 0)
