@@ -210,6 +210,9 @@ mp_obj_t ussl_flush_closed(size_t n_args, const mp_obj_t *args);
 #ifdef USSL_BOARD
 // The heap ends: what is not delivered is discarded.
 void ussl_forget_deliveries(void);
+// For the scheduler.
+mp_obj_t ussl_step_scheduled(mp_obj_t none);
+extern const mp_obj_fun_builtin_fixed_t ussl_step_scheduled_obj;
 #endif
 
 // --- after unwrap() (unwrapped.cpp)

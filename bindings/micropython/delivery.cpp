@@ -230,18 +230,13 @@ void step_objects(bool calls_python) {
 }
 
 #ifdef USSL_BOARD
-// Runs between the program's own steps for as long as there is something to deliver.
-mp_sched_node_t node;
+// Runs between the program's own steps for as long as there is something to deliver. Not a static
+// node of the scheduler: MicroPython 1.25 would run one that schedules itself without end.
+bool is_scheduled;
 
-void step_scheduled(mp_sched_node_t*) {
-    static mp_uint_t last_ms;
-    if (MP_STATE_VM(ussl_deliveries) == NULL && MP_STATE_VM(ussl_unsent_sockets) == NULL)
-        return;
-    if (mp_hal_ticks_ms() != last_ms) {
-        last_ms = mp_hal_ticks_ms();
-        step_objects(false);
-    }
-    mp_sched_schedule_node(&node, step_scheduled);
+void schedule() {
+    is_scheduled =
+        is_scheduled || mp_sched_schedule(MP_OBJ_FROM_PTR(&ussl_step_scheduled_obj), mp_const_none);
 }
 #endif
 
@@ -345,14 +340,28 @@ extern "C" void ussl_deliver(ussl_socket_obj_t* self) {
     wait_for_object(kept, self->timeout_ms);
 #ifdef USSL_BOARD
     if (!kept->is_over)
-        mp_sched_schedule_node(&node, step_scheduled);
+        schedule();
 #endif
 }
 
 #ifdef USSL_BOARD
+extern "C" mp_obj_t ussl_step_scheduled(mp_obj_t) {
+    static mp_uint_t last_ms;
+    is_scheduled = false;
+    if (MP_STATE_VM(ussl_deliveries) == NULL && MP_STATE_VM(ussl_unsent_sockets) == NULL)
+        return mp_const_none;
+    if (mp_hal_ticks_ms() != last_ms) {
+        last_ms = mp_hal_ticks_ms();
+        step_objects(false);
+    }
+    schedule();
+    return mp_const_none;
+}
+
 extern "C" void ussl_forget_deliveries(void) {
     MP_STATE_VM(ussl_deliveries) = NULL;
     MP_STATE_VM(ussl_unsent_sockets) = NULL;
+    is_scheduled = false;  // the scheduler begins anew, too
 }
 #endif
 
@@ -365,7 +374,7 @@ extern "C" void ussl_note_unsent(ussl_socket_obj_t* socket) {
     MP_STATE_VM(ussl_unsent_sockets) = socket;
     UNLOCK();
 #ifdef USSL_BOARD
-    mp_sched_schedule_node(&node, step_scheduled);
+    schedule();
 #endif
 }
 

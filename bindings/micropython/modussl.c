@@ -191,6 +191,9 @@ static MP_DEFINE_CONST_FUN_OBJ_1(cert_info_obj, ussl_cert_info);
 static MP_DEFINE_CONST_FUN_OBJ_KW(self_signed_obj, 1, ussl_self_signed);
 static MP_DEFINE_CONST_FUN_OBJ_KW(create_default_context_obj, 0, ussl_create_default_context);
 
+#ifdef USSL_BOARD
+MP_DEFINE_CONST_FUN_OBJ_1(ussl_step_scheduled_obj, ussl_step_scheduled);
+#endif
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(flush_closed_obj, 0, 1, ussl_flush_closed);
 
 static const mp_rom_map_elem_t module_globals_table[] = {

@@ -174,6 +174,9 @@ def self_signed(
 ) -> tuple[bytes, bytes]:
     """A new key and a certificate for these names, in DER, for a first server."""
 
+def flush_closed(timeout: float | None = None) -> int:
+    """Waits until all closed connections are delivered; returns the number of those that are not."""
+
 def cert_info(data: _Content) -> dict[str, Any]:
     """Looks into a certificate: as getpeercert(), with the hashes that pins takes."""
 
@@ -206,7 +209,9 @@ class SSLContext:
     keylog_filename: str | None
     """Where the secrets of connections are written to, for Wireshark."""
     handshake_timeout: float | None
-    """Seconds that wrap_socket() may take for a handshake."""
+    """Seconds that a handshake may take; 30 for servers, None (no limit) for clients."""
+    linger: float
+    """Seconds that closed connections may take to deliver their data; 10."""
     record_size_limit: int | None
     """The most plaintext in a record: 512 to 16384 bytes."""
     gather_writes: bool

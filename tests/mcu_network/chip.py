@@ -51,15 +51,6 @@ class ChipCase(Case):
             context.minimum_version = context.maximum_version = getattr(ssl.TLSVersion, version.replace(".", "_"))
         return context
 
-    @contextlib.contextmanager
-    def known_fault(self, where):
-        """What is inside fails, until the issue that `where` names is solved: then it says so."""
-        try:
-            yield
-        except AssertionError:
-            return
-        self.fail(f"{where}: the fault is gone; take this expectation away")
-
     def serve(self, handle, context=None):
         """A server on the host: handle(connection) in a thread for each connection; its port."""
         listener = socket.create_server(("127.0.0.1", 0))
