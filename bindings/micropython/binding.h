@@ -204,6 +204,8 @@ void ussl_deliver(ussl_socket_obj_t *socket);
 void ussl_note_unsent(ussl_socket_obj_t *socket);
 // Goes on with the deliveries and with unsent data of other sockets, without waiting. Does not raise.
 void ussl_deliver_some(void);
+// The same without sockets that have a descriptor.
+void ussl_deliver_objects(void);
 // Sends unsent data if the stream is ready. Does not raise.
 void ussl_socket_flush_ready(ussl_socket_obj_t *socket);
 mp_obj_t ussl_flush_closed(size_t n_args, const mp_obj_t *args);

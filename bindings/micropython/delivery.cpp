@@ -211,6 +211,20 @@ void step_unsent(bool calls_python) {
     UNLOCK();
 }
 
+// Closes the oldest of those that only wait for the peer, if there are too many.
+void limit_waiting() {
+    unsigned waiting = 0;
+    ussl_delivery_t* oldest = NULL;
+    for (ussl_delivery_t* one = MP_STATE_VM(ussl_deliveries); one != NULL; one = one->next) {
+        if (one->sent != one->size || one->is_over)
+            continue;
+        ++waiting;
+        oldest = one;
+    }
+    if (waiting > delivery::max_waiting)
+        oldest->is_over = true;  // the next step closes it
+}
+
 void step_objects(bool calls_python) {
     if (MP_STATE_VM(ussl_unsent_sockets) != NULL)
         step_unsent(calls_python);
@@ -265,6 +279,7 @@ ussl_delivery_t* keep_object(ussl_socket_obj_t* self, const Remainder& left) {
 void wait_for_object(ussl_delivery_t* of, uint32_t timeout_ms) {
     mp_obj_t exception = MP_OBJ_NULL;
     step_one(of, true, &exception);
+    limit_waiting();
     while (exception == MP_OBJ_NULL && !of->is_over && of->sent != of->size && !of->never_waits &&
            (timeout_ms == 0 || mp_hal_ticks_ms() - of->started_ms < timeout_ms)) {
         mp_event_wait_ms(1);
@@ -383,6 +398,10 @@ extern "C" void ussl_deliver_some(void) {
     if (delivery::pending() != 0)
         delivery::step();
 #endif
+    ussl_deliver_objects();
+}
+
+extern "C" void ussl_deliver_objects(void) {
     if (MP_STATE_VM(ussl_deliveries) != NULL || MP_STATE_VM(ussl_unsent_sockets) != NULL)
         step_objects(true);
 }

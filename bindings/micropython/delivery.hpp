@@ -24,6 +24,13 @@ constexpr size_t max_bytes = 32 * 1024;
 #else
 constexpr size_t max_bytes = 16 * 1024 * 1024;
 #endif
+/// Closed sockets that have sent everything, and wait for the peer to close its direction. Beyond
+/// that, the oldest is closed: a port has few sockets or descriptors.
+#ifdef USSL_BOARD
+constexpr unsigned max_waiting = 3;
+#else
+constexpr unsigned max_waiting = 256;
+#endif
 /// What one step reads and discards of one peer's input, so that a peer that sends without end
 /// costs an event loop a bounded amount of work in each turn.
 constexpr size_t max_discarded_per_step = 64 * 1024;

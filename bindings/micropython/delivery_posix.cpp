@@ -29,6 +29,7 @@ struct Delivery : ussl::OnHeap {
     Delivery* next = nullptr;
     int fd = -1;
     unsigned ticket = 0;
+    nfds_t slot = 0;  // where watch() has put it
     int64_t deadline_ms = 0;
     ussl::SecretBytes data;
     size_t sent = 0;
@@ -123,12 +124,15 @@ bool is_acknowledged(const Delivery& of) {
     return of.is_sent() && ioctl(of.fd, SIOCOUTQ, &queued) == 0 && queued == 0;
 }
 
-void step_all() {
+// Goes on with those that steps() says.
+template <class Steps>
+void step_those(Steps steps) {
     const int64_t now = now_ms();
     for (Delivery** at = &list; *at != nullptr;) {
         Delivery* one = *at;
         const size_t before = one->sent;
-        step(*one);
+        if (steps(*one))
+            step(*one);
         bytes_held -= one->sent - before;
         if (!is_over(*one, now)) {
             at = &one->next;
@@ -139,6 +143,10 @@ void step_all() {
         --count;
         finish(one);
     }
+}
+
+void step_all() {
+    step_those([](const Delivery&) { return true; });
 }
 
 unsigned undelivered() {
@@ -163,6 +171,24 @@ void flush_at_exit() {
         wait_briefly(exit_ms);
 }
 
+/// Closes the oldest of those that only wait for the peer, if there are too many.
+void limit_waiting() {
+    unsigned waiting = 0;
+    Delivery** oldest = nullptr;
+    for (Delivery** at = &list; *at != nullptr; at = &(*at)->next) {
+        if (!(*at)->is_shut)
+            continue;
+        ++waiting;
+        oldest = at;
+    }
+    if (waiting <= max_waiting)
+        return;
+    Delivery* one = *oldest;
+    *oldest = one->next;
+    --count;
+    finish(one);
+}
+
 /// Puts it into the list; false: it cannot be kept, and was reset.
 bool keep(Delivery* made, int fd) {
     const Locked locked;
@@ -182,6 +208,7 @@ bool keep(Delivery* made, int fd) {
     made->next = list;
     list = made;
     ++count;
+    limit_waiting();
     return true;
 }
 
@@ -228,11 +255,16 @@ int blocks_for_ms(int fd) {
 
 bool waits_in_list(unsigned ticket) {
     const Locked locked;
-    step_all();
-    const Delivery* one = list;
-    while (one != nullptr && one->ticket != ticket)
-        one = one->next;
-    return one != nullptr && !one->is_sent();
+    for (const bool again : {false, true}) {
+        const Delivery* one = list;
+        while (one != nullptr && one->ticket != ticket)
+            one = one->next;
+        if (one == nullptr || one->is_sent())
+            return false;
+        if (!again)
+            step_all();
+    }
+    return true;
 }
 
 unsigned pending() {
@@ -242,16 +274,30 @@ unsigned pending() {
 nfds_t watch(struct pollfd* into, nfds_t room) {
     const Locked locked;
     nfds_t n = 0;
-    for (const Delivery* one = list; one != nullptr && n < room; one = one->next) {
+    for (Delivery* one = list; one != nullptr && n < room; one = one->next) {
         const int input = one->peer_ended ? 0 : POLLIN;
+        one->slot = n;
         into[n++] = {one->fd, static_cast<short>(one->is_sent() ? input : input | POLLOUT), 0};
     }
     return n;
 }
 
+void step(const struct pollfd* polled, nfds_t count) {
+    const Locked locked;
+    step_those([=](const Delivery& one) {
+        // Another thread may have put it somewhere else since.
+        const bool known = one.slot < count && polled[one.slot].fd == one.fd;
+        return !known || polled[one.slot].revents != 0;
+    });
+}
+
 void step() {
     const Locked locked;
-    step_all();
+    static int64_t last_ms = 0;
+    const int64_t now = now_ms();
+    if (now != last_ms)
+        step_all();
+    last_ms = now;
 }
 
 unsigned not_delivered() {

@@ -20,14 +20,16 @@ int blocks_for_ms(int fd);
 /// where the peer has not closed its direction. The caller closes `fd`. Returns a ticket for
 /// waits_in_list(); 0: nothing is kept.
 unsigned take_over(int fd, Remainder&& left);
-/// Goes on with all deliveries. Whether that of the ticket has unsent data.
+/// Whether the delivery of the ticket has unsent data. Goes on with all deliveries if it has.
 bool waits_in_list(unsigned ticket);
 
 /// How many are in the list.
 unsigned pending();
 /// Fills in what a poll has to ask for. Returns the number of entries used.
 nfds_t watch(struct pollfd* into, nfds_t room);
-/// Goes on with all deliveries, without waiting.
+/// After that poll: goes on with the deliveries that it found ready, without waiting.
+void step(const struct pollfd* polled, nfds_t count);
+/// Goes on with all deliveries, without waiting, at most once a millisecond.
 void step();
 /// Goes on with all deliveries. Returns how many connections have data that the peer's kernel has
 /// not acknowledged.

@@ -153,14 +153,15 @@ int poll_all(struct pollfd* all, nfds_t count, int timeout_ms, struct pollfd* as
         timeout_ms = longest_wait_ms;
     // select.poll has let go of the GIL, where there is one.
     MP_THREAD_GIL_ENTER();
-    ussl_deliver_some();
+    ussl_deliver_objects();
     look_up(all, count, entries);
     const bool found = begin(all, count, entries, ask);
     MP_THREAD_GIL_EXIT();
     int ready = __real_poll(ask, count + watched, found ? 0 : timeout_ms);
     if (ready < 0)
         return ready;
-    delivery::step();
+    if (watched != 0)
+        delivery::step(ask + count, watched);
     MP_THREAD_GIL_ENTER();
     look_up(all, count, entries);  // again: other threads have been running
     ready = end(all, count, entries, ask);

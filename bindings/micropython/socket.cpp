@@ -236,8 +236,8 @@ void close_after_call(ussl_socket_obj_t* self) {
     const auto* connection = static_cast<Connection*>(self->connection);
     if (!self->closing || connection == nullptr || connection->busy() || !connection->closed())
         return;
-    self->closing = false;
-    if (self->stream != MP_OBJ_NULL)
+    // Two threads may come here at once; one of them delivers.
+    if (__atomic_exchange_n(&self->closing, false, __ATOMIC_SEQ_CST) && self->stream != MP_OBJ_NULL)
         ussl_deliver(self);
 }
 
@@ -816,6 +816,7 @@ mp_obj_t ussl_socket_setblocking(mp_obj_t self, mp_obj_t flag) {
     const mp_obj_t result = call_on_stream(self, MP_QSTR_setblocking, flag);
     socket_of(self)->timeout_ms = 0;
     socket_of(self)->never_blocks = !mp_obj_is_true(flag);
+    socket_of(self)->would_block = false;
     return result;
 }
 
@@ -824,6 +825,7 @@ mp_obj_t ussl_socket_settimeout(mp_obj_t self, mp_obj_t timeout) {
     // 0 is non-blocking.
     socket_of(self)->timeout_ms = mp_obj_is_true(timeout) ? ussl_milliseconds(timeout) : 0;
     socket_of(self)->never_blocks = timeout != mp_const_none && !mp_obj_is_true(timeout);
+    socket_of(self)->would_block = false;
     return result;
 }
 

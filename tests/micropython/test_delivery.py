@@ -167,6 +167,23 @@ def test_a_peer_that_does_not_read_is_reset_when_linger_is_over():
     server.close()
 
 
+def test_peers_that_do_not_close_take_a_bounded_number_of_descriptors():
+    def descriptors():
+        return len(os.listdir("/proc/self/fd"))
+
+    kept = []
+    before = descriptors()
+    for _ in range(300):
+        client, server, a, b = connected_over_sockets()
+        client.close()
+        kept.append(b)
+    # Of each pair, the peer's end stays open.
+    assert descriptors() - before <= 300 + 256 + 1, descriptors() - before
+    for b in kept:
+        b.close()
+    no_closed_sockets()
+
+
 def test_linger_of_a_context():
     context = ussl.SSLContext(CLIENT)
     equal(context.linger, 10)
