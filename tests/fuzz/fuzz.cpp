@@ -78,7 +78,7 @@ void expect_explained(Connection& connection, MemoryHost& host) {
         return;
     const Error error = connection.error();
     const std::string text = describe(error);
-    if (error.code != Code::stream && error.code != Code::aborted)
+    if (error.code != Code::stream)
         expect(!text.empty() && text.starts_with(ussl::name_of(error.code)),
                "an error without text");
     expect(error.code != Code::ENGINE && error.code != Code::NO_MEMORY, text);
