@@ -222,6 +222,46 @@ TEST_P(Stream, AFailedStreamAfterCloseIsReported) {
     EXPECT_EQ(pair.client->error().detail, static_cast<std::uint32_t>(EPIPE));
 }
 
+// Every accepted byte arrives, or both sides know that it does not.
+TEST_P(Stream, AnyFaultAtAnyCallAfterClose) {
+    for (const IoResult& fault : {IoResult::would_block(), IoResult::timed_out(),
+                                  IoResult::aborted(), IoResult::failed(ECONNRESET)}) {
+        const bool is_fatal = fault.kind == IoResult::Kind::failed;
+        bool happened = true;
+        for (int at = 1; happened; ++at) {
+            Pair pair(setup());
+            ASSERT_TRUE(pair.handshake());
+            read_all(*pair.client, pair.client_host);
+            pair.to_server.capacity = 3;
+            const std::string data = pattern(1000);
+            const std::string accepted =
+                data.substr(0, write_some(*pair.client, pair.client_host, data));
+            pair.client->close();
+            std::string arrived;
+            bool end = false;
+            int call = 0;
+            happened = false;
+            while (pair.client->unsent() && call < 100) {
+                pair.to_server.capacity = 300;
+                if (++call == at) {
+                    happened = true;
+                    pair.client_host.next_write = fault;
+                }
+                const Kind kind = pair.client->flush(pair.client_host).kind;
+                pair.client_host.next_write.reset();
+                EXPECT_EQ(kind == Kind::failed, is_fatal && call == at);
+                EXPECT_EQ(kind == Kind::interrupted,
+                          fault.kind == IoResult::Kind::aborted && call == at);
+                arrived += read_all(*pair.server, pair.server_host, &end);
+            }
+            const bool failed = is_fatal && happened;
+            EXPECT_EQ(pair.client->discarded(), failed);
+            EXPECT_EQ(end, !failed);
+            EXPECT_TRUE(failed ? accepted.starts_with(arrived) : arrived == accepted);
+        }
+    }
+}
+
 TEST_P(Stream, ABareEndIsAnEndUnlessItIsToBeReported) {
     for (const bool report : {false, true}) {
         Plan made = setup();
