@@ -712,13 +712,13 @@ Outcome Session::read(MutableBytes into) {
     // Records may be empty, but a peer that sends nothing else wants to keep us busy.
     constexpr int most_empty_records = 32;
     int ret = 0;
-    for (int i = 0; i < most_empty_records; ++i) {
+    do {
         // Mbed TLS would take four of them for a forged record.
         ssl_.nb_zero = 0;
         ret = read_some(into);
-        if (ret != 0 || wire_.ended() || pending() != 0)
-            break;
-    }
+        if (ret > 0 || pending() != 0)
+            empty_records_ = 0;
+    } while (ret == 0 && !wire_.ended() && pending() == 0 && ++empty_records_ < most_empty_records);
     Outcome outcome = Outcome::done();
     if (ret > 0)
         outcome = Outcome::done(static_cast<std::size_t>(ret));

@@ -310,6 +310,7 @@ class Session final : public EngineSession {
     bool lacked_memory_ = false;
     bool lacked_key_ = false;  ///< that the program left to this side to sign with
     bool goodbye_begun_ = false;
+    std::uint8_t empty_records_ = 0;  ///< since the last plaintext
     bool resumed_ = false;
     std::uint8_t name_refused_ = 0;  ///< the alert
     std::uint8_t passed_over_ = 0;   ///< records in a row
