@@ -692,7 +692,7 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_f
             connection_of(self)->abandon();
             nlr_jump(nlr.ret_val);
         }
-        handshake_to_the_end(self, 0);
+        handshake_to_the_end(self, time_limit(self));
         nlr_pop();
     }
     return MP_OBJ_FROM_PTR(self);

@@ -219,6 +219,8 @@ std::string read_all(Connection& connection, MemoryHost& host, bool* end) {
         const Progress progress = connection.read(host, buffer);
         if (progress.kind == Kind::end && end != nullptr)
             *end = true;
+        if (progress.kind == Kind::blocked && connection.paused())
+            continue;
         if (progress.kind != Kind::done) {
             saw(connection.error());
             return got;
