@@ -243,6 +243,9 @@ mp_obj_t ussl_socket_ioctl(size_t n_args, const mp_obj_t *args);
 
 // --- streams and Python callbacks, exceptions kept (stream.cpp)
 
+// The stream is written in Python.
+bool ussl_stream_is_python(mp_obj_t stream);
+
 // Not KeyboardInterrupt, SystemExit and the like.
 bool ussl_is_error(mp_obj_t exception);
 

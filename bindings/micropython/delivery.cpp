@@ -48,10 +48,6 @@ bool is_socket(mp_obj_t stream) {
     return method[0] != MP_OBJ_NULL;
 }
 
-bool is_python(mp_obj_t stream) {
-    return mp_obj_is_instance_type(mp_obj_get_type(stream));
-}
-
 // true also for a stream that cannot be polled.
 bool ready(const ussl_delivery_t* of, mp_uint_t flag, mp_obj_t* exception) {
     int error;
@@ -194,7 +190,7 @@ void step_unsent(bool calls_python) {
     ussl_socket_obj_t* next = NULL;
     for (ussl_socket_obj_t* one = MP_STATE_VM(ussl_unsent_sockets); one != NULL; one = next) {
         next = one->next_unsent;
-        if (has_unsent(one) && (calls_python || !is_python(one->stream)))
+        if (has_unsent(one) && (calls_python || !ussl_stream_is_python(one->stream)))
             ussl_socket_flush_ready(one);
     }
     size_t n = 0;
@@ -267,7 +263,7 @@ ussl_delivery_t* keep_object(ussl_socket_obj_t* self, const Remainder& left) {
     made->size = left.data.size();
     made->started_ms = mp_hal_ticks_ms();
     made->linger_ms = left.linger_ms;
-    made->is_python = is_python(self->stream);
+    made->is_python = ussl_stream_is_python(self->stream);
     made->is_socket = !made->is_python && is_socket(self->stream);
     made->is_socket = made->is_socket && !left.failed;
     made->never_waits = self->never_blocks || self->would_block;

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -18,6 +17,8 @@
 #include <algorithm>
 #include <atomic>
 #include <new>
+
+#include "lock.hpp"
 
 namespace delivery {
 namespace {
@@ -45,14 +46,6 @@ Delivery* list = nullptr;
 std::atomic<unsigned> count{0};
 size_t bytes_held = 0;
 unsigned last_ticket = 0;
-
-class Locked {
-  public:
-    Locked() { pthread_mutex_lock(&lock); }
-    ~Locked() { pthread_mutex_unlock(&lock); }
-    Locked(const Locked&) = delete;
-    Locked& operator=(const Locked&) = delete;
-};
 
 int64_t now_ms() {
     struct timespec now;
@@ -150,7 +143,7 @@ void step_all() {
 }
 
 unsigned undelivered() {
-    const Locked locked;
+    const Locked locked(lock);
     step_all();
     unsigned n = 0;
     for (const Delivery* one = list; one != nullptr; one = one->next)
@@ -158,17 +151,10 @@ unsigned undelivered() {
     return n;
 }
 
-void wait_briefly(int timeout_ms) {
-    struct pollfd fds[16];
-    const nfds_t n = watch(fds, sizeof fds / sizeof fds[0]);
-    // An acknowledgement wakes nobody.
-    ::poll(fds, n, std::min(timeout_ms, 10));
-}
-
 void flush_at_exit() {
     const int64_t end = now_ms() + exit_ms;
     while (undelivered() != 0 && now_ms() < end)
-        wait_briefly(exit_ms);
+        wait(exit_ms);
 }
 
 /// Closes the oldest of those that only wait for the peer, if there are too many.
@@ -189,9 +175,9 @@ void limit_waiting() {
     finish(one);
 }
 
-/// Puts it into the list; false: it cannot be kept, and was reset.
-bool keep(Delivery* made, int fd) {
-    const Locked locked;
+/// Puts it into the list. Returns its ticket; 0: it cannot be kept, and was reset.
+unsigned keep(Delivery* made, int fd) {
+    const Locked locked(lock);
     static bool flushes_at_exit = false;
     if (!flushes_at_exit)
         flushes_at_exit = atexit(flush_at_exit) == 0;
@@ -201,7 +187,7 @@ bool keep(Delivery* made, int fd) {
         if (!made->is_sent())
             reset_when_closed(fd);
         delete made;
-        return false;
+        return 0;
     }
     bytes_held += size;
     made->ticket = ++last_ticket;
@@ -209,7 +195,7 @@ bool keep(Delivery* made, int fd) {
     list = made;
     ++count;
     limit_waiting();
-    return true;
+    return last_ticket;
 }
 
 }  // namespace
@@ -236,8 +222,7 @@ unsigned take_over(int fd, Remainder&& left) {
             reset_when_closed(fd);
         return 0;
     }
-    const unsigned ticket = last_ticket + 1;
-    return keep(made.release(), fd) ? ticket : 0;
+    return keep(made.release(), fd);
 }
 
 int blocks_for_ms(int fd) {
@@ -254,7 +239,7 @@ int blocks_for_ms(int fd) {
 }
 
 bool waits_in_list(unsigned ticket) {
-    const Locked locked;
+    const Locked locked(lock);
     for (const bool again : {false, true}) {
         const Delivery* one = list;
         while (one != nullptr && one->ticket != ticket)
@@ -272,7 +257,7 @@ unsigned pending() {
 }
 
 nfds_t watch(struct pollfd* into, nfds_t room) {
-    const Locked locked;
+    const Locked locked(lock);
     nfds_t n = 0;
     for (Delivery* one = list; one != nullptr && n < room; one = one->next) {
         const int input = one->peer_ended ? 0 : POLLIN;
@@ -283,7 +268,7 @@ nfds_t watch(struct pollfd* into, nfds_t room) {
 }
 
 void step(const struct pollfd* polled, nfds_t count) {
-    const Locked locked;
+    const Locked locked(lock);
     step_those([=](const Delivery& one) {
         // Another thread may have put it somewhere else since.
         const bool known = one.slot < count && polled[one.slot].fd == one.fd;
@@ -292,7 +277,7 @@ void step(const struct pollfd* polled, nfds_t count) {
 }
 
 void step() {
-    const Locked locked;
+    const Locked locked(lock);
     static int64_t last_ms = 0;
     const int64_t now = now_ms();
     if (now != last_ms)
@@ -305,7 +290,10 @@ unsigned not_delivered() {
 }
 
 void wait(int timeout_ms) {
-    wait_briefly(timeout_ms);
+    struct pollfd fds[16];
+    const nfds_t n = watch(fds, sizeof fds / sizeof fds[0]);
+    // An acknowledgement wakes nobody.
+    ::poll(fds, n, std::min(timeout_ms, 10));
 }
 
 }  // namespace delivery

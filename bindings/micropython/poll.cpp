@@ -12,10 +12,10 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "delivery_posix.hpp"
+#include "lock.hpp"
 
 extern "C" int __real_poll(struct pollfd* all, nfds_t count, int timeout_ms);
 extern "C" int __wrap_poll(struct pollfd* all, nfds_t count, int timeout_ms);
@@ -45,14 +45,6 @@ constexpr unsigned none = ~0U;
 unsigned first_free = none;
 unsigned last_free = none;
 pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;  // this port has no lock of its own around all
-
-class Locked {
-  public:
-    Locked() { pthread_mutex_lock(&lock); }
-    ~Locked() { pthread_mutex_unlock(&lock); }
-    Locked(const Locked&) = delete;
-    Locked& operator=(const Locked&) = delete;
-};
 
 bool is_token(int fd) {
     return fd >= mark;
@@ -95,7 +87,7 @@ struct Entry {
 };
 
 void look_up(const struct pollfd* all, nfds_t count, Entry* entries) {
-    const Locked locked;
+    const Locked locked(lock);
     for (nfds_t i = 0; i < count; ++i) {
         entries[i] = {is_token(all[i].fd), nullptr};
         if (!entries[i].is_ours)
@@ -174,7 +166,7 @@ int poll_all(struct pollfd* all, nfds_t count, int timeout_ms, struct pollfd* as
 extern "C" int ussl_poll_token(ussl_socket_obj_t* socket) {
     if (socket->stream == MP_OBJ_NULL || ussl_stream_descriptor(socket->stream) < 0)
         return -1;
-    const Locked locked;
+    const Locked locked(lock);
     if (socket->poll_token < 0) {
         const unsigned at = take_place();
         if (at == none)
@@ -189,7 +181,7 @@ extern "C" int ussl_poll_token(ussl_socket_obj_t* socket) {
 extern "C" void ussl_poll_forget(ussl_socket_obj_t* socket) {
     if (socket->poll_token < 0)
         return;
-    const Locked locked;
+    const Locked locked(lock);
     const unsigned at = place_of(socket->poll_token);
     places[at] = {nullptr, (places[at].times + 1) & times_mask, none};
     (last_free == none ? first_free : places[last_free].next_free) = at;

@@ -14,13 +14,11 @@
 #include <sys/stat.h>
 #endif
 
-namespace {
-
-// A stream written in Python gets memory of the interpreter's heap: it may keep what it was given
-// after the call, when the engine's buffer is long gone.
-bool is_python(mp_obj_t stream) {
+extern "C" bool ussl_stream_is_python(mp_obj_t stream) {
     return mp_obj_is_instance_type(mp_obj_get_type(stream));
 }
+
+namespace {
 
 // None: nothing now; a count; or a negative errno, as MicroPython's io.IOBase has it.
 mp_uint_t count_of(mp_obj_t returned, int* errcode) {
@@ -42,8 +40,10 @@ mp_uint_t call_python(mp_obj_t stream, qstr method, mp_obj_t argument, int* errc
     return count_of(mp_call_method_n_kw(1, 0, call), errcode);
 }
 
+// A stream written in Python gets memory of the interpreter's heap: it may keep what it was given
+// after the call, when the engine's buffer is long gone.
 mp_uint_t read_stream(mp_obj_t stream, void* buf, size_t size, int* errcode) {
-    if (!is_python(stream))
+    if (!ussl_stream_is_python(stream))
         return mp_get_stream(stream)->read(stream, buf, size, errcode);
     const mp_obj_t array = mp_obj_new_bytearray(size, buf);
     const mp_uint_t count = call_python(stream, MP_QSTR_readinto, array, errcode);
@@ -57,7 +57,7 @@ mp_uint_t read_stream(mp_obj_t stream, void* buf, size_t size, int* errcode) {
 }
 
 mp_uint_t write_stream(mp_obj_t stream, const void* buf, size_t size, int* errcode) {
-    if (!is_python(stream))
+    if (!ussl_stream_is_python(stream))
         return mp_get_stream(stream)->write(stream, buf, size, errcode);
     return call_python(stream, MP_QSTR_write, mp_obj_new_bytearray(size, buf), errcode);
 }
@@ -76,7 +76,7 @@ mp_uint_t ioctl_without(mp_obj_t stream, mp_uint_t request, int* errcode) {
 }
 
 mp_uint_t ioctl_stream(mp_obj_t stream, mp_uint_t request, uintptr_t arg, int* errcode) {
-    if (!is_python(stream))
+    if (!ussl_stream_is_python(stream))
         return mp_get_stream(stream)->ioctl(stream, request, arg, errcode);
     mp_obj_t call[4];
     mp_load_method_maybe(stream, MP_QSTR_ioctl, call);
@@ -375,7 +375,7 @@ extern "C" int ussl_stream_descriptor(mp_obj_t stream) {
     int error;
     mp_obj_t exception;
     // A socket of ours has none of its own; what it says is for a poll.
-    if (is_python(stream) || mp_obj_is_exact_type(stream, &ussl_socket_type))
+    if (ussl_stream_is_python(stream) || mp_obj_is_exact_type(stream, &ussl_socket_type))
         return -1;
     const mp_uint_t fd = ussl_stream_ioctl(stream, MP_STREAM_GET_FILENO, 0, &error, &exception);
     return fd == MP_STREAM_ERROR || fd == USSL_RAISED ? -1 : static_cast<int>(fd);
