@@ -39,9 +39,16 @@ class NeverBlocking final : public Host {
     }
     bool ready(Direction direction) override { return host_.ready(direction); }
 
+    const void* thread() override { return host_.thread(); }
+    TurnAnswer wait_for_turn() override { return host_.wait_for_turn(); }
+
   private:
     Host& host_;
 };
+
+// Marks in the place of a thread.
+constexpr char resting = 0;
+constexpr char closing = 0;
 
 }  // namespace
 
@@ -49,8 +56,9 @@ class NeverBlocking final : public Host {
 class Connection::Turn {
   public:
     Turn(Connection& connection, Host& host) : connection_(connection) {
-        if (!connection.begin(Use::call)) {
-            refused_ = Kind::misuse;
+        const Begun begun = connection.begin(host);
+        if (begun != Begun::yes) {
+            refused_ = begun == Begun::misuse ? Kind::misuse : Kind::interrupted;
             return;
         }
         holds_ = true;
@@ -67,12 +75,8 @@ class Connection::Turn {
             return;
         if (connection_.session_)
             connection_.session_->wire().detach();
-        connection_.note_what_is_held();
         trim();
-        connection_.use_.store(Use::none);
-        // From within this call, or beside it from another thread.
-        if (connection_.close_requested_ && connection_.state_ != State::closed)
-            connection_.close();
+        connection_.end();
     }
     Turn(const Turn&) = delete;
     Turn& operator=(const Turn&) = delete;
@@ -125,6 +129,7 @@ std::expected<Owned<Connection>, Refusal> Connection::make(Ref<Context> context,
         connection->read_waits_ = Waits::stream_writable;
     else
         connection->write_waits_ = Waits::stream_readable;
+    connection->publish_facts();
     return connection;
 }
 
@@ -176,7 +181,7 @@ Progress Connection::handshake(Host& host) {
     const Turn turn(*this, host);
     if (turn.refused())
         return turn.refusal();
-    if (failed())
+    if (has_failed())
         return {Kind::failed};
     const Progress progress = run_handshake(host);
     // A callback may have closed it.
@@ -187,7 +192,7 @@ Progress Connection::read(Host& host, MutableBytes into) {
     const Turn turn(*this, host);
     if (turn.refused())
         return turn.refusal();
-    if (failed())
+    if (has_failed())
         return {Kind::failed};
     if (ended_)
         return {Kind::end};
@@ -198,7 +203,7 @@ Progress Connection::read(Host& host, MutableBytes into) {
         // Both ends may be writing: what does not leave now must not keep what has come from
         // being read.
         progress = flush_unsent(host);
-        if (progress.kind == Kind::failed && failed())
+        if (progress.kind == Kind::failed && has_failed())
             return progress;
     }
     const Outcome outcome = session_->read(into);
@@ -304,11 +309,8 @@ void Connection::close() {
     close_requested_ = true;
     // From within a call, the engine is still on the stack beneath us; from another thread, it is
     // in use. That call closes the connection when it ends.
-    if (!begin(Use::call))
-        return;
-    collect_unsent();
-    note_what_is_held();
-    use_.store(Use::none);
+    if (try_begin(&closing))
+        end();
 }
 
 void Connection::collect_unsent() {
@@ -360,20 +362,25 @@ Progress Connection::send_collected(Host& host) {
 }
 
 SecretBytes Connection::take_unsent() {
-    if (ciphertext_sent_ == 0 || ciphertext_.empty())
-        return std::move(ciphertext_);
-    SecretBytes rest(ciphertext_.size() - ciphertext_sent_);
-    if (rest.empty())
-        discarded_ = true;
-    else
-        std::memcpy(rest.data(), ciphertext_.data() + ciphertext_sent_, rest.size());
+    SecretBytes rest;
+    if (ciphertext_sent_ == 0 || ciphertext_.empty()) {
+        rest = std::move(ciphertext_);
+    } else {
+        rest = SecretBytes(ciphertext_.size() - ciphertext_sent_);
+        if (rest.empty())
+            discarded_ = true;
+        else
+            std::memcpy(rest.data(), ciphertext_.data() + ciphertext_sent_, rest.size());
+    }
     ciphertext_ = {};
+    publish_facts();
     return rest;
 }
 
 void Connection::abandon() {
     release_session();
     ciphertext_ = {};
+    publish_facts();
 }
 
 void Connection::release_session() {
@@ -386,20 +393,74 @@ void Connection::release_session() {
 }
 
 void Connection::rest() {
-    if (!begin(Use::rest))
+    if (!try_begin(&resting))
         return;
     let_rest();
-    use_.store(Use::none, std::memory_order_release);
+    user_.store(nullptr, std::memory_order_release);
 }
 
-bool Connection::begin(Use use) {
+Connection::Held Connection::hold(Host& host) {
+    if (user_.load(std::memory_order_relaxed) == host.thread())
+        return Held::already;
+    return begin(host) == Begun::yes ? Held::yes : Held::no;
+}
+
+void Connection::let_go() {
+    end();
+}
+
+bool Connection::busy() const {
+    const void* user = user_.load(std::memory_order_acquire);
+    return user != nullptr && user != &resting;
+}
+
+// Waits for its turn, and lets a thread go first that has waited.
+Connection::Begun Connection::begin(Host& host) {
+    const void* const thread = host.thread();
     for (;;) {
-        Use before = Use::none;
-        if (use_.compare_exchange_weak(before, use))
+        const void* next = next_user_.load(std::memory_order_relaxed);
+        const void* user = nullptr;
+        const bool is_free = next == nullptr || next == thread;
+        if (is_free && user_.compare_exchange_strong(user, thread)) {
+            if (next == thread)
+                next_user_.store(nullptr, std::memory_order_relaxed);
+            return Begun::yes;
+        }
+        if (user == thread)
+            return Begun::misuse;
+        const TurnAnswer answer = user == &resting ? TurnAnswer::again : host.wait_for_turn();
+        if (answer == TurnAnswer::again) {
+            if (next == nullptr)
+                next_user_.compare_exchange_strong(next, thread, std::memory_order_relaxed);
+            continue;
+        }
+        next = thread;
+        next_user_.compare_exchange_strong(next, nullptr, std::memory_order_relaxed);
+        return answer == TurnAnswer::refused ? Begun::misuse : Begun::interrupted;
+    }
+}
+
+// false: a call is under way.
+bool Connection::try_begin(const void* mark) {
+    for (;;) {
+        const void* user = nullptr;
+        if (user_.compare_exchange_weak(user, mark))
             return true;
-        if (before == Use::call)
+        if (user != nullptr && user != &resting)
             return false;
         // Another thread's rest: that is over at once.
+    }
+}
+
+void Connection::end() {
+    for (;;) {
+        // From within this call, or beside it from another thread.
+        if (close_requested_ && state_ != State::closed)
+            collect_unsent();
+        publish_facts();
+        user_.store(nullptr);
+        if (!close_requested_ || facts().state == State::closed || !try_begin(&closing))
+            return;
     }
 }
 
@@ -414,27 +475,28 @@ void Connection::let_rest() {
     buffers_released_ = true;
 }
 
-Waits Connection::waits_for(Direction direction) const {
+Waits Connection::to_wait_for(Direction direction) const {
     if (state_ == State::closed || error_)
         return Waits::nothing;
     const bool reads = direction == Direction::read;
-    if (reads && (ended_ || has_plaintext_))
+    if (reads && (ended_ || pending() != 0))
         return Waits::nothing;
     const Waits waits = reads ? read_waits_ : write_waits_;
     // An engine that wants to send something first, such as an answer to a HelloRequest (RFC 5246
     // §7.4.1.1), is not asked again before it can, whatever is held.
-    const bool has_come = waits == Waits::stream_readable && holds_record_;
+    const bool has_come = waits == Waits::stream_readable && session_->wire().holds_record();
     return (state_ == State::open || paused_) && has_come ? Waits::nothing : waits;
 }
 
-// For polls, which other threads may do at any time.
-void Connection::note_what_is_held() {
-    holds_record_.store(session_ && session_->wire().holds_record(), std::memory_order_relaxed);
-    has_plaintext_.store(pending() != 0, std::memory_order_relaxed);
-}
-
-std::size_t Connection::pending() const {
-    return state_ == State::open ? session_->pending() : 0;
+void Connection::publish_facts() {
+    pending_.store(state_ == State::open ? session_->pending() : 0, std::memory_order_relaxed);
+    const Facts now{.state = state_,
+                    .read_waits = to_wait_for(Direction::read),
+                    .write_waits = to_wait_for(Direction::write),
+                    .failed = has_failed(),
+                    .unsent = unsent_ || !ciphertext_.empty(),
+                    .paused = paused_};
+    facts_.store(now, std::memory_order_release);
 }
 
 Version Connection::version() const {

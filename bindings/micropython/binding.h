@@ -71,7 +71,7 @@ typedef struct _ussl_socket_obj_t {
     mp_obj_t stream;           // MP_OBJ_NULL: closed
     mp_obj_t context;          // SSLContext
     mp_obj_t server_hostname;  // as it was given, or None
-    mp_obj_t exception;        // raised by Python code that TLS called, or MP_OBJ_NULL
+    mp_obj_t exception;        // of a call that returned data: the next one raises it; or MP_OBJ_NULL
     mp_obj_t psk_keys;         // of the context when this was made: mapping, or None
     mp_obj_t psk_callback;     // or None
     mp_obj_t verify_callback;  // or None
@@ -90,11 +90,22 @@ typedef struct _ussl_socket_obj_t {
     bool never_blocks;         // the stream, as far as is known
     bool may_write;            // with it: a poll has found it writable since the last write
     bool would_block;          // the stream has said so: it does not block
-    bool closing;              // close() was called from within a call, or beside one in a thread
+    uint8_t stream_kind;       // USSL_STREAM_…
+    uint8_t calls;             // USSL_READS and USSL_WRITES, while such a call is under way or waits
+    bool closing;              // close() was called
+    bool is_delivered;         // and the stream handed over
     bool is_listed;            // among those with unsent data
     struct _ussl_socket_obj_t *next_unsent; // of that list
     void *connection;          // ussl::Connection
 } ussl_socket_obj_t;
+
+#define USSL_READS (1)
+#define USSL_WRITES (2)
+
+// How a call waits for the stream.
+#define USSL_STREAM_BLOCKS (0) // within the stream's own read and write, if that blocks
+#define USSL_STREAM_SOCKET (1) // for the descriptor of a socket, which can be told not to block
+#define USSL_STREAM_POLLED (2) // for another descriptor, which is polled before each read and write
 
 // An SSLSession: bytes, which the library looks into.
 typedef struct _ussl_session_obj_t {
@@ -259,17 +270,26 @@ mp_uint_t ussl_stream_ioctl(mp_obj_t stream, mp_uint_t request, uintptr_t arg, i
 uint64_t ussl_stream_identity(mp_obj_t stream);
 // -1: it has none, or is asked otherwise (a stream written in Python).
 int ussl_stream_descriptor(mp_obj_t stream);
+// USSL_STREAM_BLOCKS, USSL_STREAM_SOCKET or USSL_STREAM_POLLED.
+uint8_t ussl_stream_kind(mp_obj_t stream);
+// USSL_STREAM_SOCKET: as read and write, without waiting, whatever the socket's mode.
+mp_uint_t ussl_stream_receive(mp_obj_t stream, void *buf, size_t size, int *errcode);
+mp_uint_t ussl_stream_send(mp_obj_t stream, const void *buf, size_t size, int *errcode);
 // A read may ask for more than is needed.
 bool ussl_stream_reads_ahead(mp_obj_t stream);
 // It is known not to block.
 bool ussl_stream_never_blocks(mp_obj_t stream);
 // Milliseconds that a read of a blocking stream waits at most; 0: no limit, or not known.
 uint32_t ussl_stream_timeout_ms(mp_obj_t stream);
-// Waits until the stream is ready for the poll flag, or for a short time, at most `most_ms`. Raises what is
-// pending (Ctrl-C).
-void ussl_stream_wait(mp_obj_t stream, mp_uint_t flag, uint32_t most_ms);
+// Waits until the stream is ready for one of the poll flags, or for a short time, at most `most_ms`; then
+// runs what is scheduled. What that raises (Ctrl-C) is kept.
+void ussl_stream_wait(mp_obj_t stream, mp_uint_t flags, uint32_t most_ms, mp_obj_t *exception);
 // Runs what is scheduled. What that raises is kept.
 void ussl_handle_pending(mp_obj_t *exception);
+// The calling thread: a value of its own for each.
+const void *ussl_thread(void);
+// Lets other threads run, the longer the higher `times` is.
+void ussl_let_threads_run(unsigned times);
 // For the collector: closes the stream of a forgotten socket if nothing else would.
 void ussl_stream_close_forgotten(mp_obj_t stream, uint64_t identity);
 // Asks psk_keys.get(identity), or the callback if there is one. The length of the key that was

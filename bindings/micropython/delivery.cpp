@@ -287,13 +287,32 @@ void wait_for_object(ussl_delivery_t* of, uint32_t timeout_ms) {
         mp_raise_OSError(of->close_error);
 }
 
+/// For a hold on a connection that is closed: what another thread's call does there is short.
+class NoStream final : public ussl::Host {
+  public:
+    ussl::IoResult read(ussl::MutableBytes) override { return ussl::IoResult::would_block(); }
+    ussl::IoResult write(ussl::Bytes) override { return ussl::IoResult::would_block(); }
+    const void* thread() override { return ussl_thread(); }
+    ussl::TurnAnswer wait_for_turn() override {
+        ussl_let_threads_run(turns_++);
+        return ussl::TurnAnswer::again;
+    }
+
+  private:
+    unsigned turns_ = 0;
+};
+
 Remainder take_remainder(ussl_socket_obj_t* self) {
     auto* connection = static_cast<ussl::Connection*>(self->connection);
+    NoStream host;
+    const bool holds = connection->hold(host) == ussl::Connection::Held::yes;
     Remainder left;
     left.data = connection->take_unsent();
     left.discarded = connection->discarded();
     left.failed = !connection->closed_in_order();
     left.linger_ms = self->linger_ms;
+    if (holds)
+        connection->let_go();
     return left;
 }
 
@@ -380,9 +399,11 @@ extern "C" void ussl_note_unsent(ussl_socket_obj_t* socket) {
     if (socket->is_listed || !has_unsent(socket))
         return;
     LOCK();
-    socket->is_listed = true;
-    socket->next_unsent = MP_STATE_VM(ussl_unsent_sockets);
-    MP_STATE_VM(ussl_unsent_sockets) = socket;
+    if (!socket->is_listed) {
+        socket->is_listed = true;
+        socket->next_unsent = MP_STATE_VM(ussl_unsent_sockets);
+        MP_STATE_VM(ussl_unsent_sockets) = socket;
+    }
     UNLOCK();
 #ifdef USSL_BOARD
     schedule();

@@ -31,18 +31,33 @@ Connection* connection_of(ussl_socket_obj_t* self) {
 /// The Python side of a connection, for the duration of a call.
 class PyHost final : public ussl::Host {
   public:
-    explicit PyHost(ussl_socket_obj_t* self) : self_(self) {}
-    /// Never waits in the stream: nothing is read or written unless it is ready.
-    PyHost(ussl_socket_obj_t* self, bool never_waits) : self_(self), never_waits_(never_waits) {}
+    /// `never_waits`: also a stream that blocks is read and written only when it is ready.
+    explicit PyHost(ussl_socket_obj_t* self, bool never_waits = false)
+        : self_(self),
+          polls_first_(self->stream_kind == USSL_STREAM_POLLED ||
+                       (never_waits && self->stream_kind == USSL_STREAM_BLOCKS)) {}
+
+    /// What Python code raised.
+    mp_obj_t exception = MP_OBJ_NULL;
+
+    const void* thread() override { return ussl_thread(); }
+
+    /// A call over a stream that blocks would have to wait for the peer, too.
+    ussl::TurnAnswer wait_for_turn() override {
+        if (self_->stream_kind == USSL_STREAM_BLOCKS)
+            return ussl::TurnAnswer::refused;
+        ussl_let_threads_run(turns_++);
+        ussl_handle_pending(&exception);
+        return exception == MP_OBJ_NULL ? ussl::TurnAnswer::again : ussl::TurnAnswer::aborted;
+    }
 
     IoResult read(ussl::MutableBytes into) override {
         if (self_->stream == MP_OBJ_NULL)
             return IoResult::failed(MP_EBADF);
-        if (never_waits_ && !ready(Direction::read))
+        if (polls_first_ && !ready(Direction::read))
             return not_ready();
         int error;
-        const mp_uint_t count =
-            ussl_stream_read(self_->stream, into.data(), into.size(), &error, &self_->exception);
+        const mp_uint_t count = read_stream(into, &error);
         if (count == 0)
             return IoResult::end();
         return result_of(count, into.size(), error);
@@ -51,34 +66,36 @@ class PyHost final : public ussl::Host {
     IoResult write(ussl::Bytes from) override {
         if (self_->stream == MP_OBJ_NULL)
             return IoResult::failed(MP_EBADF);
-        if (never_waits_ && !ready(Direction::write))
+        // What a closed connection has left is for the delivery to send.
+        if (self_->closing && static_cast<Connection*>(self_->connection)->closed())
+            return IoResult::would_block();
+        if (polls_first_ && !ready(Direction::write))
             return not_ready();
         int error;
-        const mp_uint_t count =
-            ussl_stream_write(self_->stream, from.data(), from.size(), &error, &self_->exception);
+        const mp_uint_t count = write_stream(from, &error);
         return result_of(count != 0 ? count : MP_STREAM_ERROR, from.size(),
                          count != 0 ? error : MP_EAGAIN);
     }
 
     bool ready(Direction direction) override {
         const mp_uint_t flag = direction == Direction::read ? MP_STREAM_POLL_RD : MP_STREAM_POLL_WR;
-        const mp_obj_t before = self_->exception;
+        const mp_obj_t before = exception;
         mp_uint_t ready = 0;
         const Polled polled = poll(flag, &ready);
-        if (polled == Polled::raised && !refuses(self_->exception))
+        if (polled == Polled::raised && !refuses(exception))
             return false;
         if (polled == Polled::known)
             return ready != 0;
-        self_->exception = before;
+        exception = before;
         return true;  // a stream that cannot be polled cannot tell
     }
 
     ussl::PskAnswer find_psk(ussl::Bytes identity, ussl::MutableBytes key,
                              std::size_t& length) override {
         const auto* context = static_cast<ussl_context_obj_t*>(MP_OBJ_TO_PTR(self_->context));
-        length = ussl_call_psk_get(context->strict != 0, self_->psk_keys, self_->psk_callback,
-                                   identity.data(), identity.size(), key.data(), key.size(),
-                                   &self_->exception);
+        length =
+            ussl_call_psk_get(context->strict != 0, self_->psk_keys, self_->psk_callback,
+                              identity.data(), identity.size(), key.data(), key.size(), &exception);
         if (length == USSL_RAISED)
             return ussl::PskAnswer::aborted;
         return length != 0 ? ussl::PskAnswer::found : ussl::PskAnswer::unknown;
@@ -86,7 +103,7 @@ class PyHost final : public ussl::Host {
 
     ussl::Judgement judge(ussl::Bytes certificate, int depth) override {
         const mp_uint_t answer = ussl_call_verify(self_->verify_callback, certificate.data(),
-                                                  certificate.size(), depth, &self_->exception);
+                                                  certificate.size(), depth, &exception);
         if (answer == USSL_RAISED)
             return ussl::Judgement::aborted;
         return answer == 0 ? ussl::Judgement::accepted : ussl::Judgement::refused;
@@ -96,8 +113,8 @@ class PyHost final : public ussl::Host {
                                     uint8_t& alert) override {
         void* chosen = nullptr;
         self_->chooses = true;
-        const mp_uint_t answer = ussl_call_sni(MP_OBJ_FROM_PTR(self_), name.data(), name.size(),
-                                               &chosen, &self_->exception);
+        const mp_uint_t answer =
+            ussl_call_sni(MP_OBJ_FROM_PTR(self_), name.data(), name.size(), &chosen, &exception);
         self_->chooses = false;
         if (answer == USSL_RAISED)
             return ussl::NameAnswer::aborted;
@@ -115,15 +132,14 @@ class PyHost final : public ussl::Host {
                           ussl::MutableBytes signature, std::size_t& length) override {
         length = ussl_call_sign(self_->sign_callback, self_->ecdsa_sign_callback, name_of(scheme),
                                 digest.data(), digest.size(), scalar.data(), scalar.size(),
-                                signature.data(), signature.size(), &self_->exception);
+                                signature.data(), signature.size(), &exception);
         if (length == USSL_RAISED)
             return ussl::SignAnswer::aborted;
         return length != 0 ? ussl::SignAnswer::made : ussl::SignAnswer::own_key;
     }
 
     bool key_log(std::string_view line) override {
-        return ussl_append_line(self_->keylog_filename, line.data(), line.size(),
-                                &self_->exception);
+        return ussl_append_line(self_->keylog_filename, line.data(), line.size(), &exception);
     }
 
     /// Asks the stream. `unknown`: it cannot be polled; `raised`: the exception is kept.
@@ -133,7 +149,7 @@ class PyHost final : public ussl::Host {
             return Polled::unknown;
         int error;
         const mp_uint_t result =
-            ussl_stream_ioctl(self_->stream, MP_STREAM_POLL, flags, &error, &self_->exception);
+            ussl_stream_ioctl(self_->stream, MP_STREAM_POLL, flags, &error, &exception);
         if (result == USSL_RAISED)
             return Polled::raised;
         if (result == MP_STREAM_ERROR)
@@ -155,6 +171,25 @@ class PyHost final : public ussl::Host {
         return "rsa_pss";
     }
 
+    mp_uint_t read_stream(ussl::MutableBytes into, int* error) {
+#if defined(__unix__)
+        if (self_->stream_kind == USSL_STREAM_SOCKET)
+            return ussl_stream_receive(self_->stream, into.data(), into.size(), error);
+#endif
+        return ussl_stream_read(self_->stream, into.data(), into.size(), error, &exception);
+    }
+
+    mp_uint_t write_stream(ussl::Bytes from, int* error) {
+#if defined(__unix__)
+        if (self_->stream_kind == USSL_STREAM_SOCKET)
+            return ussl_stream_send(self_->stream, from.data(), from.size(), error);
+#endif
+        // What is ready takes some bytes without blocking, but not any number of them.
+        constexpr std::size_t piece = 512;
+        const std::size_t size = polls_first_ && from.size() > piece ? piece : from.size();
+        return ussl_stream_write(self_->stream, from.data(), size, error, &exception);
+    }
+
     /// How streams written in Python say that they do not know an ioctl.
     static bool refuses(mp_obj_t exception) {
         const mp_const_obj_t type = MP_OBJ_FROM_PTR(mp_obj_get_type(exception));
@@ -174,7 +209,7 @@ class PyHost final : public ussl::Host {
 #endif
             case MP_EINPROGRESS:
             case MP_EALREADY:
-                self_->would_block = true;
+                self_->would_block = self_->would_block || self_->stream_kind == USSL_STREAM_BLOCKS;
                 return IoResult::would_block();
             case MP_ETIMEDOUT:
                 return IoResult::timed_out();
@@ -184,33 +219,69 @@ class PyHost final : public ussl::Host {
     }
 
     [[nodiscard]] IoResult not_ready() const {
-        return self_->exception != MP_OBJ_NULL ? IoResult::aborted() : IoResult::would_block();
+        return exception != MP_OBJ_NULL ? IoResult::aborted() : IoResult::would_block();
     }
 
     ussl_socket_obj_t* self_;
-    bool never_waits_ = false;
+    unsigned turns_ = 0;  ///< of other threads
+    bool polls_first_;
 };
 
-// The exception of a stream or a callback is raised once.
-void raise_exception(ussl_socket_obj_t* self) {
+// Also where a call in another thread has yet to come back.
+bool is_closed(const ussl_socket_obj_t* self) {
+    return self->connection == nullptr || self->stream == MP_OBJ_NULL || self->closing;
+}
+
+// After a call, or when nothing is under way: hands over the stream of a closed connection. close()
+// may have come from within that call, or from another thread beside it.
+void close_after_call(ussl_socket_obj_t* self) {
+    const auto* connection = static_cast<Connection*>(self->connection);
+    if (!self->closing || connection == nullptr || connection->busy() || !connection->closed())
+        return;
+    // Two threads may come here at once; one of them delivers.
+    if (!__atomic_exchange_n(&self->is_delivered, true, __ATOMIC_SEQ_CST) &&
+        self->stream != MP_OBJ_NULL)
+        ussl_deliver(self);
+}
+
+// The exception of a stream or a callback is raised once: by the call in which it came, or, if that
+// returned data, by the next one.
+void raise_earlier(ussl_socket_obj_t* self) {
     const mp_obj_t exception = self->exception;
     self->exception = MP_OBJ_NULL;
     if (exception != MP_OBJ_NULL)
         nlr_raise(exception);
 }
 
-// After a call that has returned data, the next one raises the stream's exception; but Ctrl-C does
-// not wait for that.
-void raise_exception_later(ussl_socket_obj_t* self) {
-    if (self->exception == MP_OBJ_NULL || ussl_is_error(self->exception))
+void raise_own(const PyHost& host) {
+    if (host.exception != MP_OBJ_NULL)
+        nlr_raise(host.exception);
+}
+
+// But Ctrl-C does not wait for the next call.
+void raise_later(ussl_socket_obj_t* self, const PyHost& host) {
+    if (host.exception == MP_OBJ_NULL)
         return;
-    mp_sched_exception(self->exception);
-    self->exception = MP_OBJ_NULL;
+    if (ussl_is_error(host.exception))
+        self->exception = host.exception;
+    else
+        mp_sched_exception(host.exception);
+}
+
+// Another thread's call may set an error, too.
+ussl::Error copy_error(ussl_socket_obj_t* self) {
+    Connection* connection = connection_of(self);
+    PyHost host(self);
+    const bool holds = connection->hold(host) == Connection::Held::yes;
+    const ussl::Error error = connection->error();
+    if (holds)
+        connection->let_go();
+    return error;
 }
 
 // The errors of a call that moved nothing; returns where it merely could not go on.
-void raise_unless_progress(ussl_socket_obj_t* self, Progress::Kind kind) {
-    raise_exception(self);
+void raise_unless_progress(ussl_socket_obj_t* self, const PyHost& host, Progress::Kind kind) {
+    raise_own(host);
     switch (kind) {
         case Progress::Kind::done:
         case Progress::Kind::end:
@@ -226,24 +297,33 @@ void raise_unless_progress(ussl_socket_obj_t* self, Progress::Kind kind) {
         case Progress::Kind::misuse:
             ussl_raise_row(static_cast<unsigned>(Code::BAD_USE));
         case Progress::Kind::failed:
-            ussl_raise(connection_of(self)->error());
+            ussl_raise(copy_error(self));
     }
 }
 
-// close() came from within a call of this connection, or beside it from another thread: the call is
-// over now.
-void close_after_call(ussl_socket_obj_t* self) {
-    const auto* connection = static_cast<Connection*>(self->connection);
-    if (!self->closing || connection == nullptr || connection->busy() || !connection->closed())
-        return;
-    // Two threads may come here at once; one of them delivers.
-    if (__atomic_exchange_n(&self->closing, false, __ATOMIC_SEQ_CST) && self->stream != MP_OBJ_NULL)
-        ussl_deliver(self);
-}
-
-// Also where a call in another thread has yet to come back.
-bool is_closed(const ussl_socket_obj_t* self) {
-    return self->connection == nullptr || self->stream == MP_OBJ_NULL || self->closing;
+// Calls `view` with the connection, while no other thread's call changes or closes it.
+template <class View>
+mp_obj_t look(ussl_socket_obj_t* self, View view) {
+    Connection* connection = connection_of(self);
+    PyHost host(self);
+    const Connection::Held held = connection->hold(host);
+    if (held == Connection::Held::no) {
+        raise_own(host);
+        ussl_raise_row(static_cast<unsigned>(Code::BAD_USE));
+    }
+    nlr_buf_t nlr;
+    const bool raised = nlr_push(&nlr) != 0;
+    mp_obj_t result = MP_OBJ_NULL;
+    if (!raised) {
+        result = view(connection);
+        nlr_pop();
+    }
+    if (held == Connection::Held::yes)
+        connection->let_go();
+    close_after_call(self);
+    if (raised)
+        nlr_jump(nlr.ret_val);
+    return result;
 }
 
 bool never_blocks(const ussl_socket_obj_t* self) {
@@ -253,14 +333,10 @@ bool never_blocks(const ussl_socket_obj_t* self) {
 bool is_late(ussl_socket_obj_t* self) {
     if (self->handshake_ms == 0)
         return false;
-    if (connection_of(self)->handshake_done())
+    const auto* connection = static_cast<Connection*>(self->connection);
+    if (connection == nullptr || connection->handshake_done())
         self->handshake_ms = 0;
     return self->handshake_ms != 0 && mp_hal_ticks_ms() - self->started_ms >= self->handshake_ms;
-}
-
-void raise_if_late(ussl_socket_obj_t* self) {
-    if (is_late(self))
-        mp_raise_OSError(MP_ETIMEDOUT);
 }
 
 // Of the stream, in milliseconds; 0: none.
@@ -268,124 +344,187 @@ uint32_t time_limit(const ussl_socket_obj_t* self) {
     return self->timeout_ms != 0 ? self->timeout_ms : ussl_stream_timeout_ms(self->stream);
 }
 
-void wait_for_handshake(ussl_socket_obj_t* self, uint32_t most_ms) {
-    if (self->stream == MP_OBJ_NULL || connection_of(self)->paused())
-        return;
-    const bool writes =
-        connection_of(self)->waits_for(Direction::read) == ussl::Waits::stream_writable;
-    ussl_stream_wait(self->stream, writes ? MP_STREAM_POLL_WR : MP_STREAM_POLL_RD, most_ms);
+// false: such a call is under way already, in another thread or beneath this one.
+bool begin_calls(ussl_socket_obj_t* self, uint8_t calls) {
+#if MICROPY_PY_THREAD
+    uint8_t before = __atomic_load_n(&self->calls, __ATOMIC_RELAXED);
+    do {
+        if ((before & calls) != 0)
+            return false;
+    } while (!__atomic_compare_exchange_n(&self->calls, &before,
+                                          static_cast<uint8_t>(before | calls), false,
+                                          __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+#else
+    if ((self->calls & calls) != 0)
+        return false;
+    self->calls |= calls;
+#endif
+    return true;
+}
+
+void end_calls(ussl_socket_obj_t* self, uint8_t calls) {
+#if MICROPY_PY_THREAD
+    __atomic_fetch_and(&self->calls, static_cast<uint8_t>(~calls), __ATOMIC_RELEASE);
+#else
+    self->calls &= static_cast<uint8_t>(~calls);
+#endif
+}
+
+// What a call is, and how it waits.
+struct CallKind {
+    uint8_t calls;        // USSL_READS, USSL_WRITES
+    Direction direction;  // of Connection::waits_for()
+    bool to_the_end;      // waits also for a stream that does not block
+};
+constexpr CallKind reading = {USSL_READS, Direction::read, false};
+constexpr CallKind writing = {USSL_WRITES, Direction::write, false};
+constexpr CallKind unwrapping = {USSL_READS | USSL_WRITES, Direction::read, false};
+constexpr CallKind handshaking = {0, Direction::read, false};
+constexpr CallKind handshaking_to_the_end = {0, Direction::read, true};
+
+// A call that is blocked waits outside of the connection's turn, so that another thread may write
+// while this one reads.
+struct Waited {
+    bool begun = false;
+    mp_uint_t start_ms = 0;
+};
+
+// Milliseconds that the call may still wait; 0: none.
+uint32_t time_left(ussl_socket_obj_t* self, Waited* waited) {
+    const mp_uint_t now = mp_hal_ticks_ms();
+    if (!waited->begun)
+        *waited = {true, now};
+    uint32_t left = UINT32_MAX;
+    const uint32_t limit = time_limit(self);
+    if (limit != 0) {
+        const uint32_t passed = now - waited->start_ms;
+        left = passed < limit ? limit - passed : 0;
+    }
+    if (is_late(self))
+        return 0;
+    if (self->handshake_ms != 0) {
+        const uint32_t handshake_left = self->started_ms + self->handshake_ms - now;
+        left = handshake_left < left ? handshake_left : left;
+    }
+    return left;
+}
+
+// Waits for the stream where the call is blocked and may wait. false: it is over, as `progress`
+// says.
+bool goes_on(ussl_socket_obj_t* self, PyHost* host, const CallKind& kind, Waited* waited,
+             Progress* progress) {
+    if (progress->kind != Progress::Kind::blocked)
+        return false;
+    if (is_closed(self)) {
+        progress->kind = Progress::Kind::closed;
+        return false;
+    }
+    if (!kind.to_the_end && never_blocks(self))
+        return false;
+    const auto* connection = static_cast<Connection*>(self->connection);
+    // After 32 records without plaintext, or where another thread's call has read ahead.
+    const ussl::Waits waits = connection->waits_for(kind.direction);
+    const bool is_ready = waits == ussl::Waits::nothing || connection->paused();
+    if (!is_ready && !kind.to_the_end && self->stream_kind == USSL_STREAM_BLOCKS)
+        return false;
+    const uint32_t left_ms = time_left(self, waited);
+    if (left_ms == 0) {
+        progress->kind = Progress::Kind::timed_out;
+        return false;
+    }
+    if (is_ready) {
+        ussl_handle_pending(&host->exception);
+    } else {
+        mp_uint_t flags =
+            waits == ussl::Waits::stream_writable ? MP_STREAM_POLL_WR : MP_STREAM_POLL_RD;
+        if (connection->unsent())
+            flags |= MP_STREAM_POLL_WR;
+        ussl_stream_wait(self->stream, flags, left_ms, &host->exception);
+    }
+    if (host->exception != MP_OBJ_NULL)
+        progress->kind = Progress::Kind::interrupted;
+    return host->exception == MP_OBJ_NULL;
+}
+
+// Runs a call of the library until it is done, or does not wait any longer.
+template <class Step>
+Progress run(ussl_socket_obj_t* self, PyHost* host, const CallKind& kind, Step step) {
+    raise_earlier(self);
+    Connection* connection = connection_of(self);
+    if (is_late(self))
+        return {Progress::Kind::timed_out};
+    if (!begin_calls(self, kind.calls))
+        return {Progress::Kind::misuse};
+    Waited waited;
+    Progress progress;
+    do {
+        progress = step(connection);
+    } while (goes_on(self, host, kind, &waited, &progress));
+    end_calls(self, kind.calls);
+    close_after_call(self);
+    return progress;
 }
 
 // Runs the handshake to its end, waiting for a non-blocking stream, and, if there is a time limit,
-// for any stream. `limit_ms`: of this call, besides handshake_timeout; 0: none.
-void handshake_to_the_end(ussl_socket_obj_t* self, uint32_t limit_ms) {
-    const mp_uint_t start = mp_hal_ticks_ms();
-    for (;;) {
-        raise_exception(self);
-        PyHost host(self, limit_ms != 0 || self->handshake_ms != 0);
-        const Progress progress = connection_of(self)->handshake(host);
-        close_after_call(self);
-        raise_unless_progress(self, progress.kind);
-        if (progress.kind == Progress::Kind::done)
-            return;
-        raise_if_late(self);
-        const uint32_t passed = mp_hal_ticks_ms() - start;
-        if (limit_ms != 0 && passed >= limit_ms)
-            mp_raise_OSError(MP_ETIMEDOUT);
-        uint32_t most_ms = limit_ms != 0 ? limit_ms - passed : UINT32_MAX;
-        if (self->handshake_ms != 0) {
-            const uint32_t left = self->started_ms + self->handshake_ms - mp_hal_ticks_ms();
-            most_ms = left < most_ms ? left : most_ms;
-        }
-        wait_for_handshake(self, most_ms);
-    }
+// for any stream.
+void handshake_to_the_end(ussl_socket_obj_t* self) {
+    PyHost host(self, time_limit(self) != 0 || self->handshake_ms != 0);
+    const Progress progress =
+        run(self, &host, handshaking_to_the_end,
+            [&host](Connection* connection) { return connection->handshake(host); });
+    raise_unless_progress(self, host, progress.kind);
 }
 
-// A deferred handshake on a blocking stream of a host happens in the first call, so that its time
-// limit holds. Other blocking streams may wait longer in one call.
-bool runs_handshake(ussl_socket_obj_t* self) {
-    return self->handshake_ms != 0 && self->stream != MP_OBJ_NULL &&
-           ussl_stream_descriptor(self->stream) >= 0 && !never_blocks(self);
+Progress read_once(ussl_socket_obj_t* self, PyHost* host, void* buf, size_t size) {
+    return run(self, host, reading, [=](Connection* connection) {
+        return connection->read(*host, {static_cast<uint8_t*>(buf), size});
+    });
 }
 
-// Before a call that reads or writes.
-void begin_call(ussl_socket_obj_t* self) {
-    raise_exception(self);
-    raise_if_late(self);
-    if (runs_handshake(self))
-        handshake_to_the_end(self, time_limit(self));
-}
-
-// After 32 records without plaintext, a call on a blocking stream goes on, within the stream's
-// timeout. false: it returns.
-bool goes_on(ussl_socket_obj_t* self, mp_uint_t start, Progress* progress) {
-    if (progress->kind != Progress::Kind::blocked || is_closed(self) ||
-        !connection_of(self)->paused() || never_blocks(self))
-        return false;
-    ussl_handle_pending(&self->exception);
-    if (self->exception != MP_OBJ_NULL) {
-        progress->kind = Progress::Kind::interrupted;
-        return false;
-    }
-    const uint32_t limit = time_limit(self);
-    if (limit != 0 && mp_hal_ticks_ms() - start >= limit)
-        progress->kind = Progress::Kind::timed_out;
-    return progress->kind == Progress::Kind::blocked && !is_late(self);
-}
-
-Progress read_once(ussl_socket_obj_t* self, void* buf, size_t size) {
-    begin_call(self);
-    const mp_uint_t start = mp_hal_ticks_ms();
-    Progress progress;
-    do {
-        PyHost host(self);
-        progress = connection_of(self)->read(host, {static_cast<uint8_t*>(buf), size});
-        close_after_call(self);
-    } while (goes_on(self, start, &progress));
-    return progress;
-}
-
-Progress write_once(ussl_socket_obj_t* self, const void* buf, size_t size) {
-    begin_call(self);
-    const mp_uint_t start = mp_hal_ticks_ms();
-    Progress progress;
-    do {
-        PyHost host(self);
-        progress = connection_of(self)->write(host, {static_cast<const uint8_t*>(buf), size});
-        close_after_call(self);
-    } while (goes_on(self, start, &progress));
+// On a stream that blocks, all of the record is in it in the end, unless its timeout is over.
+Progress write_once(ussl_socket_obj_t* self, PyHost* host, const void* buf, size_t size) {
+    Progress taken = {Progress::Kind::blocked};
+    const Progress progress = run(self, host, writing, [&, host](Connection* connection) {
+        if (taken.kind == Progress::Kind::done)
+            return connection->flush(*host);
+        taken = connection->write(*host, {static_cast<const uint8_t*>(buf), size});
+        const bool is_rest_unsent = taken.kind == Progress::Kind::done && connection->unsent() &&
+                                    self->stream_kind != USSL_STREAM_BLOCKS;
+        return is_rest_unsent ? Progress{Progress::Kind::blocked} : taken;
+    });
     ussl_note_unsent(self);
-    raise_exception(self);
-    return progress;
+    raise_own(*host);
+    return taken.kind == Progress::Kind::done ? taken : progress;
 }
 
-Progress flush_once(ussl_socket_obj_t* self) {
-    raise_exception(self);
+// For a poll: without waiting for the stream.
+void flush_some(ussl_socket_obj_t* self) {
     PyHost host(self);
-    const Progress progress = connection_of(self)->flush(host);
+    connection_of(self)->flush(host);
     close_after_call(self);
-    return progress;
+    raise_own(host);
 }
 
 // Reads until `size` bytes are there, or the stream has no more for now or ever. What was read is
 // never lost: an error after some bytes is raised by the next call. nullopt as `*none`: nothing
 // now.
 size_t read_fully(ussl_socket_obj_t* self, uint8_t* buf, size_t size, bool once, bool* none) {
+    PyHost host(self);
     size_t got = 0;
     *none = false;
     do {
-        const Progress progress = read_once(self, buf + got, size - got);
+        const Progress progress = read_once(self, &host, buf + got, size - got);
         if (progress.kind != Progress::Kind::done) {
             if (got == 0) {
-                raise_unless_progress(self, progress.kind);
+                raise_unless_progress(self, host, progress.kind);
                 *none = progress.kind == Progress::Kind::blocked;
             }
             break;
         }
         got += progress.count;
-    } while (got < size && !once && self->exception == MP_OBJ_NULL);
+    } while (got < size && !once && host.exception == MP_OBJ_NULL);
     if (got != 0)
-        raise_exception_later(self);
+        raise_later(self, host);
     return got;
 }
 
@@ -401,26 +540,27 @@ mp_obj_t new_bytes(vstr_t* vstr, size_t size, bool none) {
 mp_obj_t read_all(ussl_socket_obj_t* self) {
     vstr_t vstr;
     vstr_init(&vstr, 256);
+    PyHost host(self);
     size_t got = 0;
     bool none = false;
     for (;;) {
         vstr_hint_size(&vstr, 256);
         const size_t room = vstr.alloc - got;
-        const Progress progress = read_once(self, vstr.buf + got, room);
+        const Progress progress = read_once(self, &host, vstr.buf + got, room);
         if (progress.kind != Progress::Kind::done) {
             if (got == 0) {
-                raise_unless_progress(self, progress.kind);
+                raise_unless_progress(self, host, progress.kind);
                 none = progress.kind == Progress::Kind::blocked;
             }
             break;
         }
         got += progress.count;
         vstr.len = got;
-        if (self->exception != MP_OBJ_NULL)
+        if (host.exception != MP_OBJ_NULL)
             break;
     }
     if (got != 0)
-        raise_exception_later(self);
+        raise_later(self, host);
     return new_bytes(&vstr, got, none);
 }
 
@@ -466,12 +606,13 @@ bool waits_for_poll(ussl_socket_obj_t* self) {
 mp_obj_t write_bytes(ussl_socket_obj_t* self, const uint8_t* buf, size_t size, bool once) {
     if (waits_for_poll(self))
         return mp_const_none;
+    PyHost host(self);
     size_t taken = 0;
     do {
-        const Progress progress = write_once(self, buf + taken, size - taken);
+        const Progress progress = write_once(self, &host, buf + taken, size - taken);
         if (progress.kind != Progress::Kind::done) {
             if (taken == 0) {
-                raise_unless_progress(self, progress.kind);
+                raise_unless_progress(self, host, progress.kind);
                 return mp_const_none;
             }
             break;
@@ -484,8 +625,8 @@ mp_obj_t write_bytes(ussl_socket_obj_t* self, const uint8_t* buf, size_t size, b
 void close_socket(ussl_socket_obj_t* self) {
     if (self->connection == nullptr || self->stream == MP_OBJ_NULL)
         return;
-    connection_of(self)->close();
     self->closing = true;
+    connection_of(self)->close();
     close_after_call(self);
 }
 
@@ -548,13 +689,11 @@ mp_uint_t poll_socket(ussl_socket_obj_t* self, mp_uint_t wanted) {
     // A stream written in Python may close the socket each time that it is asked.
     if (connection_of(self)->unsent() && !connection_of(self)->busy()) {
         const PyHost::Polled polled = host.poll(MP_STREAM_POLL_WR, &ready);
-        if (polled == PyHost::Polled::raised)
-            raise_exception(self);
+        raise_own(host);
         if (is_closed(self))
             return MP_STREAM_POLL_NVAL;
         if (polled == PyHost::Polled::known && (ready & MP_STREAM_POLL_WR) != 0)
-            flush_once(self);
-        raise_exception(self);
+            flush_some(self);
     }
     if (is_closed(self) || connection_of(self)->failed() || is_late(self))
         return MP_STREAM_POLL_NVAL;
@@ -569,7 +708,7 @@ mp_uint_t poll_socket(ussl_socket_obj_t* self, mp_uint_t wanted) {
         case PyHost::Polled::unknown:
             return MP_STREAM_ERROR;
         case PyHost::Polled::raised:
-            raise_exception(self);
+            raise_own(host);
     }
     return is_closed(self) ? MP_STREAM_POLL_NVAL : found_or_rest(self, plan.found_with(ready));
 }
@@ -607,17 +746,22 @@ Made make_connection(ussl_socket_obj_t* self, void* context, mp_obj_t stream, co
 
 // None: there is nothing to resume with (yet).
 mp_obj_t session_of(ussl_socket_obj_t* self) {
-    const ussl::Bytes session =
-        self->connection != nullptr ? connection_of(self)->session() : ussl::Bytes{};
-    if (session.empty())
+    if (self->connection == nullptr)
         return mp_const_none;
-    return ussl_session_new(mp_obj_new_bytes(session.data(), session.size()));
+    return look(self, [](const Connection* connection) -> mp_obj_t {
+        const ussl::Bytes session = connection->session();
+        if (session.empty())
+            return mp_const_none;
+        return ussl_session_new(mp_obj_new_bytes(session.data(), session.size()));
+    });
 }
 
 mp_obj_t reused(ussl_socket_obj_t* self) {
     if (self->connection == nullptr || !connection_of(self)->handshake_done())
         return mp_const_none;
-    return mp_obj_new_bool(connection_of(self)->session_reused());
+    return look(self, [](const Connection* connection) {
+        return mp_obj_new_bool(connection->session_reused());
+    });
 }
 
 }  // namespace
@@ -661,7 +805,9 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_f
     self->never_blocks = self->gathers && ussl_stream_never_blocks(stream);
     self->timeout_ms = 0;
     self->linger_ms = ussl_milliseconds_from_0(context->linger);
-    self->would_block = self->closing = false;
+    self->would_block = self->closing = self->is_delivered = false;
+    self->stream_kind = ussl_stream_kind(stream);
+    self->calls = 0;
     self->handshake_ms = ussl_milliseconds(context->handshake_timeout);
     self->started_ms = mp_hal_ticks_ms();
     self->poll_token = -1;
@@ -692,7 +838,7 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_f
             connection_of(self)->abandon();
             nlr_jump(nlr.ret_val);
         }
-        handshake_to_the_end(self, time_limit(self));
+        handshake_to_the_end(self);
         nlr_pop();
     }
     return MP_OBJ_FROM_PTR(self);
@@ -716,23 +862,24 @@ mp_obj_t ussl_socket_readline(size_t n_args, const mp_obj_t* args) {
     const mp_int_t most = n_args > 1 && args[1] != mp_const_none ? mp_obj_get_int(args[1]) : -1;
     vstr_t vstr;
     vstr_init(&vstr, 64);
+    PyHost host(self);
     bool none = false;
     while (most < 0 || vstr.len < static_cast<size_t>(most)) {
         char byte;
-        const Progress progress = read_once(self, &byte, 1);
+        const Progress progress = read_once(self, &host, &byte, 1);
         if (progress.kind != Progress::Kind::done) {
             if (vstr.len == 0) {
-                raise_unless_progress(self, progress.kind);
+                raise_unless_progress(self, host, progress.kind);
                 none = progress.kind == Progress::Kind::blocked;
             }
             break;
         }
         vstr_add_byte(&vstr, static_cast<unsigned char>(byte));
-        if (byte == '\n' || self->exception != MP_OBJ_NULL)
+        if (byte == '\n' || host.exception != MP_OBJ_NULL)
             break;
     }
     if (vstr.len != 0)
-        raise_exception_later(self);
+        raise_later(self, host);
     return new_bytes(&vstr, vstr.len, none);
 }
 
@@ -763,8 +910,10 @@ mp_obj_t ussl_socket_send(mp_obj_t self, mp_obj_t data) {
 
 mp_obj_t ussl_socket_flush(mp_obj_t self_in) {
     ussl_socket_obj_t* self = socket_of(self_in);
-    const Progress progress = flush_once(self);
-    raise_unless_progress(self, progress.kind);
+    PyHost host(self);
+    const Progress progress = run(
+        self, &host, writing, [&host](Connection* connection) { return connection->flush(host); });
+    raise_unless_progress(self, host, progress.kind);
     return mp_obj_new_bool(progress.kind == Progress::Kind::done);
 }
 
@@ -788,8 +937,7 @@ void ussl_socket_flush_ready(ussl_socket_obj_t* self) {
     mp_uint_t ready = 0;
     if (host.poll(MP_STREAM_POLL_WR, &ready) == PyHost::Polled::known &&
         (ready & MP_STREAM_POLL_WR) != 0 && !is_closed(self))
-        connection->flush(host);
-    self->exception = MP_OBJ_NULL;  // the program's next call meets it again
+        connection->flush(host);  // its exception: the program's next call meets it again
     close_after_call(self);
     nlr_pop();
 }
@@ -798,8 +946,9 @@ void ussl_socket_flush_ready(ussl_socket_obj_t* self) {
 mp_obj_t ussl_socket_del(mp_obj_t self_in) {
     ussl_socket_obj_t* self = socket_of(self_in);
     auto* connection = static_cast<Connection*>(self->connection);
-    // Busy: a call was jumped out of, and may have left the engine anyhow; or a callback asks.
-    if (connection == nullptr || connection->busy())
+    // Busy: a call was jumped out of, and may have left the engine anyhow; or a callback asks, or a
+    // program does beside a call of another thread.
+    if (connection == nullptr || connection->busy() || self->calls != 0)
         return mp_const_none;
     self->connection = nullptr;
     delete connection;
@@ -832,20 +981,15 @@ mp_obj_t ussl_socket_settimeout(mp_obj_t self, mp_obj_t timeout) {
 // As connect() and accept() of a non-blocking socket: EAGAIN while it is under way.
 mp_obj_t ussl_socket_do_handshake(mp_obj_t self_in) {
     ussl_socket_obj_t* self = socket_of(self_in);
-    raise_exception(self);
-    raise_if_late(self);
-    if (self->timeout_ms != 0 || runs_handshake(self)) {
-        handshake_to_the_end(self, time_limit(self));
+    if (self->timeout_ms != 0) {
+        handshake_to_the_end(self);
         return mp_const_none;
     }
-    const mp_uint_t start = mp_hal_ticks_ms();
-    Progress progress;
-    do {
-        PyHost host(self);
-        progress = connection_of(self)->handshake(host);
-        close_after_call(self);
-    } while (goes_on(self, start, &progress));
-    raise_unless_progress(self, progress.kind);
+    PyHost host(self);
+    const Progress progress = run(self, &host, handshaking, [&host](Connection* connection) {
+        return connection->handshake(host);
+    });
+    raise_unless_progress(self, host, progress.kind);
     if (progress.kind == Progress::Kind::blocked)
         mp_raise_OSError(MP_EAGAIN);
     return mp_const_none;
@@ -854,35 +998,46 @@ mp_obj_t ussl_socket_do_handshake(mp_obj_t self_in) {
 mp_obj_t ussl_socket_unwrap(mp_obj_t self_in) {
     ussl_socket_obj_t* self = socket_of(self_in);
     PyHost host(self);
-    const Progress progress = connection_of(self)->shutdown(host);
-    close_after_call(self);
-    raise_unless_progress(self, progress.kind);
+    const Progress progress = run(self, &host, unwrapping, [&host](Connection* connection) {
+        return connection->shutdown(host);
+    });
+    raise_unless_progress(self, host, progress.kind);
     if (progress.kind == Progress::Kind::blocked)
         mp_raise_OSError(MP_EAGAIN);
-    mp_obj_t stream = self->stream;
+    const mp_obj_t stream = look(self, [self](const Connection* connection) {
 #ifdef USSL_READS_AHEAD
-    const ussl::Bytes leftover = connection_of(self)->leftover();
-    if (!leftover.empty())
-        stream = ussl_unwrapped_new(stream, leftover.data(), leftover.size());
+        const ussl::Bytes leftover = connection->leftover();
+        if (!leftover.empty() && self->stream != MP_OBJ_NULL)
+            return ussl_unwrapped_new(self->stream, leftover.data(), leftover.size());
+#else
+        (void)connection;
 #endif
+        return self->stream;
+    });
+    if (stream == MP_OBJ_NULL)
+        mp_raise_OSError(MP_EBADF);  // another thread has closed it
     self->stream = MP_OBJ_NULL;
-    connection_of(self)->abandon();
+    connection_of(self)->close();
     return stream;
 }
 
 mp_obj_t ussl_socket_selected_alpn_protocol(mp_obj_t self) {
-    const ussl::Bytes protocol = connection_of(socket_of(self))->alpn();
-    if (protocol.empty())
-        return mp_const_none;
-    return mp_obj_new_str(reinterpret_cast<const char*>(protocol.data()), protocol.size());
+    return look(socket_of(self), [](const Connection* connection) -> mp_obj_t {
+        const ussl::Bytes protocol = connection->alpn();
+        if (protocol.empty())
+            return mp_const_none;
+        return mp_obj_new_str(reinterpret_cast<const char*>(protocol.data()), protocol.size());
+    });
 }
 
 mp_obj_t ussl_socket_pending(mp_obj_t self) {
     return mp_obj_new_int_from_uint(connection_of(socket_of(self))->pending());
 }
 
-mp_obj_t ussl_socket_version(mp_obj_t self) {
-    switch (connection_of(socket_of(self))->version()) {
+namespace {
+
+mp_obj_t version_of(const Connection* connection) {
+    switch (connection->version()) {
         case ussl::Version::tls1_2:
             return mp_obj_new_str("TLSv1.2", 7);
         case ussl::Version::tls1_3:
@@ -893,16 +1048,24 @@ mp_obj_t ussl_socket_version(mp_obj_t self) {
     return mp_const_none;
 }
 
+}  // namespace
+
+mp_obj_t ussl_socket_version(mp_obj_t self) {
+    return look(socket_of(self), version_of);
+}
+
 mp_obj_t ussl_socket_cipher(mp_obj_t self) {
-    const ussl::Cipher cipher = connection_of(socket_of(self))->cipher();
-    if (cipher.name.empty())
-        return mp_const_none;
-    const mp_obj_t items[3] = {
-        mp_obj_new_str(cipher.name.data(), cipher.name.size()),
-        ussl_socket_version(self),
-        MP_OBJ_NEW_SMALL_INT(cipher.secret_bits),
-    };
-    return mp_obj_new_tuple(3, items);
+    return look(socket_of(self), [](const Connection* connection) -> mp_obj_t {
+        const ussl::Cipher cipher = connection->cipher();
+        if (cipher.name.empty())
+            return mp_const_none;
+        const mp_obj_t items[3] = {
+            mp_obj_new_str(cipher.name.data(), cipher.name.size()),
+            version_of(connection),
+            MP_OBJ_NEW_SMALL_INT(cipher.secret_bits),
+        };
+        return mp_obj_new_tuple(3, items);
+    });
 }
 
 mp_obj_t ussl_socket_getpeercert(size_t n_args, const mp_obj_t* args, mp_map_t* kw_args) {
@@ -911,16 +1074,18 @@ mp_obj_t ussl_socket_getpeercert(size_t n_args, const mp_obj_t* args, mp_map_t* 
     };
     mp_arg_val_t values[1];
     mp_arg_parse_all(n_args - 1, args + 1, kw_args, 1, allowed, values);
-    Connection* connection = connection_of(socket_of(args[0]));
-    const ussl::Bytes der = connection->peer_certificate();
-    if (der.empty())
-        return mp_const_none;
-    if (values[0].u_bool)
-        return mp_obj_new_bytes(der.data(), der.size());
-    // As CPython: what was not verified is not shown as if it were true.
-    if (!connection->peer_verified())
-        return mp_obj_new_dict(0);
-    return ussl_certificate_dict(connection);
+    const bool is_binary = values[0].u_bool;
+    return look(socket_of(args[0]), [is_binary](Connection* connection) -> mp_obj_t {
+        const ussl::Bytes der = connection->peer_certificate();
+        if (der.empty())
+            return mp_const_none;
+        if (is_binary)
+            return mp_obj_new_bytes(der.data(), der.size());
+        // As CPython: what was not verified is not shown as if it were true.
+        if (!connection->peer_verified())
+            return mp_obj_new_dict(0);
+        return ussl_certificate_dict(connection);
+    });
 }
 
 void ussl_socket_attr(mp_obj_t self_in, qstr attr, mp_obj_t* dest) {
@@ -950,11 +1115,12 @@ void ussl_socket_attr(mp_obj_t self_in, qstr attr, mp_obj_t* dest) {
 // --- the stream protocol: errors are raised with their text, except "nothing now"
 
 mp_uint_t ussl_socket_stream_read(mp_obj_t self, void* buf, mp_uint_t size, int* errcode) {
-    const Progress progress = read_once(socket_of(self), buf, size);
+    PyHost host(socket_of(self));
+    const Progress progress = read_once(socket_of(self), &host, buf, size);
     if (progress.kind == Progress::Kind::done)
-        raise_exception_later(socket_of(self));
+        raise_later(socket_of(self), host);
     else
-        raise_unless_progress(socket_of(self), progress.kind);
+        raise_unless_progress(socket_of(self), host, progress.kind);
     if (progress.kind == Progress::Kind::blocked) {
         *errcode = MP_EAGAIN;
         return MP_STREAM_ERROR;
@@ -965,8 +1131,9 @@ mp_uint_t ussl_socket_stream_read(mp_obj_t self, void* buf, mp_uint_t size, int*
 mp_uint_t ussl_socket_stream_write(mp_obj_t self_in, const void* buf, mp_uint_t size,
                                    int* errcode) {
     ussl_socket_obj_t* self = socket_of(self_in);
-    const Progress progress = write_once(self, buf, size);
-    raise_unless_progress(self, progress.kind);
+    PyHost host(self);
+    const Progress progress = write_once(self, &host, buf, size);
+    raise_unless_progress(self, host, progress.kind);
     if (progress.kind == Progress::Kind::blocked) {
         *errcode = MP_EAGAIN;
         return MP_STREAM_ERROR;
@@ -1035,7 +1202,7 @@ mp_uint_t ussl_socket_poll_ends(ussl_socket_obj_t* self, mp_uint_t wanted, mp_ui
         if ((wanted & MP_STREAM_POLL_WR) != 0 && !host.ready(Direction::write))
             ready &= ~MP_STREAM_POLL_WR;
         // Ctrl-C: select.poll itself cannot be left here.
-        raise_exception_later(self);
+        raise_later(self, host);
         if (is_closed(self))
             return MP_STREAM_POLL_NVAL;
     }

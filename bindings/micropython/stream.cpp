@@ -8,10 +8,13 @@
 #include "ussl/error.hpp"
 
 #if defined(__unix__)
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #endif
 
 extern "C" bool ussl_stream_is_python(mp_obj_t stream) {
@@ -309,6 +312,46 @@ extern "C" uint64_t ussl_stream_identity(mp_obj_t stream) {
 #endif
 }
 
+extern "C" uint8_t ussl_stream_kind(mp_obj_t stream) {
+#if defined(__unix__)
+    if (mp_obj_is_exact_type(stream, &mp_type_socket))
+        return USSL_STREAM_SOCKET;
+    if (ussl_stream_descriptor(stream) >= 0)
+        return USSL_STREAM_POLLED;
+#else
+    (void)stream;
+#endif
+    return USSL_STREAM_BLOCKS;
+}
+
+#if defined(__unix__)
+namespace {
+
+// Does not raise.
+int descriptor_of_socket(mp_obj_t stream) {
+    int error;
+    return static_cast<int>(mp_get_stream(stream)->ioctl(stream, MP_STREAM_GET_FILENO, 0, &error));
+}
+
+mp_uint_t result_of(ssize_t count, int* errcode) {
+    if (count >= 0)
+        return static_cast<mp_uint_t>(count);
+    *errcode = errno;
+    return MP_STREAM_ERROR;
+}
+
+}  // namespace
+
+extern "C" mp_uint_t ussl_stream_receive(mp_obj_t stream, void* buf, size_t size, int* errcode) {
+    return result_of(recv(descriptor_of_socket(stream), buf, size, MSG_DONTWAIT), errcode);
+}
+
+extern "C" mp_uint_t ussl_stream_send(mp_obj_t stream, const void* buf, size_t size, int* errcode) {
+    return result_of(send(descriptor_of_socket(stream), buf, size, MSG_DONTWAIT | MSG_NOSIGNAL),
+                     errcode);
+}
+#endif
+
 extern "C" bool ussl_stream_reads_ahead(mp_obj_t stream) {
 #ifdef USSL_READS_AHEAD
     return mp_obj_is_exact_type(stream, &mp_type_socket);
@@ -331,23 +374,31 @@ extern "C" uint32_t ussl_stream_timeout_ms(mp_obj_t stream) {
     return 0;
 }
 
-extern "C" void ussl_stream_wait(mp_obj_t stream, mp_uint_t flag, uint32_t most_ms) {
+extern "C" void ussl_stream_wait(mp_obj_t stream, mp_uint_t flags, uint32_t most_ms,
+                                 mp_obj_t* exception) {
 #if defined(__unix__)
-    // A signal may come just before the call.
+    // A signal may come just before the call, and another thread may close the socket, or change
+    // what its connection waits for.
     constexpr uint32_t longest_wait_ms = 50;
     const int fd = ussl_stream_descriptor(stream);
     if (fd >= 0) {
-        struct pollfd ask = {fd, static_cast<short>(flag), 0};
+        struct pollfd ask = {fd, static_cast<short>(flags), 0};
         MP_THREAD_GIL_EXIT();
         poll(&ask, 1, static_cast<int>(most_ms < longest_wait_ms ? most_ms : longest_wait_ms));
         MP_THREAD_GIL_ENTER();
-        micropython::handle_pending();
+        ussl_handle_pending(exception);
         return;
     }
 #else
-    (void)stream, (void)flag, (void)most_ms;
+    (void)stream, (void)flags, (void)most_ms;
 #endif
-    mp_event_wait_ms(1);
+    int error;
+    guarded(
+        [] {
+            mp_event_wait_ms(1);
+            return mp_uint_t{0};
+        },
+        &error, exception);
 }
 
 extern "C" void ussl_handle_pending(mp_obj_t* exception) {
@@ -379,6 +430,30 @@ extern "C" int ussl_stream_descriptor(mp_obj_t stream) {
         return -1;
     const mp_uint_t fd = ussl_stream_ioctl(stream, MP_STREAM_GET_FILENO, 0, &error, &exception);
     return fd == MP_STREAM_ERROR || fd == USSL_RAISED ? -1 : static_cast<int>(fd);
+}
+
+extern "C" const void* ussl_thread(void) {
+#if MICROPY_PY_THREAD
+    return mp_thread_get_state();
+#else
+    static const char only = 0;
+    return &only;
+#endif
+}
+
+extern "C" void ussl_let_threads_run(unsigned times) {
+    MP_THREAD_GIL_EXIT();
+#if defined(__unix__)
+    constexpr unsigned at_once = 16;
+    constexpr struct timespec a_moment = {0, 50'000};
+    if (times < at_once)
+        sched_yield();
+    else
+        nanosleep(&a_moment, nullptr);
+#else
+    (void)times;
+#endif
+    MP_THREAD_GIL_ENTER();
 }
 
 extern "C" void ussl_stream_close_forgotten(mp_obj_t stream, uint64_t identity) {

@@ -42,9 +42,14 @@ enum class Waits : std::uint8_t {
 /// One TLS connection over a stream that the program owns.
 ///
 /// Every call is handed the Host to work with, blocks only where the stream blocks, and never
-/// waits in a loop. The first fatal error is kept; later calls fail with it again. A connection is
-/// used by one call at a time: a call that finds another one under way (from a thread, or from
-/// within a callback) is misuse and changes nothing.
+/// waits in a loop. The first fatal error is kept; later calls fail with it again.
+///
+/// One call at a time uses the connection. A call that finds another thread's under way waits for
+/// it as Host::wait_for_turn() says; so, over a stream that does not block, one thread may read
+/// while another one writes. A call from within a callback is misuse and changes nothing. What a
+/// poll asks (waits_for(), unsent(), pending() and the like) may be called by any thread at any
+/// time, and says what was true at the end of the last call; everything else that is read of the
+/// connection beside other threads needs hold().
 class Connection final : public OnHeap {
   public:
     struct Settings {
@@ -98,31 +103,43 @@ class Connection final : public OnHeap {
     /// Releases everything without touching the stream (for a collector's finaliser).
     void abandon();
 
-    [[nodiscard]] bool closed() const { return state_ == State::closed; }
-    [[nodiscard]] bool handshake_done() const { return state_ == State::open; }
+    [[nodiscard]] bool closed() const { return facts().state == State::closed; }
+    [[nodiscard]] bool handshake_done() const { return facts().state == State::open; }
     /// Why the last call failed; no error while none has.
     [[nodiscard]] const Error& error() const { return error_; }
     /// Reads and writes both fail from now on.
-    [[nodiscard]] bool failed() const { return error_ && !only_writes_fail_; }
+    [[nodiscard]] bool failed() const { return facts().failed; }
     /// Something was taken that has not left yet: flush() once the stream is writable.
-    [[nodiscard]] bool unsent() const { return unsent_ || !ciphertext_.empty(); }
+    [[nodiscard]] bool unsent() const { return facts().unsent; }
     /// The last call was `blocked` because it had processed 32 records or 64 KB without plaintext:
     /// it can go on at once. A program that waits in a loop of its own looks at its time limit
     /// first.
-    [[nodiscard]] bool paused() const { return paused_; }
+    [[nodiscard]] bool paused() const { return facts().paused; }
     /// Whether a call is under way right now.
-    [[nodiscard]] bool busy() const { return use_.load(std::memory_order_acquire) == Use::call; }
+    [[nodiscard]] bool busy() const;
 
     /// What a poll has to wait for, before a read or a write makes progress. Does no I/O.
-    [[nodiscard]] Waits waits_for(Direction direction) const;
+    [[nodiscard]] Waits waits_for(Direction direction) const {
+        return direction == Direction::read ? facts().read_waits : facts().write_waits;
+    }
+    /// Bytes of plaintext that are there. Records that are held may hold more: waits_for() knows.
+    [[nodiscard]] std::size_t pending() const { return pending_.load(std::memory_order_relaxed); }
+
+    enum class Held : std::uint8_t {
+        yes,      ///< until let_go()
+        already,  ///< a call of this thread is under way; not to be let go of
+        no,       ///< Host::wait_for_turn() did not wait for another thread's call
+    };
+    /// Keeps calls of other threads from beginning, and from closing the connection, while what
+    /// follows is read of it.
+    Held hold(Host& host);
+    void let_go();
 
     /// Nothing moves for now, a poll says: lets go of memory that only bytes under way need (65 KB
     /// at the most). A read that finds nothing does so by itself. A call of another thread is let
     /// through.
     void rest();
 
-    /// Bytes of plaintext that are there. Records that are held may hold more: waits_for() knows.
-    [[nodiscard]] std::size_t pending() const;
     /// Version::none and an empty name before the handshake is done.
     [[nodiscard]] Version version() const;
     [[nodiscard]] Cipher cipher() const;
@@ -150,8 +167,16 @@ class Connection final : public OnHeap {
     /// Our close_notify: nothing may be written once it is begun.
     enum class Goodbye : std::uint8_t { none, begun, said };
 
-    /// Two calls at once are a mistake of the program; a rest is its poll's doing.
-    enum class Use : std::uint8_t { none, call, rest };
+    /// What other threads may know, as of the end of the last call.
+    struct Facts {
+        State state;
+        Waits read_waits;
+        Waits write_waits;
+        bool failed : 1;
+        bool unsent : 1;
+        bool paused : 1;
+    };
+    enum class Begun : std::uint8_t { yes, misuse, interrupted };
 
     class Turn;
 
@@ -168,9 +193,14 @@ class Connection final : public OnHeap {
     void release_session();
     Progress send_collected(Host& host);
     void keep_session();
-    bool begin(Use use);
+    Begun begin(Host& host);
+    bool try_begin(const void* mark);
+    void end();
     void let_rest();
-    void note_what_is_held();
+    [[nodiscard]] bool has_failed() const { return error_ && !only_writes_fail_; }
+    [[nodiscard]] Waits to_wait_for(Direction direction) const;
+    [[nodiscard]] Facts facts() const { return facts_.load(std::memory_order_acquire); }
+    void publish_facts();
     std::optional<Refusal> resume(Bytes session, std::string_view name);
 
     Ref<Context> context_;
@@ -182,16 +212,19 @@ class Connection final : public OnHeap {
     SecretBytes ciphertext_;  ///< after close(): what the stream has not accepted
     std::size_t ciphertext_sent_ = 0;
     Error error_;
-    std::atomic<Use> use_{Use::none};
-    std::atomic<bool> holds_record_{false};
-    std::atomic<bool> has_plaintext_{false};
-    std::atomic<bool> paused_{false};
-    /// close() was called. Sequentially consistent with use_: either close() itself or the end of a
-    /// call beside it closes.
+    /// The thread whose call is under way (Host::thread()), or a mark; nullptr: none.
+    std::atomic<const void*> user_{nullptr};
+    /// A thread that waits for its turn: the one that ends a call lets it go first.
+    std::atomic<const void*> next_user_{nullptr};
+    std::atomic<Facts> facts_{Facts{}};
+    std::atomic<std::size_t> pending_{0};
+    /// close() was called. Sequentially consistent with user_: either close() itself or the end of
+    /// a call beside it closes.
     std::atomic<bool> close_requested_{false};
     State state_ = State::handshaking;
     Waits read_waits_ = Waits::stream_readable;
     Waits write_waits_ = Waits::stream_writable;
+    bool paused_ = false;
     bool unsent_ = false;  ///< taken, not flushed
     bool ended_ = false;   ///< the peer sends nothing more
     Goodbye goodbye_ = Goodbye::none;

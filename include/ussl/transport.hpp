@@ -98,9 +98,25 @@ enum class SignAnswer : std::uint8_t {
     aborted,  ///< the callback failed, and the program keeps the reason: CALLBACK
 };
 
+/// What a call does while another thread's call on the same connection is under way.
+enum class TurnAnswer : std::uint8_t {
+    again,    ///< some time has passed: it tries again
+    refused,  ///< it does not wait: misuse
+    aborted,  ///< the program ends it and keeps the reason: interrupted
+};
+
 /// The program's side of a connection: its stream, and its answers to the engine's questions.
 class Host : public Transport {
   public:
+    /// The calling thread: a value of its own for each, never nullptr. By default, all threads are
+    /// one, and a call beside another one is misuse.
+    virtual const void* thread() {
+        static constexpr char any = 0;
+        return &any;
+    }
+    /// Another thread's call is under way; waits a little. Over a stream that blocks, that call may
+    /// take as long as the peer likes.
+    virtual TurnAnswer wait_for_turn() { return TurnAnswer::refused; }
     /// Server: looks up the key of a client. Writes it to `key` (at most max_psk_key bytes) and its
     /// length, at least 1, to `length`.
     virtual PskAnswer find_psk(Bytes identity, MutableBytes key, std::size_t& length) {

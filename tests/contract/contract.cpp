@@ -1,5 +1,7 @@
 #include "contract.hpp"
 
+#include <mutex>
+
 #include <cstdlib>
 #include <cstring>
 #include <set>
@@ -262,6 +264,8 @@ std::set<Code>& seen() {
 }
 
 void saw(const Error& error) {
+    static std::mutex mutex;
+    const std::lock_guard lock(mutex);
     if (error)
         seen().insert(error.code);
 }

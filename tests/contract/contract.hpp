@@ -217,7 +217,7 @@ inline void PrintTo(Code code, std::ostream* out) {
                                    : std::string(name_of(code)));
 }
 inline void PrintTo(Progress::Kind kind, std::ostream* out) {
-    static const char* const names[] = {"done",      "blocked", "timed_out", "end",
+    static const char* const names[] = {"done",      "blocked", "timed_out", "interrupted", "end",
                                         "no_memory", "failed",  "misuse",    "closed"};
     *out << names[static_cast<int>(kind)];
 }

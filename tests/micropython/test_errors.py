@@ -863,9 +863,33 @@ def test_ctrl_c_ends_a_blocking_read():
 # --- threads
 
 
-def test_two_threads_at_one_connection():
+def in_thread(call, ended):
+    """Returns when the thread is in the call; `ended` gets what it returns, or its errno."""
     import _thread
 
+    begun = []
+
+    def work():
+        begun.append(True)
+        try:
+            ended.append(call())
+        except OSError as e:
+            ended.append(e.errno)
+
+    _thread.start_new_thread(work, ())
+    while not begun:
+        time.sleep_ms(1)
+    time.sleep_ms(200)  # what is left is the way into the call
+
+
+def wait_for(ended):
+    for _ in range(1000):
+        if ended:
+            return
+        time.sleep_ms(5)
+
+
+def test_two_readers_at_one_connection():
     a, b = tcp_pair()
     a.setblocking(False)
     b.setblocking(False)
@@ -873,33 +897,60 @@ def test_two_threads_at_one_connection():
     server = psk_server(b, do_handshake=False)
     shake(client, server)
     client.setblocking(True)
-    got, reading = [], []
+    got = []
+    in_thread(lambda: client.read(5), got)
+    # The other is in a read: these are refused and change nothing.
+    for call in ALL_CALLS[:6] + ALL_CALLS[-1:]:
+        raises(OSError, call, client, code=ussl.ERR_BAD_USE)
+    client.write(b"world")
+    equal(client.flush(), True)
+    equal(client.version()[:5], "TLSv1")
+    server.setblocking(True)
+    equal(server.read(5), b"world")
+    server.write(b"hello")
+    wait_for(got)
+    equal(got, [b"hello"])
 
-    def read():
-        reading.append(True)
-        got.append(client.read(5))
 
-    _thread.start_new_thread(read, ())
-    while not reading:
-        time.sleep_ms(1)
-    time.sleep_ms(200)  # what is left is the way into the call
-    # The other is in a read: this call is refused and changes nothing.
-    for call in ALL_CALLS:
+def test_two_writers_at_one_connection():
+    a, b = tcp_pair()
+    a.setblocking(False)
+    b.setblocking(False)
+    client = psk_client(a, do_handshake=False)
+    server = psk_server(b, do_handshake=False)
+    shake(client, server)
+    client.setblocking(True)
+    data, times = pattern(50000), 200
+    sent = []
+    in_thread(lambda: [client.write(data) for _ in range(times)], sent)
+    equal(sent, [])  # the peer does not read
+    for call in ALL_CALLS[6:10] + ALL_CALLS[-1:]:
         raises(OSError, call, client, code=ussl.ERR_BAD_USE)
     server.setblocking(True)
+    for _ in range(times):
+        equal(server.read(len(data)) == data, True)
+    wait_for(sent)
+    equal(sent, [[len(data)] * times])
+
+
+def test_a_second_thread_over_a_stream_that_blocks():
+    # Nobody can wait for such a stream but its own read().
+    client, server, a, b = psk_pair()
+    a.pump = lambda: time.sleep_ms(1)
+    got = []
+    in_thread(lambda: client.recv(5), got)
+    for call in ALL_CALLS:
+        raises(OSError, call, client, code=ussl.ERR_BAD_USE)
+    raises(OSError, client.version, code=ussl.ERR_BAD_USE)
     server.write(b"hello")
-    for _ in range(1000):
-        if got:
-            break
-        time.sleep_ms(5)
+    wait_for(got)
     equal(got, [b"hello"])
-    client.write(b"world")
-    equal(server.read(5), b"world")
+    a.pump = None
+    equal(client.write(b"world"), 5)
+    equal(server.recv(5), b"world")
 
 
 def test_close_while_another_thread_reads():
-    import _thread
-
     a, b = tcp_pair()
     a.setblocking(False)
     b.setblocking(False)
@@ -907,30 +958,15 @@ def test_close_while_another_thread_reads():
     server = psk_server(b, do_handshake=False)
     shake(client, server)
     client.setblocking(True)
-    got, reading = [], []
-
-    def read():
-        reading.append(True)
-        try:
-            got.append(client.read(5))
-        except OSError as e:
-            got.append(e.errno)
-
-    _thread.start_new_thread(read, ())
-    while not reading:
-        time.sleep_ms(1)
-    time.sleep_ms(100)  # what is left is the way into the call
+    got = []
+    in_thread(lambda: client.read(5), got)
     client.close()
     equal(client.ioctl(IOCTL_POLL, POLL_RD), POLL_NVAL)
+    wait_for(got)
+    equal(got, [errno.EBADF])
     gc.collect()
-    # The kernel lets the read go on until something comes, which it still returns.
     server.setblocking(True)
-    server.write(b"hello")
-    for _ in range(1000):
-        if got:
-            break
-        time.sleep_ms(5)
-    equal(got, [b"hello"])
+    equal(server.read(5), b"")
     raises(OSError, client.read, 1, code=errno.EBADF)
     equal(client.version(), None)
 
