@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <thread>
@@ -39,6 +40,7 @@ int accept_one(const char* port) {
 }  // namespace
 
 int main(int, char** argv) {
+    std::signal(SIGPIPE, SIG_IGN);
     const int pause_ms = std::atoi(argv[4]);
     gnutls_certificate_credentials_t credentials;
     gnutls_certificate_allocate_credentials(&credentials);
