@@ -268,7 +268,7 @@ TEST_P(StreamFaults, AtAnyCallAfterACloseWithUnsentData) {
             for (const What what :
                  {What::would_block, What::timed_out, What::one_byte, What::end, What::reset,
                   What::interrupted, What::aborted, What::garbage, What::flip})
-                sweep.at_calls(what, one_in(ending == Ending::close ? 1 : 3));
+                sweep.at_calls(what, one_in(ending == Ending::close ? 1 : 5));
             EXPECT_GT(sweep.count, 9U);
         }
 }
