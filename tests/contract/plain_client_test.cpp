@@ -1,7 +1,9 @@
-// What no client of ussl does, and others do: OpenSSL's own client against our server.
+// What no peer of ussl's does, and others do: OpenSSL's own client against our server, and once its
+// server against our client.
 
 #include <openssl/ssl.h>
 
+#include <cstdlib>
 #include <cstring>
 
 #include "contract.hpp"
@@ -18,14 +20,73 @@ struct LetGo {
     }
 };
 
-/// OpenSSL's own client in the place of a pair's.
-class PlainClient {
+/// OpenSSL itself in the place of one end of a pair.
+class PlainPeer {
+  public:
+    /// Sends so many records without plaintext, and a byte behind them.
+    void flood(int records) {
+        for (int i = 0; i < records; ++i) {
+            ASSERT_EQ(SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+            ASSERT_EQ(SSL_do_handshake(ssl_.get()), 1);
+        }
+        ASSERT_EQ(SSL_write(ssl_.get(), "x", 1), 1);
+    }
+    void send(Ring& out) {
+        std::uint8_t byte = 0;
+        while (BIO_read(SSL_get_wbio(ssl_.get()), &byte, 1) == 1)
+            out.bytes.push_back(byte);
+    }
+    void receive(Ring& in) {
+        const std::string all = in.text();
+        in.bytes.clear();
+        if (!all.empty())
+            BIO_write(SSL_get_rbio(ssl_.get()), all.data(), static_cast<int>(all.size()));
+    }
+
+  protected:
+    explicit PlainPeer(const SSL_METHOD* method) : ctx_(SSL_CTX_new(method)) {}
+    /// Once the context is complete.
+    void start() {
+        ssl_.reset(SSL_new(ctx_.get()));
+        SSL_set_bio(ssl_.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+    }
+
+    std::unique_ptr<SSL_CTX, LetGo<SSL_CTX_free>> ctx_;
+    std::unique_ptr<SSL, LetGo<SSL_free>> ssl_;
+};
+
+class PlainServer : public PlainPeer {
+  public:
+    PlainServer() : PlainPeer(TLS_server_method()) {
+        const std::string folder = std::getenv("USSL_CERTS");
+        EXPECT_EQ(SSL_CTX_use_certificate_chain_file(ctx_.get(), (folder + "/server.crt").c_str()),
+                  1);
+        EXPECT_EQ(SSL_CTX_use_PrivateKey_file(ctx_.get(), (folder + "/server.key").c_str(),
+                                              SSL_FILETYPE_PEM),
+                  1);
+        start();
+        SSL_set_accept_state(ssl_.get());
+    }
+    bool handshake(Pair& pair) {
+        bool done = false;
+        for (int turn = 0; turn < 10 && !(done && pair.client->handshake_done()); ++turn) {
+            pair.client->handshake(pair.client_host);
+            receive(pair.to_server);
+            done = SSL_do_handshake(ssl_.get()) == 1;
+            send(pair.to_client);
+        }
+        return done && pair.client->handshake_done();
+    }
+};
+
+class PlainClient : public PlainPeer {
   public:
     using Session = std::unique_ptr<SSL_SESSION, LetGo<SSL_SESSION_free>>;
 
     /// With a pre-shared key, unless that is empty; `resumes` may be null.
-    explicit PlainClient(std::string_view key = {}, SSL_SESSION* resumes = nullptr) : key_(key) {
-        SSL_set_bio(ssl_.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+    explicit PlainClient(std::string_view key = {}, SSL_SESSION* resumes = nullptr)
+        : PlainPeer(TLS_client_method()), key_(key) {
+        start();
         SSL_set_connect_state(ssl_.get());
         SSL_set_app_data(ssl_.get(), reinterpret_cast<char*>(this));
         SSL_set_msg_callback(ssl_.get(), keep_message);
@@ -41,28 +102,19 @@ class PlainClient {
         bool done = false;
         for (int turn = 0; turn < 10 && !(done && pair.server->handshake_done()); ++turn) {
             done = SSL_do_handshake(ssl_.get()) == 1;
-            send(pair);
+            send(pair.to_server);
             pair.server->handshake(pair.server_host);
-            receive(pair);
+            receive(pair.to_client);
         }
         return done && pair.server->handshake_done();
     }
     /// What the server has sent since, a ticket and a byte.
     Session session(Pair& pair) {
         EXPECT_EQ(pair.server->write(pair.server_host, bytes("x")).count, 1U);
-        receive(pair);
+        receive(pair.to_client);
         char byte = 0;
         EXPECT_EQ(SSL_read(ssl_.get(), &byte, 1), 1);
         return Session(SSL_get1_session(ssl_.get()));
-    }
-    /// Sends so many records without plaintext.
-    void flood(Pair& pair, int records) {
-        for (int i = 0; i < records; ++i) {
-            ASSERT_EQ(SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_NOT_REQUESTED), 1);
-            ASSERT_EQ(SSL_do_handshake(ssl_.get()), 1);
-        }
-        ASSERT_EQ(SSL_write(ssl_.get(), "x", 1), 1);
-        send(pair);
     }
     [[nodiscard]] const std::string& hint() const { return hint_; }
     /// The body of the last handshake message of a type that the server sent; empty: none.
@@ -100,60 +152,66 @@ class PlainClient {
             reinterpret_cast<PlainClient*>(SSL_get_app_data(ssl))->messages_[message[0]] =
                 message.substr(4);
     }
-    void send(Pair& pair) {
-        std::uint8_t byte = 0;
-        while (BIO_read(SSL_get_wbio(ssl_.get()), &byte, 1) == 1)
-            pair.to_server.bytes.push_back(byte);
-    }
-    void receive(Pair& pair) {
-        const std::string all = pair.to_client.text();
-        pair.to_client.bytes.clear();
-        if (!all.empty())
-            BIO_write(SSL_get_rbio(ssl_.get()), all.data(), static_cast<int>(all.size()));
-    }
-
     std::string key_;
     std::string hint_;
     std::map<int, std::string> messages_;
-    std::unique_ptr<SSL_CTX, LetGo<SSL_CTX_free>> ctx_{SSL_CTX_new(TLS_client_method())};
-    std::unique_ptr<SSL, LetGo<SSL_free>> ssl_{SSL_new(ctx_.get())};
 };
 
 using Floods = EachPair;
 INSTANTIATE_EACH_PAIR(Floods);
 
-// RFC 8446 §4.6.3: a peer may update its keys at any time, and as often as it likes.
+// RFC 8446 §4.6.3: a peer may update its keys at any time, and as often as it likes. Floods of
+// other records are in the suite hostile.
 TEST_P(Floods, OfKeyUpdatesAreProcessedInParts) {
-    for (const bool ahead : {false, true}) {
-        Plan made = plan(with_certificate());
-        only(made, Version::tls1_3);
-        made.read_ahead = ahead;
-        Pair pair(made);
-        PlainClient client;
-        ASSERT_TRUE(client.handshake(pair)) << describe(pair.server->error());
-        constexpr int records = 1000;
-        constexpr int most = 32;
-        client.flood(pair, records);
-        std::uint8_t buffer[10];
-        int calls = 0;
-        Progress progress;
-        do {
-            progress = pair.server->read(pair.server_host, buffer);
-            ++calls;
-            if (lacks(made.server_engine, Lacks::key_update)) {
-                EXPECT_EQ(progress.kind, Kind::failed);
-                return;
-            }
-            ASSERT_TRUE(progress.kind != Kind::failed) << describe(pair.server->error());
-            EXPECT_EQ(pair.server->paused(), progress.kind == Kind::blocked);
-            // A poll finds the rest at once, in the stream or inside.
-            EXPECT_TRUE(!pair.to_server.bytes.empty() || progress.kind == Kind::done ||
-                        pair.server->waits_for(Direction::read) == ussl::Waits::nothing);
-        } while (progress.kind == Kind::blocked && calls < 2 * records);
-        EXPECT_EQ(progress.count, 1U);
-        EXPECT_GE(calls, records / most);
-        EXPECT_LE(calls, records / most + 2);
-    }
+    constexpr int records = 1000;
+    constexpr int most = 32;
+    for (const bool ahead : {false, true})
+        for (const bool to_client : {false, true}) {
+            SCOPED_TRACE(testing::Message() << ahead << to_client);
+            Plan made = plan(with_certificate());
+            only(made, Version::tls1_3);
+            made.read_ahead = ahead;
+            Pair pair(made);
+            Connection& victim = to_client ? *pair.client : *pair.server;
+            MemoryHost& host = to_client ? pair.client_host : pair.server_host;
+            PlainClient client;
+            PlainServer server;
+            ASSERT_TRUE(to_client ? server.handshake(pair) : client.handshake(pair))
+                << describe(victim.error());
+            read_all(victim, host);
+            PlainPeer& peer = to_client ? static_cast<PlainPeer&>(server) : client;
+            peer.flood(records);
+            peer.send(host.in);
+            // Each of them is as long.
+            const std::size_t record = 5U + host.in.bytes[4];
+            int calls = 0;
+            Progress progress;
+            do {
+                const std::size_t left = host.in.bytes.size();
+                const int reads = host.reads;
+                std::uint8_t buffer[10];
+                progress = victim.read(host, buffer);
+                ++calls;
+                if (lacks(to_client ? made.client_engine : made.server_engine, Lacks::key_update)) {
+                    EXPECT_EQ(progress.kind, Kind::failed);
+                    break;
+                }
+                ASSERT_TRUE(progress.kind != Kind::failed) << describe(victim.error());
+                if (!ahead) {
+                    EXPECT_LE(left - host.in.bytes.size(), most * record);
+                }
+                EXPECT_LE(host.reads - reads, ahead ? 2 : 2 * most);
+                EXPECT_EQ(victim.paused(), progress.kind == Kind::blocked);
+                // A poll finds the rest at once, in the stream or inside.
+                EXPECT_TRUE(!host.in.bytes.empty() || progress.kind == Kind::done ||
+                            victim.waits_for(Direction::read) == ussl::Waits::nothing);
+            } while (progress.kind == Kind::blocked && calls < 2 * records);
+            if (progress.kind == Kind::failed)
+                continue;
+            EXPECT_EQ(progress.count, 1U);
+            EXPECT_GE(calls, records / most);
+            EXPECT_LE(calls, records / most + 2);
+        }
 }
 
 using PskOfOthers = EachPair;

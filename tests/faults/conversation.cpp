@@ -11,6 +11,9 @@ using What = Fault::Kind;
 // Records are larger than what the stream takes at once.
 constexpr std::size_t capacity = 8000;
 constexpr std::size_t short_line = 10;
+constexpr std::size_t last_line = 1500;
+// What the stream accepts of it at once.
+constexpr std::size_t room_after_close = 600;
 // A call that is done, blocked or failed has asked the stream for little in vain.
 constexpr std::size_t most_idle = 4;
 
@@ -143,7 +146,8 @@ std::optional<IoResult> Faulty::result_of_fault() {
 Speaker::Speaker(ussl::Owned<Connection> made, Ring& in, Ring& out, std::size_t long_line)
     : stream(in, out),
       connection(std::move(made)),
-      client_(connection->context().role() == Role::client) {
+      client_(connection->context().role() == Role::client),
+      reads_to_the_end_(!client_) {
     lines_.push_back(short_line);
     if (long_line != 0)
         lines_.push_back(long_line);
@@ -224,9 +228,25 @@ bool Speaker::turn_to_speak() const {
     return said_ < may_say;
 }
 
+void Speaker::close_unsent(Ending ending) {
+    ending_ = ending;
+    closes_ = true;
+    reads_to_the_end_ = false;
+}
+
+void Speaker::expect_close() {
+    ending_ = Ending::close;
+    reads_to_the_end_ = true;
+    to_hear_ += pattern(last_line, 3);
+}
+
 void Speaker::act() {
     if (over())
         return;
+    if (is_closed_) {
+        flush_closed();
+        return;
+    }
     if (!shaken_) {
         const Progress progress = call([&] { return connection->handshake(stream.host); });
         shaken_ = progress.kind == Kind::done;
@@ -239,9 +259,17 @@ void Speaker::act() {
     speak();
     if (!over())
         listen();
-    const bool has_heard = client_ ? heard_all() : ended_;
-    if (!over() && has_heard && said_ == to_say_.size())
+    const bool has_heard = reads_to_the_end_ ? ended_ : heard_all();
+    if (over() || !has_heard || said_ != to_say_.size())
+        return;
+    if (ending_ == Ending::goodbyes) {
         say_goodbye();
+    } else if (closes_) {
+        say_last_words();
+    } else {
+        succeeded = true;
+        close();
+    }
 }
 
 void Speaker::speak() {
@@ -257,7 +285,7 @@ void Speaker::speak() {
 }
 
 void Speaker::listen() {
-    if (ended_ || (client_ && heard_all()))
+    if (ended_ || (!reads_to_the_end_ && heard_all()))
         return;
     for (;;) {
         std::uint8_t buffer[3000];
@@ -278,6 +306,68 @@ void Speaker::say_goodbye() {
     if (call([&] { return connection->shutdown(stream.host); }).kind != Kind::done)
         return;
     succeeded = true;
+    close();
+}
+
+// Of the last line, the stream accepts no more than a few bytes before close().
+void Speaker::say_last_words() {
+    if (connection->unsent())
+        return;
+    Ring& out = stream.host.out;
+    out.capacity = out.bytes.size() + 3;
+    const std::string line = pattern(last_line, 3);
+    if (ending_ == Ending::close_in_callback)
+        stream.host.on_write = [this] {
+            stream.host.on_write = nullptr;
+            connection->close(stream.host);
+        };
+    const Progress progress =
+        call([&] { return connection->write(stream.host, bytes(std::string_view(line))); });
+    if (over() || progress.kind != Kind::done)
+        return;
+    if (progress.count != line.size() || !connection->unsent())
+        wrong = "has nothing unsent";
+    calls_before_close[0] = stream.calls();
+    calls_before_close[1] = stream.peer->calls();
+    out.capacity = out.bytes.size() + room_after_close;
+    is_closed_ = true;
+    if (ending_ == Ending::close)
+        connection->close(stream.host);
+    if (!connection->closed())
+        wrong = "is not closed";
+    connection->close(stream.host);
+    connection->close();
+    std::uint8_t byte = 0;
+    for (const Progress& later :
+         {connection->write(stream.host, bytes("x")), connection->read(stream.host, {&byte, 1})})
+        if (later.kind != Kind::closed)
+            wrong = "used a closed connection";
+}
+
+void Speaker::flush_closed() {
+    stream.idle = 0;
+    const std::size_t moved = stream.host.moved;
+    const Progress progress = connection->flush(stream.host);
+    Ring& out = stream.host.out;
+    out.capacity = out.bytes.size() + room_after_close;
+    if (stream.idle > most_idle)
+        wrong = "asked the stream again and again";
+    changes += stream.host.moved != moved ? 1 : 0;
+    if (connection->unsent()) {
+        if (progress.kind == Kind::done || progress.kind == Kind::failed)
+            wrong = "has unsent data at the end";
+        return;
+    }
+    // What could not be sent is an error, and no end in order.
+    if (connection->discarded()) {
+        error = connection->error();
+        if (!error)
+            wrong = "failed without an error";
+    } else {
+        succeeded = true;
+        if (!connection->closed_in_order())
+            wrong = "ended without close_notify";
+    }
     close();
 }
 
@@ -359,6 +449,11 @@ std::expected<std::unique_ptr<Conversation>, ussl::Refusal> Conversation::make(
         return ussl::NameAnswer::good;
     };
     return made;
+}
+
+void Conversation::end_with(Ending ending, bool by_client) {
+    (by_client ? client : server).close_unsent(ending);
+    (by_client ? server : client).expect_close();
 }
 
 void Conversation::run_until_still() {

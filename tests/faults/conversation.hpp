@@ -1,7 +1,7 @@
 #pragma once
 
-// Whole conversations, from the handshake to the goodbye, over streams that go wrong where a test
-// says so.
+// Whole conversations, from the handshake to the goodbye or to a close() with unsent data, over
+// streams that go wrong where a test says so.
 
 #include <expected>
 
@@ -72,12 +72,22 @@ class Faulty {
     std::optional<IoResult> lasting_read_, lasting_write_;
 };
 
+/// How a conversation ends.
+enum class Ending : std::uint8_t {
+    goodbyes,           ///< each end waits for the other's close_notify
+    close,              ///< one end closes with unsent data; the other reads to the end
+    close_in_callback,  ///< the same, in a call of the stream
+};
+
 /// One end: says its lines when it is their turn, hears the other's, and says goodbye.
 class Speaker {
   public:
     Speaker(ussl::Owned<Connection> connection, Ring& in, Ring& out, std::size_t long_line);
 
     void act();
+    /// This end says a last line, which stays unsent, and closes; or the other end does.
+    void close_unsent(Ending ending);
+    void expect_close();
     /// Lets the other know that nothing will come any more.
     void hang_up() { stream.host.out.closed = true; }
     [[nodiscard]] bool over() const { return succeeded || error; }
@@ -94,6 +104,8 @@ class Speaker {
     /// What no fault excuses, in a word.
     std::string wrong;
     int changes = 0;  ///< of any kind, for who waits for it to end
+    /// Calls on this end's stream, and on the other's, before close() with unsent data.
+    std::size_t calls_before_close[2] = {};
 
   private:
     template <class Call>
@@ -102,6 +114,8 @@ class Speaker {
     void speak();
     void listen();
     void say_goodbye();
+    void say_last_words();
+    void flush_closed();
     void close();
     void look_again();
 
@@ -112,6 +126,10 @@ class Speaker {
     int short_of_memory_ = 0;
     bool shaken_ = false;
     bool ended_ = false;
+    bool reads_to_the_end_;
+    Ending ending_ = Ending::goodbyes;
+    bool closes_ = false;  ///< as ending_ says; otherwise the other does
+    bool is_closed_ = false;
 };
 
 /// Of the places where something can go wrong, one in so many; all of them in a long run (./test
@@ -137,6 +155,8 @@ class Conversation {
     /// `long_line`: bytes of each end's second line; 0: there is none.
     static std::expected<std::unique_ptr<Conversation>, ussl::Refusal> make(const Parties& parties,
                                                                             std::size_t long_line);
+    /// The client, or the server, closes with unsent data.
+    void end_with(Ending ending, bool by_client);
     Conversation(const Conversation&) = delete;
     Conversation& operator=(const Conversation&) = delete;
 

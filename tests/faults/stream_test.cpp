@@ -62,6 +62,11 @@ class Sweep {
   public:
     Sweep(const Plan& plan, std::size_t long_line)
         : parties_(*Parties::make(plan)), long_line_(long_line), resumes_(plan.client.resumption) {}
+    /// Faults happen after the close() of one end only.
+    Sweep(const Plan& plan, Ending ending, bool client_closes) : Sweep(plan, 0) {
+        ending_ = ending;
+        client_closes_ = client_closes;
+    }
 
     /// Without a fault; how many calls and bytes there are to go wrong.
     void rehearse() {
@@ -77,6 +82,9 @@ class Sweep {
         for (const bool at_client : {true, false}) {
             const Faulty& stream = speaker(*made, at_client).stream;
             calls[at_client ? 0 : 1] = stream.calls();
+            first_call[at_client ? 0 : 1] =
+                1 + speaker(*made, client_closes_)
+                        .calls_before_close[at_client == client_closes_ ? 0 : 1];
             bytes_in[at_client ? 0 : 1] = speaker(*made, !at_client).stream.gone_out;
         }
     }
@@ -85,6 +93,7 @@ class Sweep {
     void at_bytes(What what, std::size_t step);
 
     std::size_t calls[2] = {};
+    std::size_t first_call[2] = {1, 1};
     std::size_t bytes_in[2] = {};
     std::size_t count = 0;
     bool looks_at_memory = false;
@@ -93,7 +102,12 @@ class Sweep {
     static Speaker& speaker(Conversation& of, bool client) {
         return client ? of.client : of.server;
     }
-    std::unique_ptr<Conversation> prepare() { return *Conversation::make(parties_, long_line_); }
+    std::unique_ptr<Conversation> prepare() {
+        auto made = *Conversation::make(parties_, long_line_);
+        if (ending_ != Ending::goodbyes)
+            made->end_with(ending_, client_closes_);
+        return made;
+    }
     // A session that was used in vain is worth nothing.
     void meet() {
         if (!resumes_ || has_session_)
@@ -109,6 +123,8 @@ class Sweep {
     std::size_t long_line_;
     bool resumes_;
     bool has_session_ = false;
+    Ending ending_ = Ending::goodbyes;
+    bool client_closes_ = false;
 };
 
 std::map<What, std::size_t>& tally() {
@@ -176,7 +192,8 @@ void Sweep::look(Conversation& made, const Fault& fault, bool at_client) {
 
 void Sweep::at_calls(What what, std::size_t step) {
     for (const bool at_client : {true, false})
-        for (std::size_t call = 1; call <= calls[at_client ? 0 : 1]; call += step)
+        for (std::size_t call = first_call[at_client ? 0 : 1]; call <= calls[at_client ? 0 : 1];
+             call += step)
             inject({what, call, SIZE_MAX}, at_client);
 }
 
@@ -236,6 +253,24 @@ TEST_P(StreamFaults, AtAnyCall) {
               What::interrupted, What::aborted, What::garbage, What::flip})
             sweep.at_calls(what, one_in(1));
     });
+}
+
+TEST_P(StreamFaults, AtAnyCallAfterACloseWithUnsentData) {
+    if (std::get<1>(GetParam()) == std::string_view("mutual"))
+        return;  // after the handshake, it is as "certificate"
+    for (const Ending ending : {Ending::close, Ending::close_in_callback})
+        for (const bool client_closes : {true, false}) {
+            SCOPED_TRACE(testing::Message() << static_cast<int>(ending) << client_closes);
+            Sweep sweep(plan(), ending, client_closes);
+            sweep.rehearse();
+            sweep.looks_at_memory = true;
+            ASSERT_FALSE(HasFatalFailure());
+            for (const What what :
+                 {What::would_block, What::timed_out, What::one_byte, What::end, What::reset,
+                  What::interrupted, What::aborted, What::garbage, What::flip})
+                sweep.at_calls(what, one_in(ending == Ending::close ? 1 : 5));
+            EXPECT_GT(sweep.count, 9U);
+        }
 }
 
 using StreamAtRest = EachCase;

@@ -1,13 +1,18 @@
 """Programs that end, or are interrupted, with data on its way: every byte arrives at real peers, over real sockets."""
 
+import shutil
 import signal
 import ssl
 
 from harness import *
 
+# Three writes of 10 bytes, and many of 10,000.
+UPLOADS = ((30, 10), (3_000_000, 10_000))
+
 UPLOAD = """
 import socket, sys, ussl
-port, size, stream, end = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
+port, size, piece = (int(n) for n in sys.argv[1:4])
+stream, end = sys.argv[4:]
 sock = socket.socket()
 sock.connect(socket.getaddrinfo("127.0.0.1", port)[0][-1])
 if stream == "small":
@@ -15,10 +20,12 @@ if stream == "small":
 s = ussl.wrap_socket(sock)
 if stream == "nonblocking":
     s.setblocking(False)
-data, sent = memoryview(b"x" * 10000), 0
+data, sent = memoryview(b"x" * piece), 0
 while sent < size:
     sent += s.write(data[:size - sent]) or 0
 s.close()
+if end == "flush":
+    assert ussl.flush_closed(20) == 0
 if end == "raise":
     raise ValueError("on purpose")
 """
@@ -78,7 +85,10 @@ class Delivery(Case):
         self.assertFalse(thread.is_alive())
         self.assertEqual(failures, [])
 
-    def upload(self, size, pause=0.0, version=None, stream="blocking", end="return"):
+    def start_upload(self, port, size, piece=10_000, stream="blocking", end="return"):
+        return self.start(MICROPYTHON, "-c", UPLOAD, port, size, piece, stream, end)
+
+    def upload(self, size, piece=10_000, pause=0.0, version=None, stream="blocking", end="return"):
         got = []
 
         def serve(server):
@@ -87,19 +97,22 @@ class Delivery(Case):
                 time.sleep(pause)
 
         with self.server(serve, version) as port:
-            program = self.start(MICROPYTHON, "-c", UPLOAD, port, size, stream, end)
+            program = self.start_upload(port, size, piece, stream, end)
             status = program.wait()
         self.assertEqual(sum(got), size)
         return program, status
 
     def test_every_byte_of_an_upload_arrives(self):
         for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
-            for size in (30, 100_000, 3_000_000):
+            for size, piece in (*UPLOADS, (100_000, 10_000)):
                 for stream in ("blocking", "nonblocking", "small"):
                     with self.subTest(version=version, size=size, stream=stream):
-                        self.assertEqual(self.upload(size, version=version, stream=stream)[1], 0)
+                        self.assertEqual(self.upload(size, piece, version=version, stream=stream)[1], 0)
 
     def test_every_byte_arrives_at_a_slow_reader(self):
+        for size, piece in UPLOADS:
+            with self.subTest(size=size):
+                self.assertEqual(self.upload(size, piece, pause=0.002, end="flush")[1], 0)
         # At the program's end, what the peer's kernel does not accept within 2 s is discarded.
         self.assertEqual(self.upload(1_000_000, pause=0.002)[1], 0)
 
@@ -109,14 +122,45 @@ class Delivery(Case):
         self.assertIn("on purpose", program.text())
 
     def test_every_byte_arrives_at_openssl(self):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        server = self.start("openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-quiet", "-naccept", "1",
-                            "-cert", cert("server.crt"), "-key", cert("server.key"))
-        self.await_port(port, server)
-        self.assertEqual(self.start(MICROPYTHON, "-c", UPLOAD, port, 300_000, "blocking", "return").wait(), 0)
-        server.wait()
-        self.assertEqual(server.output.count(b"x"), 300_000)
+        for size, piece in UPLOADS:
+            with self.subTest(size=size):
+                port = free_port()
+                server = self.start("openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-quiet", "-naccept", "1",
+                                    "-cert", cert("server.crt"), "-key", cert("server.key"))
+                self.await_port(port, server)
+                self.assertEqual(self.start_upload(port, size, piece).wait(), 0)
+                server.wait()
+                self.assertEqual(server.output.count(b"x"), size)
+
+    def uploads_to(self, *command):
+        """Uploads to a program that counts what it receives, fast and slowly."""
+        for size, piece in UPLOADS:
+            for pause in (0, 2):  # milliseconds after each 8 KB
+                with self.subTest(size=size, pause=pause):
+                    port = free_port()
+                    server = self.start(*command, port, cert("server.crt"), cert("server.key"), pause)
+                    server.wait_for("listening")
+                    program = self.start_upload(port, size, piece, end="flush" if pause else "return")
+                    self.assertEqual(program.wait(), 0)
+                    self.assertEqual(server.wait(), 0)
+                    self.assertIn(f"received={size} end=true\n", server.text())
+
+    def built(self, program, peer):
+        path = pathlib.Path(os.environ["USSL_PEERS"]) / program
+        if not path.exists():
+            self.skipTest(f"no {peer}: its reception of an upload")
+        return path
+
+    def test_every_byte_arrives_at_gnutls(self):
+        self.uploads_to(self.built("sink_gnutls", "GnuTLS (gnutls.pc)"))
+
+    def test_every_byte_arrives_at_go(self):
+        self.uploads_to(self.built("sink_go", "Go"))
+
+    def test_every_byte_arrives_at_node(self):
+        if not shutil.which("node"):
+            self.skipTest("no Node: its reception of an upload")
+        self.uploads_to("node", PROGRAMS / "sink.js")
 
     def test_an_interrupt_is_raised_once(self):
         for where in ("read", "poll"):

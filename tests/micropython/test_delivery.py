@@ -95,30 +95,27 @@ def test_unread_input_does_not_lose_output():
     no_closed_sockets()
 
 
-def test_what_a_nonblocking_socket_did_not_accept_arrives():
-    for size in (6000, 40000, 300000):
-        client, server, a, b = connected_over_sockets(small=(0,))
-        client.setblocking(False)
-        data = pattern(size)
-        accepted = client.write(data)
-        client.close()
-        reading = other_thread(lambda: read_to_the_end(server, 1))
-        no_closed_sockets()
-        same(reading(), data[:accepted])
-        server.close()
-
-
-def test_sock_close_after_close_loses_nothing():
+def expect_delivery(size, after_close=lambda sock: None):
+    """What a non-blocking socket has accepted arrives behind close()."""
     client, server, a, b = connected_over_sockets(small=(0,))
     client.setblocking(False)
-    data = pattern(40000)
+    data = pattern(size)
     accepted = client.write(data)
     client.close()
-    a.close()
+    after_close(a)
     reading = other_thread(lambda: read_to_the_end(server, 1))
     no_closed_sockets()
     same(reading(), data[:accepted])
     server.close()
+
+
+def test_what_a_nonblocking_socket_did_not_accept_arrives():
+    for size in (6000, 40000, 300000):
+        expect_delivery(size)
+
+
+def test_sock_close_after_close_loses_nothing():
+    expect_delivery(40000, after_close=lambda sock: sock.close())
 
 
 def test_a_poll_of_other_sockets_delivers():
@@ -231,39 +228,90 @@ def test_close_within_the_time_of_the_socket():
     server.close()
 
 
+def a_poll_that_is_ready():
+    """A poll object that has found something as soon as it is asked: each poll is one turn of an event loop."""
+    client, server, a, b = connected_over_sockets()
+    poll = select.poll()
+    poll.register(client, select.POLLOUT)
+
+    def turn():
+        equal(len(poll.poll(1)), 1)
+
+    return turn, (client, server)
+
+
 def test_an_endless_sender_costs_a_bounded_amount_per_turn():
+    # What one turn discards of one peer's input (delivery.hpp), and half of what each of two kernel buffers may hold,
+    # whose windows open in steps.
+    per_turn, buffers, turns = 65536, 1 << 17, 50
     a, b = tcp_pair()
+    a.setsockopt(SOL_SOCKET, SO_RCVBUF, buffers)
+    b.setsockopt(SOL_SOCKET, SO_SNDBUF, buffers)
     server = other_thread(lambda: psk_server(b))
     context = ussl.SSLContext(CLIENT)
     context.psk_identity, context.psk_key = IDENTITY, KEY
-    context.linger = 1
+    context.linger = 3
     client = context.wrap_socket(a)
     server = server()
+    turn, others = a_poll_that_is_ready()
     client.setblocking(False)
     client.write(b"bye")
-    client.close()
-
-    def flood():
-        try:
-            while True:
-                server.write(bytes(16384))
-        except OSError as e:
-            return e.errno
-
-    flooding = other_thread(flood)
-    listener, address = listen()
-    poll = select.poll()
-    poll.register(listener, select.POLLIN)
     begin = time.ticks_ms()
-    for _ in range(20):
-        turn = time.ticks_ms()
-        poll.poll(10)
-        assert time.ticks_diff(time.ticks_ms(), turn) < 500
-    equal(ussl.flush_closed(10), 0)
-    poll.poll(1500)
-    ussl.flush_closed(0)
-    assert flooding() in (EPIPE, errno.ECONNRESET)
+    client.close()
+    # Not TLS: nobody decrypts it.
+    b.setblocking(False)
+    noise = bytes(16384)
+
+    def fill():
+        """What the peer's kernel accepts: no more than ours has been relieved of."""
+        sent = 0
+        while n := b.write(noise):
+            sent += n
+        return sent
+
+    assert fill() > per_turn
+    sent = 0
+    for _ in range(turns):
+        turn()
+        sent += fill()
+    assert time.ticks_diff(time.ticks_ms(), begin) < 3000, "too slow for this test"
+    assert turns * per_turn // 2 < sent <= turns * per_turn + 4 * buffers, sent
+    time.sleep_ms(max(0, 3000 - time.ticks_diff(time.ticks_ms(), begin)))
+    turn()
+    turn()
+    e = raises(OSError, fill)
+    assert e.errno in (EPIPE, errno.ECONNRESET), e
+    equal(ussl.flush_closed(0), 0)
+    server.close()
+    for sock in others:
+        sock.close()
+    no_closed_sockets()
+
+
+def test_a_peer_that_does_not_read_keeps_no_poll_busy():
+    client, server, a, b = connected_over_sockets(small=(0,))
+    b.setsockopt(SOL_SOCKET, SO_RCVBUF, 4096)
+    client.setblocking(False)
+    data, accepted = pattern(16384), 0
+    full = time.ticks_ms()
+    while time.ticks_diff(time.ticks_ms(), full) < 200:
+        if n := client.write(data):
+            accepted += n
+            full = time.ticks_ms()
+    client.close()
+    assert ussl.flush_closed(0) == 1
+    watch = Watch()
+    poll = select.poll()
+    poll.register(watch, select.POLLIN)
+    listener, address = listen()
+    poll.register(listener, select.POLLIN)  # with a descriptor, it sleeps in poll(2)
+    watch.start()
+    equal(poll.poll(200), [])
+    watch.slept()
     listener.close()
+    reading = other_thread(lambda: len(read_to_the_end(server)))
+    no_closed_sockets(20)
+    equal(reading(), accepted)
     server.close()
 
 
@@ -346,6 +394,51 @@ def test_delivery_goes_on_with_other_calls():
     poll.poll(1)
     equal(server.read(), b"late")
     equal(a.closed, 1)
+
+
+class Counting(End):
+    """Counts how often it is called, by the method's name."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = {"readinto": 0, "write": 0, "ioctl": 0}
+
+    def readinto(self, buf):
+        self.count["readinto"] += 1
+        return super().readinto(buf)
+
+    def write(self, buf):
+        self.count["write"] += 1
+        return super().write(buf)
+
+    def ioctl(self, request, arg):
+        self.count["ioctl"] += 1
+        return super().ioctl(request, arg)
+
+
+def test_a_stream_that_accepts_nothing_is_asked_once_per_turn():
+    a, b = Counting(), End()
+    a.peer, b.peer = b, a
+    client, server, a, b = psk_pair(a, b)
+    turn, others = a_poll_that_is_ready()
+    a.room = 0
+    client.write(b"late")
+    client.close()
+    # It sends without end, too; nobody asks for it.
+    a.inbox += bytes(100000)
+    for _ in range(20):
+        for name in a.count:
+            a.count[name] = 0
+        turn()
+        equal(a.count["readinto"], 0)
+        assert 0 < a.count["ioctl"] <= 2, a.count
+        assert a.count["write"] <= 1, a.count
+    a.room = 1 << 20
+    turn()
+    equal(server.read(), b"late")
+    equal(a.closed, 1)
+    for sock in others:
+        sock.close()
 
 
 def test_a_stream_that_raises_while_closing():

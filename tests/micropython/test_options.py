@@ -5,6 +5,8 @@ import array
 import errno
 import gc
 import os
+import uctypes
+import vfs
 
 import ussl
 from ussltest import *
@@ -280,6 +282,149 @@ def test_a_file_that_cannot_be_sought():
     _thread.start_new_thread(write, ())
     wrap(ca_certs=path, server_hostname="x")
     os.remove(path)
+
+
+# --- files of a file system written in Python
+
+
+class Vfs:
+    """A file system whose every file is what make() returns."""
+
+    def __init__(self, make):
+        self.open = lambda path, mode: make()
+
+    def mount(self, readonly, mkfs):
+        pass
+
+    def umount(self):
+        pass
+
+
+def with_file(file, call):
+    """Calls with the path of that file."""
+    vfs.mount(Vfs(lambda: file), "/odd")
+    try:
+        return call("/odd/file")
+    finally:
+        vfs.umount("/odd")
+
+
+class ReadOnly:
+    """Not a stream: it has the two methods that a program calls."""
+
+    closed = 0
+
+    def __init__(self, content):
+        self.content = content
+
+    def read(self):
+        if isinstance(self.content, Exception):
+            raise self.content
+        return self.content
+
+    def close(self):
+        self.closed += 1
+
+
+class Stream(io.IOBase):
+    """A stream that cannot be sought; `answer` is what readinto() does instead of reading."""
+
+    closed = 0
+
+    def __init__(self, content, answer=None):
+        self.content = content
+        self.at = 0
+        self.answer = answer
+
+    def readinto(self, buf):
+        if self.answer:
+            return self.answer(buf)
+        n = min(len(buf), len(self.content) - self.at)
+        buf[:n] = self.content[self.at : self.at + n]
+        self.at += n
+        return n
+
+    def ioctl(self, request, arg):
+        if request == IOCTL_CLOSE:
+            self.closed += 1
+            return 0
+        return -errno.EINVAL
+
+
+class ReadableStream(Stream):
+    def read(self):
+        return self.content
+
+
+class SeekableStream(Stream):
+    # MicroPython's ioctl passes the address of a structure.
+    LAYOUT = {"offset": uctypes.LONG | 0, "whence": uctypes.INT32 | uctypes.sizeof({"offset": uctypes.LONG | 0})}
+
+    def ioctl(self, request, arg):
+        if request != IOCTL_SEEK:
+            return super().ioctl(request, arg)
+        seek = uctypes.struct(arg, self.LAYOUT)
+        self.at = len(self.content) if seek.whence == 2 else seek.offset
+        seek.offset = self.at
+        return 0
+
+
+def key_from(file):
+    """A server with the certificate whose key is in that file."""
+    return with_file(file, lambda path: server_with(path, cert("server.crt")))
+
+
+def test_odd_files_that_can_be_read():
+    key = cert_bytes("server.key")
+    before = bytes(bytearray(key))
+    text = key.decode()
+    for file in (ReadOnly(key), ReadOnly(bytearray(key)), ReadOnly(memoryview(key)), ReadOnly(text), ReadableStream(key),
+                 SeekableStream(key)):
+        assert key_from(file)
+        equal(file.closed, 1)
+        # What a file has returned may be an object that the program still uses: it is not wiped.
+        equal(key, before)
+        equal(text, before.decode())
+        if isinstance(file, ReadOnly):
+            equal(bytes(file.content) if file.content is not text else file.content.encode(), before)
+    assert key_from(io.BytesIO(key))
+    ca = ReadOnly(cert_bytes("ca.crt"))
+    with_file(ca, lambda path: wrap(ca_certs=path, server_hostname="x"))
+    with_file(ca, client_context(None).load_verify_locations)
+    with_file(ca, ussl.cert_info)
+    equal(ca.content, cert_bytes("ca.crt"))
+
+
+def test_odd_files_that_cannot_be_read():
+    key = cert_bytes("server.key")
+    before = bytes(bytearray(key))
+
+    def fails(buf):
+        raise KeyError("of the file")
+
+    class NoMethods:
+        pass
+
+    for kind, file in (
+        (AttributeError, NoMethods()),  # no read()
+        (AttributeError, None),
+        (AttributeError, 7),
+        (AttributeError, Stream(key)),  # neither seek nor read()
+        (TypeError, ReadOnly(None)),
+        (TypeError, ReadOnly(7)),
+        (KeyError, ReadOnly(KeyError("of the file"))),
+        (ValueError, ReadOnly(b"")),
+        (ValueError, ReadOnly(b"no key")),
+        (OSError, SeekableStream(key, lambda buf: None)),
+        (OSError, SeekableStream(key, lambda buf: -errno.EIO)),
+        (KeyError, SeekableStream(key, fails)),
+        (ValueError, SeekableStream(key, lambda buf: 0)),
+        (TypeError, SeekableStream(key, lambda buf: "1")),
+    ):
+        raises(kind, key_from, file)
+        equal(key, before)
+        if isinstance(file, (ReadOnly, Stream)):
+            equal(file.closed, 1)
 
 
 def test_files_that_are_something_else():
