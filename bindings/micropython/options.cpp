@@ -32,6 +32,24 @@ mp_obj_t read_file_by_method(mp_obj_t file) {
     return mp_obj_new_bytes(static_cast<const byte*>(bytes.buf), bytes.len);
 }
 
+// Less at the file's end. A file written in Python may keep the buffer, or return any number.
+size_t read_from(mp_obj_t file, char* buf, size_t size) {
+    size_t got = 0;
+    while (got < size) {
+        int error = 0;
+        const mp_uint_t count = mp_stream_rw(file, buf + got, size - got, &error,
+                                             MP_STREAM_RW_READ | MP_STREAM_RW_ONCE);
+        if (error == 0 && count > size - got)
+            error = MP_EIO;
+        if (error != 0)
+            mp_raise_OSError(error);
+        if (count == 0)
+            break;
+        got += count;
+    }
+    return got;
+}
+
 mp_obj_t read_file(mp_obj_t file) {
     if (!is_stream(file))
         return read_file_by_method(file);
@@ -41,17 +59,12 @@ mp_obj_t read_file(mp_obj_t file) {
     if (size == static_cast<mp_off_t>(-1) || mp_stream_seek(file, 0, MP_SEEK_SET, &error) != 0)
         return read_file_by_method(file);
     // A directory has a size, too, and only a read tells that it is one.
-    char first;
-    mp_stream_read_exactly(file, &first, 1, &error);
-    if (error == 0)
-        mp_stream_seek(file, 0, MP_SEEK_SET, &error);
-    if (error != 0)
+    read_from(file, m_new(char, 1), 1);
+    if (mp_stream_seek(file, 0, MP_SEEK_SET, &error) != 0)
         mp_raise_OSError(error);
     vstr_t vstr;
     vstr_init_len(&vstr, static_cast<size_t>(size));
-    vstr.len = mp_stream_read_exactly(file, vstr.buf, static_cast<mp_uint_t>(size), &error);
-    if (error != 0)
-        mp_raise_OSError(error);
+    vstr.len = read_from(file, vstr.buf, static_cast<size_t>(size));
     return mp_obj_new_bytes_from_vstr(&vstr);
 }
 

@@ -427,6 +427,20 @@ def test_odd_files_that_cannot_be_read():
             equal(file.closed, 1)
 
 
+def test_a_file_that_reads_more_than_it_is_asked_for():
+    content = cert_bytes("server.key")
+
+    def all_of_it(buf):
+        # Without room, there is a size that has gone below 0.
+        for i in range(min(len(content), len(buf)) if len(buf) >= 0 else len(content)):
+            buf[i] = content[i]
+        return len(content)
+
+    file = SeekableStream(content, all_of_it)
+    raises(OSError, key_from, file)
+    equal(file.closed, 1)
+
+
 def test_files_that_are_something_else():
     before = open_files()
     for bad in (cert("garbage"), cert("truncated.key"), cert("server.crt"), cert("truncated.crt"), scratch("empty", b""),
