@@ -290,9 +290,9 @@ def run_pair(program, source, path):
         tests.mkdir(parents=True)
         pathlib.Path(folder, "tools").mkdir()
         root = path.parent.parent
-        shutil.copy(root / "run-multitests.py", tests.parent)
-        if (root / "test_utils.py").exists():  # since 1.28
-            shutil.copy(root / "test_utils.py", tests.parent)
+        # run-multitests.py imports run-tests.py in 1.26 and 1.27, and test_utils.py since 1.28.
+        for script in root.glob("*.py"):
+            shutil.copy(script, tests.parent)
         shutil.copy(root.parent / "tools" / "pyboard.py", pathlib.Path(folder, "tools"))
         for certificate in path.parent.glob("*.der"):
             shutil.copy(certificate, tests)

@@ -16,7 +16,12 @@ ifeq ($(shell grep -l mp_hal_ticks_us mphalport.c),)
 CFLAGS += -DUSSL_BOARD_CLOCK
 endif
 SRC_C += $(addprefix $(BOARD_DIR)/, board.c boot.c hostfs.c lan9118.c)
+# Since MicroPython 1.29, the port links with ld, without the compiler.
+ifeq ($(shell grep -F '$$(LD) $$(LDFLAGS)' Makefile),)
 LDFLAGS += -Wl,--wrap=uart_rx_chr,--wrap=mp_hal_delay_ms
+else
+LDFLAGS += --wrap=uart_rx_chr --wrap=mp_hal_delay_ms
+endif
 
 # lwIP, in MicroPython's lib/lwip, or on make's command line LWIP_DIR=…/lwip/src.
 MICROPY_PY_LWIP ?= 1
