@@ -340,7 +340,6 @@ def test_an_asyncio_server_delivers_before_it_closes():
                 c.close()
 
             reading = other_thread(client)
-            await asyncio.StreamReader(listener).wait_readable() if False else None
             while True:
                 try:
                     conn = listener.accept()[0]
