@@ -453,15 +453,14 @@ bool Connection::try_begin(const void* mark) {
 }
 
 void Connection::end() {
-    for (;;) {
-        // From within this call, or beside it from another thread.
-        if (close_requested_ && state_ != State::closed)
-            collect_unsent();
-        publish_facts();
-        user_.store(nullptr);
-        if (!close_requested_ || facts().state == State::closed || !try_begin(&closing))
-            return;
-    }
+    // From within this call, or beside it from another thread.
+    if (close_requested_ && state_ != State::closed)
+        collect_unsent();
+    publish_facts();
+    user_.store(nullptr);
+    // Or just now.
+    if (close_requested_ && !closed())
+        close();
 }
 
 void Connection::let_rest() {
@@ -475,28 +474,33 @@ void Connection::let_rest() {
     buffers_released_ = true;
 }
 
-Waits Connection::to_wait_for(Direction direction) const {
-    if (state_ == State::closed || error_)
-        return Waits::nothing;
-    const bool reads = direction == Direction::read;
-    if (reads && (ended_ || pending() != 0))
-        return Waits::nothing;
-    const Waits waits = reads ? read_waits_ : write_waits_;
+void Connection::publish_facts() {
+    const bool is_open = state_ == State::open;
+    const std::size_t pending = is_open ? session_->pending() : 0;
+    const bool is_over = state_ == State::closed || error_;
+    Facts now{state_, read_waits_, write_waits_, 0};
+    if (is_over || ended_ || pending != 0)
+        now.read_waits = Waits::nothing;
+    if (is_over)
+        now.write_waits = Waits::nothing;
     // An engine that wants to send something first, such as an answer to a HelloRequest (RFC 5246
     // §7.4.1.1), is not asked again before it can, whatever is held.
-    const bool has_come = waits == Waits::stream_readable && session_->wire().holds_record();
-    return (state_ == State::open || paused_) && has_come ? Waits::nothing : waits;
-}
-
-void Connection::publish_facts() {
-    pending_.store(state_ == State::open ? session_->pending() : 0, std::memory_order_relaxed);
-    const Facts now{.state = state_,
-                    .read_waits = to_wait_for(Direction::read),
-                    .write_waits = to_wait_for(Direction::write),
-                    .failed = has_failed(),
-                    .unsent = unsent_ || !ciphertext_.empty(),
-                    .paused = paused_};
+    constexpr Waits readable = Waits::stream_readable;
+    if ((now.read_waits == readable || now.write_waits == readable) && (is_open || paused_) &&
+        session_->wire().holds_record()) {
+        if (now.read_waits == readable)
+            now.read_waits = Waits::nothing;
+        if (now.write_waits == readable)
+            now.write_waits = Waits::nothing;
+    }
+    if (has_failed())
+        now.flags |= is_failed;
+    if (unsent_ || !ciphertext_.empty())
+        now.flags |= is_unsent;
+    if (paused_)
+        now.flags |= is_paused;
     facts_.store(now, std::memory_order_release);
+    pending_.store(pending, std::memory_order_relaxed);
 }
 
 Version Connection::version() const {

@@ -91,16 +91,14 @@ typedef struct _ussl_socket_obj_t {
     bool may_write;            // with it: a poll has found it writable since the last write
     bool would_block;          // the stream has said so: it does not block
     uint8_t stream_kind;       // USSL_STREAM_…
-    uint8_t calls;             // USSL_READS and USSL_WRITES, while such a call is under way or waits
+    bool reads;                // a call that reads is under way, or waits for the stream
+    bool writes;               // the same for one that writes
     bool closing;              // close() was called
     bool is_delivered;         // and the stream handed over
     bool is_listed;            // among those with unsent data
     struct _ussl_socket_obj_t *next_unsent; // of that list
     void *connection;          // ussl::Connection
 } ussl_socket_obj_t;
-
-#define USSL_READS (1)
-#define USSL_WRITES (2)
 
 // How a call waits for the stream.
 #define USSL_STREAM_BLOCKS (0) // within the stream's own read and write, if that blocks

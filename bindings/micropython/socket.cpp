@@ -232,6 +232,17 @@ bool is_closed(const ussl_socket_obj_t* self) {
     return self->connection == nullptr || self->stream == MP_OBJ_NULL || self->closing;
 }
 
+// What was there before.
+bool exchange(bool* flag, bool now) {
+#if MICROPY_PY_THREAD
+    return __atomic_exchange_n(flag, now, __ATOMIC_SEQ_CST);
+#else
+    const bool before = *flag;
+    *flag = now;
+    return before;
+#endif
+}
+
 // After a call, or when nothing is under way: hands over the stream of a closed connection. close()
 // may have come from within that call, or from another thread beside it.
 void close_after_call(ussl_socket_obj_t* self) {
@@ -239,8 +250,7 @@ void close_after_call(ussl_socket_obj_t* self) {
     if (!self->closing || connection == nullptr || connection->busy() || !connection->closed())
         return;
     // Two threads may come here at once; one of them delivers.
-    if (!__atomic_exchange_n(&self->is_delivered, true, __ATOMIC_SEQ_CST) &&
-        self->stream != MP_OBJ_NULL)
+    if (!exchange(&self->is_delivered, true) && self->stream != MP_OBJ_NULL)
         ussl_deliver(self);
 }
 
@@ -344,43 +354,36 @@ uint32_t time_limit(const ussl_socket_obj_t* self) {
     return self->timeout_ms != 0 ? self->timeout_ms : ussl_stream_timeout_ms(self->stream);
 }
 
-// false: such a call is under way already, in another thread or beneath this one.
-bool begin_calls(ussl_socket_obj_t* self, uint8_t calls) {
-#if MICROPY_PY_THREAD
-    uint8_t before = __atomic_load_n(&self->calls, __ATOMIC_RELAXED);
-    do {
-        if ((before & calls) != 0)
-            return false;
-    } while (!__atomic_compare_exchange_n(&self->calls, &before,
-                                          static_cast<uint8_t>(before | calls), false,
-                                          __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
-#else
-    if ((self->calls & calls) != 0)
-        return false;
-    self->calls |= calls;
-#endif
-    return true;
-}
-
-void end_calls(ussl_socket_obj_t* self, uint8_t calls) {
-#if MICROPY_PY_THREAD
-    __atomic_fetch_and(&self->calls, static_cast<uint8_t>(~calls), __ATOMIC_RELEASE);
-#else
-    self->calls &= static_cast<uint8_t>(~calls);
-#endif
-}
-
 // What a call is, and how it waits.
 struct CallKind {
-    uint8_t calls;        // USSL_READS, USSL_WRITES
-    Direction direction;  // of Connection::waits_for()
-    bool to_the_end;      // waits also for a stream that does not block
+    bool reads;
+    bool writes;
+    Direction direction;      // of Connection::waits_for()
+    bool to_the_end = false;  // waits also for a stream that does not block
 };
-constexpr CallKind reading = {USSL_READS, Direction::read, false};
-constexpr CallKind writing = {USSL_WRITES, Direction::write, false};
-constexpr CallKind unwrapping = {USSL_READS | USSL_WRITES, Direction::read, false};
-constexpr CallKind handshaking = {0, Direction::read, false};
-constexpr CallKind handshaking_to_the_end = {0, Direction::read, true};
+constexpr CallKind reading = {true, false, Direction::read};
+constexpr CallKind writing = {false, true, Direction::write};
+constexpr CallKind unwrapping = {true, true, Direction::read};
+constexpr CallKind handshaking = {false, false, Direction::read};
+constexpr CallKind handshaking_to_the_end = {false, false, Direction::read, true};
+
+// false: such a call is under way already, in another thread or beneath this one.
+bool begin_call(ussl_socket_obj_t* self, const CallKind& kind) {
+    if (kind.reads && exchange(&self->reads, true))
+        return false;
+    if (!kind.writes || !exchange(&self->writes, true))
+        return true;
+    if (kind.reads)
+        exchange(&self->reads, false);
+    return false;
+}
+
+void end_call(ussl_socket_obj_t* self, const CallKind& kind) {
+    if (kind.reads)
+        exchange(&self->reads, false);
+    if (kind.writes)
+        exchange(&self->writes, false);
+}
 
 // A call that is blocked waits outside of the connection's turn, so that another thread may write
 // while this one reads.
@@ -453,15 +456,16 @@ Progress run(ussl_socket_obj_t* self, PyHost* host, const CallKind& kind, Step s
     Connection* connection = connection_of(self);
     if (is_late(self))
         return {Progress::Kind::timed_out};
-    if (!begin_calls(self, kind.calls))
+    if (!begin_call(self, kind))
         return {Progress::Kind::misuse};
     Waited waited;
     Progress progress;
     do {
         progress = step(connection);
     } while (goes_on(self, host, kind, &waited, &progress));
-    end_calls(self, kind.calls);
-    close_after_call(self);
+    end_call(self, kind);
+    if (self->closing)
+        close_after_call(self);
     return progress;
 }
 
@@ -807,7 +811,7 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_f
     self->linger_ms = ussl_milliseconds_from_0(context->linger);
     self->would_block = self->closing = self->is_delivered = false;
     self->stream_kind = ussl_stream_kind(stream);
-    self->calls = 0;
+    self->reads = self->writes = false;
     self->handshake_ms = ussl_milliseconds(context->handshake_timeout);
     self->started_ms = mp_hal_ticks_ms();
     self->poll_token = -1;
@@ -948,7 +952,7 @@ mp_obj_t ussl_socket_del(mp_obj_t self_in) {
     auto* connection = static_cast<Connection*>(self->connection);
     // Busy: a call was jumped out of, and may have left the engine anyhow; or a callback asks, or a
     // program does beside a call of another thread.
-    if (connection == nullptr || connection->busy() || self->calls != 0)
+    if (connection == nullptr || connection->busy() || self->reads || self->writes)
         return mp_const_none;
     self->connection = nullptr;
     delete connection;

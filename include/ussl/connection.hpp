@@ -108,13 +108,13 @@ class Connection final : public OnHeap {
     /// Why the last call failed; no error while none has.
     [[nodiscard]] const Error& error() const { return error_; }
     /// Reads and writes both fail from now on.
-    [[nodiscard]] bool failed() const { return facts().failed; }
+    [[nodiscard]] bool failed() const { return (facts().flags & is_failed) != 0; }
     /// Something was taken that has not left yet: flush() once the stream is writable.
-    [[nodiscard]] bool unsent() const { return facts().unsent; }
+    [[nodiscard]] bool unsent() const { return (facts().flags & is_unsent) != 0; }
     /// The last call was `blocked` because it had processed 32 records or 64 KB without plaintext:
     /// it can go on at once. A program that waits in a loop of its own looks at its time limit
     /// first.
-    [[nodiscard]] bool paused() const { return facts().paused; }
+    [[nodiscard]] bool paused() const { return (facts().flags & is_paused) != 0; }
     /// Whether a call is under way right now.
     [[nodiscard]] bool busy() const;
 
@@ -172,10 +172,9 @@ class Connection final : public OnHeap {
         State state;
         Waits read_waits;
         Waits write_waits;
-        bool failed : 1;
-        bool unsent : 1;
-        bool paused : 1;
+        std::uint8_t flags;  ///< FactFlag
     };
+    enum FactFlag : std::uint8_t { is_failed = 1, is_unsent = 2, is_paused = 4 };
     enum class Begun : std::uint8_t { yes, misuse, interrupted };
 
     class Turn;
@@ -198,7 +197,6 @@ class Connection final : public OnHeap {
     void end();
     void let_rest();
     [[nodiscard]] bool has_failed() const { return error_ && !only_writes_fail_; }
-    [[nodiscard]] Waits to_wait_for(Direction direction) const;
     [[nodiscard]] Facts facts() const { return facts_.load(std::memory_order_acquire); }
     void publish_facts();
     std::optional<Refusal> resume(Bytes session, std::string_view name);
