@@ -145,11 +145,12 @@ class PyHost final : public ussl::Host {
     /// Asks the stream. `unknown`: it cannot be polled; `raised`: the exception is kept.
     enum class Polled : uint8_t { known, unknown, raised };
     Polled poll(mp_uint_t flags, mp_uint_t* ready) {
-        if (self_->stream == MP_OBJ_NULL)
+        const mp_obj_t stream = self_->stream;  // another thread may close it
+        if (stream == MP_OBJ_NULL)
             return Polled::unknown;
         int error;
         const mp_uint_t result =
-            ussl_stream_ioctl(self_->stream, MP_STREAM_POLL, flags, &error, &exception);
+            ussl_stream_ioctl(stream, MP_STREAM_POLL, flags, &error, &exception);
         if (result == USSL_RAISED)
             return Polled::raised;
         if (result == MP_STREAM_ERROR)
@@ -269,13 +270,15 @@ void raise_own(const PyHost& host) {
 }
 
 // But Ctrl-C does not wait for the next call.
-void raise_later(ussl_socket_obj_t* self, const PyHost& host) {
-    if (host.exception == MP_OBJ_NULL)
-        return;
-    if (ussl_is_error(host.exception))
-        self->exception = host.exception;
-    else
+void raise_soon_if_interrupt(const PyHost& host) {
+    if (host.exception != MP_OBJ_NULL && !ussl_is_error(host.exception))
         mp_sched_exception(host.exception);
+}
+
+void raise_later(ussl_socket_obj_t* self, const PyHost& host) {
+    if (host.exception != MP_OBJ_NULL && ussl_is_error(host.exception))
+        self->exception = host.exception;
+    raise_soon_if_interrupt(host);
 }
 
 // Another thread's call may set an error, too.
@@ -286,6 +289,7 @@ ussl::Error copy_error(ussl_socket_obj_t* self) {
     const ussl::Error error = connection->error();
     if (holds)
         connection->let_go();
+    raise_soon_if_interrupt(host);
     return error;
 }
 
@@ -510,8 +514,7 @@ void flush_some(ussl_socket_obj_t* self) {
 }
 
 // Reads until `size` bytes are there, or the stream has no more for now or ever. What was read is
-// never lost: an error after some bytes is raised by the next call. nullopt as `*none`: nothing
-// now.
+// never lost: an error after some bytes is raised by the next call. `*none`: nothing now.
 size_t read_fully(ussl_socket_obj_t* self, uint8_t* buf, size_t size, bool once, bool* none) {
     PyHost host(self);
     size_t got = 0;
@@ -941,7 +944,9 @@ void ussl_socket_flush_ready(ussl_socket_obj_t* self) {
     mp_uint_t ready = 0;
     if (host.poll(MP_STREAM_POLL_WR, &ready) == PyHost::Polled::known &&
         (ready & MP_STREAM_POLL_WR) != 0 && !is_closed(self))
-        connection->flush(host);  // its exception: the program's next call meets it again
+        connection->flush(host);
+    raise_soon_if_interrupt(
+        host);  // an error of the stream: the program's next call meets it again
     close_after_call(self);
     nlr_pop();
 }

@@ -425,6 +425,9 @@ extern "C" bool ussl_stream_never_blocks(mp_obj_t stream) {
 extern "C" int ussl_stream_descriptor(mp_obj_t stream) {
     int error;
     mp_obj_t exception;
+    // Another thread may have closed the socket just now.
+    if (stream == MP_OBJ_NULL)
+        return -1;
     // A socket of ours has none of its own; what it says is for a poll.
     if (ussl_stream_is_python(stream) || mp_obj_is_exact_type(stream, &ussl_socket_type))
         return -1;
