@@ -264,6 +264,8 @@ bool ussl_is_error(mp_obj_t exception);
 mp_uint_t ussl_stream_read(mp_obj_t stream, void *buf, size_t size, int *errcode, mp_obj_t *exception);
 mp_uint_t ussl_stream_write(mp_obj_t stream, const void *buf, size_t size, int *errcode, mp_obj_t *exception);
 mp_uint_t ussl_stream_ioctl(mp_obj_t stream, mp_uint_t request, uintptr_t arg, int *errcode, mp_obj_t *exception);
+// As ioctl() with MP_STREAM_POLL, which files on the unix port do not have.
+mp_uint_t ussl_stream_poll(mp_obj_t stream, mp_uint_t flags, int *errcode, mp_obj_t *exception);
 // Tells a stream's file descriptor from a later one of the same number; 0: it has none.
 uint64_t ussl_stream_identity(mp_obj_t stream);
 // -1: it has none, or is asked otherwise (a stream written in Python).

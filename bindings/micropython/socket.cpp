@@ -149,8 +149,7 @@ class PyHost final : public ussl::Host {
         if (stream == MP_OBJ_NULL)
             return Polled::unknown;
         int error;
-        const mp_uint_t result =
-            ussl_stream_ioctl(stream, MP_STREAM_POLL, flags, &error, &exception);
+        const mp_uint_t result = ussl_stream_poll(stream, flags, &error, &exception);
         if (result == USSL_RAISED)
             return Polled::raised;
         if (result == MP_STREAM_ERROR)

@@ -137,6 +137,18 @@ extern "C" mp_uint_t ussl_stream_ioctl(mp_obj_t stream, mp_uint_t request, uintp
     return guarded([=] { return ioctl_stream(stream, request, arg, errcode); }, errcode, exception);
 }
 
+extern "C" mp_uint_t ussl_stream_poll(mp_obj_t stream, mp_uint_t flags, int* errcode,
+                                      mp_obj_t* exception) {
+#if defined(__unix__)
+    const int fd = ussl_stream_descriptor(stream);
+    if (fd >= 0) {
+        struct pollfd ask = {fd, static_cast<short>(flags), 0};
+        return poll(&ask, 1, 0) > 0 ? static_cast<mp_uint_t>(ask.revents) : 0;
+    }
+#endif
+    return ussl_stream_ioctl(stream, MP_STREAM_POLL, flags, errcode, exception);
+}
+
 namespace {
 
 mp_obj_t ask_for_key(mp_obj_t psk_keys, mp_obj_t callback, const uint8_t* identity, size_t size) {

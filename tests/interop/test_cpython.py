@@ -1,6 +1,8 @@
 """ussl and CPython's ssl, in both roles. (It has no pre-shared keys before 3.13.)"""
 
+import contextlib
 import ssl
+import tty
 import warnings
 
 from harness import *
@@ -68,6 +70,50 @@ class OurClient(Case):
                     # Not ragged: close() has said goodbye.
                     self.assertEqual(ended(), {"version": version, "peer": None, "received": ours["sent"]})
                     self.assertEqual((ours["received_size"], ours["received"]), (BULK, ours["sent"]))
+
+    def terminal(self, port):
+        """The path of a terminal that leads to this port."""
+        master, slave = os.openpty()
+        tty.setraw(slave)
+        path = os.ttyname(slave)
+        sock = socket.create_connection(("127.0.0.1", port), TIMEOUT)
+
+        def copy(read, write):
+            with contextlib.suppress(OSError):  # our end has closed the terminal
+                while data := read(4096):
+                    write(data)
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_WR)
+
+        def write_all(data):
+            while data:
+                data = data[os.write(master, data) :]
+
+        threads = [threading.Thread(target=copy, args=(lambda n: os.read(master, n), sock.sendall)),
+                   threading.Thread(target=copy, args=(sock.recv, write_all))]  # fmt: skip
+        for thread in threads:
+            thread.start()
+
+        def end():
+            os.close(slave)  # the last one: the master reads no more
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+            for thread in threads:
+                thread.join(TIMEOUT)
+            sock.close()
+            os.close(master)
+
+        self.addCleanup(end)
+        return path
+
+    def test_a_reader_and_a_writer_over_a_terminal(self):
+        # It takes 4 KB: writes wait in the middle of records while the peer waits for its answers to be read.
+        for version in VERSIONS:
+            with self.subTest(version=version):
+                port, _ = self.serve(context(ssl.PROTOCOL_TLS_SERVER, version))
+                ours = self.told(self.run_program("terminal.py", path=self.terminal(port), size=200000,
+                                                  options=trusting()))
+                self.assertEqual(ours, {"version": version, "ended": [None], "same": True})
 
     def test_refused_certificates(self):
         for version in VERSIONS:
