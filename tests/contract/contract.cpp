@@ -1,9 +1,8 @@
 #include "contract.hpp"
 
-#include <mutex>
-
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <set>
 
 namespace contract {

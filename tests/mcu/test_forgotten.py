@@ -8,7 +8,7 @@ print("forgotten")
 # Kept ones are limited by memory only.
 gc.collect()
 kept = []
-for i in range(10):
+for i in range(8):
     kept.append(connect(psk_client(), psk_server()))
     assert kept[-1][2] == [True, True], (i, kept[-1])
 for c, s, results in kept:
