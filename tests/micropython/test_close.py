@@ -138,12 +138,7 @@ def test_close_sends_what_was_taken():
 
 
 def test_closed_beneath():
-    a, b = tcp_pair()
-    a.setblocking(False)
-    b.setblocking(False)
-    client = psk_client(a, do_handshake=False)
-    server = psk_server(b, do_handshake=False)
-    shake(client, server)
+    client, server, a, b = psk_tcp_pair()
     a.close()
     # The socket's own error; the object stays closable.
     raises(OSError, client.read, 1, code=errno.EBADF)

@@ -754,12 +754,7 @@ def test_setblocking_and_settimeout_reach_the_stream():
 
 
 def test_a_timeout_leaves_the_connection_usable():
-    a, b = tcp_pair()
-    a.setblocking(False)
-    b.setblocking(False)
-    client = psk_client(a, do_handshake=False)
-    server = psk_server(b, do_handshake=False)
-    shake(client, server)
+    client, server, a, b = psk_tcp_pair()
     client.settimeout(0.2)
     for _ in range(2):
         begin = time.ticks_ms()
@@ -802,12 +797,7 @@ def test_a_timeout_in_wrap_socket():
 
 
 def test_a_timeout_while_writing():
-    a, b = tcp_pair()
-    a.setblocking(False)
-    b.setblocking(False)
-    client = psk_client(a, do_handshake=False)
-    server = psk_server(b, do_handshake=False)
-    shake(client, server)
+    client, server, a, b = psk_tcp_pair()
     client.settimeout(0.1)
     data = pattern(1 << 16) * 4
     sent = 0
@@ -843,12 +833,7 @@ def test_a_timeout_while_writing():
 
 
 def test_ctrl_c_ends_a_blocking_read():
-    a, b = tcp_pair()
-    a.setblocking(False)
-    b.setblocking(False)
-    client = psk_client(a, do_handshake=False)
-    server = psk_server(b, do_handshake=False)
-    shake(client, server)
+    client, server, a, b = psk_tcp_pair()
     client.setblocking(True)
     os.system("(sleep 0.3; kill -INT $PPID) &")
     try:
@@ -890,12 +875,7 @@ def wait_for(ended):
 
 
 def test_two_readers_at_one_connection():
-    a, b = tcp_pair()
-    a.setblocking(False)
-    b.setblocking(False)
-    client = psk_client(a, do_handshake=False)
-    server = psk_server(b, do_handshake=False)
-    shake(client, server)
+    client, server, a, b = psk_tcp_pair()
     client.setblocking(True)
     got = []
     in_thread(lambda: client.read(5), got)
@@ -913,12 +893,7 @@ def test_two_readers_at_one_connection():
 
 
 def test_two_writers_at_one_connection():
-    a, b = tcp_pair()
-    a.setblocking(False)
-    b.setblocking(False)
-    client = psk_client(a, do_handshake=False)
-    server = psk_server(b, do_handshake=False)
-    shake(client, server)
+    client, server, a, b = psk_tcp_pair()
     client.setblocking(True)
     data, times = pattern(50000), 200
     sent = []
@@ -951,12 +926,7 @@ def test_a_second_thread_over_a_stream_that_blocks():
 
 
 def test_close_while_another_thread_reads():
-    a, b = tcp_pair()
-    a.setblocking(False)
-    b.setblocking(False)
-    client = psk_client(a, do_handshake=False)
-    server = psk_server(b, do_handshake=False)
-    shake(client, server)
+    client, server, a, b = psk_tcp_pair()
     client.setblocking(True)
     got = []
     in_thread(lambda: client.read(5), got)

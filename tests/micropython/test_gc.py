@@ -33,12 +33,7 @@ def collect():
 
 
 def forget_socket():
-    a, b = tcp_pair()
-    a.setblocking(False)
-    b.setblocking(False)
-    client = psk_client(a, do_handshake=False)
-    server = psk_server(b, do_handshake=False)
-    shake(client, server)
+    client, server, a, b = psk_tcp_pair()
     client.write(b"hello")
 
 
@@ -88,12 +83,7 @@ def test_a_failed_wrap_socket_keeps_the_stream_open():
     collect()
     equal(a.write(b"mine"), 4)
     # And an unwrapped one.
-    a, b = tcp_pair()
-    a.setblocking(False)
-    b.setblocking(False)
-    client = psk_client(a, do_handshake=False)
-    server = psk_server(b, do_handshake=False)
-    shake(client, server)
+    client, server, a, b = psk_tcp_pair()
     raises(OSError, client.unwrap, code=errno.EAGAIN)
     server.unwrap()
     client.unwrap()

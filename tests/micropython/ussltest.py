@@ -139,6 +139,17 @@ def tcp_pair():
     return a, b
 
 
+def psk_tcp_pair():
+    """psk_pair() over sockets that do not block."""
+    a, b = tcp_pair()
+    a.setblocking(False)
+    b.setblocking(False)
+    client = psk_client(a, do_handshake=False)
+    server = psk_server(b, do_handshake=False)
+    shake(client, server)
+    return client, server, a, b
+
+
 # --- threads
 
 
