@@ -1,4 +1,4 @@
-// What ussl asks of a board (see docs/porting.md): memory, entropy, the time.
+// What ussl asks of a board (see docs/porting.md): memory, entropy, a unique number, the time.
 
 #include <string.h>
 
@@ -253,7 +253,11 @@ int ussl_port_entropy(unsigned char *into, size_t size) {
 
 int ussl_port_entropy(unsigned char *into, size_t size) {
     while (size != 0) {
+        // It returns 0 if the generator is not ready within 10 ms.
         const uint32_t random = rng_get();
+        if (random == 0) {
+            return -1;
+        }
         const size_t n = MIN(size, sizeof(random));
         memcpy(into, &random, n);
         into += n;
@@ -264,6 +268,55 @@ int ussl_port_entropy(unsigned char *into, size_t size) {
 
 #else
 #error "ussl: this port has no source of entropy that ussl knows; define USSL_PORT_ENTROPY and ussl_port_entropy() as in docs/porting.md"
+#endif
+
+// --- a number that no other board has, and how many bytes of it there are
+
+#if defined(USSL_PORT_UNIQUE_ID) || defined(NO_QSTR)
+
+// The port or board has its own ussl_port_unique_id().
+
+#elif defined(ESP_PLATFORM)
+
+#include "esp_mac.h"
+
+size_t ussl_port_unique_id(unsigned char *into, size_t size) {
+    uint8_t id[6];
+    if (esp_efuse_mac_get_default(id) != ESP_OK) {
+        return 0;
+    }
+    size = MIN(size, sizeof(id));
+    memcpy(into, id, size);
+    return size;
+}
+
+#elif defined(PICO_RP2040) || defined(PICO_RP2350)
+
+#include "pico/unique_id.h"
+
+size_t ussl_port_unique_id(unsigned char *into, size_t size) {
+    pico_unique_board_id_t id;
+    pico_get_unique_board_id(&id);
+    size = MIN(size, sizeof(id.id));
+    memcpy(into, id.id, size);
+    return size;
+}
+
+#elif defined(STM32_HAL_H)
+
+size_t ussl_port_unique_id(unsigned char *into, size_t size) {
+    size = MIN(size, 12);
+    memcpy(into, (const uint8_t *)MP_HAL_UNIQUE_ID_ADDRESS, size);
+    return size;
+}
+
+#else
+
+size_t ussl_port_unique_id(unsigned char *into, size_t size) {
+    (void)into, (void)size;
+    return 0;
+}
+
 #endif
 
 // --- the time: seconds since 1970-01-01, UTC

@@ -4,11 +4,13 @@
 #include "mbedtls.hpp"
 
 #ifdef USSL_BOARD
+#include "../entropy.hpp"
 #ifdef MBEDTLS_CTR_DRBG_C
 #include <mbedtls/ctr_drbg.h>
 #endif
 // The port's; see docs/porting.md.
 extern "C" int ussl_port_entropy(unsigned char* into, size_t size);
+extern "C" size_t ussl_port_unique_id(unsigned char* into, size_t size);
 #else
 #include <unistd.h>
 #endif
@@ -31,25 +33,33 @@ bool fill(std::uint8_t* into, std::size_t size) {
 constexpr std::size_t most_at_once = MBEDTLS_CTR_DRBG_MAX_REQUEST;
 mbedtls_ctr_drbg_context generator;
 bool seeded = false;
+constinit EntropySource source{ussl_port_entropy};
 
 int entropy(void*, unsigned char* into, std::size_t size) {
-    return ussl_port_entropy(into, size) == 0 ? 0 : MBEDTLS_ERR_CTR_DRBG_ENTROPY_SOURCE_FAILED;
+    return source.read(into, size) ? 0 : MBEDTLS_ERR_CTR_DRBG_ENTROPY_SOURCE_FAILED;
+}
+
+// The personalization string (§8.7.1) separates boards from each other. It is not a secret.
+bool seed() {
+    unsigned char name[32] = {'u', 's', 's', 'l'};
+    constexpr std::size_t before = 4;
+    const std::size_t size = ussl_port_unique_id(name + before, sizeof name - before);
+    mbedtls_ctr_drbg_init(&generator);
+    return mbedtls_ctr_drbg_seed(&generator, entropy, nullptr, name, before + size) == 0;
 }
 
 bool fill(std::uint8_t* into, std::size_t size) {
-    if (!seeded) {
-        mbedtls_ctr_drbg_init(&generator);
-        seeded = mbedtls_ctr_drbg_seed(&generator, entropy, nullptr, nullptr, 0) == 0;
-    }
+    seeded = seeded || seed();
     return seeded && mbedtls_ctr_drbg_random(&generator, into, size) == 0;
 }
 
 #else
 
 constexpr std::size_t most_at_once = 64;
+constinit EntropySource source{ussl_port_entropy};
 
 bool fill(std::uint8_t* into, std::size_t size) {
-    return ussl_port_entropy(into, size) == 0;
+    return source.read(into, size);
 }
 
 #endif

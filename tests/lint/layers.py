@@ -9,12 +9,12 @@ import sys
 RULES = [
     (r"openssl/.*", r"src/openssl/|tests/(faults|fuzz|load)/|tests/contract/(signing|plain_client)_test|bench/",
      "OpenSSL is the engine's business"),
-    (r"(mbedtls|psa)/.*", r"src/mbedtls/|src/engine_features\.h$|tests/hostile/|bench/client_mbedtls",
+    (r"(mbedtls|psa)/.*", r"src/mbedtls/|src/engine_features\.h$|tests/hostile/|bench/client_mbedtls|patches/",
      "Mbed TLS is the engine's business"),
     (r"(py|extmod|shared)/.*", r"bindings/micropython/(micropython_api\.h$|qemu/|unix/)|bench/mcu_",
      "MicroPython's internals come through micropython_api.h"),
     (r"(\.\./)*openssl/openssl\.hpp|openssl\.hpp", r"src/openssl/", "no one looks into an engine"),
-    (r"(\.\./)*(src/)?(engine|wire|policy|hostname)\.hpp", r"src/|tests/(contract|faults|fuzz|hostile)/", "these are the library's own"),
+    (r"(\.\./)*(src/)?(engine|entropy|wire|policy|hostname)\.hpp", r"src/|tests/(contract|faults|fuzz|hostile)/", "these are the library's own"),
     (r"(\.\./)*(src/)?engines\.hpp", r"src/|tests/(contract|faults|fuzz)/", "only a build chooses engines"),
     (r"iostream|fstream|sstream|string|vector|map|functional", r"tests/|bench/", "not in the library"),
 ]

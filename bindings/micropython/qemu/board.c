@@ -3,19 +3,26 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "py/mphal.h"
 #include "py/runtime.h"
 
+#include "board.h"
 #include "semihosting.h"
 
+static char source[256] = "/dev/urandom";
+
+void ussl_board_use_entropy(const char *file) {
+    strncpy(source, file, sizeof(source) - 1);
+}
+
 int ussl_port_entropy(unsigned char *into, size_t size) {
-    static const char name[] = "/dev/urandom";
     const struct {
         const char *name;
         uint32_t mode;
         uint32_t length;
-    } open = { name, 1, sizeof(name) - 1 };
+    } open = { source, 1, strlen(source) };
     const uint32_t file = semihosting(SYS_OPEN, &open);
     if (file == SEMIHOSTING_FAILED) {
         return -1;

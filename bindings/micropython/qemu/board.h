@@ -8,6 +8,9 @@
 // The host's files are the root of the file system.
 void ussl_board_mount_host(void);
 
+// Reads random numbers from this file of the host; for tests.
+void ussl_board_use_entropy(const char *file);
+
 // Starts Ethernet, and gives it an address: "dhcp", or an IPv4 address of a network of 256. False: there is no answer.
 bool ussl_board_network_start(const char *address);
 // Receives what has arrived, and does what lwIP has to do by now.

@@ -1,9 +1,9 @@
 // What the board does when it starts: the host's files, the network, and a program with its arguments, as the words
 // of semihosting's command line say (tools/mcu writes them):
 //
-//     ip=ADDRESS [PROGRAM ARGUMENT...]
+//     ip=ADDRESS [entropy=FILE] [PROGRAM ARGUMENT...]
 //
-// ADDRESS is dhcp, an IPv4 address, or off; words have %XX for a space, a comma or a percent sign. Without a program,
+// ADDRESS is dhcp, an IPv4 address, or off; FILE replaces /dev/urandom; words have %XX for a space, a comma or a percent sign. Without a program,
 // or without such a line, it is MicroPython's prompt, as ever.
 
 #include <stdlib.h>
@@ -216,6 +216,12 @@ void ussl_board_boot(void) {
         return;
     }
     const char *address = mp_obj_str_get_str(words[0]) + 3;
+    static const char entropy[] = "entropy=";
+    if (count > 1 && strncmp(mp_obj_str_get_str(words[1]), entropy, sizeof(entropy) - 1) == 0) {
+        ussl_board_use_entropy(mp_obj_str_get_str(words[1]) + sizeof(entropy) - 1);
+        ++words;
+        --count;
+    }
     const bool network = strcmp(address, "off") != 0;
     if (network) {
         start_ticking();
