@@ -1,6 +1,6 @@
 // The plain program over Mbed TLS: what a program can reach at most with this library, of the same
-// version and built with the same options as for ussl (src/mbedtls/ussl_mbedtls_config.h), but with
-// none of its files amended.
+// version and built with the same options as for ussl (src/mbedtls/ussl_mbedtls_config.h), but
+// without ussl's patches.
 
 #include <mbedtls/net_sockets.h>
 #include <mbedtls/ssl.h>

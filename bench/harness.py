@@ -78,8 +78,8 @@ def build(name, *options):
 
 
 def build_mbedtls():
-    """The plain program over Mbed TLS, and that library as ussl configures it, as it comes."""
-    source = pathlib.Path(output(ROOT / "tools/deps", "source", "mbedtls"))
+    """The plain program over Mbed TLS, and that library as ussl configures it, without patches."""
+    source = pathlib.Path(output(ROOT / "tools/deps", "source", "mbedtls-unpatched"))
     config = ROOT / "src/mbedtls"
     options = [f"-I{source / 'include'}", f"-I{config}", '-DMBEDTLS_CONFIG_FILE="ussl_mbedtls_config.h"']
     folder = BUILD / "mbedtls"

@@ -7,10 +7,6 @@
 namespace ussl {
 namespace {
 
-char lower(char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
-}
-
 bool same_name(std::string_view a, std::string_view b) {
     if (a.size() != b.size())
         return false;

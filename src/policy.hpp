@@ -165,8 +165,18 @@ inline constexpr int minimum_dh_bits = 2048;
 /// How many certificates may stand between a peer's and a trusted one. Mbed TLS has room for no
 /// more.
 inline constexpr int most_intermediates = 8;
-/// The longest message with a peer's certificates, in bytes: as long as a record, as with Mbed TLS.
-inline constexpr long longest_chain = 16384;
+/// How many signatures are verified at most to find the chain of a peer: it may send many
+/// certificates with the name of an issuer, before it is authenticated.
+inline constexpr int most_signature_checks = 16;
+/// The longest message with certificates, in bytes, without its header of 4: a message fits into
+/// one record.
+inline constexpr std::size_t longest_chain = 16380;
+/// Why this side's own is rejected.
+inline constexpr char chain_is_long[] = "certificate chain too long: the limit is 16380 bytes";
+/// The size of such a message in TLS 1.3 (RFC 8446 §4.4.2): before the certificates, and around
+/// each.
+inline constexpr std::size_t before_chain = 4;
+inline constexpr std::size_t around_certificate = 5;
 
 /// Whether a certificate may have this extension (the content of its OID) as a critical one: what
 /// both engines look at and, as is usual, what says nothing of who the certificate is for:

@@ -16,4 +16,9 @@ inline std::string_view up_to(std::string_view text, std::size_t at) {
     return text;
 }
 
+// Of ASCII.
+inline char lower(char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+}
+
 }  // namespace ussl

@@ -1,9 +1,9 @@
 # Takes ussl into a CMake port (rp2, esp32): -DUSER_C_MODULES=…/ussl/bindings/micropython/micropython.cmake
 #
 #   USSL_ENGINE                 mbedtls (the default here) or openssl
-#   USSL_MBEDTLS                own: Mbed TLS is built from its sources, as ussl configures it (the default)
+#   USSL_MBEDTLS                own: Mbed TLS is built from its sources, patched and configured by ussl (the default)
 #                               port: the one that the port links already (the default of ESP-IDF)
-#   MBEDTLS_DIR                 the sources; otherwise tools/deps fetches them
+#   MBEDTLS_DIR                 the sources (a copy is patched); otherwise tools/deps fetches them
 #   USSL_MBEDTLS_CONFIG         another configuration than ussl_mbedtls_config.h
 #   USSL_MBEDTLS_USER_CONFIG    a file with changes to it
 
@@ -45,13 +45,15 @@ if(USSL_MBEDTLS STREQUAL port)
     target_sources(usermod_ussl INTERFACE ${ussl_sources})
     target_include_directories(usermod_ussl INTERFACE ${ussl_include})
 else()
-    if(NOT MBEDTLS_DIR)
-        execute_process(COMMAND ${ussl_dir}/tools/deps source mbedtls
-            OUTPUT_VARIABLE MBEDTLS_DIR OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+    # A patch that is changed, added or removed makes another copy of the sources.
+    file(GLOB ussl_mbedtls_patches CONFIGURE_DEPENDS ${ussl_dir}/patches/mbedtls-*.patch)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${ussl_mbedtls_patches} ${ussl_dir}/tools/deps)
+    set(ussl_mbedtls_environment)
+    if(MBEDTLS_DIR)
+        set(ussl_mbedtls_environment MBEDTLS_DIR=${MBEDTLS_DIR})
     endif()
-    if(NOT EXISTS ${MBEDTLS_DIR}/library/ssl_tls.c)
-        message(FATAL_ERROR "there is no Mbed TLS in MBEDTLS_DIR=${MBEDTLS_DIR}")
-    endif()
+    execute_process(COMMAND ${CMAKE_COMMAND} -E env ${ussl_mbedtls_environment} ${ussl_dir}/tools/deps source mbedtls
+        OUTPUT_VARIABLE ussl_mbedtls_dir OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
     if(NOT USSL_MBEDTLS_CONFIG)
         set(USSL_MBEDTLS_CONFIG ussl_mbedtls_config.h)
     endif()
@@ -60,24 +62,20 @@ else()
         list(APPEND ussl_mbedtls_defines MBEDTLS_USER_CONFIG_FILE="${USSL_MBEDTLS_USER_CONFIG}")
     endif()
     target_compile_definitions(usermod_ussl INTERFACE ${ussl_mbedtls_defines})
-    target_include_directories(usermod_ussl INTERFACE ${ussl_include} ${MBEDTLS_DIR}/include)
+    target_include_directories(usermod_ussl INTERFACE ${ussl_include} ${ussl_mbedtls_dir}/include)
 
-    # Some files of Mbed TLS have amended ones in their place.
-    file(GLOB ussl_mbedtls_sources ${MBEDTLS_DIR}/library/*.c)
-    list(FILTER ussl_mbedtls_sources EXCLUDE REGEX
-        "/(pk_wrap|ssl_(tls|tls12_client|tls12_server|tls13_generic|tls13_keys))\\.c$")
-    file(GLOB ussl_mbedtls_amended ${ussl_dir}/src/mbedtls/amended/*.c)
-    list(APPEND ussl_mbedtls_sources ${ussl_mbedtls_amended} ${ussl_dir}/src/mbedtls/internals.c)
+    file(GLOB ussl_mbedtls_sources ${ussl_mbedtls_dir}/library/*.c)
+    list(APPEND ussl_mbedtls_sources ${ussl_dir}/src/mbedtls/internals.c)
 
     # What knows nothing of MicroPython is a library of its own; the linker drops what is not used.
     add_library(ussl_core STATIC ${ussl_sources} ${ussl_mbedtls_sources})
-    target_include_directories(ussl_core PRIVATE ${ussl_include} ${MBEDTLS_DIR}/include ${MBEDTLS_DIR}/library)
+    target_include_directories(ussl_core PRIVATE ${ussl_include} ${ussl_mbedtls_dir}/include ${ussl_mbedtls_dir}/library)
     target_compile_definitions(ussl_core PRIVATE ${ussl_defines} ${ussl_mbedtls_defines})
     target_compile_options(ussl_core PRIVATE -Os -ffunction-sections -fdata-sections
         $<$<COMPILE_LANGUAGE:CXX>:${ussl_cxx_options}> $<$<COMPILE_LANGUAGE:C>:-w>)
     # Where a handshake spends its time: with -O2 it is a sixth quicker, and 6 KB larger.
     foreach(name bignum bignum_core constant_time ecp ecp_curves)
-        set_source_files_properties(${MBEDTLS_DIR}/library/${name}.c PROPERTIES COMPILE_OPTIONS -O2)
+        set_source_files_properties(${ussl_mbedtls_dir}/library/${name}.c PROPERTIES COMPILE_OPTIONS -O2)
     endforeach()
     target_link_libraries(usermod_ussl INTERFACE ussl_core)
 endif()

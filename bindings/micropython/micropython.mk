@@ -2,9 +2,10 @@
 #
 #   USSL_ENGINE=openssl         the default of the unix port
 #   USSL_ENGINE=mbedtls         the default of all others, and there the only one
-#   USSL_MBEDTLS=own            Mbed TLS is built from its sources, as ussl configures it (the default)
+#   USSL_MBEDTLS=own            Mbed TLS is built from its sources, patched and configured by ussl (the default)
+#   USSL_MBEDTLS=unpatched      the same without the patches, for comparison
 #   USSL_MBEDTLS=port           the one that the port builds for MicroPython's own TLS (MICROPY_SSL_MBEDTLS=1)
-#   MBEDTLS_DIR=                the sources; otherwise tools/deps fetches them
+#   MBEDTLS_DIR=                the sources (a copy is patched); otherwise tools/deps fetches them
 #   USSL_MBEDTLS_CONFIG=        another configuration than ussl_mbedtls_config.h
 #   USSL_MBEDTLS_USER_CONFIG=   a file with changes to it
 
@@ -41,25 +42,26 @@ else ifeq ($(USSL_ENGINE),mbedtls)
 SRC_USERMOD_LIB_CXX += $(sort $(wildcard $(USSL_DIR)/src/mbedtls/*.cpp))
 USSL_DEFINES := -DUSSL_ENGINE_MBEDTLS
 CFLAGS_USERMOD += -I$(USSL_DIR)/src/mbedtls
-ifeq ($(USSL_MBEDTLS),own)
+ifneq ($(filter own unpatched,$(USSL_MBEDTLS)),)
 USSL_MBEDTLS_CONFIG ?= ussl_mbedtls_config.h
 CFLAGS_USERMOD += -DMBEDTLS_CONFIG_FILE='"$(USSL_MBEDTLS_CONFIG)"'
 ifneq ($(USSL_MBEDTLS_USER_CONFIG),)
 CFLAGS_USERMOD += -DMBEDTLS_USER_CONFIG_FILE='"$(USSL_MBEDTLS_USER_CONFIG)"'
 endif
 # MicroPython has a MBEDTLS_DIR of its own, later.
-USSL_MBEDTLS_DIR := $(if $(MBEDTLS_DIR),$(MBEDTLS_DIR),$(shell $(USSL_DIR)/tools/deps source mbedtls))
+USSL_MBEDTLS_DIR := $(shell $(if $(MBEDTLS_DIR),MBEDTLS_DIR='$(MBEDTLS_DIR)') $(USSL_DIR)/tools/deps source \
+    $(if $(filter unpatched,$(USSL_MBEDTLS)),mbedtls-unpatched,mbedtls))
 ifeq ($(wildcard $(USSL_MBEDTLS_DIR)/library/ssl_tls.c),)
-$(error there is no Mbed TLS in MBEDTLS_DIR=$(USSL_MBEDTLS_DIR))
+$(error there is no Mbed TLS: see what tools/deps says above)
 endif
 CFLAGS_USERMOD += -I$(USSL_MBEDTLS_DIR)/include
-# Some of its files have amended ones in their place.
-USSL_MBEDTLS_SOURCES := $(filter-out %/pk_wrap.c $(addprefix %/ssl_, tls.c tls12_client.c tls12_server.c tls13_generic.c tls13_keys.c), \
-    $(sort $(wildcard $(USSL_MBEDTLS_DIR)/library/*.c)))
-USSL_MBEDTLS_SOURCES += $(sort $(wildcard $(USSL_DIR)/src/mbedtls/amended/*.c)) $(USSL_DIR)/src/mbedtls/internals.c
+USSL_MBEDTLS_SOURCES := $(sort $(wildcard $(USSL_MBEDTLS_DIR)/library/*.c))
+ifeq ($(USSL_MBEDTLS),own)
+USSL_MBEDTLS_SOURCES += $(USSL_DIR)/src/mbedtls/internals.c
+endif
 SRC_USERMOD_LIB_C += $(USSL_MBEDTLS_SOURCES)
 else ifneq ($(USSL_MBEDTLS),port)
-$(error USSL_MBEDTLS=$(USSL_MBEDTLS): it is own or port)
+$(error USSL_MBEDTLS=$(USSL_MBEDTLS): it is own, unpatched or port)
 endif
 else
 $(error USSL_ENGINE=$(USSL_ENGINE): the engines are openssl and mbedtls)

@@ -94,6 +94,8 @@ ERR_CERT_PIN: Final = -213
 """the certificate is not one of the pinned ones (pins)"""
 ERR_CERT_CRL: Final = -214
 """there is no valid CRL to say that the certificate is not revoked"""
+ERR_CERT_CHAIN_TOO_LONG: Final = -215
+"""the peer's certificate chain is too long (limit: 16380 bytes)"""
 ERR_PSK_IDENTITY: Final = -301
 """the pre-shared key identity is unknown"""
 ERR_PSK_KEY: Final = -302

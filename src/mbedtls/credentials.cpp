@@ -292,6 +292,14 @@ std::optional<Refusal> Context::load_identity(const Options& options) {
             return refusal;
     if (!add_certificates(chain_, *options.certificate))
         return invalid_certificate;
+    std::size_t size = policy::before_chain;
+    for (const mbedtls_x509_crt* at = &chain_; at != nullptr; at = at->next)
+        size += policy::around_certificate + at->raw.len;
+    if (size > policy::longest_chain)
+        return Refusal{policy::chain_is_long};
+    constexpr std::size_t header = 4;
+    if (header + size > MBEDTLS_SSL_OUT_CONTENT_LEN)
+        return Refusal{"certificate chain too long for this build (MBEDTLS_SSL_OUT_CONTENT_LEN)"};
     // What a certificate says it is for, too, is for the peer to judge.
     for (mbedtls_x509_crt* at = &chain_; at != nullptr; at = at->next)
         at->ext_types &= ~(MBEDTLS_X509_EXT_KEY_USAGE | MBEDTLS_X509_EXT_EXTENDED_KEY_USAGE);
@@ -361,6 +369,7 @@ std::optional<Refusal> Context::load_trusted(const Options& options) {
     // As with OpenSSL, a system without a store trusts nobody.
     if (options.system_store || (!options.trusted && verify_ != Verify::none && !psk_))
         (void)add_system_store(trusted_);
+    restrict_issuers(trusted_);
     if (trusted_.version != 0)
         mbedtls_ssl_conf_ca_chain(&config_, &trusted_, nullptr);
     return std::nullopt;

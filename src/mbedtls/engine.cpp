@@ -82,16 +82,6 @@ bool for_each_suite(SuiteVisitor& visitor) {
     return true;
 }
 
-#ifdef USSL_AMENDED_MBEDTLS
-extern "C" int ussl_mbedtls_sign(mbedtls_ssl_context* ssl, mbedtls_pk_type_t type,
-                                 mbedtls_pk_context* key, mbedtls_md_type_t hash,
-                                 const unsigned char* digest, size_t digest_size,
-                                 unsigned char* signature, size_t capacity, size_t* length) {
-    return static_cast<Session*>(mbedtls_ssl_get_user_data_p(ssl))
-        ->sign(type, *key, hash, {digest, digest_size}, {signature, capacity}, *length);
-}
-#endif
-
 }  // namespace
 
 bool start_up() {
@@ -310,7 +300,7 @@ void Context::limit_records(std::optional<std::size_t> limit) {
     longest_message_ = std::max({longest_message_, certificates, names});
 
 #ifdef MBEDTLS_SSL_MAX_FRAGMENT_LENGTH
-#ifdef USSL_AMENDED_MBEDTLS
+#ifdef USSL_PATCHED_MBEDTLS
     const bool can_be_told = true;
 #else
     // Mbed TLS itself forgets in TLS 1.3 that it has asked, and does not divide what it sends.
@@ -322,7 +312,7 @@ void Context::limit_records(std::optional<std::size_t> limit) {
         code = policy::max_fragment_size(code + 1) != 0 ? code + 1 : 0;
     (void)mbedtls_ssl_conf_max_frag_len(&config_, code);
 #endif
-    // amended/tls13_generic.c asks for it.
+    // patches/mbedtls-record-size-limit.patch reads it.
     mbedtls_ssl_conf_set_user_data_n(&config_, limit.value_or(max_record_size));
 }
 
@@ -355,9 +345,13 @@ Owned<EngineSession> Session::make(const Context& context, const HostName* name)
 int Session::receive(MutableBytes into) {
     if (const int ret = flight_.send(wire()); ret != 0)
         return ret;
-    if (!records_.within_a_record())
+    if (!records_.within_a_record()) {
+        chain_is_too_long_ = records_.chain_is_too_long();
+        if (chain_is_too_long_)
+            return MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER;
         if (const int ret = judge_passed_over(); ret != 0)
             return ret;
+    }
     return records_.receive(wire(), into);
 }
 
@@ -540,7 +534,7 @@ Outcome Session::refuse(const Error& error, std::uint8_t alert) {
     return Outcome::failed();
 }
 
-#ifdef USSL_AMENDED_MBEDTLS
+#ifdef USSL_PATCHED_MBEDTLS
 
 // Between ClientHello and what the server says to it.
 void Session::agree_on_record_size() {
@@ -808,6 +802,8 @@ Outcome Session::fail(int ret) {
         failure_.code = Code::NO_MEMORY;
     else if (lacked_key_)
         failure_.code = Code::ENGINE;
+    else if (chain_is_too_long_)
+        failure_.code = Code::CERT_CHAIN_TOO_LONG;
     if (ret == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE && ssl_.in_msgtype == MBEDTLS_SSL_MSG_ALERT) {
         failure_.alert = Error::Alert::received;
         failure_.alert_number = ssl_.in_msg[1];
@@ -1138,6 +1134,17 @@ const Engine mbedtls_engine{
 
 }  // namespace ussl
 
+#ifdef USSL_PATCHED_MBEDTLS
+
 void ussl_mbedtls_choose_alert(mbedtls_ssl_context* ssl) {
     static_cast<ussl::mbedtls::Session*>(mbedtls_ssl_get_user_data_p(ssl))->choose_alert();
 }
+
+int ussl_mbedtls_sign(mbedtls_ssl_context* ssl, mbedtls_pk_type_t type, mbedtls_pk_context* key,
+                      mbedtls_md_type_t hash, const unsigned char* digest, std::size_t digest_size,
+                      unsigned char* signature, std::size_t capacity, std::size_t* length) {
+    return static_cast<ussl::mbedtls::Session*>(mbedtls_ssl_get_user_data_p(ssl))
+        ->sign(type, *key, hash, {digest, digest_size}, {signature, capacity}, *length);
+}
+
+#endif

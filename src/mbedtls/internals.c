@@ -1,10 +1,9 @@
 // Its own headers first: they open what the public ones hide.
 #include "ssl_misc.h"
 #include <mbedtls/platform.h>
+#include <mbedtls/x509_crt.h>
 
 #include "internals.h"
-
-#ifdef USSL_AMENDED_MBEDTLS
 
 const size_t ussl_mbedtls_largest_input = MBEDTLS_SSL_IN_BUFFER_LEN;
 
@@ -63,4 +62,46 @@ void ussl_mbedtls_end_handshake(mbedtls_ssl_context *ssl) {
     #endif
 }
 
-#endif
+static int accept_extension(void *context, const mbedtls_x509_crt *certificate, const mbedtls_x509_buf *oid,
+                            int critical, const unsigned char *begin, const unsigned char *end) {
+    (void)context, (void)certificate, (void)oid, (void)critical, (void)begin, (void)end;
+    return 0;
+}
+
+int ussl_mbedtls_parse_certificate(mbedtls_x509_crt *chain, const unsigned char *der, size_t size) {
+    #if defined(MBEDTLS_SSL_KEEP_PEER_CERTIFICATE)
+    const int copy = 1;
+    #else
+    const int copy = 0;
+    #endif
+    const int ret = mbedtls_x509_crt_parse_der_with_ext_cb(chain, der, size, copy, accept_extension, NULL);
+    if (ret != 0) {
+        return ret == MBEDTLS_ERR_X509_ALLOC_FAILED ? ret : MBEDTLS_ERR_X509_INVALID_FORMAT;
+    }
+    while (chain->next != NULL) {
+        chain = chain->next;
+    }
+    return chain->raw.len == size && ussl_mbedtls_is_readable(chain) ? 0 : MBEDTLS_ERR_X509_INVALID_FORMAT;
+}
+
+void ussl_mbedtls_sort_chain(mbedtls_x509_crt *chain) {
+    mbedtls_x509_crt *last = chain;
+    for (const mbedtls_x509_crt *of = chain; of != NULL; of = of != last ? of->next : NULL) {
+        for (mbedtls_x509_crt **at = &last->next; *at != NULL;) {
+            mbedtls_x509_crt *one = *at;
+            if (one->subject_raw.len != of->issuer_raw.len
+                || memcmp(one->subject_raw.p, of->issuer_raw.p, one->subject_raw.len) != 0) {
+                at = &one->next;
+                continue;
+            }
+            if (at != &last->next) {
+                *at = one->next;
+                one->next = last->next;
+                last->next = one;
+            } else {
+                at = &one->next;
+            }
+            last = one;
+        }
+    }
+}

@@ -1,9 +1,12 @@
 #pragma once
 
-// What Mbed TLS 3.6 keeps to itself; C, because its private headers are. Not for an Mbed TLS that the
-// port brings: those that ussl builds from its sources say USSL_AMENDED_MBEDTLS.
+// Access to the internals of Mbed TLS 3.6, and the functions that its patches call (patches/mbedtls-*.patch); in C, as
+// its private headers are. Not for the Mbed TLS of a port: a patched one defines USSL_PATCHED_MBEDTLS.
 
 #include <mbedtls/ssl.h>
+
+/// The size of the buffer for input between records. Mbed TLS allocates the first one.
+#define USSL_SMALLEST_INPUT 16
 
 #ifdef __cplusplus
 extern "C" {
@@ -31,8 +34,26 @@ int ussl_mbedtls_resumes(const mbedtls_ssl_context *ssl);
 /// between ClientHello and the server's extensions.
 void ussl_mbedtls_ignore_record_size_limit(mbedtls_ssl_context *ssl);
 
-/// Called before an alert of the handshake is sent; engine.cpp implements it.
+// Called by Mbed TLS:
+
+/// Adds a certificate to `chain`, with any extensions (verify.cpp judges them). Fails unless `der` is one certificate
+/// and nothing else.
+int ussl_mbedtls_parse_certificate(mbedtls_x509_crt *chain, const unsigned char *der, size_t size);
+
+/// Moves the issuers of each certificate, from the peer's own on, behind it, and keeps their order. Certificates that
+/// are not an issuer of another are last.
+void ussl_mbedtls_sort_chain(mbedtls_x509_crt *chain);
+
+/// Changes an alert of the handshake before it is sent (engine.cpp).
 void ussl_mbedtls_choose_alert(mbedtls_ssl_context *ssl);
+
+/// Signs for this side of the connection (engine.cpp). In TLS 1.2, RSA is PKCS #1 v1.5.
+int ussl_mbedtls_sign(mbedtls_ssl_context *ssl, mbedtls_pk_type_t type, mbedtls_pk_context *key,
+                      mbedtls_md_type_t hash, const unsigned char *digest, size_t digest_size,
+                      unsigned char *signature, size_t capacity, size_t *length);
+
+/// Whether a certificate that Mbed TLS has parsed conforms to RFC 5280 (verify.cpp).
+int ussl_mbedtls_is_readable(const mbedtls_x509_crt *certificate);
 
 #ifdef __cplusplus
 }

@@ -134,7 +134,7 @@ int result_of(const IoResult& result, int when_blocked);
 /// been received. Until then it waits, as for a stream that has no more; where that is for lack of
 /// room, until make_room() has been called.
 ///
-/// Without USSL_AMENDED_MBEDTLS (see ussl_mbedtls_config.h) Mbed TLS has its own.
+/// An Mbed TLS without ussl's patches (USSL_PATCHED_MBEDTLS) has its own.
 class Records {
   public:
     explicit Records(mbedtls_ssl_context& ssl) : ssl_(ssl) {}
@@ -146,7 +146,10 @@ class Records {
     int receive(Wire& wire, MutableBytes into);
     /// Something of a record has come, and not yet all of it.
     [[nodiscard]] bool within_a_record() const;
-#ifdef USSL_AMENDED_MBEDTLS
+#ifdef USSL_PATCHED_MBEDTLS
+    /// The message of which the first records have been received has certificates, and is longer
+    /// than policy::longest_chain.
+    [[nodiscard]] bool chain_is_too_long() const;
     /// Mbed TLS waits for room, not for the stream.
     [[nodiscard]] bool wants_room() const { return wanted_ != 0; }
     /// false: there is no memory. What has been received stays, for the next call.
@@ -190,6 +193,7 @@ class Records {
     unsigned char smallest_input_[USSL_SMALLEST_INPUT] = {};
     unsigned char smallest_output_[around_a_record + alert_bytes] = {};
 #else
+    static bool chain_is_too_long() { return false; }
     static bool wants_room() { return false; }
     static bool make_room() { return true; }
     static bool take_lack_of_room() { return false; }
@@ -309,6 +313,7 @@ class Session final : public EngineSession {
     bool was_verified_ = false;
     bool lacked_memory_ = false;
     bool lacked_key_ = false;  ///< that the program left to this side to sign with
+    bool chain_is_too_long_ = false;
     bool goodbye_begun_ = false;
     std::uint8_t empty_records_ = 0;  ///< since the last plaintext
     bool resumed_ = false;
@@ -361,6 +366,8 @@ bool for_each_extension(unsigned char* at, const unsigned char* end, Take take) 
 // verify.cpp
 /// Whether a certificate that Mbed TLS has read is one by RFC 5280: it is not strict in everything.
 bool is_readable(const mbedtls_x509_crt& certificate);
+/// Keeps trusted certificates that are no authorities from issuing others.
+void restrict_issuers(mbedtls_x509_crt& trusted);
 /// The failures of one certificate of a chain, as bits; `issuer` is null for the topmost.
 std::uint16_t failures_of(const Context& context, const mbedtls_x509_crt& certificate,
                           const mbedtls_x509_crt* issuer, int depth, std::uint32_t flags);

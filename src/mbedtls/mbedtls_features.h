@@ -18,6 +18,9 @@
 #if !defined(MBEDTLS_SSL_SERVER_NAME_INDICATION)
 #error "ussl: Mbed TLS must send the server's name (MBEDTLS_SSL_SERVER_NAME_INDICATION)"
 #endif
+#if defined(USSL_PATCHED_MBEDTLS) && !defined(MBEDTLS_SSL_VARIABLE_BUFFER_LENGTH)
+#error "ussl: a patched Mbed TLS must leave its buffers to ussl (MBEDTLS_SSL_VARIABLE_BUFFER_LENGTH)"
+#endif
 
 #ifdef MBEDTLS_SSL_PROTO_TLS1_3
 #define USSL_HAS_TLS1_3 1
@@ -29,7 +32,7 @@
 #else
 #define USSL_HAS_PSK 0
 #endif
-#if defined(MBEDTLS_SSL_SESSION_TICKETS) && defined(USSL_AMENDED_MBEDTLS)
+#if defined(MBEDTLS_SSL_SESSION_TICKETS) && defined(USSL_PATCHED_MBEDTLS)
 #define USSL_HAS_RESUMPTION 1
 #else
 #define USSL_HAS_RESUMPTION 0
@@ -39,7 +42,7 @@
 #else
 #define USSL_HAS_CRLS 0
 #endif
-#if defined(USSL_AMENDED_MBEDTLS) && defined(MBEDTLS_PK_WRITE_C)
+#if defined(USSL_PATCHED_MBEDTLS) && defined(MBEDTLS_PK_WRITE_C)
 #define USSL_HAS_SIGNING_BY_PROGRAM 1
 #else
 #define USSL_HAS_SIGNING_BY_PROGRAM 0

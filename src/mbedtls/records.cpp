@@ -19,11 +19,12 @@ int result_of(const IoResult& result, int when_blocked) {
     }
 }
 
-#ifdef USSL_AMENDED_MBEDTLS
+#ifdef USSL_PATCHED_MBEDTLS
 
 namespace {
 
 constexpr std::size_t header_bytes = 5;
+constexpr std::size_t sequence_number_bytes = 8;
 
 // Mbed TLS's pointers into a buffer, which keep their distance from its beginning.
 template <std::size_t count>
@@ -49,6 +50,15 @@ bool Records::version_fits() const {
 
 bool Records::within_a_record() const {
     return header_size_ != 0 || ssl_.in_left != 0;
+}
+
+// The beginning of such a message stands where Mbed TLS gathers it
+// (mbedtls_ssl_prepare_handshake_record()).
+bool Records::chain_is_too_long() const {
+    constexpr std::size_t message_header = 4;
+    return ssl_.badmac_seen_or_in_hsfraglen != 0 &&
+           ssl_.in_hslen > message_header + policy::longest_chain &&
+           ssl_.in_buf[sequence_number_bytes + header_bytes] == MBEDTLS_SSL_HS_CERTIFICATE;
 }
 
 // Mbed TLS wants a place for the whole body before it asks for any of it. So the body is received

@@ -46,8 +46,6 @@
 #define MBEDTLS_SSL_RECORD_SIZE_LIMIT       // and in TLS 1.3
 #define MBEDTLS_SSL_VARIABLE_BUFFER_LENGTH  // buffers that ussl makes and takes away (records.cpp)
 #define MBEDTLS_SSL_CID_TLS1_3_PADDING_GRANULARITY 1  // no padding, so that a record can be full
-#define USSL_AMENDED_MBEDTLS  // amended/ and internals.c are there
-#define USSL_SMALLEST_INPUT 16
 #define MBEDTLS_KEY_EXCHANGE_ECDHE_ECDSA_ENABLED
 #define MBEDTLS_KEY_EXCHANGE_ECDHE_RSA_ENABLED
 #define MBEDTLS_KEY_EXCHANGE_ECDHE_PSK_ENABLED

@@ -8,6 +8,10 @@ namespace {
 
 using policy::failure_bit;
 
+#ifdef USSL_PATCHED_MBEDTLS
+static_assert(USSL_MOST_SIGNATURE_CHECKS == policy::most_signature_checks);
+#endif
+
 bool same(const mbedtls_x509_buf& a, const mbedtls_x509_buf& b) {
     return a.len == b.len && (a.len == 0 || std::memcmp(a.p, b.p, a.len) == 0);
 }
@@ -88,10 +92,14 @@ Code why_not_trusted(const Context& context, const mbedtls_x509_crt& certificate
              candidate != nullptr && candidate->version != 0; candidate = candidate->next) {
             if (!issued(*candidate, certificate))
                 continue;
-            if (may_sign_certificates(*candidate) &&
-                signature_of(certificate, *candidate) == Signature::wrong)
-                return Code::CERT_BAD_SIGNATURE;
             has_issuer = true;
+            if (!may_sign_certificates(*candidate))
+                continue;
+            // The first one that can be checked decides: a peer may send many.
+            const Signature signature = signature_of(certificate, *candidate);
+            if (signature != Signature::unsupported)
+                return signature == Signature::wrong ? Code::CERT_BAD_SIGNATURE
+                                                     : Code::CERT_INVALID;
         }
     if (has_issuer)
         return Code::CERT_INVALID;
@@ -374,10 +382,23 @@ bool is_readable(const mbedtls_x509_crt& certificate) {
             certificate.key_usage != 0);
 }
 
+// RFC 5280 §4.2.1.9: without basicConstraints, a certificate does not issue others. Mbed TLS makes
+// an exception for trusted ones of versions 1 and 2, so that the owner of a device whose
+// certificate is trusted could become another device. Only a self-signed root of version 1 may
+// issue: the others lose the exception with their version.
+void restrict_issuers(mbedtls_x509_crt& trusted) {
+    for (mbedtls_x509_crt* at = &trusted; at != nullptr && at->version != 0; at = at->next) {
+        const bool may_issue = at->version == 1 && same(at->subject_raw, at->issuer_raw) &&
+                               signature_of(*at, *at) == Signature::good;
+        if (at->version < 3 && !may_issue)
+            at->version = 3;
+    }
+}
+
 std::uint16_t failures_of(const Context& context, const mbedtls_x509_crt& certificate,
                           const mbedtls_x509_crt* issuer, int depth, std::uint32_t flags) {
     std::uint16_t failures = 0;
-#ifndef USSL_AMENDED_MBEDTLS
+#ifndef USSL_PATCHED_MBEDTLS
     if (!is_readable(certificate))
         return failure_bit(Code::CERT_INVALID);
 #endif
@@ -465,7 +486,8 @@ std::uint8_t alert_of(Code worst) {
 
 }  // namespace ussl::mbedtls
 
-// For amended/certificates.h.
-extern "C" int ussl_is_readable(const mbedtls_x509_crt* certificate) {
+#ifdef USSL_PATCHED_MBEDTLS
+int ussl_mbedtls_is_readable(const mbedtls_x509_crt* certificate) {
     return ussl::mbedtls::is_readable(*certificate) ? 1 : 0;
 }
+#endif

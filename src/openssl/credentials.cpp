@@ -213,10 +213,13 @@ std::optional<Refusal> Context::load_identity(const Options& options) {
     SSL_CTX* ctx = ctx_.get();
     bool first = true;
     bool matches = true;
+    std::size_t size = policy::before_chain;
     const bool loaded =
         for_each_value(*options.certificate, [&](const Certificate& certificate, const Crl&) {
             if (!certificate)
                 return false;
+            const int der_size = i2d_X509(certificate.get(), nullptr);
+            size += policy::around_certificate + static_cast<std::size_t>(std::max(der_size, 0));
             if (!first)
                 return SSL_CTX_add1_chain_cert(ctx, certificate.get()) == 1;
             first = false;
@@ -227,6 +230,8 @@ std::optional<Refusal> Context::load_identity(const Options& options) {
         return invalid_certificate;
     if (!matches)
         return Refusal{"keyfile and certfile do not match"};
+    if (size > policy::longest_chain)
+        return Refusal{policy::chain_is_long};
     if (options.sign_by_program)
         return set_up_signing();
     return SSL_CTX_use_PrivateKey(ctx, own_key_.get()) == 1 ? std::nullopt

@@ -293,7 +293,7 @@ bool Context::set_up(const Options& options) {
         SSL_CTX_get_cert_store(ctx), [](X509_STORE_CTX* store, auto* certificate, auto* issuer) {
             return is_issued(store, const_cast<X509*>(certificate), const_cast<X509*>(issuer));
         });
-    SSL_CTX_set_max_cert_list(ctx, policy::longest_chain);
+    SSL_CTX_set_max_cert_list(ctx, static_cast<long>(policy::longest_chain));
 
     const policy::Offer offer = policy::offer_of(options);
     return SSL_CTX_set_min_proto_version(ctx, static_cast<int>(offer.minimum_version)) == 1 &&

@@ -149,6 +149,8 @@ Error take_error(const Session& session) {
         return error;
     }
     error.code = code_of_reason(reason & ERR_REASON_MASK);
+    if (reason == SSL_R_EXCESSIVE_MESSAGE_SIZE && session.receives_certificates())
+        error.code = Code::CERT_CHAIN_TOO_LONG;
     // A client of TLS 1.2 that names no signature algorithms means SHA-1 (RFC 5246 §7.4.1.4.1),
     // with which nobody signs here: to OpenSSL, an error of its own.
     if (error.code == Code::ENGINE && causes.chose_signature)

@@ -139,6 +139,8 @@ class Session final : public EngineSession {
     [[nodiscard]] const HostName* name() const { return name_; }
     /// What verification found, as bits of Error::certificate_failures.
     std::uint16_t certificate_failures = 0;
+    /// To find the issuers of the peer's certificates.
+    int signature_checks = 0;
     /// Memory ran out while verifying: what was found says nothing.
     bool verification_lacked_memory = false;
     /// A certificate came where only the pre-shared key will do.
@@ -156,6 +158,11 @@ class Session final : public EngineSession {
     /// What the program says of a certificate, as bits.
     std::uint16_t judge(X509* certificate, int depth);
     void alert_sent(std::uint8_t number);
+    /// Whether the message that is being received has the peer's certificates.
+    [[nodiscard]] bool receives_certificates() const {
+        const OSSL_HANDSHAKE_STATE state = SSL_get_state(ssl_.get());
+        return state == TLS_ST_CR_CERT || state == TLS_ST_SR_CERT;
+    }
     /// The handshake is over; OpenSSL itself no longer knows once the connection has failed.
     [[nodiscard]] bool established() const { return established_; }
 

@@ -3,6 +3,7 @@
 #include <ctime>
 
 #include "../policy.hpp"
+#include "../text.hpp"
 #include "openssl.hpp"
 
 namespace ussl::openssl {
@@ -383,6 +384,16 @@ std::string_view text_of(const ASN1_STRING* string) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+// The last common name is the most specific one.
+std::string_view common_name_of(X509* certificate) {
+    const X509_NAME* subject = X509_get_subject_name(certificate);
+    int last = -1;
+    for (int at = -1; (at = X509_NAME_get_index_by_NID(subject, NID_commonName, at)) >= 0;)
+        last = at;
+    return last >= 0 ? text_of(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, last)))
+                     : std::string_view{};
+}
+
 bool is_for(X509* certificate, const HostName& name) {
     HostNameCheck check(name);
     const AlternativeNames names{static_cast<GENERAL_NAMES*>(
@@ -399,14 +410,69 @@ bool is_for(X509* certificate, const HostName& name) {
             check.alternative_other();
         }
     }
-    // The last common name is the most specific one.
-    const X509_NAME* subject = X509_get_subject_name(certificate);
-    int last = -1;
-    for (int at = -1; (at = X509_NAME_get_index_by_NID(subject, NID_commonName, at)) >= 0;)
-        last = at;
-    if (last >= 0)
-        check.common_name(text_of(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, last))));
+    if (const std::string_view common = common_name_of(certificate); !common.empty())
+        check.common_name(common);
     return check.matches();
+}
+
+bool is_wildcard(std::string_view name) {
+    return name.starts_with("*.");
+}
+
+// Whether a wildcard stands for `name`, apart from its first label.
+bool is_in_domain_of(std::string_view wildcard, std::string_view name) {
+    if (name.starts_with('.'))
+        name.remove_prefix(1);
+    const std::size_t dot = name.find('.');
+    const std::string_view domain = dot < name.size() ? from(name, dot) : std::string_view{};
+    return std::ranges::equal(domain, from(wildcard, 1), {}, lower, lower);
+}
+
+// Whether name constraints forbid a wildcard of the peer's certificate (RFC 5280 §4.2.1.10). To
+// OpenSSL, an excluded name is not one of those that a wildcard stands for; and it does not apply
+// constraints to a wildcard that is a common name.
+bool wildcard_is_forbidden(X509* peer, X509* authority) {
+    const Handle<NAME_CONSTRAINTS, NAME_CONSTRAINTS_free> constraints{
+        static_cast<NAME_CONSTRAINTS*>(
+            X509_get_ext_d2i(authority, NID_name_constraints, nullptr, nullptr))};
+    if (!constraints)
+        return false;
+    const auto any_dns = [](const STACK_OF(GENERAL_SUBTREE) * subtrees, auto fits) {
+        for (int i = 0; i < sk_GENERAL_SUBTREE_num(subtrees); ++i) {
+            const GENERAL_NAME* base = sk_GENERAL_SUBTREE_value(subtrees, i)->base;
+            if (base->type == GEN_DNS && fits(text_of(base->d.dNSName)))
+                return true;
+        }
+        return false;
+    };
+    const AlternativeNames names{static_cast<GENERAL_NAMES*>(
+        X509_get_ext_d2i(peer, NID_subject_alt_name, nullptr, nullptr))};
+    for (int i = 0; i < sk_GENERAL_NAME_num(names.get()); ++i) {
+        const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
+        if (name->type != GEN_DNS || !is_wildcard(text_of(name->d.dNSName)))
+            continue;
+        const auto excludes = [&](std::string_view excluded) {
+            return is_in_domain_of(text_of(name->d.dNSName), excluded);
+        };
+        if (any_dns(constraints->excludedSubtrees, excludes))
+            return true;
+    }
+    const auto any = [](std::string_view) { return true; };
+    return !names && is_wildcard(common_name_of(peer)) &&
+           (any_dns(constraints->permittedSubtrees, any) ||
+            any_dns(constraints->excludedSubtrees, any));
+}
+
+// RFC 5280 §4.2.1.9: without basicConstraints, a certificate of version 3 does not issue others,
+// nor does one of version 2. A root of version 1 does, if it is self-signed: the owner of a device
+// whose certificate is trusted must not become another device. OpenSSL accepts any trust anchor
+// with keyCertSign, and compares the names only.
+bool may_issue(X509* certificate) {
+    constexpr int authority = 1;
+    constexpr int self_signed_v1 = 3;
+    const int kind = X509_check_ca(certificate);
+    return kind == authority ||
+           (kind == self_signed_v1 && X509_verify(certificate, X509_get0_pubkey(certificate)) == 1);
 }
 
 // The alert follows from the X.509 error that OpenSSL is left with.
@@ -466,6 +532,10 @@ void verify(X509_STORE_CTX* store, Session& session) {
     // No engine looks further than that.
     if (X509_STORE_CTX_get_error(store) == X509_V_ERR_CERT_CHAIN_TOO_LONG)
         return;
+    if (session.signature_checks > policy::most_signature_checks) {
+        failures = failure_bit(Code::CERT_INVALID);
+        return;
+    }
     if (chain_is_weak(store))
         failures |= failure_bit(Code::CERT_WEAK);
     STACK_OF(X509)* chain = X509_STORE_CTX_get0_chain(store);
@@ -475,6 +545,9 @@ void verify(X509_STORE_CTX* store, Session& session) {
             failures |= failure_bit(Code::CERT_INVALID);
         if (!purpose_fits(certificate, i, context.role() == Role::client))
             failures |= failure_bit(Code::CERT_PURPOSE);
+        if (i > 0 && (!may_issue(certificate) ||
+                      wildcard_is_forbidden(X509_STORE_CTX_get0_cert(store), certificate)))
+            failures |= failure_bit(Code::CERT_INVALID);
     }
     if (session.name() != nullptr && context.checks_hostname() &&
         !is_for(X509_STORE_CTX_get0_cert(store), *session.name()))
@@ -495,7 +568,10 @@ int is_issued(X509_STORE_CTX* store, X509* certificate, X509* issuer) {
         return 0;
     // Of several with one name, the one that signed is the issuer: OpenSSL by itself would try the
     // first and no other.
-    return !session_of(store)->context().trusts_namesakes() ||
+    Session& session = *session_of(store);
+    if (!session.context().trusts_namesakes())
+        return 1;
+    return ++session.signature_checks <= policy::most_signature_checks &&
                    X509_verify(certificate, X509_get0_pubkey(issuer)) == 1
                ? 1
                : 0;

@@ -19,6 +19,23 @@ class OptionRules : public EachPair {
 };
 INSTANTIATE_EACH_PAIR(OptionRules);
 
+TEST_P(OptionRules, ACertificateChainThatIsTooLongIsRejected) {
+    // A certificate of about 500 bytes in DER, 680 in PEM, and a chain of it.
+    const std::string one = cert("server.crt");
+    std::string chain;
+    Options options = server();
+    std::string refusal;
+    int count = 0;
+    for (; refusal.empty() && count < 100; ++count) {
+        chain += one;
+        options.certificate = bytes(chain);
+        refusal = refusal_of(options);
+    }
+    EXPECT_EQ(refusal, "certificate chain too long: the limit is 16380 bytes");
+    EXPECT_GT(count, 16);
+    EXPECT_LT(count, 60);
+}
+
 TEST_P(OptionRules, ThatContradictThemselvesAreRefused) {
     const std::string long_identity(129, 'i');
     const std::string long_key(49, 'k');

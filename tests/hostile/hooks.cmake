@@ -2,7 +2,7 @@
 function(add_rogue_hooks name)
     add_library(${name} OBJECT ${PROJECT_SOURCE_DIR}/tests/hostile/hooks.c)
     target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src/mbedtls)
-    target_include_directories(${name} SYSTEM PRIVATE ${MBEDTLS_DIR}/include ${MBEDTLS_DIR}/library)
+    target_include_directories(${name} SYSTEM PRIVATE ${mbedtls_tree}/include ${mbedtls_tree}/library)
     target_compile_definitions(${name} PRIVATE MBEDTLS_CONFIG_FILE="ussl_mbedtls_config.h")
     target_link_options(${name} INTERFACE
         -Wl,--wrap=mbedtls_ssl_write_handshake_msg_ext -Wl,--wrap=mbedtls_ssl_finish_handshake_msg
