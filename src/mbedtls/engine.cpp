@@ -346,7 +346,12 @@ int Session::receive(MutableBytes into) {
     if (const int ret = flight_.send(wire()); ret != 0)
         return ret;
     if (!records_.within_a_record()) {
-        chain_is_too_long_ = records_.chain_is_too_long();
+        // A client of TLS 1.3 expects certificates also instead of a request for its own.
+        const bool awaits_certificates =
+            ssl_.state == MBEDTLS_SSL_SERVER_CERTIFICATE ||
+            ssl_.state == MBEDTLS_SSL_CLIENT_CERTIFICATE ||
+            (ssl_.state == MBEDTLS_SSL_CERTIFICATE_REQUEST && is_tls1_3());
+        chain_is_too_long_ = awaits_certificates && records_.chain_is_too_long();
         if (chain_is_too_long_)
             return MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER;
         if (const int ret = judge_passed_over(); ret != 0)

@@ -33,7 +33,7 @@ bool fill(std::uint8_t* into, std::size_t size) {
 constexpr std::size_t most_at_once = MBEDTLS_CTR_DRBG_MAX_REQUEST;
 mbedtls_ctr_drbg_context generator;
 bool seeded = false;
-constinit EntropySource source{ussl_port_entropy};
+constinit ussl::EntropySource source{ussl_port_entropy};
 
 int entropy(void*, unsigned char* into, std::size_t size) {
     return source.read(into, size) ? 0 : MBEDTLS_ERR_CTR_DRBG_ENTROPY_SOURCE_FAILED;
@@ -56,7 +56,7 @@ bool fill(std::uint8_t* into, std::size_t size) {
 #else
 
 constexpr std::size_t most_at_once = 64;
-constinit EntropySource source{ussl_port_entropy};
+constinit ussl::EntropySource source{ussl_port_entropy};
 
 bool fill(std::uint8_t* into, std::size_t size) {
     return source.read(into, size);
