@@ -534,7 +534,7 @@ Bytes Connection::peer_certificate() const {
 bool Connection::peer_verified() const {
     if (state_ != State::open)
         return false;
-    const Context* chosen = session_->chosen();
+    const Context* chosen = session_->callbacks().chosen();
     return (chosen != nullptr ? chosen : context_.get())->verify() != Verify::none &&
            !session_->peer_certificate().empty();
 }
@@ -564,6 +564,7 @@ Progress Connection::run_handshake(Host& host) {
     if (session_->version() == Version::tls1_3)
         session_->wire().reject_change_cipher_spec();
     name_.reset();
+    session_->callbacks().end_handshake();
     keep_session();
     read_waits_ = Waits::stream_readable;
     write_waits_ = Waits::stream_writable;
@@ -678,7 +679,8 @@ Error Connection::explain() const {
                             error.alert_number != record_overflow;
     if (handshaking && psk_server &&
         (error.code == Code::RECORD_CORRUPT || error.code == Code::PSK_KEY))
-        error.code = session_->psk_identity_unknown() ? Code::PSK_IDENTITY : Code::PSK_KEY;
+        error.code =
+            session_->callbacks().psk_identity_unknown() ? Code::PSK_IDENTITY : Code::PSK_KEY;
     return error;
 }
 

@@ -3,11 +3,11 @@
 // THE seam: all that ussl asks of a TLS library. A third engine is one new folder that implements
 // these two classes and one table; nothing else changes. docs/design.md says why it is cut here.
 
+#include "callbacks.hpp"
 #include "hostname.hpp"
 #include "ussl/certificate.hpp"
 #include "ussl/connection.hpp"
 #include "ussl/crypto.hpp"
-#include "wire.hpp"
 
 namespace ussl {
 
@@ -58,8 +58,6 @@ class EngineSession : public OnHeap {
     /// Why the last step failed, as far as the engine knows: its own view, before the wire and the
     /// policy have had their say.
     [[nodiscard]] virtual Error failure() const = 0;
-    /// Server with PSK: the last identity that the client offered was not known.
-    [[nodiscard]] virtual bool psk_identity_unknown() const = 0;
 
     [[nodiscard]] virtual std::size_t pending() const = 0;
     [[nodiscard]] virtual Version version() const = 0;
@@ -68,15 +66,14 @@ class EngineSession : public OnHeap {
     [[nodiscard]] virtual Bytes peer_certificate() const = 0;
     virtual bool describe_peer(CertificateVisitor& visitor) const = 0;
 
-    /// The context that Host::choose_context() put in the place of the session's own, or nullptr.
-    [[nodiscard]] const Context* chosen() const { return chosen_.get(); }
-
     Wire& wire() { return wire_; }
     [[nodiscard]] const Wire& wire() const { return wire_; }
+    Callbacks& callbacks() { return callbacks_; }
+    [[nodiscard]] const Callbacks& callbacks() const { return callbacks_; }
 
   protected:
     Wire wire_;
-    Ref<Context> chosen_;
+    Callbacks callbacks_{wire_};
 };
 
 /// What connections of one kind share inside an engine. Used by several threads at once.

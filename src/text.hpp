@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <string_view>
 
+#include "ussl/transport.hpp"
+
 namespace ussl {
 
 // substr() would drag in the exceptions of the standard library.
@@ -19,6 +21,33 @@ inline std::string_view up_to(std::string_view text, std::size_t at) {
 // Of ASCII.
 inline char lower(char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+}
+
+// RFC 3629 §3.
+inline bool is_utf8(Bytes text) {
+    for (std::size_t at = 0; at < text.size();) {
+        const std::uint8_t first = text[at++];
+        if (first < 0x80)
+            continue;
+        const int more = first < 0xC0   ? -1
+                         : first < 0xE0 ? 1
+                         : first < 0xF0 ? 2
+                         : first < 0xF8 ? 3
+                                        : -1;
+        if (more < 0 || text.size() - at < static_cast<std::size_t>(more))
+            return false;
+        std::uint32_t character = first & (0x3FU >> more);
+        for (int i = 0; i < more; ++i, ++at) {
+            if ((text[at] & 0xC0) != 0x80)
+                return false;
+            character = character << 6 | (text[at] & 0x3FU);
+        }
+        constexpr std::uint32_t smallest[] = {0x80, 0x800, 0x10000};
+        if (character < smallest[more - 1] || character > 0x10FFFF ||
+            (character >= 0xD800 && character <= 0xDFFF))
+            return false;
+    }
+    return true;
 }
 
 }  // namespace ussl

@@ -168,6 +168,10 @@ mp_obj_t ask_for_key(mp_obj_t psk_keys, mp_obj_t callback, const uint8_t* identi
     return none ? mp_const_none : found;
 }
 
+bool uses_psk(const ussl_context_obj_t* context) {
+    return context->psk_keys != mp_const_none || context->psk_server_callback != mp_const_none;
+}
+
 mp_uint_t ask_for_context(ussl_socket_obj_t* socket, const char* name, size_t size, void** chosen) {
     const mp_obj_t before = socket->context;
     const mp_obj_t arguments[3] = {MP_OBJ_FROM_PTR(socket),
@@ -183,10 +187,10 @@ mp_uint_t ask_for_context(ussl_socket_obj_t* socket, const char* name, size_t si
     if (socket->context == before)
         return 0;
     auto* context = static_cast<ussl_context_obj_t*>(MP_OBJ_TO_PTR(socket->context));
-    if (context->server == 0 || context->psk_keys != mp_const_none ||
-        context->psk_server_callback != mp_const_none)
-        mp_raise_ValueError(
-            MP_ERROR_TEXT("sni_callback: that context is no server's with a certificate"));
+    if (context->server == 0 || uses_psk(context) ||
+        uses_psk(static_cast<ussl_context_obj_t*>(MP_OBJ_TO_PTR(before))))
+        mp_raise_ValueError(MP_ERROR_TEXT(
+            "sni_callback must replace a server context with a certificate by another one"));
     *chosen = ussl_context_get(context);
     socket->verify_callback = context->verify_callback;
     socket->sign_callback = context->sign_callback;

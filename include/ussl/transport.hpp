@@ -117,8 +117,8 @@ class Host : public Transport {
     /// Another thread's call is under way; waits a little. Over a stream that blocks, that call may
     /// take as long as the peer likes.
     virtual TurnAnswer wait_for_turn() { return TurnAnswer::refused; }
-    /// Server: looks up the key of a client. Writes it to `key` (at most max_psk_key bytes) and its
-    /// length, at least 1, to `length`.
+    /// Server: looks up the key of a client, at most once in a handshake. Writes it to `key` (at
+    /// most max_psk_key bytes) and its length, at least 1, to `length`.
     virtual PskAnswer find_psk(Bytes identity, MutableBytes key, std::size_t& length) {
         (void)identity, (void)key, (void)length;
         return PskAnswer::unknown;
@@ -130,10 +130,11 @@ class Host : public Transport {
         return Judgement::refused;
     }
 
-    /// Server, with Options::choose_by_name: the name that the client asks for (SNI, RFC 6066 §3;
-    /// empty: none). `instead` may become another server's context of the same engine: its
-    /// certificate is shown, and what it asks of clients holds; all else stays. An alert may be set
-    /// for `refused`.
+    /// Server, with Options::choose_by_name: called once in a handshake with the name that the
+    /// client asks for (SNI, RFC 6066 §3; UTF-8, at most 255 bytes, without NUL; empty: none).
+    /// `instead` may become another server context of the same engine: its certificate is sent, and
+    /// its verification of clients applies; cipher suites, versions and ALPN stay. Neither context
+    /// may use pre-shared keys. An alert may be set for `refused`.
     virtual NameAnswer choose_context(std::string_view name, Ref<Context>& instead,
                                       std::uint8_t& alert) {
         (void)name, (void)instead, (void)alert;

@@ -397,22 +397,22 @@ int Session::judge_passed_over() {
     return ++passed_over_ > most_in_a_row ? MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE : 0;
 }
 
-// After a callback of the program has failed, Mbed TLS blames the peer, or its own certificate
-// (RFC 8446 §6.2: internal_error).
+// When a callback ends the handshake, Mbed TLS blames the peer, or its own certificate.
 void Session::choose_alert() {
-    if (wire_.aborted())
-        ssl_.alert_type = MBEDTLS_SSL_ALERT_MSG_INTERNAL_ERROR;
+    if (const std::uint8_t alert = callbacks_.alert())
+        ssl_.alert_type = alert;
 }
 
 int Session::send(Bytes from) {
     // As choose_alert(), for alerts that Mbed TLS sends without asking: those of TLS 1.2, which are
     // not encrypted.
     constexpr std::size_t alert_record = 7;
-    std::uint8_t internal_error[alert_record];
-    if (wire_.aborted() && from.size() == alert_record && from[0] == MBEDTLS_SSL_MSG_ALERT) {
-        std::memcpy(internal_error, from.data(), alert_record);
-        internal_error[alert_record - 1] = MBEDTLS_SSL_ALERT_MSG_INTERNAL_ERROR;
-        from = internal_error;
+    std::uint8_t changed[alert_record];
+    const std::uint8_t alert = callbacks_.alert();
+    if (alert != 0 && from.size() == alert_record && from[0] == MBEDTLS_SSL_MSG_ALERT) {
+        std::memcpy(changed, from.data(), alert_record);
+        changed[alert_record - 1] = alert;
+        from = changed;
     }
     return mbedtls_ssl_is_handshake_over(&ssl_) == 0 ? flight_.write(wire(), from)
                                                      : Flight::write_now(wire(), from);
@@ -461,6 +461,7 @@ Outcome Session::handshake() {
     while (ssl_.state != MBEDTLS_SSL_HANDSHAKE_OVER) {
         if (ssl_.state == MBEDTLS_SSL_SERVER_HELLO)
             agree_on_record_size();
+        identity_is_first_ = true;
         const int ret = with_room([this] { return mbedtls_ssl_handshake_step(&ssl_); });
         note_resumption();
         const Outcome judged = judge_peer();
@@ -500,11 +501,8 @@ Outcome Session::judge_peer() {
             return refuse(error, MBEDTLS_SSL_ALERT_MSG_INTERNAL_ERROR);
         }
     }
-    if (name_refused_ != 0) {
-        Error error;
-        error.code = Code::UNKNOWN_NAME;
-        return refuse(error, name_refused_);
-    }
+    if (callbacks_.refusal())
+        return refuse(callbacks_.refusal(), callbacks_.alert());
     if (certificate_failures_ != 0) {
         const Error error = policy::certificate_error(certificate_failures_);
         return refuse(error, alert_of(error.code));
@@ -534,7 +532,9 @@ Outcome Session::refuse(const Error& error, std::uint8_t alert) {
         std::memset(ssl_.cur_out_ctr, 0, sizeof ssl_.cur_out_ctr);
     }
 #endif
-    (void)mbedtls_ssl_send_alert_message(&ssl_, MBEDTLS_SSL_ALERT_LEVEL_FATAL, alert);
+    // When a callback refuses, Mbed TLS may have sent an alert, which send() has changed.
+    if (!callbacks_.refusal() || ssl_.out_msgtype != MBEDTLS_SSL_MSG_ALERT)
+        (void)mbedtls_ssl_send_alert_message(&ssl_, MBEDTLS_SSL_ALERT_LEVEL_FATAL, alert);
     (void)flight_.send(wire());
     return Outcome::failed();
 }
@@ -915,8 +915,9 @@ int Session::verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t& fla
     if (verifies)
         certificate_failures_ |= failures_of(context(), certificate, issuer_, depth, flags);
     issuer_ = depth != 0 ? &certificate : nullptr;
-    if (verifies && context().verifies_by_program() && !wire_.aborted())
-        certificate_failures_ |= judge(certificate, depth);
+    if (verifies && context().verifies_by_program())
+        certificate_failures_ |=
+            callbacks_.verify_certificate({certificate.raw.p, certificate.raw.len}, depth);
     if (depth == 0) {
         was_verified_ = true;
         if (!context().pins().empty() && !is_pinned(context().pins(), certificate))
@@ -936,21 +937,15 @@ int Session::verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t& fla
 int Session::choose_context() {
     std::size_t size = 0;
     const unsigned char* name = mbedtls_ssl_get_hs_sni(&ssl_, &size);
-    std::uint8_t alert = MBEDTLS_SSL_ALERT_MSG_UNRECOGNIZED_NAME;
     const std::string_view text{reinterpret_cast<const char*>(name), name != nullptr ? size : 0};
-    const NameAnswer answer = wire_.host().choose_context(text, chosen_, alert);
-    if (answer == NameAnswer::aborted)
-        wire_.abort();
-    const bool fits = !chosen_ || (chosen_->role() == Role::server && !chosen_->uses_psk());
-    if (answer == NameAnswer::refused)
-        name_refused_ = alert;
-    else if (!fits)
-        name_refused_ = MBEDTLS_SSL_ALERT_MSG_INTERNAL_ERROR;
-    if (answer != NameAnswer::good || !fits)
+    if (callbacks_.choose_context(text, context().uses_psk()) != 0)
         return MBEDTLS_ERR_SSL_INTERNAL_ERROR;
-    if (!chosen_)
+    if (callbacks_.chosen() == nullptr)
         return 0;
-    const auto& instead = static_cast<const Context&>(chosen_->engine());
+    const auto& instead = static_cast<const Context&>(callbacks_.chosen()->engine());
+    // Of a second ClientHello, nothing is left to do.
+    if (context_ == &instead)
+        return 0;
     context_ = &instead;
     // Mbed TLS does not change what it is given here.
     auto& others = const_cast<Context&>(instead);
@@ -967,8 +962,6 @@ int Session::sign(mbedtls_pk_type_t type, mbedtls_pk_context& key, mbedtls_md_ty
     };
     if (!context().signs_by_program())
         return sign_here();
-    if (wire_.aborted())
-        return MBEDTLS_ERR_SSL_INTERNAL_ERROR;
     if (digest.empty())  // its size goes without saying
         digest = {digest.data(), mbedtls_md_get_size(mbedtls_md_info_from_type(hash))};
     SignatureScheme scheme = SignatureScheme::ecdsa;
@@ -980,14 +973,13 @@ int Session::sign(mbedtls_pk_type_t type, mbedtls_pk_context& key, mbedtls_md_ty
                                     ? MBEDTLS_ECDSA_MAX_SIG_LEN(mbedtls_pk_get_bitlen(&key))
                                     : mbedtls_pk_get_len(&key);
     signature = signature.first(std::min({signature.size(), longest, max_signature}));
-    switch (wire_.host().sign(scheme, digest, context().scalar(), signature, length)) {
+    switch (callbacks_.sign(scheme, digest, context().scalar(), signature, length)) {
         case SignAnswer::made:
             return 0;
         case SignAnswer::own_key:
             lacked_key_ = !context().has_key();
             return lacked_key_ ? MBEDTLS_ERR_SSL_PRIVATE_KEY_REQUIRED : sign_here();
         case SignAnswer::aborted:
-            wire_.abort();
             break;
     }
     return MBEDTLS_ERR_SSL_INTERNAL_ERROR;
@@ -995,7 +987,7 @@ int Session::sign(mbedtls_pk_type_t type, mbedtls_pk_context& key, mbedtls_md_ty
 
 void Session::log_key(std::string_view label, Bytes client_random, Bytes secret) {
     constexpr std::size_t most_secret = 64;
-    if (label.empty() || secret.size() > most_secret || wire_.aborted())
+    if (label.empty() || secret.size() > most_secret)
         return;
     constexpr std::size_t longest = 40 + 2 * 32 + 2 * most_secret + 2;
     Secret<longest> line;
@@ -1009,54 +1001,22 @@ void Session::log_key(std::string_view label, Bytes client_random, Bytes secret)
             line.data()[size++] = static_cast<unsigned char>(digits[byte & 15]);
         }
     }
-    if (!wire_.host().key_log({reinterpret_cast<const char*>(line.data()), size}))
-        wire_.abort();
-}
-
-std::uint16_t Session::judge(const mbedtls_x509_crt& certificate, int depth) {
-    const Judgement judgement = wire_.host().judge({certificate.raw.p, certificate.raw.len}, depth);
-    if (judgement == Judgement::aborted)
-        wire_.abort();
-    return judgement == Judgement::accepted ? 0 : policy::failure_bit(Code::CERT_REJECTED);
+    callbacks_.log_key({reinterpret_cast<const char*>(line.data()), size});
 }
 
 #ifdef MBEDTLS_SSL_HANDSHAKE_WITH_PSK_ENABLED
 
-// In place of the key of an unknown identity goes a random one, so that this and a wrong key look
-// and take the same from outside (RFC 4279 §2); so it is drawn for everybody. A client of TLS 1.3
-// may offer several identities, somebody else's ticket before its own key: only the last one's gets
-// it.
+// Mbed TLS takes the first identity that has a key, and every one has; it asks for further ones if
+// it cannot use the first.
 int Session::find_psk(Bytes identity) {
-    bool last = true;
-    if (version() == Version::tls1_3) {
-        // RFC 8446 §4.2.11: the identities stand one behind the other, each with its length
-        // before and its age (4 bytes) behind it; the length of them all stands before the first.
-        const std::uint8_t* first = identity.data() - 2;
-        if (identities_end_ == nullptr)
-            identities_end_ = first + (first[-2] << 8 | first[-1]);
-        last = identity.data() + identity.size() + 4 >= identities_end_;
-    }
-    Secret<max_psk_key> random;
-    const bool is_drawn = random_bytes(nullptr, random.data(), policy::random_psk) == 0;
-    Secret<max_psk_key> key;
-    std::size_t size = 0;
-    PskAnswer answer = PskAnswer::unknown;
-    if (!identity.empty() && identity.size() <= max_psk_identity)
-        answer = wire_.host().find_psk(identity, {key.data(), max_psk_key}, size);
-    psk_identity_unknown_ = answer == PskAnswer::unknown;
-    if (last || answer != PskAnswer::unknown)
-        identities_end_ = nullptr;
-    if (answer == PskAnswer::aborted) {
-        wire_.abort();
-        return MBEDTLS_ERR_SSL_INTERNAL_ERROR;
-    }
-    if (answer == PskAnswer::unknown) {
-        if (!last || !is_drawn)
-            return MBEDTLS_ERR_SSL_UNKNOWN_IDENTITY;
-        size = policy::random_psk;
-        std::memcpy(key.data(), random.data(), size);
-    }
-    return mbedtls_ssl_set_hs_psk(&ssl_, key.data(), size);
+    const bool is_first = std::exchange(identity_is_first_, false);
+    if (!is_first || callbacks_.check_first_identity(identity) != 0)
+        return MBEDTLS_ERR_SSL_UNKNOWN_IDENTITY;
+    const Bytes key = callbacks_.find_psk(identity, [](MutableBytes into) {
+        return random_bytes(nullptr, into.data(), into.size()) == 0;
+    });
+    return key.empty() ? MBEDTLS_ERR_SSL_UNKNOWN_IDENTITY
+                       : mbedtls_ssl_set_hs_psk(&ssl_, key.data(), key.size());
 }
 
 #endif

@@ -247,7 +247,6 @@ class Session final : public EngineSession {
     [[nodiscard]] bool resumed() const override { return resumed_; }
     SecretBytes take_session() override { return std::exchange(new_session_, {}); }
     [[nodiscard]] Error failure() const override { return failure_; }
-    [[nodiscard]] bool psk_identity_unknown() const override { return psk_identity_unknown_; }
     [[nodiscard]] std::size_t pending() const override;
     [[nodiscard]] Version version() const override;
     [[nodiscard]] Cipher cipher() const override;
@@ -262,7 +261,7 @@ class Session final : public EngineSession {
     void choose_alert();
     /// Called for each certificate of a chain, the topmost first.
     int verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t& flags);
-    /// Called when the client has said with what name it comes.
+    /// Called for each ClientHello.
     int choose_context();
     /// Called for each secret, where they are logged.
     void log_key(std::string_view label, Bytes client_random, Bytes secret);
@@ -286,7 +285,6 @@ class Session final : public EngineSession {
     void agree_on_record_size();
     void let_go_of_the_handshake();
     void shorten_peer_certificate();
-    std::uint16_t judge(const mbedtls_x509_crt& certificate, int depth);
     void keep_session();
     void note_resumption();
     [[nodiscard]] bool waits_for_ticket() const;
@@ -317,12 +315,10 @@ class Session final : public EngineSession {
     bool goodbye_begun_ = false;
     std::uint8_t empty_records_ = 0;  ///< since the last plaintext
     bool resumed_ = false;
-    std::uint8_t name_refused_ = 0;  ///< the alert
-    std::uint8_t passed_over_ = 0;   ///< records in a row
-    bool psk_identity_unknown_ = false;
+    std::uint8_t passed_over_ = 0;    ///< records in a row
+    bool identity_is_first_ = false;  ///< of the message at hand
     /// The client's max_fragment_length, where this server does not agree to it.
     std::uint8_t wanted_fragment_code_ = 0;
-    const std::uint8_t* identities_end_ = nullptr;
     std::unique_ptr<std::uint8_t, Release> peer_der_;
     std::size_t peer_der_size_ = 0;
     SecretBytes new_session_;

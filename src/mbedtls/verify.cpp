@@ -1,6 +1,7 @@
 #include <cstring>
 
 #include "../policy.hpp"
+#include "../text.hpp"
 #include "mbedtls.hpp"
 
 namespace ussl::mbedtls {
@@ -259,33 +260,6 @@ bool serial_is_a_number(const mbedtls_x509_buf& serial) {
         return serial.len == 1;
     return !((serial.p[0] == 0 && serial.p[1] < 0x80) ||
              (serial.p[0] == 0xFF && serial.p[1] >= 0x80));
-}
-
-// X.690 §8.23.10, RFC 3629 §3.
-bool is_utf8(Bytes text) {
-    for (std::size_t at = 0; at < text.size();) {
-        const std::uint8_t first = text[at++];
-        if (first < 0x80)
-            continue;
-        const int more = first < 0xC0   ? -1
-                         : first < 0xE0 ? 1
-                         : first < 0xF0 ? 2
-                         : first < 0xF8 ? 3
-                                        : -1;
-        if (more < 0 || text.size() - at < static_cast<std::size_t>(more))
-            return false;
-        std::uint32_t character = first & (0x3FU >> more);
-        for (int i = 0; i < more; ++i, ++at) {
-            if ((text[at] & 0xC0) != 0x80)
-                return false;
-            character = character << 6 | (text[at] & 0x3FU);
-        }
-        constexpr std::uint32_t smallest[] = {0x80, 0x800, 0x10000};
-        if (character < smallest[more - 1] || character > 0x10FFFF ||
-            (character >= 0xD800 && character <= 0xDFFF))
-            return false;
-    }
-    return true;
 }
 
 bool name_is_readable(const mbedtls_x509_name& name) {

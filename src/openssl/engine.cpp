@@ -143,9 +143,9 @@ bool for_each_suite(SuiteVisitor& visitor) {
 }
 
 // RFC 7301 §3.2: this side's order decides, and nothing in common ends the handshake.
-int choose_protocol(SSL* ssl, const unsigned char** out, unsigned char* size,
-                    const unsigned char* offered, unsigned offered_size, void*) {
-    const Bytes known = Session::of(ssl)->first_context().alpn();
+int choose_protocol(SSL*, const unsigned char** out, unsigned char* size,
+                    const unsigned char* offered, unsigned offered_size, void* context) {
+    const Bytes known = static_cast<const Context*>(context)->alpn();
     if (known.empty())
         return SSL_TLSEXT_ERR_NOACK;
     unsigned char* chosen = nullptr;
@@ -253,16 +253,13 @@ bool Context::set_up(const Options& options) {
     SSL_CTX_set_num_tickets(ctx, 0);
     if (policy::resumes(options))
         set_up_sessions(options);
-    // Of a context that is put in the place of another, OpenSSL calls its own functions.
     if (!client)
-        SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, nullptr);
+        SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, this);
     if (options.choose_by_name)
         SSL_CTX_set_tlsext_servername_callback(ctx, choose_context);
     if (options.key_log)
         SSL_CTX_set_keylog_callback(ctx, [](const SSL* ssl, const char* line) {
-            Wire& wire = Session::of(ssl)->wire();
-            if (!wire.aborted() && !wire.host().key_log(line))
-                wire.abort();
+            Session::of(ssl)->callbacks().log_key(line);
         });
     SSL_CTX_set_info_callback(ctx, info_callback);
     SSL_CTX_set_dh_auto(ctx, 1);
@@ -525,30 +522,37 @@ Outcome Session::outcome_of(int ret) {
     }
 }
 
-int Session::choose_context() {
+std::uint8_t Session::choose_context() {
     const char* name = SSL_get_servername(ssl_.get(), TLSEXT_NAMETYPE_host_name);
-    std::uint8_t alert = SSL_AD_UNRECOGNIZED_NAME;
-    const NameAnswer answer =
-        wire_.host().choose_context(name != nullptr ? name : "", chosen_, alert);
-    if (answer == NameAnswer::aborted) {
-        wire_.abort();
-        return SSL_AD_INTERNAL_ERROR;
-    }
-    const bool fits = !chosen_ || (chosen_->role() == Role::server && !chosen_->uses_psk());
-    name_refused = answer == NameAnswer::refused || !fits;
-    if (answer != NameAnswer::good)
+    if (const std::uint8_t alert =
+            callbacks_.choose_context(name != nullptr ? name : "", context_->uses_psk()))
         return alert;
-    if (!fits)
-        return SSL_AD_INTERNAL_ERROR;
-    if (!chosen_)
+    if (callbacks_.chosen() == nullptr)
         return 0;
-    const auto& instead = static_cast<const Context&>(chosen_->engine());
-    context_ = &instead;
-    SSL_set_SSL_CTX(ssl_.get(), instead.ctx_.get());
-    if (!use_signer(instead))
-        return SSL_AD_INTERNAL_ERROR;
-    SSL_set_verify(ssl_.get(), SSL_CTX_get_verify_mode(instead.ctx_.get()), nullptr);
-    return 0;
+    const auto& other = static_cast<const Context&>(callbacks_.chosen()->engine());
+    // Of a second ClientHello, nothing is left to do.
+    if (context_ == &other)
+        return 0;
+    context_ = &other;
+    return use_identity(other) ? 0 : SSL_AD_INTERNAL_ERROR;
+}
+
+// Shows another context's certificate, and verifies clients as it does. SSL_set_SSL_CTX() would
+// take over its cipher suites, too, some of them in TLS 1.2 and others after HelloRetryRequest.
+bool Session::use_identity(const Context& other) {
+    SSL* ssl = ssl_.get();
+    SSL_CTX* ctx = other.ctx_.get();
+    STACK_OF(X509)* chain = nullptr;
+    SSL_certs_clear(ssl);
+    if (SSL_CTX_get0_chain_certs(ctx, &chain) != 1 ||
+        SSL_use_cert_and_key(ssl, SSL_CTX_get0_certificate(ctx), SSL_CTX_get0_privatekey(ctx),
+                             chain, 1) != 1 ||
+        !use_signer(other) || SSL_set1_verify_cert_store(ssl, SSL_CTX_get_cert_store(ctx)) != 1)
+        return false;
+    SSL_set_verify(ssl, SSL_CTX_get_verify_mode(ctx), nullptr);
+    STACK_OF(X509_NAME)* authorities = SSL_dup_CA_list(SSL_CTX_get_client_CA_list(ctx));
+    SSL_set_client_CA_list(ssl, authorities);  // which takes it over
+    return authorities != nullptr;
 }
 
 // Where the program signs for the context, the key is the session's own.
@@ -563,16 +567,13 @@ bool Session::use_signer(const Context& context) {
 bool Session::sign(SignatureScheme scheme, Bytes digest, MutableBytes signature,
                    std::size_t& length) {
     const Secret<max_scalar>& scalar = context().scalar_;
-    if (wire_.aborted())
-        return false;
-    switch (wire_.host().sign(scheme, digest, {scalar.data(), scalar.size()}, signature, length)) {
+    switch (callbacks_.sign(scheme, digest, {scalar.data(), scalar.size()}, signature, length)) {
         case SignAnswer::made:
             return true;
         case SignAnswer::own_key:
             return sign_with(context().own_key_.get(), scheme, digest, signature, length);
         case SignAnswer::aborted:
-            wire_.abort();
-            return false;
+            break;
     }
     return false;
 }
@@ -602,18 +603,6 @@ void Session::alert_sent(std::uint8_t number) {
     alert_sent_ = number;
 }
 
-PskAnswer Session::find_psk(Bytes identity, MutableBytes key, std::size_t& length) {
-    if (identity.empty() || identity.size() > max_psk_identity) {
-        psk_identity_unknown_ = true;  // nobody's; the program is not asked
-        return PskAnswer::unknown;
-    }
-    const PskAnswer answer = wire_.host().find_psk(identity, key, length);
-    psk_identity_unknown_ = answer == PskAnswer::unknown;
-    if (answer == PskAnswer::aborted)
-        wire_.abort();
-    return answer;
-}
-
 std::size_t Session::pending() const {
     return static_cast<std::size_t>(SSL_pending(ssl_.get()));
 }
@@ -641,11 +630,10 @@ std::uint16_t Session::judge(X509* certificate, int depth) {
         verification_lacked_memory = true;
         return 0;
     }
-    const Judgement judgement = wire_.host().judge({der, static_cast<std::size_t>(size)}, depth);
+    const std::uint16_t failures =
+        callbacks_.verify_certificate({der, static_cast<std::size_t>(size)}, depth);
     OPENSSL_free(der);
-    if (judgement == Judgement::aborted)
-        wire_.abort();
-    return judgement == Judgement::accepted ? 0 : policy::failure_bit(Code::CERT_REJECTED);
+    return failures;
 }
 
 Bytes Session::peer_certificate() const {

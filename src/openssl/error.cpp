@@ -130,8 +130,8 @@ Error take_error(const Session& session) {
         error.code = Code::PSK_REFUSED;
         return error;
     }
-    if (session.name_refused) {
-        error.code = Code::UNKNOWN_NAME;
+    if (session.callbacks().refusal()) {
+        error.code = session.callbacks().refusal().code;
         return error;
     }
     if (ERR_GET_LIB(last) != ERR_LIB_SSL)

@@ -121,7 +121,6 @@ class Session final : public EngineSession {
     [[nodiscard]] bool resumed() const override { return SSL_session_reused(ssl_.get()) == 1; }
     SecretBytes take_session() override { return std::exchange(new_session_, {}); }
     [[nodiscard]] Error failure() const override { return failure_; }
-    [[nodiscard]] bool psk_identity_unknown() const override { return psk_identity_unknown_; }
     [[nodiscard]] std::size_t pending() const override;
     [[nodiscard]] Version version() const override;
     [[nodiscard]] Cipher cipher() const override;
@@ -131,11 +130,8 @@ class Session final : public EngineSession {
 
     // For the callbacks that OpenSSL calls.
     [[nodiscard]] const Context& context() const { return *context_; }
-    /// Whose protocols are spoken, whatever name the client came with.
-    [[nodiscard]] const Context& first_context() const { return first_context_; }
-    /// Asks the program with what name the client comes. An alert, or 0.
-    int choose_context();
-    bool name_refused = false;
+    /// Asks the program for the context of the client's name. An alert, or 0.
+    std::uint8_t choose_context();
     [[nodiscard]] const HostName* name() const { return name_; }
     /// What verification found, as bits of Error::certificate_failures.
     std::uint16_t certificate_failures = 0;
@@ -148,10 +144,7 @@ class Session final : public EngineSession {
     /// The identity of a ClientKeyExchange as it stood on the wire, NULs and all.
     std::uint8_t raw_identity[max_psk_identity];
     std::uint8_t raw_identity_size = 0;
-    /// Identities of a TLS 1.3 ClientHello that were not looked up yet.
-    std::size_t identities_left = 0;
 
-    PskAnswer find_psk(Bytes identity, MutableBytes key, std::size_t& length);
     void keep_session(SSL_SESSION* session);
     /// Signs a digest for the key of this side's certificate. false: it could not be done.
     bool sign(SignatureScheme scheme, Bytes digest, MutableBytes signature, std::size_t& length);
@@ -169,18 +162,17 @@ class Session final : public EngineSession {
   private:
     friend struct OnHeap;
     explicit Session(const Context& context, const HostName* name)
-        : first_context_(context), context_(&context), name_(name) {}
+        : context_(&context), name_(name) {}
     Outcome outcome_of(int ret);
     bool use_signer(const Context& context);
+    bool use_identity(const Context& other);
 
-    const Context& first_context_;
     const Context* context_;
     const HostName* name_;
     Ssl ssl_;
     Error failure_;
     bool established_ = false;
     bool has_buffers_ = false;  ///< since rest()
-    bool psk_identity_unknown_ = false;
     std::uint8_t alert_sent_ = 0;
     bool was_alert_sent_ = false;
     /// What OpenSSL wants to be handed again, as the same bytes, until it has been sent.

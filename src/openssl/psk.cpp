@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "../policy.hpp"
 #include "openssl.hpp"
 
 namespace ussl::openssl {
@@ -48,66 +47,46 @@ unsigned client_tls1_2(SSL* ssl, const char* /*hint*/, char* identity, unsigned 
     return static_cast<unsigned>(secret.size());
 }
 
-// The key of an identity. In place of the key of an unknown one goes a random one, so that this and
-// a wrong key look and take the same from outside (RFC 4279 §2); so it is drawn for everybody.
-// `size` is 0: there is none to be had.
-PskAnswer find_key(Session& session, Bytes identity, Secret<max_psk_key>& key, std::size_t& size) {
-    Secret<max_psk_key> random;
-    const bool is_drawn = RAND_bytes(random.data(), policy::random_psk) == 1;
-    const PskAnswer answer = session.find_psk(identity, {key.data(), max_psk_key}, size);
-    if (answer == PskAnswer::unknown) {
-        std::memcpy(key.data(), random.data(), policy::random_psk);
-        size = is_drawn ? policy::random_psk : 0;
-    }
-    return answer;
+bool random_bytes(MutableBytes into) {
+    return RAND_bytes(into.data(), static_cast<int>(into.size())) == 1;
 }
 
-// A client of TLS 1.3 may offer several identities, somebody else's ticket before its own key.
-int count_identities(SSL* ssl, int*, void*) {
+// Of the identities in a ClientHello only the first counts: OpenSSL takes the first that has a key,
+// and every one has. RFC 8446 §4.2.11: the length of all, then each with its length before it.
+int see_hello(SSL* ssl, int* alert, void*) {
     const unsigned char* data = nullptr;
     std::size_t size = 0;
-    std::size_t& count = Session::of(ssl)->identities_left;
-    count = 0;
-    constexpr std::size_t age = 4;  // RFC 8446 §4.2.11: length, identity, obfuscated age
-    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_psk, &data, &size) != 1 || size < 2)
-        return SSL_CLIENT_HELLO_SUCCESS;
-    std::size_t end = 2 + (static_cast<std::size_t>(data[0]) << 8 | data[1]);
-    if (end > size)
-        end = size;
-    for (std::size_t at = 2; at + 2 <= end; ++count)
-        at += 2 + (static_cast<std::size_t>(data[at]) << 8 | data[at + 1]) + age;
-    return SSL_CLIENT_HELLO_SUCCESS;
+    constexpr std::size_t before = 4;
+    Bytes first;
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_psk, &data, &size) == 1 && size > before) {
+        const std::size_t length = static_cast<std::size_t>(data[2]) << 8 | data[3];
+        first = {data + before, std::min(length, size - before)};
+    }
+    *alert = Session::of(ssl)->callbacks().check_first_identity(first);
+    return *alert == 0 ? SSL_CLIENT_HELLO_SUCCESS : SSL_CLIENT_HELLO_ERROR;
 }
 
 int server_tls1_3(SSL* ssl, const unsigned char* identity, std::size_t identity_size,
                   SSL_SESSION** session) {
     *session = nullptr;
-    // Otherwise OpenSSL would go on to ask for each unknown identity in the words of TLS 1.2.
+    // Otherwise OpenSSL would go on to ask for the identity in the words of TLS 1.2.
     SSL_set_psk_server_callback(ssl, nullptr);
-    Session& offered = *Session::of(ssl);
-    Secret<max_psk_key> key;
-    std::size_t size = 0;
-    const PskAnswer answer = find_key(offered, {identity, identity_size}, key, size);
-    if (answer == PskAnswer::unknown && offered.identities_left > 1) {
-        --offered.identities_left;
-        return 1;  // the next one may be known
-    }
-    if (answer == PskAnswer::aborted || size == 0)
+    const Bytes key =
+        Session::of(ssl)->callbacks().find_psk({identity, identity_size}, random_bytes);
+    if (key.empty())
         return 0;
-    *session = external_session(ssl, {key.data(), size}).release();
+    *session = external_session(ssl, key).release();
     return *session != nullptr ? 1 : 0;
 }
 
 unsigned server_tls1_2(SSL* ssl, const char* /*identity*/, unsigned char* out, unsigned out_size) {
     Session& session = *Session::of(ssl);
-    Secret<max_psk_key> key;
-    std::size_t size = 0;
-    const PskAnswer answer =
-        find_key(session, {session.raw_identity, session.raw_identity_size}, key, size);
-    if (answer == PskAnswer::aborted || size == 0)
+    const Bytes key = session.callbacks().find_psk(
+        {session.raw_identity, session.raw_identity_size}, random_bytes);
+    if (key.empty())
         return out_size + 1;  // OpenSSL's way to hear "internal_error"; 0 would tell the peer more
-    std::memcpy(out, key.data(), size);
-    return static_cast<unsigned>(size);
+    std::memcpy(out, key.data(), key.size());
+    return static_cast<unsigned>(key.size());
 }
 
 // OpenSSL hands the identity of TLS 1.2 on as a C string, cut off at a NUL, so that "a\0b" would be
@@ -135,7 +114,7 @@ bool Context::set_up_psk(const Options& options) {
         SSL_CTX_set_psk_find_session_callback(ctx, server_tls1_3);
         SSL_CTX_set_psk_server_callback(ctx, server_tls1_2);
         SSL_CTX_set_msg_callback(ctx, see_message);
-        SSL_CTX_set_client_hello_cb(ctx, count_identities, nullptr);
+        SSL_CTX_set_client_hello_cb(ctx, see_hello, nullptr);
         if (!options.psk_hint)
             return true;
         char hint[max_psk_identity + 1] = {};

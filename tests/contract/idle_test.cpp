@@ -36,7 +36,6 @@ class PlainSession final : public ussl::EngineSession {
     [[nodiscard]] bool resumed() const override { return false; }
     ussl::SecretBytes take_session() override { return {}; }
     [[nodiscard]] Error failure() const override { return {}; }
-    [[nodiscard]] bool psk_identity_unknown() const override { return false; }
     [[nodiscard]] std::size_t pending() const override { return 0; }
     [[nodiscard]] Version version() const override { return Version::tls1_3; }
     [[nodiscard]] ussl::Cipher cipher() const override { return {}; }

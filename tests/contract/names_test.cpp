@@ -106,6 +106,56 @@ TEST_P(Names, LeaveTheRestAsItIs) {
     EXPECT_EQ(std::string(spoken.begin(), spoken.end()), "h2");
 }
 
+TEST_P(Names, DoNotChangeTheSuites) {
+    for (const bool swapped : {false, true}) {
+        // Of TLS 1.2 and 1.3.
+        std::vector<std::uint16_t> suites[] = {{0x1301, 0xC02B, 0xC02F}, {0x1302, 0xC02C, 0xC030}};
+        Plan made = plan(asking());
+        Plan other = plan(with_certificate());
+        made.server.suites = suites[swapped ? 1 : 0];
+        other.server.suites = suites[swapped ? 0 : 1];
+        const auto instead = make(*made.server_engine, other.server);
+        Pair pair(made);
+        pair.server_host.on_name = [&](ussl::Ref<Context>& context, std::uint8_t&) {
+            context = instead;
+            return NameAnswer::good;
+        };
+        ASSERT_TRUE(pair.handshake()) << describe(pair.client->error());
+        const std::string suite(pair.client->cipher().name);
+        EXPECT_NE(suite.find(swapped ? "AES_256_GCM_SHA384" : "AES_128_GCM_SHA256"),
+                  std::string::npos)
+            << suite;
+    }
+}
+
+TEST_P(Names, AreUtf8WithoutNul) {
+    constexpr int unrecognized_name = 112;
+    using namespace std::literals;
+    struct {
+        std::string_view name;
+        bool good;
+    } const rows[] = {{"localhost"sv, true},           {"b\xC3\xBC.test"sv, true},
+                      {"\xFF\xFE.\xFDtest"sv, false},  {"b\xC3test.de"sv, false},
+                      {"\xED\xA0\x80.test!"sv, false}, {"local\0ost"sv, false}};
+    for (const auto& [name, good] : rows) {
+        Pair pair(plan(asking()));
+        pair.client->handshake(pair.client_host);
+        std::string hello = pair.to_server.text();
+        const std::size_t at = hello.find("localhost");
+        ASSERT_NE(at, std::string::npos);
+        hello.replace(at, 9, std::string(name) + std::string(9 - name.size(), 'x'));
+        pair.to_server.bytes.assign(hello.begin(), hello.end());
+        pair.server->handshake(pair.server_host);
+        EXPECT_EQ(pair.server_host.names.size(), good ? 1U : 0U) << hello.substr(at, 9);
+        if (good)
+            continue;
+        EXPECT_EQ(pair.server->error().code, Code::PROTOCOL);
+        EXPECT_EQ(pair.server->error().alert_number, unrecognized_name);
+        pair.client->handshake(pair.client_host);
+        EXPECT_EQ(pair.client->error().alert_number, unrecognized_name);
+    }
+}
+
 TEST_P(Names, CanBeRefused) {
     constexpr int unrecognized_name = 112;
     Pair pair(plan(asking()));
@@ -149,6 +199,24 @@ TEST_P(Names, AreAServersWithACertificate) {
         };
         EXPECT_FALSE(pair.handshake());
         EXPECT_EQ(pair.server->error().code, Code::UNKNOWN_NAME);
+    }
+}
+
+TEST_P(Names, CannotReplacePreSharedKeys) {
+    Plan made = plan(with_psk());
+    made.server.choose_by_name = true;
+    const Plan certificate = plan(with_certificate());
+    const Plan other_key = plan(with_psk());
+    for (const Options& wrong : {certificate.server, other_key.server, certificate.client}) {
+        const auto instead = make(*made.server_engine, wrong);
+        Pair pair(made);
+        pair.server_host.on_name = [&](ussl::Ref<Context>& context, std::uint8_t&) {
+            context = instead;
+            return NameAnswer::good;
+        };
+        EXPECT_FALSE(pair.handshake());
+        EXPECT_EQ(pair.server->error().code, Code::UNKNOWN_NAME);
+        EXPECT_EQ(pair.client->error().alert_number, internal_error);
     }
 }
 

@@ -1,12 +1,14 @@
 // What no peer of ussl's does, and others do: OpenSSL's own client against our server, and once its
 // server against our client.
 
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 
 #include <cstdlib>
 #include <cstring>
 
 #include "contract.hpp"
+#include "hello.hpp"
 #include "reader.hpp"
 
 namespace contract {
@@ -101,7 +103,13 @@ class PlainClient : public PlainPeer {
     bool handshake(Pair& pair) {
         bool done = false;
         for (int turn = 0; turn < 10 && !(done && pair.server->handshake_done()); ++turn) {
+            if (turn == 1 && before_second_flight)
+                before_second_flight();
+            ERR_clear_error();
             done = SSL_do_handshake(ssl_.get()) == 1;
+            if (const int reason = ERR_GET_REASON(ERR_peek_last_error());
+                reason > SSL_AD_REASON_OFFSET)
+                alert_ = reason - SSL_AD_REASON_OFFSET;
             send(pair.to_server);
             pair.server->handshake(pair.server_host);
             receive(pair.to_client);
@@ -116,6 +124,23 @@ class PlainClient : public PlainPeer {
         EXPECT_EQ(SSL_read(ssl_.get(), &byte, 1), 1);
         return Session(SSL_get1_session(ssl_.get()));
     }
+    /// Sends a share of a group that no engine offers, and accepts another one: the server answers
+    /// with HelloRetryRequest.
+    void provoke_a_retry() { ASSERT_EQ(SSL_set1_groups_list(ssl_.get(), "X448:P-256"), 1); }
+    /// Empty: none.
+    void set_name(const std::string& name) {
+        std::string copy = name;
+        ASSERT_EQ(SSL_set_tlsext_host_name(ssl_.get(), name.empty() ? nullptr : copy.data()), 1);
+    }
+    std::string identity = "me";  ///< empty: none
+    std::function<void()> before_second_flight;
+    /// The alert that the server sent; 0: none.
+    [[nodiscard]] int alert() const { return alert_; }
+    /// How many messages of a type the server sent.
+    [[nodiscard]] int count(int type) const {
+        const auto found = counts_.find(type);
+        return found != counts_.end() ? found->second : 0;
+    }
     [[nodiscard]] const std::string& hint() const { return hint_; }
     /// The body of the last handshake message of a type that the server sent; empty: none.
     [[nodiscard]] std::string message(int type) const {
@@ -128,17 +153,21 @@ class PlainClient : public PlainPeer {
                                    unsigned char* key, unsigned) {
         auto* self = reinterpret_cast<PlainClient*>(SSL_get_app_data(ssl));
         self->hint_ = hint != nullptr ? hint : "";
-        std::strcpy(identity, "me");
+        std::strcpy(identity, self->identity.c_str());
         std::memcpy(key, self->key_.data(), self->key_.size());
         return static_cast<unsigned>(self->key_.size());
     }
     static int use_key_tls1_3(SSL* ssl, const EVP_MD*, const unsigned char** identity,
                               std::size_t* size, SSL_SESSION** made) {
         const unsigned char suite[] = {0x13, 0x01};  // TLS_AES_128_GCM_SHA256
-        const std::string& key = reinterpret_cast<PlainClient*>(SSL_get_app_data(ssl))->key_;
+        const auto* self = reinterpret_cast<const PlainClient*>(SSL_get_app_data(ssl));
+        const std::string& key = self->key_;
+        *made = nullptr;
+        if (self->identity.empty())
+            return 1;
         *made = SSL_SESSION_new();
-        *identity = reinterpret_cast<const unsigned char*>("me");
-        *size = 2;
+        *identity = bytes(self->identity).data();
+        *size = self->identity.size();
         return SSL_SESSION_set1_master_key(*made, bytes(key).data(), key.size()) == 1 &&
                        SSL_SESSION_set_cipher(*made, SSL_CIPHER_find(ssl, suite)) == 1 &&
                        SSL_SESSION_set_protocol_version(*made, TLS1_3_VERSION) == 1
@@ -148,13 +177,17 @@ class PlainClient : public PlainPeer {
     static void keep_message(int sent, int, int type, const void* data, std::size_t size, SSL* ssl,
                              void*) {
         const std::string_view message(static_cast<const char*>(data), size);
-        if (sent == 0 && type == SSL3_RT_HANDSHAKE)
-            reinterpret_cast<PlainClient*>(SSL_get_app_data(ssl))->messages_[message[0]] =
-                message.substr(4);
+        if (sent != 0 || type != SSL3_RT_HANDSHAKE)
+            return;
+        auto* self = reinterpret_cast<PlainClient*>(SSL_get_app_data(ssl));
+        self->messages_[message[0]] = message.substr(4);
+        ++self->counts_[message[0]];
     }
     std::string key_;
     std::string hint_;
     std::map<int, std::string> messages_;
+    std::map<int, int> counts_;
+    int alert_ = 0;
 };
 
 using Floods = EachPair;
@@ -228,30 +261,133 @@ TEST_P(PskOfOthers, TheHintIsShown) {
     EXPECT_EQ(client.hint(), lacks(made.server_engine, Lacks::psk_hint) ? "" : "which key?");
 }
 
-// RFC 8446 §4.2.11: a client may offer several. Here, the ticket of another server is the first.
-TEST_P(PskOfOthers, IdentitiesAreLookedUpUntilOneIsKnown) {
+// RFC 8446 §4.2.11: a client may offer several. If the next one counted, too, the answer to [guess,
+// mine] would tell whether the server knows the guess. Here, the guess is a ticket.
+TEST_P(PskOfOthers, OnlyTheFirstIdentityCounts) {
     Plan made = plan(with_certificate());
     only(made, Version::tls1_3);
+    made.server_engine = &ussl::openssl_engine;  // whose tickets are short enough for an identity
     made.server.resumption = true;
     Pair with_tickets(made);
     PlainClient before;
     ASSERT_TRUE(before.handshake(with_tickets)) << describe(with_tickets.server->error());
     const PlainClient::Session ticket = before.session(with_tickets);
     ASSERT_EQ(SSL_SESSION_is_resumable(ticket.get()), 1);
+    const unsigned char* data = nullptr;
+    std::size_t size = 0;
+    SSL_SESSION_get0_ticket(ticket.get(), &data, &size);
+    const std::string guess(reinterpret_cast<const char*>(data), size);
+    ASSERT_LE(size, ussl::max_psk_identity);
 
-    made = plan(with_psk());
-    only(made, Version::tls1_3);
-    Pair pair(made);
-    PlainClient client("0123456789abcdef", ticket.get());
-    EXPECT_TRUE(client.handshake(pair)) << describe(pair.server->error());
-    ASSERT_FALSE(pair.server_host.asked.empty());
-    EXPECT_EQ(pair.server_host.asked.back(), "me");
+    int alerts[2];
+    for (const bool known : {false, true}) {
+        made = plan(with_psk());
+        only(made, Version::tls1_3);
+        if (known)
+            made.keys[guess] = pattern(32);
+        Pair pair(made);
+        // A session is not offered again after a connection that failed.
+        const PlainClient::Session copy(SSL_SESSION_dup(ticket.get()));
+        PlainClient client("0123456789abcdef", copy.get());
+        EXPECT_FALSE(client.handshake(pair));
+        EXPECT_EQ(pair.server->error().code, known ? Code::PSK_KEY : Code::PSK_IDENTITY)
+            << describe(pair.server->error());
+        EXPECT_EQ(pair.server_host.asked, std::vector<std::string>{guess});
+        alerts[known ? 1 : 0] = client.alert();
+    }
+    EXPECT_EQ(alerts[0], alerts[1]);
+    EXPECT_NE(alerts[0], 0);
+}
 
-    // And a wrong key of one that is known is not taken for an identity that is not.
-    Pair other(made);
-    PlainClient guesses("not the right key", ticket.get());
-    EXPECT_FALSE(guesses.handshake(other));
-    EXPECT_EQ(other.server->error().code, Code::PSK_KEY);
+TEST_P(PskOfOthers, ManyIdentitiesAreLookedUpOnce) {
+    for (const std::string first : {"me", "nobody"}) {
+        Plan made = plan(with_psk());
+        only(made, Version::tls1_3);
+        Pair pair(made);
+        pair.client->handshake(pair.client_host);
+        std::vector<std::string> identities(300, first);
+        identities.resize(330, "me");
+        const std::string hello = with_identities(pair.to_server.text(), identities);
+        pair.to_server.bytes.assign(hello.begin(), hello.end());
+        pair.server->handshake(pair.server_host);
+        EXPECT_EQ(pair.server_host.asked, std::vector<std::string>{first});
+        EXPECT_EQ(pair.server->error().code, first == "me" ? Code::PSK_KEY : Code::PSK_IDENTITY)
+            << describe(pair.server->error());
+    }
+}
+
+// RFC 8446 §4.1.2: after HelloRetryRequest, a client repeats its ClientHello.
+using SecondHello = EachPair;
+INSTANTIATE_EACH_PAIR(SecondHello);
+constexpr int illegal_parameter = 47;
+
+TEST_P(SecondHello, HasTheNameOfTheFirst) {
+    struct {
+        std::string first, second;
+    } const rows[] = {{"a.example.test", "a.example.test"},
+                      {"", ""},
+                      {"a.example.test", "b.example.test"},
+                      {"a.example.test", "a.example.tes"},
+                      {"a.example.test", ""},
+                      {"", "a.example.test"}};
+    for (const auto& [first, second] : rows) {
+        SCOPED_TRACE(first + " " + second);
+        Plan made = plan(with_certificate());
+        only(made, Version::tls1_3);
+        made.server.choose_by_name = true;
+        // The chosen context stays, although its suites would not fit.
+        Plan other = made;
+        const std::uint16_t its_own[] = {0x1301}, others[] = {0x1303};
+        made.server.suites = its_own;
+        other.server.suites = others;
+        const auto instead = Context::make(*made.server_engine, other.server);
+        ASSERT_TRUE(instead);
+        Pair pair(made);
+        pair.server_host.on_name = [&](ussl::Ref<Context>& context, std::uint8_t&) {
+            context = *instead;
+            return ussl::NameAnswer::good;
+        };
+        PlainClient client;
+        client.provoke_a_retry();
+        client.set_name(first);
+        client.before_second_flight = [&client, name = second] { client.set_name(name); };
+        const bool same = first == second;
+        EXPECT_EQ(client.handshake(pair), same) << describe(pair.server->error());
+        EXPECT_EQ(pair.server_host.names, std::vector<std::string>{first});
+        EXPECT_EQ(client.count(SSL3_MT_SERVER_HELLO), same ? 2 : 1);
+        EXPECT_EQ(pair.server->error().code, same ? Code::none : Code::PROTOCOL);
+        EXPECT_EQ(client.alert(), same ? 0 : illegal_parameter);
+        EXPECT_EQ(pair.server->error().alert_number, client.alert());
+    }
+}
+
+TEST_P(SecondHello, HasTheFirstIdentityOfTheFirst) {
+    const std::string longer(ussl::max_psk_identity, 'i');
+    struct {
+        std::string first, second;
+    } const rows[] = {{"me", "me"},   {longer, longer}, {"me", "you"},
+                      {"me", "meme"}, {"me", ""},       {"me", "nobody"}};
+    for (const auto& [first, second] : rows) {
+        SCOPED_TRACE(first + " " + second);
+        const std::string key = "0123456789abcdef";
+        Plan made = plan(with_psk());
+        only(made, Version::tls1_3);
+        made.keys["you"] = made.keys["meme"] = made.keys[longer] = key;
+        Pair pair(made);
+        PlainClient client(key);
+        client.provoke_a_retry();
+        client.identity = first;
+        client.before_second_flight = [&client, name = second] { client.identity = name; };
+        const bool same = first == second;
+        EXPECT_EQ(client.handshake(pair), same) << describe(pair.server->error());
+        EXPECT_EQ(pair.server_host.asked, std::vector<std::string>{first});
+        EXPECT_EQ(client.count(SSL3_MT_SERVER_HELLO), same ? 2 : 1);
+        if (second.empty())
+            continue;  // without any, it is a client without a key
+        EXPECT_EQ(pair.server->error().code, same ? Code::none : Code::PROTOCOL)
+            << describe(pair.server->error());
+        EXPECT_EQ(client.alert(), same ? 0 : illegal_parameter);
+    }
 }
 
 using CertificatesOfOthers = EachPair;

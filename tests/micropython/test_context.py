@@ -536,7 +536,46 @@ def test_sni_callback_that_chooses_keys():
         server = server_context()
         server.sni_callback = lambda sock, name, context: setattr(sock, "context", other)
         raised = outcome(client_context(), server)[2][1]
-        assert type(raised) is ValueError and "no server's with a certificate" in str(raised), raised
+        assert type(raised) is ValueError and "server context with a certificate" in str(raised), raised
+
+
+def test_sni_callback_cannot_replace_keys():
+    server = ussl.SSLContext(SERVER)
+    server.server_psk_keys = {b"me": b"key"}
+    client = ussl.SSLContext(CLIENT)
+    client.psk_identity, client.psk_key = b"me", b"key"
+    other = server_context()
+    server.sni_callback = lambda sock, name, context: setattr(sock, "context", other)
+    c, s, result = outcome(client, server)
+    assert type(result[1]) is ValueError and "server context with a certificate" in str(result[1]), result
+    assert "internal_error" in result[0].args[1], result
+
+
+def test_sni_that_is_no_text():
+    def raised_by(sock):
+        try:
+            step(sock)
+        except Exception as e:
+            return e
+
+    asked = []
+    server = server_context()
+    server.sni_callback = lambda sock, name, context: asked.append(name)
+    for name in (b"\xff\xfe\xfd.test.", b"local\0hos", b"b\xc3\xbc.test.x"):
+        a, b = pipe()
+        client = client_context().wrap_socket(a, server_hostname="localhost", do_handshake_on_connect=False)
+        s = server.wrap_socket(b, server_side=True, do_handshake_on_connect=False)
+        step(client)
+        at = bytes(b.inbox).find(b"localhost")
+        b.inbox[at : at + 9] = name
+        raised = raised_by(s)
+        if name[:1] == b"b":
+            equal(asked, ["b\xfc.test.x"])
+            continue
+        assert type(raised) is OSError and raised.errno == ussl.ERR_PROTOCOL, raised
+        assert "unrecognized_name" in raised.args[1], raised
+        equal(asked, [])
+        equal(raised_by(client).errno, ussl.ERR_UNKNOWN_NAME)
 
 
 def test_sni_callback_cannot_take_the_context_away():
