@@ -561,7 +561,7 @@ def test_sni_that_is_no_text():
     asked = []
     server = server_context()
     server.sni_callback = lambda sock, name, context: asked.append(name)
-    for name in (b"\xff\xfe\xfd.test.", b"local\0hos", b"b\xc3\xbc.test.x"):
+    for name in (b"\xff\xfe\xfd.test.", b"local\0hos", b"b\xc3\xbc.test."):
         a, b = pipe()
         client = client_context().wrap_socket(a, server_hostname="localhost", do_handshake_on_connect=False)
         s = server.wrap_socket(b, server_side=True, do_handshake_on_connect=False)
@@ -570,7 +570,7 @@ def test_sni_that_is_no_text():
         b.inbox[at : at + 9] = name
         raised = raised_by(s)
         if name[:1] == b"b":
-            equal(asked, ["b\xfc.test.x"])
+            equal(asked, ["b\xfc.test."])
             continue
         assert type(raised) is OSError and raised.errno == ussl.ERR_PROTOCOL, raised
         assert "unrecognized_name" in raised.args[1], raised
