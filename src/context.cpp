@@ -54,6 +54,51 @@ std::expected<Ref<Context>, Refusal> Context::make(const Engine& engine, const O
     return context;
 }
 
+std::size_t describe(const Refusal& refusal, std::string_view argument, std::string_view file,
+                     std::span<char> into) {
+    std::size_t size = 0;
+    const auto add = [&](std::string_view text) {
+        const std::size_t n = std::min(text.size(), into.size() - size);
+        std::memcpy(into.data() + size, text.data(), n);
+        size += n;
+    };
+    const auto add_number = [&](std::string_view before, std::uint32_t number) {
+        char digits[10];
+        std::size_t at = sizeof digits;
+        do
+            digits[--at] = static_cast<char>('0' + number % 10);
+        while ((number /= 10) != 0);
+        add(before);
+        add({digits + at, sizeof digits - at});
+    };
+    const bool has_place = refusal.line != 0 || refusal.offset != 0;
+    if (!argument.empty() && (has_place || !file.empty() || refusal.hint != nullptr)) {
+        add(argument);
+        if (!file.empty()) {
+            add(" '");
+            add(file);
+            add("'");
+        }
+        if (refusal.line != 0)
+            add_number(", line ", refusal.line);
+        else if (refusal.offset != 0)
+            add_number(", byte ", refusal.offset);
+        add(": ");
+    }
+    add(refusal.reason);
+    if (refusal.named[0] != '\0') {
+        add(": ");
+        add(refusal.named);
+    }
+    if (refusal.hint != nullptr) {
+        add(": ");
+        add(refusal.hint);
+        if (std::string_view(refusal.hint).ends_with(' '))
+            add(file.empty() ? "FILE" : file);
+    }
+    return size;
+}
+
 bool fingerprint(const Engine& engine, const Options& options, std::span<std::uint8_t, 32> out) {
     const std::optional<Bytes> contents[] = {
         options.key,          options.key_password, options.certificate, options.trusted,

@@ -192,31 +192,6 @@ inline constexpr char crl_is_special[] =
 inline constexpr char crl_has_no_end[] = "invalid crl: it does not say when the next one is due";
 inline constexpr char crl_is_weak[] = "invalid crl: its signature is weaker than SHA-256";
 
-/// "-----BEGIN" stands at the start of a line: PEM, otherwise DER.
-bool is_pem(Bytes data);
-
-/// Certificates and CRLs, one behind the other, each by itself: DER, or PEM with whatever lines of
-/// text between. What is none of it comes as DER that cannot be read: nothing is passed over in
-/// silence.
-class Values {
-  public:
-    enum class Kind : std::uint8_t { certificate_pem, crl_pem, der };
-    struct Value {
-        Kind kind;
-        Bytes bytes;  ///< from "-----BEGIN" to the end of its "-----END" line, or DER
-    };
-
-    explicit Values(Bytes data) : rest_(data), has_pem_(is_pem(data)) {}
-    /// Keys are left out.
-    std::optional<Value> next();
-
-  private:
-    std::string_view take(std::size_t size);
-
-    Bytes rest_;
-    bool has_pem_;
-};
-
 /// The largest max_fragment_length (RFC 6066 §4) that is not above `limit`: its code, or 0 if there
 /// is nothing to ask for.
 std::uint8_t max_fragment_code(std::optional<std::size_t> limit);

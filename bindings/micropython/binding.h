@@ -64,7 +64,20 @@ typedef struct _ussl_context_obj_t {
     uint16_t record_size_limit; // 0: none
     uint32_t generation;    // how often it has changed
     void *made;             // ussl::Context, counted; several threads may want to make it
+    unsigned char *own_key; // in place of `key`: read from a file, without its PEM; wiped when released
+    size_t own_key_size;
 } ussl_context_obj_t;
+
+// What an argument with a key or certificates is called, for error messages, and what is in it.
+typedef struct _ussl_source_t {
+    qstr argument;
+    mp_obj_t given;   // as the program passed it
+    mp_obj_t content; // str or bytes-like, or None
+    bool from_file;   // `content` was read from the file `given`, and is ours to wipe
+} ussl_source_t;
+typedef struct _ussl_sources_t {
+    ussl_source_t key, certificate, trusted;
+} ussl_sources_t;
 
 typedef struct _ussl_socket_obj_t {
     mp_obj_base_t base;
@@ -161,8 +174,8 @@ void ussl_context_heap_ends(void);
 // the caller to drop.
 void *ussl_context_get(ussl_context_obj_t *self);
 void ussl_context_drop(void *made);
-// Raises what ussl_context_get() would.
-void ussl_context_check(ussl_context_obj_t *self);
+// Raises what ussl_context_get() would; `sources` may be NULL.
+void ussl_context_check(ussl_context_obj_t *self, const ussl_sources_t *sources);
 
 // What is kept for later calls only is let go of.
 void ussl_context_trim(void);
@@ -316,8 +329,11 @@ MP_NORETURN void ussl_raise_row(unsigned code);
 
 // --- files and checks (options.cpp)
 
-// The content of a key or certificate: `given` itself if it is content, or the file's as bytes.
-mp_obj_t ussl_load(mp_obj_t given, bool *from_file);
+// Fills in the content of a key or certificates: that of a file if `given` is a str without "-----BEGIN",
+// unless a str is content, too.
+void ussl_load(ussl_source_t *source, qstr argument, mp_obj_t given, bool is_content);
+// Wipes what was read from a file.
+void ussl_source_wipe(const ussl_source_t *source);
 // Raises unless `psk_keys` can be asked for keys, and, if it is a dict, holds good ones.
 void ussl_check_psk_keys(mp_obj_t psk_keys);
 // Raises unless it is one of CERT_NONE, CERT_OPTIONAL, CERT_REQUIRED.

@@ -194,10 +194,10 @@ extern "C" mp_obj_t ussl_certificate_dict(void* connection) {
 }
 
 extern "C" mp_obj_t ussl_cert_info(mp_obj_t data) {
-    bool from_file;
-    const mp_obj_t content = ussl_load(data, &from_file);
+    ussl_source_t source;
+    ussl_load(&source, MP_QSTR_data, data, false);
     mp_buffer_info_t bytes;
-    mp_get_buffer_raise(content, &bytes, MP_BUFFER_READ);
+    mp_get_buffer_raise(source.content, &bytes, MP_BUFFER_READ);
     const mp_obj_t dict = mp_obj_new_dict(8);
     DictBuilder builder(dict, true);
     const bool described = ussl::describe_certificate(

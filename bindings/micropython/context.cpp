@@ -6,7 +6,7 @@
 #include <atomic>
 #include <utility>
 
-#include "binding.h"
+#include "errors.hpp"
 #include "ussl/context.hpp"
 
 namespace {
@@ -142,15 +142,24 @@ void leave_shared(const Context* context, bool keep) {
     drop_unused(most_kept);
 }
 
-struct Made {
-    const char* refusal;
-    bool out_of_memory;
-};
+std::optional<Bytes> key_of(const ussl_context_obj_t* self) {
+    if (self->own_key != nullptr)
+        return Bytes{self->own_key, self->own_key_size};
+    return bytes_of(self->key);
+}
+
+// Of the key that was read from a file, the only copy outside of the engine.
+void drop_own_key(ussl_context_obj_t* self) {
+    if (self->own_key == nullptr)
+        return;
+    ussl::wipe(self->own_key, self->own_key_size);
+    ussl::release(std::exchange(self->own_key, nullptr));
+}
 
 // ecdsa_sign_callback is shown the key, and leaves it to that to sign what it does not.
 bool has_sign_callback(const ussl_context_obj_t* self) {
     return self->sign_callback != mp_const_none ||
-           (self->ecdsa_sign_callback != mp_const_none && self->key != mp_const_none);
+           (self->ecdsa_sign_callback != mp_const_none && key_of(self));
 }
 
 std::optional<ussl::CrlCheck> crl_check_of(const ussl_context_obj_t* self) {
@@ -167,7 +176,7 @@ bool has_psk(const ussl_context_obj_t* self) {
 Options options_of(const ussl_context_obj_t* self) {
     Options options{
         .role = self->server != 0 ? ussl::Role::server : ussl::Role::client,
-        .key = bytes_of(self->key),
+        .key = key_of(self),
         .key_password = bytes_of(self->key_password),
         .certificate = bytes_of(self->certificate),
         .sign_by_program = has_sign_callback(self) && self->certificate != mp_const_none,
@@ -229,7 +238,8 @@ Context* publish(ussl_context_obj_t* self, Context* mine, bool is_shared, bool k
     return used;
 }
 
-Made make(ussl_context_obj_t* self, Context** result) {
+// Why not; none: it was made.
+std::optional<ussl::Refusal> make(ussl_context_obj_t* self, Context** result) {
     const uint32_t generation = self->generation;
     const ussl::Engine& engine = ussl::default_engine();
     const Options options = options_of(self);
@@ -240,13 +250,13 @@ Made make(ussl_context_obj_t* self, Context** result) {
     if (mine == nullptr) {
         auto made = Context::make(engine, options);
         if (!made)
-            return {made.error().reason, made.error().out_of_memory};
+            return made.error();
         is_shared = share && add_shared(fingerprint, made->get());
         mine = made->detach();
     }
     const bool keeps = self->server == 0 && !options.key && !options.psk_key;
     *result = publish(self, mine, is_shared, keeps, generation);
-    return {nullptr, false};
+    return std::nullopt;
 }
 
 uint16_t version_of(mp_obj_t number) {
@@ -389,6 +399,22 @@ Context* made_of(ussl_context_obj_t* self) {
     if (made != nullptr)
         made->retain();
     return made;
+}
+
+void* get(ussl_context_obj_t* self, const ussl_sources_t* sources) {
+    if (Context* before = made_of(self))
+        return before;
+    Context* result = nullptr;
+    std::optional<ussl::Refusal> refusal = make(self, &result);
+    if (refusal && refusal->out_of_memory) {
+        // What forgotten sockets hold is memory that the collector does not see.
+        ussl_context_trim();
+        gc_collect();
+        refusal = make(self, &result);
+    }
+    if (refusal)
+        ussl_raise(*refusal, sources);
+    return result;
 }
 
 // MP_OBJ_NULL: there is none of that name.
@@ -542,11 +568,11 @@ bool set_attribute(ussl_context_obj_t* self, qstr name, mp_obj_t value) {
 }
 
 // What a context was given as trusted; raises what is wrong with it.
-ussl::Stored stored_of(mp_obj_t trusted, bool system_store) {
+ussl::Stored stored_of(mp_obj_t trusted, bool system_store, const ussl_sources_t* sources) {
     ussl_context_obj_t* trial = ussl_context_new(false);
     trial->trusted = trusted;
     trial->system_store = system_store ? 1 : 0;
-    auto* made = static_cast<Context*>(ussl_context_get(trial));
+    auto* made = static_cast<Context*>(get(trial, sources));
     const ussl::Stored stored = made->stored();
     made->drop();
     forget_made(trial);
@@ -570,9 +596,100 @@ mp_obj_t joined(mp_obj_t first, mp_obj_t second) {
 
 bool holds_key(mp_obj_t content) {
     mp_buffer_info_t bytes;
-    mp_get_buffer_raise(content, &bytes, MP_BUFFER_READ);
-    return std::string_view(static_cast<const char*>(bytes.buf), bytes.len)
-               .find("PRIVATE KEY-----") != std::string_view::npos;
+    return mp_get_buffer(content, &bytes, MP_BUFFER_READ) &&
+           std::string_view(static_cast<const char*>(bytes.buf), bytes.len)
+                   .find("PRIVATE KEY-----") != std::string_view::npos;
+}
+
+void load_verify_locations(ussl_context_obj_t* self, mp_obj_t cadata, mp_obj_t cafile,
+                           bool is_content) {
+    const bool has_data = cadata != mp_const_none;
+    if (has_data == (cafile != mp_const_none))
+        mp_raise_TypeError(MP_ERROR_TEXT("either cadata or cafile"));
+    ussl_sources_t sources = {};
+    ussl_load(&sources.trusted, has_data ? MP_QSTR_cadata : MP_QSTR_cafile,
+              has_data ? cadata : cafile, has_data && is_content);
+    const mp_obj_t more = sources.trusted.content;
+    const ussl::Stored stored = stored_of(more, false, &sources);
+    // A key that stands there is of no use.
+    mp_buffer_info_t bytes;
+    if (sources.trusted.from_file && mp_get_buffer(more, &bytes, MP_BUFFER_READ))
+        ussl::wipe_private_keys({static_cast<uint8_t*>(bytes.buf), bytes.len});
+
+    self->trusted = joined(self->trusted, more);
+    // Whoever gives one wants it looked at.
+    if (stored.crls != 0 && self->verify_flags < 0)
+        self->verify_flags = USSL_VERIFY_CRL_CHECK_LEAF;
+    forget_made(self);
+}
+
+// What load_cert_chain() works with: an exception finds all of it in memory.
+struct Identity {
+    ussl_context_obj_t* self;
+    ussl_context_obj_t* trial;
+    mp_obj_t password;
+    ussl_sources_t sources;
+};
+
+// The certificates in the same file are still needed.
+void wipe_keys(const ussl_sources_t& sources) {
+    mp_buffer_info_t bytes;
+    ussl_source_wipe(&sources.key);
+    if (sources.certificate.from_file &&
+        mp_get_buffer(sources.certificate.content, &bytes, MP_BUFFER_READ))
+        ussl::wipe_private_keys({static_cast<uint8_t*>(bytes.buf), bytes.len});
+}
+
+// false: no memory.
+bool take_key(ussl_context_obj_t* self, mp_obj_t content) {
+    const std::optional<Bytes> bytes = bytes_of(content);
+    const ussl::SecretBytes key = ussl::private_key_of(bytes.value_or(Bytes{}));
+    if (key.empty())
+        return false;
+    self->own_key = static_cast<unsigned char*>(ussl::allocate(key.size()));
+    if (self->own_key == nullptr)
+        return false;
+    self->own_key_size = key.size();
+    memcpy(self->own_key, key.data(), key.size());
+    return true;
+}
+
+void load_identity(Identity& identity, mp_obj_t certfile, mp_obj_t keyfile) {
+    ussl_context_obj_t* self = identity.self;
+    ussl_sources_t& sources = identity.sources;
+    ussl_load(&sources.certificate, MP_QSTR_certfile, certfile, false);
+    ussl_load(&sources.key, MP_QSTR_keyfile, keyfile, false);
+    // As CPython: one file may hold both. There need be no key where a callback signs.
+    const bool in_one = keyfile == mp_const_none && (self->sign_callback == mp_const_none ||
+                                                     holds_key(sources.certificate.content));
+    ussl_source_t& key = in_one ? sources.certificate : sources.key;
+
+    // Tried on its own first, so that what is wrong is said here and changes nothing.
+    ussl_context_obj_t* trial = ussl_context_new(self->server != 0);
+    identity.trial = trial;
+    trial->certificate = sources.certificate.content;
+    trial->key = key.content;
+    trial->key_password = identity.password;
+    trial->sign_callback = self->sign_callback;
+    trial->ecdsa_sign_callback = self->ecdsa_sign_callback;
+    ussl_sources_t named = sources;
+    if (in_one)
+        named.key = sources.certificate;
+    ussl_context_check(trial, &named);
+    forget_made(trial);
+    if (key.from_file && key.content != mp_const_none) {
+        if (!take_key(trial, key.content))
+            mp_raise_type(&mp_type_MemoryError);
+        trial->key = mp_const_none;
+    }
+
+    drop_own_key(self);
+    self->certificate = trial->certificate;
+    self->key = trial->key;
+    self->own_key = std::exchange(trial->own_key, nullptr);
+    self->own_key_size = trial->own_key_size;
+    self->key_password = identity.password;
+    forget_made(self);
 }
 
 // What psk_client_callback says for one connection, as a context of its own.
@@ -587,6 +704,7 @@ ussl_context_obj_t* with_psk_of_callback(const ussl_context_obj_t* self) {
     ussl_context_obj_t* one = ussl_context_new(false);
     *one = *self;
     one->made = nullptr;
+    one->own_key = nullptr;
     one->is_shared = 0;
     one->share = 1;
     one->psk_identity = ussl_text_or_bytes(pair[0], MP_QSTR_psk_identity);
@@ -618,6 +736,8 @@ ussl_context_obj_t* ussl_context_new(bool server) {
     self->maximum_version = static_cast<uint16_t>(ussl::Version::tls1_3);
     self->record_size_limit = 0;
     self->made = nullptr;
+    self->own_key = nullptr;
+    self->own_key_size = 0;
     self->generation = 0;
     return self;
 }
@@ -636,27 +756,15 @@ void ussl_context_trim() {
 }
 
 void* ussl_context_get(ussl_context_obj_t* self) {
-    if (Context* before = made_of(self))
-        return before;
-    Context* result = nullptr;
-    Made made = make(self, &result);
-    if (made.out_of_memory) {
-        // What forgotten sockets hold is memory that the collector does not see.
-        ussl_context_trim();
-        gc_collect();
-        made = make(self, &result);
-    }
-    if (made.refusal != nullptr)
-        ussl_raise_refusal(made.refusal, made.out_of_memory);
-    return result;
+    return get(self, nullptr);
 }
 
 void ussl_context_drop(void* made) {
     static_cast<Context*>(made)->drop();
 }
 
-void ussl_context_check(ussl_context_obj_t* self) {
-    ussl_context_drop(ussl_context_get(self));
+void ussl_context_check(ussl_context_obj_t* self, const ussl_sources_t* sources) {
+    ussl_context_drop(get(self, sources));
 }
 
 mp_obj_t ussl_context_make_new(const mp_obj_type_t* type, size_t n_args, size_t n_kw,
@@ -697,29 +805,20 @@ mp_obj_t ussl_context_load_cert_chain(size_t n_args, const mp_obj_t* args, mp_ma
     mp_arg_val_t values[ARG_count];
     mp_arg_parse_all(n_args - 1, args + 1, kw_args, ARG_count, allowed, values);
     ussl_context_obj_t* self = context_of(args[0]);
-    bool from_file;
-    const mp_obj_t certificate = ussl_load(values[ARG_certfile].u_obj, &from_file);
-    // As CPython: one file may hold both. There need be no key where a callback signs.
-    mp_obj_t key = mp_const_none;
-    if (values[ARG_keyfile].u_obj != mp_const_none)
-        key = ussl_load(values[ARG_keyfile].u_obj, &from_file);
-    else if (self->sign_callback == mp_const_none || holds_key(certificate))
-        key = certificate;
-
-    // Tried on its own first, so that what is wrong is said here and changes nothing.
-    ussl_context_obj_t* trial = ussl_context_new(self->server != 0);
-    trial->certificate = certificate;
-    trial->key = key;
-    trial->key_password = values[ARG_password].u_obj;
-    trial->sign_callback = self->sign_callback;
-    trial->ecdsa_sign_callback = self->ecdsa_sign_callback;
-    ussl_context_check(trial);
-    forget_made(trial);
-
-    self->certificate = certificate;
-    self->key = key;
-    self->key_password = values[ARG_password].u_obj;
-    forget_made(self);
+    Identity identity = {};
+    identity.self = self;
+    identity.password = values[ARG_password].u_obj;
+    identity.sources.key.content = identity.sources.certificate.content = mp_const_none;
+    nlr_buf_t nlr;
+    if (nlr_push(&nlr) != 0) {
+        wipe_keys(identity.sources);
+        if (identity.trial != nullptr)
+            drop_own_key(identity.trial);
+        nlr_jump(nlr.ret_val);
+    }
+    load_identity(identity, values[ARG_certfile].u_obj, values[ARG_keyfile].u_obj);
+    nlr_pop();
+    wipe_keys(identity.sources);
     return mp_const_none;
 }
 
@@ -733,19 +832,9 @@ mp_obj_t ussl_context_load_verify_locations(size_t n_args, const mp_obj_t* args,
     };
     mp_arg_val_t values[ARG_count];
     mp_arg_parse_all(n_args - 1, args + 1, kw_args, ARG_count, allowed, values);
-    const bool cadata = values[ARG_cadata].u_obj != mp_const_none;
-    if (cadata == (values[ARG_cafile].u_obj != mp_const_none))
-        mp_raise_TypeError(MP_ERROR_TEXT("either cadata or cafile"));
-    bool from_file;
-    const mp_obj_t more = ussl_load(values[cadata ? ARG_cadata : ARG_cafile].u_obj, &from_file);
-    const ussl::Stored stored = stored_of(more, false);
-
-    ussl_context_obj_t* self = context_of(args[0]);
-    self->trusted = joined(self->trusted, more);
-    // Whoever gives one wants it looked at.
-    if (stored.crls != 0 && self->verify_flags < 0)
-        self->verify_flags = USSL_VERIFY_CRL_CHECK_LEAF;
-    forget_made(self);
+    // A str without a keyword is a path, as in CPython, where that argument is `cafile`.
+    load_verify_locations(context_of(args[0]), values[ARG_cadata].u_obj, values[ARG_cafile].u_obj,
+                          n_args == 1);
     return mp_const_none;
 }
 
@@ -791,14 +880,15 @@ mp_obj_t ussl_context_load_default_certs(size_t n_args, const mp_obj_t* args) {
 
 mp_obj_t ussl_context_cert_store_stats(mp_obj_t self_in) {
     const ussl_context_obj_t* self = context_of(self_in);
-    const ussl::Stored stored = stored_of(self->trusted, self->system_store != 0);
-    const mp_obj_t stats = mp_obj_new_dict(3);
+    const ussl::Stored stored = stored_of(self->trusted, self->system_store != 0, nullptr);
+    const mp_obj_t stats = mp_obj_new_dict(4);
     const auto store = [stats](qstr name, size_t count) {
         mp_obj_dict_store(stats, MP_OBJ_NEW_QSTR(name), mp_obj_new_int_from_uint(count));
     };
     store(MP_QSTR_x509, stored.certificates);
     store(MP_QSTR_x509_ca, stored.authorities);
     store(MP_QSTR_crl, stored.crls);
+    store(MP_QSTR_unsupported, stored.unsupported);
     return stats;
 }
 
@@ -858,7 +948,7 @@ mp_obj_t ussl_context_set_alpn_protocols(mp_obj_t self_in, mp_obj_t protocols) {
     }
     ussl_context_obj_t* trial = ussl_context_new(false);
     trial->alpn = count != 0 ? mp_obj_new_bytes_from_vstr(&vstr) : mp_const_none;
-    ussl_context_check(trial);
+    ussl_context_check(trial, nullptr);
     ussl_context_obj_t* self = context_of(self_in);
     self->alpn = trial->alpn;
     forget_made(self);
@@ -902,17 +992,14 @@ mp_obj_t ussl_create_default_context(size_t n_args, const mp_obj_t* args, mp_map
     self->verify_mode = server ? 0 : 2;
     const mp_obj_t cafile = values[ARG_cafile].u_obj;
     const mp_obj_t cadata = values[ARG_cadata].u_obj;
-    if (cafile != mp_const_none || cadata != mp_const_none) {
-        mp_map_t none;
-        mp_map_init(&none, 0);
-        const mp_obj_t load[3] = {MP_OBJ_FROM_PTR(self), cadata, cafile};
-        ussl_context_load_verify_locations(3, load, &none);
-    }
+    if (cafile != mp_const_none || cadata != mp_const_none)
+        load_verify_locations(self, cadata, cafile, true);
     return MP_OBJ_FROM_PTR(self);
 }
 
 mp_obj_t ussl_context_del(mp_obj_t self) {
     forget_made(context_of(self));
+    drop_own_key(context_of(self));
     return mp_const_none;
 }
 

@@ -13,6 +13,31 @@ extern "C" MP_NORETURN void ussl_raise_refusal(const char* reason, bool out_of_m
     mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("%s"), reason);
 }
 
+MP_NORETURN void ussl_raise(const ussl::Refusal& refusal, const ussl_sources_t* sources) {
+    if (refusal.out_of_memory)
+        mp_raise_OSError(MP_ENOMEM);
+    using About = ussl::Refusal::About;
+    const ussl_source_t* source = nullptr;
+    if (sources != nullptr && refusal.about != About::call)
+        source = refusal.about == About::key           ? &sources->key
+                 : refusal.about == About::certificate ? &sources->certificate
+                                                       : &sources->trusted;
+    std::string_view argument;
+    std::string_view file;
+    if (source != nullptr) {
+        size_t size = 0;
+        const char* text = qstr_str(source->argument);
+        argument = {text, strlen(text)};
+        if (source->from_file) {
+            text = mp_obj_str_get_data(source->given, &size);
+            file = {text, size};
+        }
+    }
+    char text[ussl::max_description];
+    const size_t size = ussl::describe(refusal, argument, file, text);
+    mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("%.*s"), static_cast<int>(size), text);
+}
+
 MP_NORETURN void ussl_raise(const Error& error) {
     if (error.code == Code::stream)
         mp_raise_OSError(error.number());

@@ -1,7 +1,11 @@
 #pragma once
 
 #include "binding.h"
+#include "ussl/context.hpp"
 #include "ussl/error.hpp"
 
 /// OSError: the stream's errno, or a row of the table with its text.
 MP_NORETURN void ussl_raise(const ussl::Error& error);
+/// ValueError that names the argument, the file and the place in it, as far as they are known, or
+/// OSError ENOMEM. `sources` may be null.
+MP_NORETURN void ussl_raise(const ussl::Refusal& refusal, const ussl_sources_t* sources);

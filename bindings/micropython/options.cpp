@@ -64,7 +64,13 @@ mp_obj_t read_file(mp_obj_t file) {
         mp_raise_OSError(error);
     vstr_t vstr;
     vstr_init_len(&vstr, static_cast<size_t>(size));
+    nlr_buf_t nlr;
+    if (nlr_push(&nlr) != 0) {
+        ussl::wipe(vstr.buf, static_cast<size_t>(size));
+        nlr_jump(nlr.ret_val);
+    }
     vstr.len = read_from(file, vstr.buf, static_cast<size_t>(size));
+    nlr_pop();
     return mp_obj_new_bytes_from_vstr(&vstr);
 }
 
@@ -105,10 +111,10 @@ mp_obj_t either(const mp_arg_val_t& one, qstr one_name, const mp_arg_val_t& othe
     return other.u_obj != MP_OBJ_NULL ? other.u_obj : missing;
 }
 
-void wipe_if_ours(mp_obj_t content, bool from_file) {
-    mp_buffer_info_t bytes;
-    if (from_file && mp_get_buffer(content, &bytes, MP_BUFFER_READ))
-        ussl::wipe(bytes.buf, bytes.len);
+void wipe(const ussl_sources_t& sources) {
+    ussl_source_wipe(&sources.key);
+    ussl_source_wipe(&sources.certificate);
+    ussl_source_wipe(&sources.trusted);
 }
 
 double milliseconds_of(mp_obj_t seconds) {
@@ -134,20 +140,25 @@ mp_obj_t ussl_module_init(void) {
     return mp_const_none;
 }
 
-mp_obj_t ussl_load(mp_obj_t given, bool* from_file) {
-    *from_file = false;
+void ussl_load(ussl_source_t* source, qstr argument, mp_obj_t given, bool is_content) {
+    *source = {argument, given, given, false};
     mp_buffer_info_t bytes;
     if (given == mp_const_none || is_bytes_like(given, &bytes))
-        return given;
+        return;
     if (!mp_obj_is_str(given))
         mp_raise_TypeError(MP_ERROR_TEXT("a key or certificate must be a path (str) or bytes"));
     size_t size;
     const char* text = mp_obj_str_get_data(given, &size);
-    constexpr char begin[] = "-----BEGIN";
-    if (size >= sizeof begin - 1 && memcmp(text, begin, sizeof begin - 1) == 0)
-        return given;
-    *from_file = true;
-    return load_file(given);
+    if (is_content || std::string_view(text, size).find("-----BEGIN") != std::string_view::npos)
+        return;
+    source->content = load_file(given);
+    source->from_file = true;
+}
+
+void ussl_source_wipe(const ussl_source_t* source) {
+    mp_buffer_info_t bytes;
+    if (source->from_file && mp_get_buffer(source->content, &bytes, MP_BUFFER_READ))
+        ussl::wipe(bytes.buf, bytes.len);
 }
 
 void ussl_check_psk_keys(mp_obj_t psk_keys) {
@@ -318,20 +329,28 @@ mp_obj_t ussl_wrap_socket(size_t n_args, const mp_obj_t* args, mp_map_t* kw_args
     context->gather_writes = values[ARG_gather_writes].u_bool ? 1 : 0;
     context->record_size_limit = ussl_record_size_limit(values[ARG_record_size_limit].u_obj);
 
-    bool key_from_file;
-    bool from_file;
-    context->certificate = ussl_load(certificate, &from_file);
-    context->trusted = ussl_load(trusted, &from_file);
-    context->key = ussl_load(key, &key_from_file);
-
+    const auto name = [&values](int newer, qstr newer_name, qstr name) {
+        return values[newer].u_obj != MP_OBJ_NULL ? newer_name : name;
+    };
+    // In memory, because a function gets their address: an exception finds them as they are.
+    ussl_sources_t sources = {};
+    sources.key.content = sources.certificate.content = sources.trusted.content = mp_const_none;
     nlr_buf_t nlr;
     if (nlr_push(&nlr) != 0) {
-        wipe_if_ours(context->key, key_from_file);
+        wipe(sources);
         nlr_jump(nlr.ret_val);
     }
-    ussl_context_check(context);
+    ussl_load(&sources.certificate, name(ARG_cert, MP_QSTR_cert, MP_QSTR_certfile), certificate,
+              false);
+    ussl_load(&sources.trusted, name(ARG_cadata, MP_QSTR_cadata, MP_QSTR_ca_certs), trusted,
+              values[ARG_cadata].u_obj != MP_OBJ_NULL);
+    ussl_load(&sources.key, name(ARG_key, MP_QSTR_key, MP_QSTR_keyfile), key, false);
+    context->key = sources.key.content;
+    context->certificate = sources.certificate.content;
+    context->trusted = sources.trusted.content;
+    ussl_context_check(context, &sources);
     nlr_pop();
-    wipe_if_ours(context->key, key_from_file);
+    wipe(sources);
     // The library has parsed them; their text need not be held for as long as the connection.
     context->key = context->certificate = context->trusted = mp_const_none;
     context->key_password = context->psk_identity = context->psk_key = mp_const_none;

@@ -103,11 +103,32 @@ inline constexpr std::size_t min_record_size = 512;
 inline constexpr std::size_t max_record_size = 16384;
 
 /// Why a call was refused before anything happened: the caller's mistake, in the caller's words.
-/// Always a string literal.
 struct Refusal {
-    const char* reason;
+    const char* reason;  ///< a string literal
     bool out_of_memory = false;
+    /// What the content looks like instead, and how to convert it: a string literal or nullptr. If
+    /// it ends with a space, the name of the file goes behind it.
+    const char* hint = nullptr;
+    char named[40] = {};  ///< an algorithm's name, or empty
+    /// The option that it is about.
+    enum class About : std::uint8_t { call, key, certificate, trusted };
+    About about = About::call;
+    /// Where in that: the line of PEM (1 for the first), or the byte of DER; 0: at its beginning.
+    std::uint32_t line = 0;
+    std::uint32_t offset = 0;
 };
+/// Writes what is known of a refusal: "ca_certs 'roots.pem', line 12: invalid cert: …". `argument`
+/// is what the option is called, and `file` where its content comes from; both may be empty.
+/// Returns the length; never NUL-terminated, cut off at the end of `into`.
+std::size_t describe(const Refusal& refusal, std::string_view argument, std::string_view file,
+                     std::span<char> into);
+
+/// A private key out of `content` without its PEM: DER, encrypted if it was; PEM that is encrypted
+/// as in RFC 1421 stays as it is, and so does what holds no key. Empty: no memory.
+SecretBytes private_key_of(Bytes content);
+/// Overwrites the private keys in PEM with zeros; what stands between and behind them can be read
+/// as before.
+void wipe_private_keys(MutableBytes content);
 
 /// What a client needs to resume a connection. Holds secrets; immutable, and shared.
 class SavedSession final : public OnHeap {
@@ -147,6 +168,7 @@ struct Stored {
     std::size_t certificates = 0;
     std::size_t authorities = 0;  ///< those of `certificates` that may issue others
     std::size_t crls = 0;
+    std::size_t unsupported = 0;  ///< certificates that were passed over, not among `certificates`
 };
 
 /// Everything that connections of one kind share: role, credentials, trust, policy. Immutable once

@@ -1,7 +1,8 @@
-#include <cstdlib>
 #include <cstring>
 
+#include "../pem.hpp"
 #include "../policy.hpp"
+#include "../system_store.hpp"
 #include "mbedtls.hpp"
 
 namespace ussl::mbedtls {
@@ -13,54 +14,6 @@ constexpr Refusal wrong_password{"invalid key: key_password is missing or wrong"
 constexpr Refusal mismatch{"keyfile and certfile do not match"};
 constexpr Refusal unsupported_key{"unsupported key: this engine cannot sign TLS with it"};
 
-/// Bytes with a NUL behind them, as Mbed TLS wants PEM; wiped when released.
-class Text {
-  public:
-    explicit Text(Bytes from) : size_(from.size() + 1) {
-        text_ = static_cast<unsigned char*>(mbedtls_calloc(1, size_));
-        if (text_ != nullptr && !from.empty())
-            std::memcpy(text_, from.data(), from.size());
-    }
-    ~Text() {
-        if (text_ != nullptr)
-            wipe(text_, size_);
-        mbedtls_free(text_);
-    }
-    Text(const Text&) = delete;
-    Text& operator=(const Text&) = delete;
-
-    [[nodiscard]] const unsigned char* data() const { return text_; }
-    [[nodiscard]] const char* c_str() const { return reinterpret_cast<const char*>(text_); }
-    /// With the NUL.
-    [[nodiscard]] std::size_t size() const { return size_; }
-
-  private:
-    unsigned char* text_;
-    std::size_t size_;
-};
-
-// One DER value and nothing behind it (X.690 §8.1): Mbed TLS would not look at what follows.
-bool is_one_value(Bytes der) {
-    unsigned char* at = const_cast<unsigned char*>(der.data());
-    const unsigned char* end = at + der.size();
-    std::size_t size = 0;
-    return !der.empty() &&
-           mbedtls_asn1_get_tag(&at, end, &size,
-                                MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE) == 0 &&
-           at + size == end;
-}
-
-// RFC 5958 §3: an encrypted key begins with how it is encrypted, any other with a version.
-bool is_encrypted(Bytes der) {
-    unsigned char* at = const_cast<unsigned char*>(der.data());
-    const unsigned char* end = at + der.size();
-    constexpr int sequence = MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE;
-    std::size_t size = 0;
-    if (mbedtls_asn1_get_tag(&at, end, &size, sequence) != 0)
-        return false;
-    return mbedtls_asn1_get_tag(&at, end, &size, sequence) == 0;
-}
-
 // What this side's own certificate says to others is for them to judge; what a root says, for
 // verification (verify.cpp).
 int take_any_extension(void*, const mbedtls_x509_crt*, const mbedtls_x509_buf*, int,
@@ -68,56 +21,9 @@ int take_any_extension(void*, const mbedtls_x509_crt*, const mbedtls_x509_buf*, 
     return 0;
 }
 
-bool add_certificate(mbedtls_x509_crt& chain, Bytes der) {
-    return is_one_value(der) &&
-           mbedtls_x509_crt_parse_der_with_ext_cb(&chain, der.data(), der.size(), 1,
-                                                  take_any_extension, nullptr) == 0;
-}
-
-// The DER inside of PEM, handed to `take`.
-template <class Take>
-bool with_der_of_pem([[maybe_unused]] Bytes block, [[maybe_unused]] const char* begin,
-                     [[maybe_unused]] const char* end, [[maybe_unused]] Take take) {
-#ifdef MBEDTLS_PEM_PARSE_C
-    const Text text(block);
-    Holder<mbedtls_pem_context, mbedtls_pem_init, mbedtls_pem_free> pem;
-    std::size_t used = 0;
-    if (text.data() == nullptr ||
-        mbedtls_pem_read_buffer(&pem, begin, end, text.data(), nullptr, 0, &used) != 0)
-        return false;
-    std::size_t size = 0;
-    const unsigned char* der = mbedtls_pem_get_buffer(&pem, &size);
-    return take(Bytes{der, size});
-#else
-    return false;
-#endif
-}
-
-bool with_der_of(const policy::Values::Value& value, auto take) {
-    using Kind = policy::Values::Kind;
-    switch (value.kind) {
-        case Kind::certificate_pem:
-            return with_der_of_pem(value.bytes, "-----BEGIN CERTIFICATE-----",
-                                   "-----END CERTIFICATE-----", take);
-        case Kind::crl_pem:
-            return with_der_of_pem(value.bytes, "-----BEGIN X509 CRL-----",
-                                   "-----END X509 CRL-----", take);
-        case Kind::der:
-            return take(value.bytes);
-    }
-    return false;
-}
-
-// Each certificate in order; false: there is none, or one of them cannot be read.
-bool add_certificates(mbedtls_x509_crt& chain, Bytes data) {
-    policy::Values values(data);
-    bool any = false;
-    while (const auto value = values.next()) {
-        if (!with_der_of(*value, [&](Bytes der) { return add_certificate(chain, der); }))
-            return false;
-        any = true;
-    }
-    return any;
+int add_certificate(mbedtls_x509_crt& chain, Bytes der) {
+    return mbedtls_x509_crt_parse_der_with_ext_cb(&chain, der.data(), der.size(), 1,
+                                                  take_any_extension, nullptr);
 }
 
 #ifdef MBEDTLS_X509_CRL_PARSE_C
@@ -154,8 +60,9 @@ const char* why_not(const mbedtls_x509_crl& crl) {
                : nullptr;
 }
 
-// Mbed TLS frees all of a list when it cannot read one more: each is read by itself first.
-std::optional<Refusal> add_crl(mbedtls_x509_crl& list, Bytes der) {
+// Mbed TLS frees all of a list when it cannot read one more: each is read by itself first. false:
+// it cannot be read, or `fault` says what is wrong.
+bool add_crl(mbedtls_x509_crl& list, Bytes der, const char*& fault) {
     mbedtls_x509_crl* last = &list;
     while (last->next != nullptr)
         last = last->next;
@@ -163,12 +70,12 @@ std::optional<Refusal> add_crl(mbedtls_x509_crl& list, Bytes der) {
     if (last->version != 0) {
         fresh = static_cast<mbedtls_x509_crl*>(mbedtls_calloc(1, sizeof *fresh));
         if (fresh == nullptr)
-            return invalid_certificate;  // which out of memory takes the place of
+            return false;
         mbedtls_x509_crl_init(fresh);
     }
     const int ret = mbedtls_x509_crl_parse_der(fresh, der.data(), der.size());
     const bool good = ret == 0;
-    const char* fault = nullptr;
+    fault = nullptr;
     if (good)
         fault = why_not(*fresh);
     else if (ret == MBEDTLS_ERR_X509_INVALID_EXTENSIONS + MBEDTLS_ERR_ASN1_UNEXPECTED_TAG)
@@ -181,71 +88,208 @@ std::optional<Refusal> add_crl(mbedtls_x509_crl& list, Bytes der) {
             mbedtls_free(fresh);
         }
     }
-    if (fault != nullptr)
-        return Refusal{fault};
-    return good ? std::nullopt : std::optional(invalid_certificate);
+    return good && fault == nullptr;
 }
 
-#endif
+#else
 
-// A port's own Mbed TLS may be without PEM.
-std::optional<Refusal> refuse_pem([[maybe_unused]] const std::optional<Bytes>& data) {
-#ifndef MBEDTLS_PEM_PARSE_C
-    if (data && policy::is_pem(*data))
-        return Refusal{"this build's TLS library reads keys and certificates in DER only"};
-#endif
-    return std::nullopt;
-}
-
-std::optional<Refusal> parse_key(mbedtls_pk_context& key, Bytes data, Bytes password) {
-    const bool pem = policy::is_pem(data);
-    if (!pem && !is_one_value(data))
-        return invalid_key;
-    const Text text(data);
-    if (text.data() == nullptr)
-        return invalid_key;
-    const bool encrypted =
-        pem ? std::strstr(text.c_str(), "ENCRYPTED") != nullptr : is_encrypted(data);
-    if (!pem && password.empty() && encrypted)
-        return wrong_password;
-    const int ret = mbedtls_pk_parse_key(&key, text.data(), pem ? text.size() : data.size(),
-                                         password.empty() ? nullptr : password.data(),
-                                         password.size(), random_bytes, nullptr);
-    switch (ret) {
-        case 0:
-            break;
-        case MBEDTLS_ERR_PK_PASSWORD_REQUIRED:
-        case MBEDTLS_ERR_PK_PASSWORD_MISMATCH:
-            return wrong_password;
-        case MBEDTLS_ERR_PK_UNKNOWN_PK_ALG:
-        case MBEDTLS_ERR_PK_UNKNOWN_NAMED_CURVE:
-            return unsupported_key;
-        default:
-            // One wrong password of 256 comes to padding that is right, and to nonsense.
-            if (encrypted && module_of(ret) == MBEDTLS_ERR_PK_KEY_INVALID_FORMAT)
-                return wrong_password;
-            return module_of(ret) == MBEDTLS_ERR_PK_UNKNOWN_PK_ALG ? unsupported_key : invalid_key;
-    }
-    return can_sign(key) ? std::nullopt : std::optional(unsupported_key);
-}
-
-#ifndef USSL_HAS_SYSTEM_STORE
-bool add_system_store(mbedtls_x509_crt&) {
+bool add_crl(int&, Bytes, const char*&) {
     return false;
 }
+
+#endif
+
+/// Keeps each certificate and CRL in a list; without a list for them, CRLs are malformed.
+template <class List>
+class Taker final : public pem::Taker {
+  public:
+    Taker(mbedtls_x509_crt& certificates, bool is_store, List* crls = nullptr)
+        : certificates_(certificates), crls_(crls), is_store_(is_store) {}
+
+    Taken certificate(Bytes der) override {
+        // As OpenSSL, each trusted one once. In one's own chain they are what the peer is shown.
+        for (const mbedtls_x509_crt* at = &certificates_; is_store_ && at != nullptr; at = at->next)
+            if (at->raw.len == der.size() && std::memcmp(at->raw.p, der.data(), der.size()) == 0)
+                return Taken::yes;
+        const int ret = add_certificate(certificates_, der);
+        switch (ret == 0 ? 0 : module_of(ret)) {
+            case 0:
+                return Taken::yes;
+            case MBEDTLS_ERR_X509_UNKNOWN_SIG_ALG:
+            case MBEDTLS_ERR_PK_UNKNOWN_PK_ALG:
+            case MBEDTLS_ERR_PK_UNKNOWN_NAMED_CURVE:
+                return Taken::unsupported;
+            default:
+                return Taken::malformed;
+        }
+    }
+    Taken crl(Bytes der) override {
+        if (crls_ == nullptr)
+            return Taken::malformed;
+        if (add_crl(*crls_, der, fault_))
+            return Taken::yes;
+        return fault_ != nullptr ? Taken::refused : Taken::malformed;
+    }
+    [[nodiscard]] const char* refusal() const override { return fault_; }
+
+  private:
+    mbedtls_x509_crt& certificates_;
+    List* crls_;
+    bool is_store_;
+    const char* fault_ = nullptr;
+};
+#ifdef MBEDTLS_X509_CRL_PARSE_C
+using CrlList = mbedtls_x509_crl;
 #else
-// Where systems keep their roots in one file, and what OpenSSL's programs are told by.
-bool add_system_store(mbedtls_x509_crt& trusted) {
-    // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing here changes the environment
-    if (const char* file = std::getenv("SSL_CERT_FILE"))
-        return mbedtls_x509_crt_parse_file(&trusted, file) >= 0;
-    bool found = false;
-    for (const char* file :
-         {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
-          "/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem"})
-        found = found || mbedtls_x509_crt_parse_file(&trusted, file) >= 0;
-    return found;
+using CrlList = int;
+#endif
+
+/// A key before Mbed TLS has parsed it.
+struct Plain {
+    SecretBytes decrypted;
+    Bytes der;
+};
+
+// RFC 5958 §3. By itself, Mbed TLS would call a key that it does not have the algorithm of a wrong
+// password.
+[[maybe_unused]] std::optional<Refusal> decrypt_pkcs8(const pem::KeyContent& content,
+                                                      Bytes password, Plain& plain) {
+    constexpr int sequence = MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE;
+    auto* at = const_cast<unsigned char*>(content.der.data());
+    const unsigned char* end = at + content.der.size();
+    std::size_t size = 0;
+    mbedtls_asn1_buf oid, parameters;
+    if (mbedtls_asn1_get_tag(&at, end, &size, sequence) != 0 ||
+        mbedtls_asn1_get_alg(&at, end, &oid, &parameters) != 0 ||
+        mbedtls_asn1_get_tag(&at, end, &size, MBEDTLS_ASN1_OCTET_STRING) != 0)
+        return invalid_key;
+    plain.decrypted = SecretBytes(size);
+    if (plain.decrypted.empty())
+        return size == 0 ? invalid_key : Refusal{"out of memory", true};
+    [[maybe_unused]] std::size_t length = 0;
+    int ret = MBEDTLS_ERR_PK_FEATURE_UNAVAILABLE;
+    if (content.is_pkcs12) {
+#ifdef MBEDTLS_PKCS12_C
+        // Mbed TLS makes UTF-16 of ISO 8859-1, and not of UTF-8.
+        for (const std::uint8_t byte : password)
+            if (byte >= 0x80)
+                return Refusal{"unsupported key_password: for this key it must be ASCII"};
+        mbedtls_md_type_t md = MBEDTLS_MD_NONE;
+        mbedtls_cipher_type_t cipher = MBEDTLS_CIPHER_NONE;
+        if (mbedtls_oid_get_pkcs12_pbe_alg(&oid, &md, &cipher) == 0)
+            ret = mbedtls_pkcs12_pbe_ext(&parameters, MBEDTLS_PKCS12_PBE_DECRYPT, cipher, md,
+                                         password.data(), password.size(), at, size,
+                                         plain.decrypted.data(), size, &length);
+#endif
+    } else {
+#ifdef MBEDTLS_PKCS5_C
+        ret = mbedtls_pkcs5_pbes2_ext(&parameters, MBEDTLS_PKCS5_DECRYPT, password.data(),
+                                      password.size(), at, size, plain.decrypted.data(), size,
+                                      &length);
+#endif
+    }
+    plain.der = {plain.decrypted.data(), length};
+    switch (ret) {
+        case 0:
+            return std::nullopt;
+        case MBEDTLS_ERR_PKCS5_PASSWORD_MISMATCH:
+        case MBEDTLS_ERR_PKCS12_PASSWORD_MISMATCH:
+            return wrong_password;
+        case MBEDTLS_ERR_PK_FEATURE_UNAVAILABLE:
+        case MBEDTLS_ERR_PKCS5_FEATURE_UNAVAILABLE:
+        case MBEDTLS_ERR_PKCS12_FEATURE_UNAVAILABLE:
+            return pem::unsupported_encryption(content);
+        default:
+            return invalid_key;
+    }
 }
+
+// RFC 1421 §4.6.1.3, which Mbed TLS decrypts only as the PEM that it stands in.
+#if defined(MBEDTLS_PEM_PARSE_C) && defined(MBEDTLS_BASE64_C)
+std::optional<Refusal> decrypt_pem(const pem::KeyContent& content, Bytes password, Plain& plain) {
+    constexpr std::string_view begin = "-----BEGIN KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: ";
+    constexpr std::string_view end = "\n-----END KEY-----\n";
+    const std::size_t base64 = content.der.size() / 3 * 4 + 5;
+    const SecretBytes text(begin.size() + content.dek_info.size() + 1 + base64 + end.size() + 1);
+    if (text.empty())
+        return Refusal{"out of memory", true};
+    std::size_t size = 0;
+    const auto add = [&](std::string_view part) {
+        std::memcpy(text.data() + size, part.data(), part.size());
+        size += part.size();
+    };
+    add(begin);
+    add(content.dek_info);
+    add("\n");
+    std::size_t written = 0;
+    if (mbedtls_base64_encode(text.data() + size, base64, &written, content.der.data(),
+                              content.der.size()) != 0)
+        return invalid_key;
+    size += written;
+    add(end);
+    text.data()[size] = '\0';
+    Holder<mbedtls_pem_context, mbedtls_pem_init, mbedtls_pem_free> pem;
+    switch (mbedtls_pem_read_buffer(&pem, "-----BEGIN KEY-----", "-----END KEY-----", text.data(),
+                                    password.data(), password.size(), &written)) {
+        case 0:
+            break;
+        case MBEDTLS_ERR_PEM_PASSWORD_MISMATCH:
+            return wrong_password;
+        case MBEDTLS_ERR_PEM_UNKNOWN_ENC_ALG:
+        case MBEDTLS_ERR_PEM_FEATURE_UNAVAILABLE:
+            return pem::unsupported_encryption(content);
+        default:
+            return invalid_key;
+    }
+    const unsigned char* der = mbedtls_pem_get_buffer(&pem, &written);
+    plain.decrypted = SecretBytes(written);
+    if (plain.decrypted.empty())
+        return Refusal{"out of memory", true};
+    std::memcpy(plain.decrypted.data(), der, written);
+    plain.der = {plain.decrypted.data(), written};
+    return std::nullopt;
+}
+#else
+std::optional<Refusal> decrypt_pem(const pem::KeyContent& content, Bytes, Plain&) {
+    return pem::unsupported_encryption(content);
+}
+#endif
+
+std::optional<Refusal> parse_key(mbedtls_pk_context& key, Bytes data, Bytes password) {
+    const auto content = pem::read_key(data);
+    if (!content)
+        return content.error();
+    Plain plain{{}, content->der};
+    if (content->is_encrypted) {
+        if (password.empty())
+            return wrong_password;
+        if (!content->is_common)
+            return pem::unsupported_encryption(*content);
+        const auto refusal = content->dek_info.empty() ? decrypt_pkcs8(*content, password, plain)
+                                                       : decrypt_pem(*content, password, plain);
+        if (refusal)
+            return refusal;
+    }
+    const int ret = mbedtls_pk_parse_key(&key, plain.der.data(), plain.der.size(), nullptr, 0,
+                                         random_bytes, nullptr);
+    if (ret == 0)
+        return can_sign(key) ? std::nullopt : std::optional(unsupported_key);
+    switch (pem::algorithm_of_key(plain.der)) {
+        case pem::Algorithm::malformed:
+            // One wrong password of 256 comes to padding that is right, and to nonsense.
+            return content->is_encrypted ? wrong_password : invalid_key;
+        case pem::Algorithm::common:
+            return invalid_key;
+        default:
+            return unsupported_key;
+    }
+}
+
+#ifdef USSL_HAS_SYSTEM_STORE
+// Where systems keep their roots in one file.
+constexpr const char* system_stores[] = {"/etc/ssl/certs/ca-certificates.crt",
+                                         "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem",
+                                         "/etc/ssl/ca-bundle.pem"};
 #endif
 
 }  // namespace
@@ -266,12 +310,8 @@ bool can_sign(const mbedtls_pk_context& key) {
 }
 
 bool parse_first_certificate(Bytes data, mbedtls_x509_crt& certificate) {
-    policy::Values values(data);
-    auto value = values.next();
-    while (value && value->kind == policy::Values::Kind::crl_pem)
-        value = values.next();
-    return value &&
-           with_der_of(*value, [&](Bytes der) { return add_certificate(certificate, der); });
+    const auto content = pem::read_first_certificate(data);
+    return content && add_certificate(certificate, content->der) == 0;
 }
 
 // Without a key of its own, what is asked about it is what the certificate's public key says.
@@ -282,16 +322,13 @@ mbedtls_pk_context& Context::signer() {
 std::optional<Refusal> Context::load_identity(const Options& options) {
     if (!options.certificate)
         return std::nullopt;
-    if (const auto refusal = refuse_pem(options.key))
-        return refusal;
-    if (const auto refusal = refuse_pem(options.certificate))
-        return refusal;
     if (options.key)
         if (const auto refusal =
                 parse_key(key_, *options.key, options.key_password.value_or(Bytes{})))
-            return refusal;
-    if (!add_certificates(chain_, *options.certificate))
-        return invalid_certificate;
+            return pem::about(Refusal::About::key, *refusal);
+    Taker<CrlList> taker(chain_, false);
+    if (const auto refusal = pem::read_chain(*options.certificate, taker))
+        return pem::about(Refusal::About::certificate, *refusal);
     std::size_t size = policy::before_chain;
     for (const mbedtls_x509_crt* at = &chain_; at != nullptr; at = at->next)
         size += policy::around_certificate + at->raw.len;
@@ -338,37 +375,32 @@ std::optional<Refusal> Context::set_up_signing() {
     return std::nullopt;
 }
 
-std::optional<Refusal> Context::add_trusted(Bytes data) {
-    policy::Values values(data);
-    bool any = false;
-    while (const auto value = values.next()) {
-        using Kind = policy::Values::Kind;
-        std::optional<Refusal> refusal = invalid_certificate;
-        (void)with_der_of(*value, [&](Bytes der) {
-            if (value->kind != Kind::crl_pem && add_certificate(trusted_, der))
-                refusal.reset();
-#ifdef MBEDTLS_X509_CRL_PARSE_C
-            else if (value->kind != Kind::certificate_pem)
-                refusal = add_crl(crls_, der);
+bool Context::add_system_store() {
+#ifdef USSL_HAS_SYSTEM_STORE
+    Taker<CrlList> taker(trusted_, true);
+    NamedStore store = read_named_store(taker, unsupported_);
+    // As with OpenSSL, a system without a store trusts nobody.
+    for (const char* file : system_stores)
+        if (store == NamedStore::none)
+            store = read_store_file(file, taker, unsupported_);
+    return store != NamedStore::no_memory;
+#else
+    return true;
 #endif
-            return true;
-        });
-        if (refusal)
-            return refusal;
-        any = true;
-    }
-    return any ? std::nullopt : std::optional(invalid_certificate);
 }
 
 std::optional<Refusal> Context::load_trusted(const Options& options) {
-    if (const auto refusal = refuse_pem(options.trusted))
-        return refusal;
+#ifdef MBEDTLS_X509_CRL_PARSE_C
+    Taker<CrlList> taker(trusted_, true, &crls_);
+#else
+    Taker<CrlList> taker(trusted_, true);
+#endif
     if (options.trusted)
-        if (const auto refusal = add_trusted(*options.trusted))
-            return refusal;
-    // As with OpenSSL, a system without a store trusts nobody.
-    if (options.system_store || (!options.trusted && verify_ != Verify::none && !psk_))
-        (void)add_system_store(trusted_);
+        if (const auto refusal = pem::read_trusted(*options.trusted, taker, unsupported_))
+            return pem::about(Refusal::About::trusted, *refusal);
+    const bool by_default = !options.trusted && verify_ != Verify::none && !psk_;
+    if ((options.system_store || by_default) && !add_system_store())
+        return Refusal{"out of memory", true};
     restrict_issuers(trusted_);
     if (trusted_.version != 0)
         mbedtls_ssl_conf_ca_chain(&config_, &trusted_, nullptr);
@@ -377,6 +409,7 @@ std::optional<Refusal> Context::load_trusted(const Options& options) {
 
 Stored Context::stored() const {
     Stored stored;
+    stored.unsupported = unsupported_;
     for (const mbedtls_x509_crt* at = &trusted_; at != nullptr && at->version != 0; at = at->next) {
         ++stored.certificates;
         stored.authorities += at->ca_istrue != 0 ? 1 : 0;

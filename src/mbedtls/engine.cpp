@@ -910,14 +910,38 @@ bool Session::peer_can_sign() const {
     return true;
 }
 
+// From the topmost of the path on, which ends at the first trusted certificate (RFC 5280 §6.1): if
+// that is the peer's own, what else it has shown does not matter.
+void Session::judge_path(int depth) {
+    const Link* path = path_.get();
+    const bool alone = is_among_trusted(context(), *path->certificate);
+    for (int i = alone ? 0 : depth; i >= 0; --i) {
+        const mbedtls_x509_crt& certificate = *path[i].certificate;
+        const mbedtls_x509_crt* issuer = i != depth && !alone ? path[i + 1].certificate : nullptr;
+        const std::uint32_t untrusted = alone ? MBEDTLS_X509_BADCERT_NOT_TRUSTED : 0;
+        certificate_failures_ |=
+            failures_of(context(), certificate, issuer, i, path[i].flags | untrusted);
+        if (context().verifies_by_program())
+            certificate_failures_ |=
+                callbacks_.verify_certificate({certificate.raw.p, certificate.raw.len}, i);
+    }
+}
+
 int Session::verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t& flags) {
     const bool verifies = context().verify() != Verify::none;
+    if (verifies && !path_) {  // the topmost
+        path_.reset(
+            static_cast<Link*>(allocate((static_cast<std::size_t>(depth) + 1) * sizeof(Link))));
+        if (!path_)
+            return MBEDTLS_ERR_SSL_ALLOC_FAILED;
+        path_depth_ = depth;
+    }
     if (verifies)
-        certificate_failures_ |= failures_of(context(), certificate, issuer_, depth, flags);
-    issuer_ = depth != 0 ? &certificate : nullptr;
-    if (verifies && context().verifies_by_program())
-        certificate_failures_ |=
-            callbacks_.verify_certificate({certificate.raw.p, certificate.raw.len}, depth);
+        path_.get()[depth] = {&certificate, flags};
+    if (verifies && depth == 0) {
+        judge_path(path_depth_);
+        path_.reset();
+    }
     if (depth == 0) {
         was_verified_ = true;
         if (!context().pins().empty() && !is_pinned(context().pins(), certificate))

@@ -5,9 +5,12 @@
 // Alerts that came in or went out, and what a certificate's constraints say, have no accessors.
 #define MBEDTLS_ALLOW_PRIVATE_ACCESS
 
+#include <mbedtls/base64.h>
 #include <mbedtls/error.h>
 #include <mbedtls/oid.h>
 #include <mbedtls/pem.h>
+#include <mbedtls/pkcs12.h>
+#include <mbedtls/pkcs5.h>
 #include <mbedtls/platform.h>
 #include <mbedtls/ssl.h>
 #ifdef MBEDTLS_SSL_TICKET_C
@@ -90,7 +93,7 @@ class Context final : public EngineContext {
     bool set_up_sessions(const Options& options);
     std::optional<Refusal> load_identity(const Options& options);
     std::optional<Refusal> load_trusted(const Options& options);
-    std::optional<Refusal> add_trusted(Bytes data);
+    bool add_system_store();
     std::optional<Refusal> set_up_signing();
     mbedtls_pk_context& signer();
     void limit_records(std::optional<std::size_t> limit);
@@ -113,6 +116,7 @@ class Context final : public EngineContext {
     std::unique_ptr<const char*, Release> protocols_;
     std::unique_ptr<std::uint8_t, Release> pins_;
     std::size_t pins_size_ = 0;
+    std::size_t unsupported_ = 0;  ///< certificates that were passed over
     std::optional<std::int64_t> verify_time_;
     std::size_t longest_message_ = 0;
     Role role_ = Role::client;
@@ -285,6 +289,7 @@ class Session final : public EngineSession {
     void agree_on_record_size();
     void let_go_of_the_handshake();
     void shorten_peer_certificate();
+    void judge_path(int depth);
     void keep_session();
     void note_resumption();
     [[nodiscard]] bool waits_for_ticket() const;
@@ -305,9 +310,14 @@ class Session final : public EngineSession {
     Error failure_;
     /// What verification found, as bits of Error::certificate_failures.
     std::uint16_t certificate_failures_ = 0;
-    /// The certificate above the one that verify() is called for; it is alive until the leaf's
-    /// turn.
-    const mbedtls_x509_crt* issuer_ = nullptr;
+    /// The certificates that verify() was called for, by their depth; they are alive until the
+    /// leaf's turn.
+    struct Link {
+        const mbedtls_x509_crt* certificate;
+        std::uint32_t flags;
+    };
+    std::unique_ptr<Link, Release> path_;
+    int path_depth_ = 0;
     bool was_verified_ = false;
     bool lacked_memory_ = false;
     bool lacked_key_ = false;  ///< that the program left to this side to sign with
@@ -367,6 +377,7 @@ void restrict_issuers(mbedtls_x509_crt& trusted);
 /// The failures of one certificate of a chain, as bits; `issuer` is null for the topmost.
 std::uint16_t failures_of(const Context& context, const mbedtls_x509_crt& certificate,
                           const mbedtls_x509_crt* issuer, int depth, std::uint32_t flags);
+bool is_among_trusted(const Context& context, const mbedtls_x509_crt& certificate);
 bool is_for(const mbedtls_x509_crt& certificate, const HostName& name);
 /// Whether the certificate, or its public key, is one of those.
 bool is_pinned(Bytes pins, const mbedtls_x509_crt& certificate);

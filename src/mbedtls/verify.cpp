@@ -108,13 +108,6 @@ Code why_not_trusted(const Context& context, const mbedtls_x509_crt& certificate
                                                           : Code::CERT_UNKNOWN_ISSUER;
 }
 
-bool is_among_trusted(const Context& context, const mbedtls_x509_crt& certificate) {
-    for (const mbedtls_x509_crt* root = &context.trusted(); root != nullptr; root = root->next)
-        if (root->version != 0 && same(root->raw, certificate.raw))
-            return true;
-    return false;
-}
-
 // RFC 5280 §4.2.1.3, §4.2.1.12: a certificate that says what it is for is for nothing else.
 // One that issues for a purpose of its own, too, as with OpenSSL, which like this takes "any
 // purpose" for none, and still heeds Netscape's word for it.
@@ -344,6 +337,13 @@ std::uint16_t revocation_of(const Context&, const mbedtls_x509_crt&, const mbedt
 
 }  // namespace
 
+bool is_among_trusted(const Context& context, const mbedtls_x509_crt& certificate) {
+    for (const mbedtls_x509_crt* root = &context.trusted(); root != nullptr; root = root->next)
+        if (root->version != 0 && same(root->raw, certificate.raw))
+            return true;
+    return false;
+}
+
 bool is_readable(const mbedtls_x509_crt& certificate) {
     constexpr std::size_t empty = 2;  // just a tag and a length
     return (certificate.v3_ext.p == nullptr || certificate.v3_ext.len > empty) &&
@@ -394,8 +394,12 @@ std::uint16_t failures_of(const Context& context, const mbedtls_x509_crt& certif
     if ((dates & MBEDTLS_X509_BADCERT_FUTURE) != 0)
         failures |= failure_bit(Code::CERT_NOT_YET_VALID);
     const CrlCheck check = context.crl_check();
-    if (!trusted && (check == CrlCheck::chain || (check == CrlCheck::leaf && depth == 0)))
-        failures |= revocation_of(context, certificate, issuer);
+    // Nobody has to say of a trusted one that it is not revoked, but a CRL can revoke it.
+    if (check == CrlCheck::chain || (check == CrlCheck::leaf && depth == 0)) {
+        const std::uint16_t found = revocation_of(context, certificate, issuer);
+        if (!trusted || (found & failure_bit(Code::CERT_REVOKED)) != 0)
+            failures |= found;
+    }
     if (!extensions_are_understood(certificate))
         failures |= failure_bit(Code::CERT_INVALID);
     // A trusted certificate's own signature proves nothing and is not looked at.

@@ -1,10 +1,13 @@
 #include <openssl/core_names.h>
+#include <openssl/pkcs12.h>
 
 #include <algorithm>
 #include <climits>
 #include <cstring>
 
+#include "../pem.hpp"
 #include "../policy.hpp"
+#include "../system_store.hpp"
 #include "openssl.hpp"
 
 namespace ussl::openssl {
@@ -12,57 +15,21 @@ namespace {
 
 constexpr Refusal invalid_certificate{"invalid cert"};
 constexpr Refusal invalid_key{"invalid key"};
+constexpr Refusal wrong_password{"invalid key: key_password is missing or wrong"};
 constexpr Refusal unsupported_key{"unsupported key: this engine cannot sign TLS with it"};
 
-Bio memory_bio(Bytes data) {
-    // A null pointer or a negative length would mean other things to OpenSSL.
-    if (data.empty() || data.size() > INT_MAX)
-        return nullptr;
-    return Bio{BIO_new_mem_buf(data.data(), static_cast<int>(data.size()))};
-}
-
-struct Password {
-    const std::optional<Bytes>& password;
-    bool asked = false;
-};
-
 int give_password(char* into, int size, int /*writing*/, void* data) {
-    auto& password = *static_cast<Password*>(data);
-    password.asked = true;
-    if (!password.password || password.password->size() > static_cast<std::size_t>(size))
+    const Bytes& password = *static_cast<const Bytes*>(data);
+    if (password.size() > static_cast<std::size_t>(size))
         return -1;
-    std::memcpy(into, password.password->data(), password.password->size());
-    return static_cast<int>(password.password->size());
+    std::memcpy(into, password.data(), password.size());
+    return static_cast<int>(password.size());
 }
-
-// Nothing may follow what was read.
-bool at_end(BIO* bio) {
-    return BIO_pending(bio) == 0;
-}
-
-struct OpenSslFree {
-    void operator()(void* memory) const { OPENSSL_free(memory); }
-};
 
 bool is_sound(X509* certificate) {
     const EVP_PKEY* key = X509_get0_pubkey(certificate);
     return key != nullptr && EVP_PKEY_get_bits(key) > 0 &&
            X509_check_purpose(certificate, -1, 0) == 1;
-}
-
-// The DER inside of PEM, handed to `take`. An encrypted one, which nobody has, is none.
-template <class Take>
-bool with_der_of_pem(Bytes pem, Take take) {
-    const Bio bio = memory_bio(pem);
-    char* name = nullptr;
-    char* header = nullptr;
-    unsigned char* data = nullptr;
-    long size = 0;
-    if (!bio || PEM_read_bio(bio.get(), &name, &header, &data, &size) != 1)
-        return false;
-    const std::unique_ptr<char, OpenSslFree> name_owner{name}, header_owner{header};
-    const std::unique_ptr<unsigned char, OpenSslFree> data_owner{data};
-    return *header == '\0' && take(Bytes{data, static_cast<std::size_t>(size)});
 }
 
 // One DER value and nothing behind it.
@@ -75,73 +42,14 @@ Owner parse_whole(Bytes der, Parse parse) {
     return parsed;
 }
 
-// Hands each certificate or CRL to `take` in order, which keeps it or returns false. False: there
-// is none, or one of them cannot be read or taken.
-template <class Take>
-bool for_each_value(Bytes data, Take take) {
-    using Kind = policy::Values::Kind;
-    policy::Values values(data);
-    bool any = false;
-    while (const auto value = values.next()) {
-        const auto take_der = [&](Bytes der) {
-            Certificate certificate;
-            Crl crl;
-            if (value->kind != Kind::crl_pem)
-                certificate = parse_whole<Certificate>(der, d2i_X509);
-            if (certificate && is_spoiled(certificate.get())) {
-                ERR_raise(ERR_LIB_X509, ERR_R_MALLOC_FAILURE);
-                return false;
-            }
-            if (!certificate && value->kind != Kind::certificate_pem)
-                crl = parse_whole<Crl>(der, d2i_X509_CRL);
-            return (certificate || crl) && take(std::move(certificate), std::move(crl));
-        };
-        const bool taken = value->kind == Kind::der ? take_der(value->bytes)
-                                                    : with_der_of_pem(value->bytes, take_der);
-        if (!taken)
-            return false;
-        any = true;
+// What cannot be read is none.
+Certificate parse_certificate(Bytes der) {
+    Certificate certificate = parse_whole<Certificate>(der, d2i_X509);
+    if (certificate && is_spoiled(certificate.get())) {
+        ERR_raise(ERR_LIB_X509, ERR_R_MALLOC_FAILURE);
+        certificate.reset();
     }
-    return any;
-}
-
-Key parse_key(Bytes data, Password& password) {
-    Bio bio = memory_bio(data);
-    if (!bio)
-        return nullptr;
-    if (policy::is_pem(data))
-        return Key{PEM_read_bio_PrivateKey(bio.get(), nullptr, give_password, &password)};
-    Key key{d2i_PrivateKey_bio(bio.get(), nullptr)};
-    if (!key) {
-        bio = memory_bio(data);
-        if (bio)
-            key.reset(d2i_PKCS8PrivateKey_bio(bio.get(), nullptr, give_password, &password));
-    }
-    if (key && !at_end(bio.get()))
-        return nullptr;
-    return key;
-}
-
-// Whether TLS has a signature for a key: some that OpenSSL can read have none, or not with the
-// groups that are offered.
-bool can_sign(const EVP_PKEY* key) {
-    switch (EVP_PKEY_get_base_id(key)) {
-        case EVP_PKEY_RSA:
-        case EVP_PKEY_RSA_PSS:
-        case EVP_PKEY_ED25519:
-        case EVP_PKEY_ED448:
-            return true;
-        case EVP_PKEY_EC: {
-            char name[32] = {};
-            if (EVP_PKEY_get_group_name(key, name, sizeof name, nullptr) != 1)
-                return false;
-            const int curve = OBJ_txt2nid(name);
-            return curve == NID_X9_62_prime256v1 || curve == NID_secp384r1 ||
-                   curve == NID_secp521r1;
-        }
-        default:
-            return false;
-    }
+    return certificate;
 }
 
 // RFC 5280 §5.2, §5.3: an extension that nobody here looks at, but must (a CRL of some certificates
@@ -179,15 +87,173 @@ const char* why_not(X509_CRL* crl) {
                : nullptr;
 }
 
+/// Hands each certificate and CRL to what keeps them.
+template <class TakeCertificate, class TakeCrl>
+class Taker final : public pem::Taker {
+  public:
+    Taker(TakeCertificate take_certificate, TakeCrl take_crl)
+        : take_certificate_(take_certificate), take_crl_(take_crl) {}
+
+    Taken certificate(Bytes der) override {
+        const Certificate certificate = parse_certificate(der);
+        if (!certificate || !authority_is_whole(certificate.get()))
+            return Taken::malformed;
+        if (X509_get0_pubkey(certificate.get()) == nullptr)
+            return pem::algorithm_of_certificate(der) == pem::Algorithm::rare ? Taken::unsupported
+                                                                              : Taken::malformed;
+        return take_certificate_(certificate.get()) ? Taken::yes : Taken::malformed;
+    }
+    Taken crl(Bytes der) override {
+        const Crl crl = parse_whole<Crl>(der, d2i_X509_CRL);
+        if (!crl)
+            return Taken::malformed;
+        refusal_ = why_not(crl.get());
+        if (refusal_ != nullptr)
+            return Taken::refused;
+        return take_crl_(crl.get()) ? Taken::yes : Taken::malformed;
+    }
+    [[nodiscard]] const char* refusal() const override { return refusal_; }
+
+  private:
+    TakeCertificate take_certificate_;
+    TakeCrl take_crl_;
+    const char* refusal_ = nullptr;
+};
+
+// Whether OpenSSL does not have an algorithm, by its error queue, of which only a lack of memory is
+// left.
+bool is_unsupported() {
+    bool unsupported = false;
+    bool lacks_memory = false;
+    while (const unsigned long error = ERR_get_error()) {
+        const int reason = ERR_GET_REASON(error);
+        lacks_memory = lacks_memory || reason == ERR_R_MALLOC_FAILURE;
+        if (reason == ERR_R_UNSUPPORTED || reason == ERR_R_FETCH_FAILED)
+            unsupported = true;
+        if (ERR_GET_LIB(error) == ERR_LIB_EVP)
+            unsupported = unsupported || reason == EVP_R_UNKNOWN_PBE_ALGORITHM ||
+                          reason == EVP_R_UNSUPPORTED_CIPHER || reason == EVP_R_UNKNOWN_CIPHER ||
+                          reason == EVP_R_UNSUPPORTED_PRF ||
+                          reason == EVP_R_UNSUPPORTED_KEY_DERIVATION_FUNCTION;
+    }
+    if (lacks_memory)
+        ERR_raise(ERR_LIB_EVP, ERR_R_MALLOC_FAILURE);
+    return unsupported;
+}
+
+/// A key before OpenSSL has parsed it.
+struct Plain {
+    SecretBytes decrypted;
+    Bytes der;
+};
+
+Refusal not_decrypted(const pem::KeyContent& content) {
+    return !content.is_common && is_unsupported() ? pem::unsupported_encryption(content)
+                                                  : wrong_password;
+}
+
+// RFC 1421 §4.6.1.3.
+std::optional<Refusal> decrypt_pem(const pem::KeyContent& content, Bytes password, Plain& plain) {
+    char header[128];
+    std::size_t size = 0;
+    for (const std::string_view part : {std::string_view("Proc-Type: 4,ENCRYPTED\nDEK-Info: "),
+                                        content.dek_info, std::string_view("\n")}) {
+        if (part.size() >= sizeof header - size)
+            return invalid_key;
+        std::memcpy(header + size, part.data(), part.size());
+        size += part.size();
+    }
+    header[size] = '\0';
+    EVP_CIPHER_INFO info;
+    if (PEM_get_EVP_CIPHER_INFO(header, &info) != 1)
+        return content.is_common ? invalid_key : pem::unsupported_encryption(content);
+    plain.decrypted = SecretBytes(content.der.size());
+    if (plain.decrypted.empty())
+        return Refusal{"out of memory", true};
+    std::memcpy(plain.decrypted.data(), content.der.data(), content.der.size());
+    auto length = static_cast<long>(content.der.size());
+    if (PEM_do_header(&info, plain.decrypted.data(), &length, give_password, &password) != 1)
+        return not_decrypted(content);
+    plain.der = {plain.decrypted.data(), static_cast<std::size_t>(length)};
+    return std::nullopt;
+}
+
+// RFC 5958 §3.
+std::optional<Refusal> decrypt_pkcs8(const pem::KeyContent& content, Bytes password, Plain& plain) {
+    using Locked = Handle<X509_SIG, X509_SIG_free>;
+    using Info = Handle<PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free>;
+    const auto locked = parse_whole<Locked>(content.der, d2i_X509_SIG);
+    if (!locked || password.size() > INT_MAX)
+        return invalid_key;
+    const Info info{PKCS8_decrypt(locked.get(), reinterpret_cast<const char*>(password.data()),
+                                  static_cast<int>(password.size()))};
+    if (!info)
+        return not_decrypted(content);
+    const int size = i2d_PKCS8_PRIV_KEY_INFO(info.get(), nullptr);
+    if (size <= 0)
+        return invalid_key;
+    plain.decrypted = SecretBytes(static_cast<std::size_t>(size));
+    unsigned char* at = plain.decrypted.data();
+    if (plain.decrypted.empty())
+        return Refusal{"out of memory", true};
+    plain.der = {at, static_cast<std::size_t>(i2d_PKCS8_PRIV_KEY_INFO(info.get(), &at))};
+    return std::nullopt;
+}
+
+std::optional<Refusal> parse_key(Bytes data, Bytes password, Key& key) {
+    const auto content = pem::read_key(data);
+    if (!content)
+        return content.error();
+    Plain plain{{}, content->der};
+    if (content->is_encrypted) {
+        if (password.empty())
+            return wrong_password;
+        const auto refusal = content->dek_info.empty() ? decrypt_pkcs8(*content, password, plain)
+                                                       : decrypt_pem(*content, password, plain);
+        if (refusal)
+            return refusal;
+    }
+    key = parse_whole<Key>(plain.der, d2i_AutoPrivateKey);
+    if (key)
+        return std::nullopt;
+    switch (pem::algorithm_of_key(plain.der)) {
+        case pem::Algorithm::malformed:
+            // One wrong password of 256 comes to padding that is right, and to nonsense.
+            return content->is_encrypted ? wrong_password : invalid_key;
+        case pem::Algorithm::common:
+            return invalid_key;
+        default:
+            return unsupported_key;
+    }
+}
+
+// Whether TLS has a signature for a key: some that OpenSSL can read have none, or not with the
+// groups that are offered.
+bool can_sign(const EVP_PKEY* key) {
+    switch (EVP_PKEY_get_base_id(key)) {
+        case EVP_PKEY_RSA:
+        case EVP_PKEY_RSA_PSS:
+        case EVP_PKEY_ED25519:
+        case EVP_PKEY_ED448:
+            return true;
+        case EVP_PKEY_EC: {
+            char name[32] = {};
+            if (EVP_PKEY_get_group_name(key, name, sizeof name, nullptr) != 1)
+                return false;
+            const int curve = OBJ_txt2nid(name);
+            return curve == NID_X9_62_prime256v1 || curve == NID_secp384r1 ||
+                   curve == NID_secp521r1;
+        }
+        default:
+            return false;
+    }
+}
+
 }  // namespace
 
 Certificate first_certificate(Bytes data) {
-    Certificate first;
-    (void)for_each_value(data, [&](Certificate certificate, const Crl&) {
-        first = std::move(certificate);
-        return first == nullptr;  // a CRL before it
-    });
-    return first;
+    const auto content = pem::read_first_certificate(data);
+    return content ? parse_certificate(content->der) : nullptr;
 }
 
 bool is_spoiled(X509* certificate) {
@@ -201,33 +267,30 @@ std::optional<Refusal> Context::load_identity(const Options& options) {
     if (!options.certificate)
         return std::nullopt;
     if (options.key) {
-        Password password{options.key_password};
-        own_key_ = parse_key(*options.key, password);
-        if (!own_key_)
-            return password.asked ? Refusal{"invalid key: key_password is missing or wrong"}
-                                  : invalid_key;
-        if (!can_sign(own_key_.get()))
-            return unsupported_key;
+        auto refusal = parse_key(*options.key, options.key_password.value_or(Bytes{}), own_key_);
+        if (!refusal && !can_sign(own_key_.get()))
+            refusal = unsupported_key;
+        if (refusal)
+            return pem::about(Refusal::About::key, *refusal);
     }
 
     SSL_CTX* ctx = ctx_.get();
     bool first = true;
     bool matches = true;
     std::size_t size = policy::before_chain;
-    const bool loaded =
-        for_each_value(*options.certificate, [&](const Certificate& certificate, const Crl&) {
-            if (!certificate)
-                return false;
-            const int der_size = i2d_X509(certificate.get(), nullptr);
+    Taker taker(
+        [&](X509* certificate) {
+            const int der_size = i2d_X509(certificate, nullptr);
             size += policy::around_certificate + static_cast<std::size_t>(std::max(der_size, 0));
             if (!first)
-                return SSL_CTX_add1_chain_cert(ctx, certificate.get()) == 1;
+                return SSL_CTX_add1_chain_cert(ctx, certificate) == 1;
             first = false;
-            matches = !own_key_ || X509_check_private_key(certificate.get(), own_key_.get()) == 1;
-            return !matches || SSL_CTX_use_certificate(ctx, certificate.get()) == 1;
-        });
-    if (!loaded)
-        return invalid_certificate;
+            matches = !own_key_ || X509_check_private_key(certificate, own_key_.get()) == 1;
+            return !matches || SSL_CTX_use_certificate(ctx, certificate) == 1;
+        },
+        [](X509_CRL*) { return false; });
+    if (const auto refusal = pem::read_chain(*options.certificate, taker))
+        return pem::about(Refusal::About::certificate, *refusal);
     if (!matches)
         return Refusal{"keyfile and certfile do not match"};
     if (size > policy::longest_chain)
@@ -262,34 +325,38 @@ std::optional<Refusal> Context::set_up_signing() {
 
 std::optional<Refusal> Context::load_trusted(const Options& options) {
     SSL_CTX* ctx = ctx_.get();
+    X509_STORE* store = SSL_CTX_get_cert_store(ctx);
     const bool by_default = !options.trusted && verify_ != Verify::none && !psk_;
-    if ((by_default || options.system_store) && SSL_CTX_set_default_verify_paths(ctx) != 1)
-        return Refusal{"the system's certificate store cannot be read"};
+    const auto take = [&](X509* certificate) {
+        namesakes_ = namesakes_ ||
+                     X509_OBJECT_retrieve_by_subject(X509_STORE_get0_objects(store), X509_LU_X509,
+                                                     X509_get_subject_name(certificate)) != nullptr;
+        return X509_STORE_add_cert(store, certificate) == 1;
+    };
+    if (by_default || options.system_store) {
+        Taker taker(take, [](X509_CRL*) { return true; });
+        const NamedStore named = read_named_store(taker, unsupported_);
+        if (named == NamedStore::no_memory)
+            return Refusal{"out of memory", true};
+        if (named == NamedStore::none && SSL_CTX_set_default_verify_paths(ctx) != 1)
+            return Refusal{"the system's certificate store cannot be read"};
+    }
     if (!options.trusted)
         return std::nullopt;
-    X509_STORE* store = SSL_CTX_get_cert_store(ctx);
-    const char* crl_fault = nullptr;
-    const auto take = [&](const Certificate& certificate, const Crl& crl) {
-        if (!certificate) {
-            crl_fault = why_not(crl.get());
-            return crl_fault == nullptr && X509_STORE_add_crl(store, crl.get()) == 1;
-        }
-        namesakes_ = namesakes_ || X509_OBJECT_retrieve_by_subject(
-                                       X509_STORE_get0_objects(store), X509_LU_X509,
-                                       X509_get_subject_name(certificate.get())) != nullptr;
-        return X509_STORE_add_cert(store, certificate.get()) == 1 &&
-               (role_ == Role::client || SSL_CTX_add_client_CA(ctx, certificate.get()) == 1);
-    };
-    const bool loaded = for_each_value(*options.trusted, take);
-    if (crl_fault != nullptr)
-        return Refusal{crl_fault};
-    if (!loaded)
-        return invalid_certificate;
+    Taker taker(
+        [&](X509* certificate) {
+            return take(certificate) &&
+                   (role_ == Role::client || SSL_CTX_add_client_CA(ctx, certificate) == 1);
+        },
+        [&](X509_CRL* crl) { return X509_STORE_add_crl(store, crl) == 1; });
+    if (const auto refusal = pem::read_trusted(*options.trusted, taker, unsupported_))
+        return pem::about(Refusal::About::trusted, *refusal);
     return std::nullopt;
 }
 
 Stored Context::stored() const {
     Stored stored;
+    stored.unsupported = unsupported_;
     STACK_OF(X509_OBJECT)* objects = X509_STORE_get0_objects(SSL_CTX_get_cert_store(ctx_.get()));
     for (int i = 0; i < sk_X509_OBJECT_num(objects); ++i) {
         const X509_OBJECT* object = sk_X509_OBJECT_value(objects, i);

@@ -94,6 +94,7 @@ class Context final : public EngineContext {
     bool checks_hostname_ = false;
     bool by_program_ = false;
     bool namesakes_ = false;
+    std::size_t unsupported_ = 0;  ///< certificates that were passed over
     std::optional<std::int64_t> verify_time_;
     std::unique_ptr<std::uint8_t, Release> pins_;
     std::size_t pins_size_ = 0;
@@ -191,6 +192,9 @@ bool is_spoiled(X509* certificate);
 // verify.cpp
 /// Of a signature algorithm that is RSA-PSS; NID_undef: it cannot be read, or has two.
 int hash_of_pss(const X509_ALGOR* pss);
+/// RFC 5280 §4.2.1.1: an authority key identifier has both an issuer and a serial number, or
+/// neither.
+bool authority_is_whole(X509* certificate);
 int verify_chain(X509_STORE_CTX* store, void*);
 /// Whether a certificate can be the issuer of another, in the form that OpenSSL calls.
 int is_issued(X509_STORE_CTX* store, X509* certificate, X509* issuer);

@@ -76,10 +76,10 @@ int collect(int ok, X509_STORE_CTX* store) {
     if (is_last_second(store, error))
         return 1;
     Code code = code_of(error);
-    // Nobody can revoke a trusted one, which needs no issuer.
+    // A trusted one needs no issuer, and nobody has to say that it is not revoked.
     const bool of_trusted =
         X509_STORE_CTX_get_error_depth(store) >= X509_STORE_CTX_get_num_untrusted(store);
-    if (of_trusted && (code == Code::CERT_CRL || code == Code::CERT_REVOKED))
+    if (of_trusted && code == Code::CERT_CRL)
         return 1;
     // Of an issuer that is no CA, OpenSSL says both.
     if (code == Code::CERT_PURPOSE && X509_STORE_CTX_get_error_depth(store) > 0 &&
@@ -281,6 +281,15 @@ bool path_length_is_a_number(X509* certificate) {
             length < INT_MAX);
 }
 
+}  // namespace
+
+bool authority_is_whole(X509* certificate) {
+    return (X509_get0_authority_issuer(certificate) == nullptr) ==
+           (X509_get0_authority_serial(certificate) == nullptr);
+}
+
+namespace {
+
 // Whether this is a certificate by RFC 5280: OpenSSL is not strict in everything, and puts off much
 // that it finds out for later.
 bool is_readable(X509* certificate) {
@@ -299,7 +308,8 @@ bool is_readable(X509* certificate) {
            is_whole(X509_get0_notBefore(certificate)) &&
            is_whole(X509_get0_notAfter(certificate)) && key_is_readable(certificate) &&
            signature_is_readable(certificate) && !has_empty_list(certificate) &&
-           addresses_are_whole(certificate) && path_length_is_a_number(certificate);
+           authority_is_whole(certificate) && addresses_are_whole(certificate) &&
+           path_length_is_a_number(certificate);
 }
 
 bool are_readable(const STACK_OF(X509) * chain) {
@@ -513,6 +523,60 @@ bool any_is_spoiled(STACK_OF(X509) * certificates) {
     return false;
 }
 
+void free_certificates(STACK_OF(X509) * certificates) {
+    sk_X509_pop_free(certificates, X509_free);
+}
+
+void free_stack(STACK_OF(X509) * certificates) {
+    sk_X509_free(certificates);
+}
+
+void free_crls(STACK_OF(X509_CRL) * crls) {
+    sk_X509_CRL_pop_free(crls, X509_CRL_free);
+}
+
+bool is_among_trusted(X509_STORE_CTX* store, X509* certificate) {
+    const Handle<STACK_OF(X509), free_certificates> trusted{
+        X509_STORE_CTX_get1_certs(store, X509_get_subject_name(certificate))};
+    for (int i = 0; i < sk_X509_num(trusted.get()); ++i)
+        if (X509_cmp(sk_X509_value(trusted.get(), i), certificate) == 0)
+            return true;
+    return false;
+}
+
+bool is_listed(X509_STORE_CTX* store, X509* certificate) {
+    const Handle<STACK_OF(X509_CRL), free_crls> crls{
+        X509_STORE_CTX_get1_crls(store, X509_get_issuer_name(certificate))};
+    for (int i = 0; i < sk_X509_CRL_num(crls.get()); ++i) {
+        X509_REVOKED* entry = nullptr;
+        if (X509_CRL_get0_by_cert(sk_X509_CRL_value(crls.get(), i), &entry, certificate) == 1)
+            return true;
+    }
+    return false;
+}
+
+// As X509_verify_cert(). A path ends at the first trusted certificate (RFC 5280 §6.1): if that is
+// the peer's own, what else it has shown does not matter, and may have expired. A CRL can still
+// revoke it.
+int verify_path(X509_STORE_CTX* store, Session& session) {
+    X509* peer = X509_STORE_CTX_get0_cert(store);
+    if (!is_among_trusted(store, peer))
+        return X509_verify_cert(store);
+    const Handle<STACK_OF(X509), free_stack> alone{sk_X509_new_null()};
+    if (!alone || sk_X509_push(alone.get(), peer) <= 0) {
+        X509_STORE_CTX_set_error(store, X509_V_ERR_OUT_OF_MEM);
+        return -1;
+    }
+    if (session.context().crl_check() != CrlCheck::none && is_listed(store, peer))
+        session.certificate_failures |= failure_bit(Code::CERT_REVOKED);
+    STACK_OF(X509)* shown = X509_STORE_CTX_get0_untrusted(store);
+    X509_STORE_CTX_set0_untrusted(store, nullptr);
+    X509_STORE_CTX_set0_trusted_stack(store, alone.get());
+    const int verified = X509_verify_cert(store);
+    X509_STORE_CTX_set0_untrusted(store, shown);
+    return verified;
+}
+
 void verify(X509_STORE_CTX* store, Session& session) {
     const Context& context = session.context();
     X509_VERIFY_PARAM* param = X509_STORE_CTX_get0_param(store);
@@ -525,7 +589,7 @@ void verify(X509_STORE_CTX* store, Session& session) {
     if (context.crl_check() != CrlCheck::none)
         X509_VERIFY_PARAM_set_flags(param, static_cast<unsigned long>(context.crl_check()));
     X509_STORE_CTX_set_verify_cb(store, collect);
-    const int verified = X509_verify_cert(store);
+    const int verified = verify_path(store, session);
     std::uint16_t& failures = session.certificate_failures;
     if (verified <= 0 && failures == 0)
         failures = failure_bit(Code::CERT_INVALID);

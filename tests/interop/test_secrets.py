@@ -109,11 +109,11 @@ def connection_secrets(keylog, messages):
 
 
 class Secrets(Case):
-    def look(self, version, role, options=(), secrets=(), known=(), peer=()):
+    def look(self, version, role, options=(), secrets=(), known=(), peer=(), context=None):
         """A connection; what of its secrets is in memory while it is open, and after."""
         said, heard = (os.urandom(48).hex().encode() + b"\n" for _ in range(2))
         port = free_port()
-        job = dict(role=role, port=port, said=len(said), heard=len(heard), options=dict(options),
+        job = dict(role=role, port=port, said=len(said), heard=len(heard), options=dict(options), context=context, wrong=cert("client-other.crt"),
                    secrets=[(name, len(value)) for name, value in secrets])
         log, messages = self.folder / "keylog", self.folder / "messages"
         for path in (log, messages):
@@ -148,6 +148,9 @@ class Secrets(Case):
                 input(f"{pid} ")
         ours.send(b"\n")
         self.assertEqual(ours.wait(), 0)
+        # Of a file that a context was loaded from, nothing but the key itself is kept.
+        if context:
+            self.assertNotIn("text", while_open)
         # The search finds what is there, ...
         used = {"said", "heard", "keys", *dict(known)}
         used |= {"client_random"} if version == "TLSv1.2" else {"client_traffic_secret_0", "server_traffic_secret_0"}
@@ -193,6 +196,21 @@ class Secrets(Case):
                 with self.subTest(version=version, role=role, kind=kind):
                     name = role + kind
                     self.certificate(version, role, name, {}, [("keyfile", (CERTS / f"{name}.key").read_bytes())])
+
+    def test_a_private_key_that_a_context_has_loaded(self):
+        for version, role in self.each():
+            for kind, in_one in (("", False), ("-rsa", True)):
+                with self.subTest(version=version, role=role, kind=kind):
+                    name = role + kind
+                    files = [cert(f"{name}.crt"), cert(f"{name}.key")]
+                    if in_one:
+                        files = [str(self.folder / "both.pem")]
+                        pathlib.Path(files[0]).write_bytes(b"".join((CERTS / (name + end)).read_bytes() for end in (".crt", ".key")))
+                    pem, shown = ((CERTS / (name + end)).read_bytes() for end in (".key", ".crt"))
+                    peer = () if role == "server" else (
+                        "-cert", cert("server.crt"), "-key", cert("server.key"), "-Verify", "1", "-CAfile", cert("ca-all.crt"))
+                    self.look(version, role, {}, [], {"private": private_numbers(pem), "text": text_of(pem, shown)}, peer,
+                              files)
 
 
 if __name__ == "__main__":

@@ -90,12 +90,21 @@ def test_bad_crls_and_flags():
 
 def test_cert_store_stats():
     ctx = ussl.SSLContext(CLIENT)
-    equal(ctx.cert_store_stats(), {"x509": 0, "x509_ca": 0, "crl": 0})
+    equal(ctx.cert_store_stats(), {"x509": 0, "x509_ca": 0, "crl": 0, "unsupported": 0})
     ctx.load_verify_locations(cert_bytes("ca-all.crt"))
-    equal(ctx.cert_store_stats(), {"x509": 3, "x509_ca": 3, "crl": 0})
+    equal(ctx.cert_store_stats(), {"x509": 3, "x509_ca": 3, "crl": 0, "unsupported": 0})
     ctx.load_verify_locations(cert_bytes("server.der"))
     ctx.load_verify_locations(cert_bytes("ca.crl"))
-    equal(ctx.cert_store_stats(), {"x509": 4, "x509_ca": 3, "crl": 1})
+    equal(ctx.cert_store_stats(), {"x509": 4, "x509_ca": 3, "crl": 1, "unsupported": 0})
+
+
+def test_unsupported_certificates_are_passed_over():
+    odd = cert_bytes("unsupported-dsa.crt") + cert_bytes("unsupported-secp256k1.crt")
+    ctx = ussl.SSLContext(CLIENT)
+    raises(ValueError, ctx.load_verify_locations, odd, text="cadata, line 1: unsupported cert")
+    ctx.load_verify_locations(odd + cert_bytes("ca.crt"))
+    equal(ctx.cert_store_stats(), {"x509": 1, "x509_ca": 1, "crl": 0, "unsupported": 2})
+    connected(ctx, server_context())
 
 
 def test_roots_add_up():

@@ -180,6 +180,63 @@ def test_bytes_are_never_a_path():
     refused(ValueError, "invalid cert", True, cert("server.key"), cert("server.crt").encode())
 
 
+def test_a_str_with_pem_is_content():
+    wanted = cert_bytes("server.der")
+    key, pem = cert_bytes("server.key").decode(), cert_bytes("server.crt").decode()
+    ca = cert_bytes("ca.crt").decode()
+    for before in ("\n", "\n\n    ", "\ufeff", "Bag Attributes\n    friendlyName: x\n"):
+        equal(server_with(before + key, before + pem) == wanted, True)
+        wrap(ca_certs=before + ca, server_hostname="x")
+        ussl.SSLContext(ussl.PROTOCOL_TLS_CLIENT).load_verify_locations(before + ca)
+    equal(ussl.cert_info("\n" + pem)["subject"][-1], (("commonName", "localhost"),))
+
+
+def test_cadata_is_always_content():
+    client = ussl.SSLContext(ussl.PROTOCOL_TLS_CLIENT)
+    for call in (lambda data: wrap(cadata=data, server_hostname="x"),
+                 lambda data: client.load_verify_locations(cadata=data),
+                 lambda data: ussl.create_default_context(cadata=data)):
+        call(cert_bytes("ca.crt").decode())
+        call(cert_bytes("ca.der"))
+        raises(ValueError, call, cert("ca.crt"), text="invalid cert")
+    # As the first argument in CPython, which is called cafile there.
+    client.load_verify_locations(cert("ca.crt"))
+    raises(OSError, client.load_verify_locations, cert("not there"), code=errno.ENOENT)
+
+
+def test_messages_name_the_argument_the_file_and_the_place():
+    context = ussl.SSLContext(ussl.PROTOCOL_TLS_SERVER)
+    damaged = scratch("damaged.pem", cert_bytes("server.crt") + cert_bytes("truncated.crt"))
+    line = cert_bytes("server.crt").count(b"\n") + 1
+    place = "'%s', line %d: invalid cert: the PEM is malformed" % (damaged, line)
+    equal(str(refused(ValueError, "", True, cert("server.key"), damaged)), "certfile " + place)
+    equal(str(refused(ValueError, "", True, key=cert("server.key"), cert=damaged)), "cert " + place)
+    equal(str(refused(ValueError, "", ca_certs=damaged, server_hostname="x")), "ca_certs " + place)
+    equal(str(raises(ValueError, context.load_cert_chain, damaged, cert("server.key"))), "certfile " + place)
+    equal(str(raises(ValueError, context.load_verify_locations, cafile=damaged)), "cafile " + place)
+    equal(str(raises(ValueError, context.load_verify_locations, cadata=cert_bytes("truncated.crt"))),
+          "cadata, line 1: invalid cert: the PEM is malformed")
+    equal(str(refused(ValueError, "", True, cert("truncated.key"), cert("server.crt"))),
+          "keyfile '%s', line 1: invalid key: the PEM is malformed" % cert("truncated.key"))
+    # The key stands in certfile.
+    both = scratch("both.pem", cert_bytes("server.crt") + cert_bytes("truncated.key"))
+    raises(ValueError, context.load_cert_chain, both, text="certfile '%s', line %d: invalid key" % (both, line))
+    path = cert("other.p12")
+    for error in (refused(ValueError, "", True, path, cert("server.crt")),
+                  raises(ValueError, context.load_cert_chain, cert("server.crt"), path)):
+        equal(str(error), "keyfile '%s': invalid key: this looks like PKCS#12; convert it with: "
+              "openssl pkcs12 -nodes -in %s" % (path, path))
+    refused(ValueError, ("keyfile", "are the two files swapped?"), True, cert("server.crt"), cert("server.key"))
+
+
+def test_encryption_that_is_not_supported():
+    path = cert("encrypted-md5-des.der")
+    equal(str(refused(ValueError, "", True, path, cert("server.crt"), key_password="secret")),
+          "keyfile '%s': unsupported key encryption: PBE-MD5-DES" % path)
+    for name in ("encrypted-pkcs12.der", "encrypted-old-aes-128.pem", "encrypted-old-3des.pem"):
+        assert server_with(cert(name), cert("server.crt"), key_password="secret")
+
+
 def test_wrong_types():
     for wrong in (5, 1.5, [], {}, object(), True):
         refused(TypeError, "", True, wrong, cert("server.crt"))

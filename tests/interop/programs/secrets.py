@@ -53,7 +53,18 @@ def conversation(options, text):
         listener.close()
     else:
         sock.connect(address)
-    conn = tls.wrap_socket(sock, server_side=job["role"] == "server", **options)
+    if job["context"]:
+        context = tls.SSLContext(tls.PROTOCOL_TLS_SERVER if job["role"] == "server" else tls.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, tls.CERT_NONE
+        context.load_cert_chain(*job["context"])
+        try:  # what a failed call has read is wiped, too
+            context.load_cert_chain(job["wrong"], job["context"][-1])
+        except ValueError:
+            pass
+        context.maximum_version = context.maximum_version  # it is made anew, out of what it has kept
+        conn = context.wrap_socket(sock)
+    else:
+        conn = tls.wrap_socket(sock, server_side=job["role"] == "server", **options)
     conn.write(text)
     heard = bytearray(job["heard"])
     at = 0

@@ -1,0 +1,90 @@
+#include "system_store.hpp"
+
+#ifndef USSL_BOARD
+
+#include <dirent.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "text.hpp"
+
+namespace ussl {
+namespace {
+
+struct Close {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+    void operator()(DIR* folder) const { closedir(folder); }
+};
+
+// "9d66eef0.0": the hash of the subject's name, and a number.
+bool is_hash(std::string_view name) {
+    constexpr std::size_t digits = 8;
+    return name.size() > digits + 1 && name[digits] == '.' &&
+           up_to(name, digits).find_first_not_of("0123456789abcdef") == name.npos &&
+           from(name, digits + 1).find_first_not_of("0123456789") == name.npos;
+}
+
+// false: there is no memory.
+bool read_folder(std::string_view folder, pem::Taker& taker, std::size_t& unsupported) {
+    char path[4096];
+    if (folder.empty() || folder.size() + 2 > sizeof path)
+        return true;
+    std::memcpy(path, folder.data(), folder.size());
+    path[folder.size()] = '\0';
+    const std::unique_ptr<DIR, Close> open{opendir(path)};
+    path[folder.size()] = '/';
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): each has a folder of its own
+    for (const dirent* entry; open && (entry = readdir(open.get())) != nullptr;) {
+        const std::string_view name = entry->d_name;
+        if (!is_hash(name) || folder.size() + name.size() + 2 > sizeof path)
+            continue;
+        std::memcpy(path + folder.size() + 1, name.data(), name.size() + 1);
+        if (read_store_file(path, taker, unsupported) == NamedStore::no_memory)
+            return false;
+    }
+    return true;
+}
+
+}  // namespace
+
+NamedStore read_store_file(const char* path, pem::Taker& taker, std::size_t& unsupported) {
+    constexpr long most = 64L << 20;
+    const std::unique_ptr<std::FILE, Close> file{std::fopen(path, "rb")};
+    if (!file || std::fseek(file.get(), 0, SEEK_END) != 0)
+        return NamedStore::none;
+    const long size = std::ftell(file.get());
+    if (size <= 0 || size > most || std::fseek(file.get(), 0, SEEK_SET) != 0)
+        return NamedStore::none;
+    const SecretBytes content(static_cast<std::size_t>(size));
+    if (content.empty())
+        return NamedStore::no_memory;
+    const std::size_t read = std::fread(content.data(), 1, content.size(), file.get());
+    if (read == 0)
+        return NamedStore::none;
+    return pem::read_system({content.data(), read}, taker, unsupported) ? NamedStore::read
+                                                                        : NamedStore::no_memory;
+}
+
+NamedStore read_named_store(pem::Taker& taker, std::size_t& unsupported) {
+    // NOLINTBEGIN(concurrency-mt-unsafe): nothing here changes the environment
+    const char* file = std::getenv("SSL_CERT_FILE");
+    const char* folders = std::getenv("SSL_CERT_DIR");
+    // NOLINTEND(concurrency-mt-unsafe)
+    if (file == nullptr && folders == nullptr)
+        return NamedStore::none;
+    if (file != nullptr && read_store_file(file, taker, unsupported) == NamedStore::no_memory)
+        return NamedStore::no_memory;
+    for (std::string_view rest = folders != nullptr ? folders : ""; !rest.empty();) {
+        const std::string_view folder = up_to(rest, rest.find(':'));
+        if (!read_folder(folder, taker, unsupported))
+            return NamedStore::no_memory;
+        rest = from(rest, folder.size() + 1);
+    }
+    return NamedStore::read;
+}
+
+}  // namespace ussl
+
+#endif
