@@ -86,6 +86,9 @@ Signature signature_of(const Signed& what, const mbedtls_x509_crt& issuer) {
 // Mbed TLS says of every certificate that nobody vouches for no more than that. Those in the peer's
 // chain, and the roots, tell why: a signature that is wrong, or an issuer that may not issue it.
 Code why_not_trusted(const Context& context, const mbedtls_x509_crt& certificate, int depth) {
+    const bool is_own_issuer = depth == 0 && issued(certificate, certificate);
+    if (is_own_issuer && signature_of(certificate, certificate) == Signature::good)
+        return Code::CERT_SELF_SIGNED;  // whatever else has its name
     bool has_issuer = false;
     for (const mbedtls_x509_crt* list :
          {&context.trusted(), static_cast<const mbedtls_x509_crt*>(certificate.next)})
@@ -104,8 +107,7 @@ Code why_not_trusted(const Context& context, const mbedtls_x509_crt& certificate
         }
     if (has_issuer)
         return Code::CERT_INVALID;
-    return depth == 0 && issued(certificate, certificate) ? Code::CERT_SELF_SIGNED
-                                                          : Code::CERT_UNKNOWN_ISSUER;
+    return is_own_issuer ? Code::CERT_SELF_SIGNED : Code::CERT_UNKNOWN_ISSUER;
 }
 
 // RFC 5280 §4.2.1.3, §4.2.1.12: a certificate that says what it is for is for nothing else.

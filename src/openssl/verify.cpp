@@ -555,25 +555,82 @@ bool is_listed(X509_STORE_CTX* store, X509* certificate) {
     return false;
 }
 
-// As X509_verify_cert(). A path ends at the first trusted certificate (RFC 5280 §6.1): if that is
-// the peer's own, what else it has shown does not matter, and may have expired. A CRL can still
-// revoke it.
-int verify_path(X509_STORE_CTX* store, Session& session) {
-    X509* peer = X509_STORE_CTX_get0_cert(store);
-    if (!is_among_trusted(store, peer))
-        return X509_verify_cert(store);
+std::uint16_t failures_of_dates(X509* certificate, std::time_t time) {
+    std::uint16_t failures = 0;
+    if (ASN1_TIME_cmp_time_t(X509_get0_notAfter(certificate), time) < 0)
+        failures |= failure_bit(Code::CERT_EXPIRED);
+    if (ASN1_TIME_cmp_time_t(X509_get0_notBefore(certificate), time) > 0)
+        failures |= failure_bit(Code::CERT_NOT_YET_VALID);
+    return failures;
+}
+
+// The trusted CA that has the same name and key as a self-signed certificate, which is a renewed
+// one then; one in date, if there are several. None: there is none.
+Certificate renewed_from(X509_STORE_CTX* store, X509* certificate, std::time_t time) {
+    Certificate found;
+    if (X509_self_signed(certificate, 1) != 1)
+        return found;
+    const Handle<STACK_OF(X509), free_certificates> trusted{
+        X509_STORE_CTX_get1_certs(store, X509_get_subject_name(certificate))};
+    for (int i = 0; i < sk_X509_num(trusted.get()); ++i) {
+        X509* ca = sk_X509_value(trusted.get(), i);
+        const bool may_sign = X509_check_ca(ca) != 0 &&
+                              (X509_get_key_usage(ca) & KU_KEY_CERT_SIGN) != 0 &&
+                              X509_check_issued(ca, certificate) == X509_V_OK;
+        if (may_sign && same_bytes(X509_get_subject_name(ca), X509_get_issuer_name(certificate)) &&
+            EVP_PKEY_eq(X509_get0_pubkey(ca), X509_get0_pubkey(certificate)) == 1 &&
+            (!found || failures_of_dates(found.get(), time) != 0) && X509_up_ref(ca) == 1)
+            found.reset(ca);
+    }
+    return found;
+}
+
+// As X509_verify_cert(), for a path of one certificate, which is trusted.
+int verify_alone(X509_STORE_CTX* store, X509* certificate) {
     const Handle<STACK_OF(X509), free_stack> alone{sk_X509_new_null()};
-    if (!alone || sk_X509_push(alone.get(), peer) <= 0) {
+    if (!alone || sk_X509_push(alone.get(), certificate) <= 0) {
         X509_STORE_CTX_set_error(store, X509_V_ERR_OUT_OF_MEM);
         return -1;
     }
-    if (session.context().crl_check() != CrlCheck::none && is_listed(store, peer))
-        session.certificate_failures |= failure_bit(Code::CERT_REVOKED);
     STACK_OF(X509)* shown = X509_STORE_CTX_get0_untrusted(store);
     X509_STORE_CTX_set0_untrusted(store, nullptr);
     X509_STORE_CTX_set0_trusted_stack(store, alone.get());
     const int verified = X509_verify_cert(store);
     X509_STORE_CTX_set0_untrusted(store, shown);
+    return verified;
+}
+
+// As X509_verify_cert(), but for two paths that OpenSSL does not take as RFC 5280 §6.1 has them.
+int verify_path(X509_STORE_CTX* store, Session& session) {
+    X509* peer = X509_STORE_CTX_get0_cert(store);
+    std::uint16_t& failures = session.certificate_failures;
+    // It ends at the first trusted certificate: if that is the peer's own, what else it has shown
+    // does not matter, and may have expired. A CRL can still revoke it.
+    if (is_among_trusted(store, peer)) {
+        if (session.context().crl_check() != CrlCheck::none && is_listed(store, peer))
+            failures |= failure_bit(Code::CERT_REVOKED);
+        return verify_alone(store, peer);
+    }
+    // A renewed self-signed certificate stands below the one that it was, if that is a CA. OpenSSL
+    // takes a self-signed certificate only if it is trusted byte by byte.
+    const std::time_t time =
+        static_cast<std::time_t>(session.context().verify_time().value_or(std::time(nullptr)));
+    Certificate ca = renewed_from(store, peer, time);
+    if (!ca || session.context().crl_check() != CrlCheck::none)
+        return X509_verify_cert(store);
+    const int verified = verify_alone(store, peer);
+    failures |= failures_of_dates(ca.get(), time);
+    if (signature_is_weak(peer))
+        failures |= failure_bit(Code::CERT_WEAK);
+    // For what is judged of a whole path below.
+    STACK_OF(X509)* path = X509_STORE_CTX_get1_chain(store);
+    if (path == nullptr || sk_X509_push(path, ca.get()) <= 0) {
+        free_certificates(path);
+        X509_STORE_CTX_set_error(store, X509_V_ERR_OUT_OF_MEM);
+        return -1;
+    }
+    (void)ca.release();
+    X509_STORE_CTX_set0_verified_chain(store, path);
     return verified;
 }
 
