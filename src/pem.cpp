@@ -779,7 +779,9 @@ SecretBytes private_key_of(Bytes content) {
 void wipe_private_keys(MutableBytes content) {
     pem::Reader reader(content);
     while (const auto item = reader.next())
-        if (item->is_key()) {
+        // Nobody knows what else there is behind what is malformed.
+        if (item->is_key() || (item->kind == pem::Item::Kind::malformed &&
+                               item->all.find("PRIVATE KEY") != item->all.npos)) {
             const auto at = static_cast<std::size_t>(
                 reinterpret_cast<const std::uint8_t*>(item->all.data()) - content.data());
             const MutableBytes key = content.subspan(at, item->all.size());

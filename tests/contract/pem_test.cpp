@@ -316,6 +316,12 @@ TEST_P(Files, AKeyIsTakenOutOfItsFile) {
     EXPECT_EQ(wiped.find("PRIVATE KEY"), std::string::npos);
     EXPECT_EQ(wiped.find(cert("server.key").substr(30, 60)), std::string::npos);
     EXPECT_EQ(count_of(wiped), 2U);
+    for (const std::string& damage :
+         {std::string("-----END CERTIFICATE-----\n"), std::string("\1")}) {
+        wiped = cert("server.crt") + damage + cert("server.key");
+        ussl::wipe_private_keys({reinterpret_cast<std::uint8_t*>(wiped.data()), wiped.size()});
+        EXPECT_EQ(wiped.find("PRIVATE KEY"), std::string::npos);
+    }
 }
 
 // What it was before comes back.
