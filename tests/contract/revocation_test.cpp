@@ -132,6 +132,20 @@ TEST_P(Revoked, ClientsAreRefused) {
     }
 }
 
+// A path ends at the first trusted certificate, and a CRL about that one still counts.
+TEST_P(Revoked, ACertificateThatIsTrustedItself) {
+    for (const std::string name : {"server-revoked", "server"})
+        for (const std::string& root : {std::string(), cert("ca.crt")}) {
+            const std::string trusted = root + cert(name + ".crt") + cert("ca.crl");
+            Plan setup = plan(with_server(name.c_str(), trusted));
+            setup.client.crl_check = CrlCheck::leaf;
+            Pair pair(setup);
+            EXPECT_EQ(pair.handshake(), name == "server") << root.size();
+            EXPECT_EQ(pair.client->error().code, name == "server" ? Code::none : Code::CERT_REVOKED)
+                << describe(pair.client->error());
+        }
+}
+
 TEST_P(Revoked, DatesAreThoseOfVerifyTime) {
     constexpr std::int64_t in_2020 = 1590000000;
     constexpr std::int64_t in_2095 = 3950000000;
