@@ -681,6 +681,25 @@ void verify(X509_STORE_CTX* store, Session& session) {
 
 }  // namespace
 
+namespace {
+
+// Whether the peer shows another CA with the name of a trusted one, and another key.
+bool has_namesake_shown(X509_STORE_CTX* store, X509* issuer) {
+    const STACK_OF(X509)* shown = X509_STORE_CTX_get0_untrusted(store);
+    bool found = false;
+    for (int i = 0; i < sk_X509_num(shown); ++i) {
+        X509* other = sk_X509_value(shown, i);
+        if (X509_cmp(other, issuer) == 0)
+            return false;
+        found = found ||
+                (X509_NAME_cmp(X509_get_subject_name(other), X509_get_subject_name(issuer)) == 0 &&
+                 EVP_PKEY_eq(X509_get0_pubkey(other), X509_get0_pubkey(issuer)) != 1);
+    }
+    return found;
+}
+
+}  // namespace
+
 int is_issued(X509_STORE_CTX* store, X509* certificate, X509* issuer) {
     const int found = X509_check_issued(issuer, certificate);
     // That it may not sign is found out later, and said.
@@ -690,7 +709,7 @@ int is_issued(X509_STORE_CTX* store, X509* certificate, X509* issuer) {
     // Of several with one name, the one that signed is the issuer: OpenSSL by itself would try the
     // first and no other.
     Session& session = *session_of(store);
-    if (!session.context().trusts_namesakes())
+    if (!session.context().trusts_namesakes() && !has_namesake_shown(store, issuer))
         return 1;
     return ++session.signature_checks <= policy::most_signature_checks &&
                    X509_verify(certificate, X509_get0_pubkey(issuer)) == 1
