@@ -1,6 +1,7 @@
 #include "ussl/connection.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 
 #include "engine.hpp"
@@ -105,17 +106,16 @@ std::expected<Owned<Connection>, Refusal> Connection::make(Ref<Context> context,
     const bool client = made_from.role() == Role::client;
     if (!settings.server_hostname.empty()) {
         if (!client)
-            return std::unexpected(Refusal{"server_hostname is a client's"});
+            return std::unexpected(Refusal{"`server_hostname` is only valid for a client"});
         connection->name_.reset(new HostName);
         if (!connection->name_)
             return std::unexpected(no_memory);
         if (!connection->name_->parse(settings.server_hostname))
             return std::unexpected(
-                Refusal{"server_hostname is neither a DNS name (ASCII, xn-- for others) nor an IP "
+                Refusal{"`server_hostname` must be a DNS name (ASCII, xn-- for others) or an IP "
                         "address"});
     } else if (client && made_from.checks_hostname()) {
-        return std::unexpected(
-            Refusal{"checking the server (ca_certs, cert_reqs) needs server_hostname"});
+        return std::unexpected(Refusal{"verification (`verify`) requires `server_hostname`"});
     }
     connection->session_ = made_from.engine().make_session(connection->name_.get());
     if (!connection->session_)
@@ -136,36 +136,79 @@ std::expected<Owned<Connection>, Refusal> Connection::make(Ref<Context> context,
 std::optional<Refusal> Connection::resume(Bytes session, std::string_view name) {
     const bool client = context_->role() == Role::client;
     if (!session.empty() && (!client || !context_->resumes()))
-        return Refusal{client ? "session: this context does not resume" : "session is a client's"};
+        return Refusal{client ? "`session`: this context does not resume sessions"
+                              : "`session` is only valid for a client"};
     keeps_sessions_ = client && context_->resumes() && context_->tag_of(name, tag_);
     is_named_ = !name.empty();
     if (!keeps_sessions_)
         return std::nullopt;
     if (!session.empty()) {
+        static constexpr Refusal of_no_use{
+            "`session` is damaged, or of another context or `server_hostname`"};
         const Ref<SavedSession> given = SavedSession::load(*context_, tag_, session);
-        if (!given)
-            return Refusal{"session is damaged, or of another context or server_hostname"};
-        if (session_->resume(given->of_engine()))
-            resuming_ = given;
+        if (!given || !resume(given))
+            return of_no_use;
     } else if (is_named_) {
         // Nobody else's from now on: who sees the same ticket twice knows that it is the same
         // client (RFC 8446 §C.4).
-        if (const Ref<SavedSession> known = context_->take(tag_)) {
-            if (session_->resume(known->of_engine()))
-                resuming_ = known;
-        }
+        if (const Ref<SavedSession> known = context_->take(tag_))
+            (void)resume(known);
     }
     return std::nullopt;
+}
+
+// Offers it to the server, if it is not too old. false: the engine cannot use it.
+bool Connection::resume(const Ref<SavedSession>& session) {
+    if (!context_->is_in_time(session->times()))
+        return true;
+    const Outcome outcome = session_->resume(session->of_engine());
+    if (outcome.kind == Outcome::Kind::done)
+        resuming_ = session;
+    return outcome.kind != Outcome::Kind::failed;
+}
+
+namespace {
+
+// The end of a certificate's validity period, in seconds since 1970.
+class NotAfter final : public CertificateVisitor {
+  public:
+    void identity(int, const Serial&) override {}
+    void attribute(Party, bool, std::string_view, std::string_view) override {}
+    void alternative_name(AltName, Bytes) override {}
+    void validity(const Time&, const Time& end) override {
+        using namespace std::chrono;
+        const sys_days date = year{end.year} / month(static_cast<unsigned>(end.month)) /
+                              day(static_cast<unsigned>(end.day));
+        const sys_seconds at =
+            date + hours{end.hour} + minutes{end.minute} + std::chrono::seconds{end.second};
+        seconds = at.time_since_epoch().count();
+    }
+    std::int64_t seconds = 0;
+};
+
+}  // namespace
+
+// With CERT_NONE, nobody looks at dates. false: no memory.
+bool Connection::find_not_after() {
+    if (times_.not_after != 0)
+        return true;
+    NotAfter end;
+    end.seconds = INT64_MAX;
+    if (context_->verify() != Verify::none && !session_->describe_peer(end))
+        return false;
+    times_.not_after = end.seconds;
+    return true;
 }
 
 // What the engine has heard from the server since.
 void Connection::keep_session() {
     if (!keeps_sessions_)
         return;
-    const SecretBytes news = session_->take_session();
+    const NewSession news = session_->take_session();
     Ref<SavedSession> saved;
-    if (!news.empty())
-        saved = SavedSession::make(*context_, tag_, {news.data(), news.size()});
+    times_.until = news.lifetime != 0 ? context_->now() + news.lifetime : INT64_MAX;
+    if (!news.data.empty() && find_not_after())
+        saved = SavedSession::make(*context_, tag_, times_, {news.data.data(), news.data.size()});
     // Sessions of TLS 1.2 are good for more than once.
     else if (resuming_ && session_->version() == Version::tls1_2 && session_->resumed())
         saved = resuming_;
@@ -564,6 +607,9 @@ Progress Connection::run_handshake(Host& host) {
     if (session_->version() == Version::tls1_3)
         session_->wire().reject_change_cipher_spec();
     name_.reset();
+    // A resumed session is as old as the one that it comes from.
+    times_ = resuming_ && session_->resumed() ? resuming_->times()
+                                              : SessionTimes{.verified_at = context_->now()};
     session_->callbacks().end_handshake();
     keep_session();
     read_waits_ = Waits::stream_readable;

@@ -4,23 +4,13 @@
 #include <cstring>
 
 #include "engine.hpp"
+#include "options.hpp"
 #include "policy.hpp"
 #include "text.hpp"
 
 namespace ussl {
 
 Context::~Context() = default;
-
-namespace {
-
-std::optional<Bytes> suites_of(const Options& options) {
-    if (!options.suites)
-        return std::nullopt;
-    const auto bytes = std::as_bytes(*options.suites);
-    return Bytes{reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()};
-}
-
-}  // namespace
 
 std::expected<Ref<Context>, Refusal> Context::make(const Engine& engine, const Options& options) {
     const TrimAtEnd trim;
@@ -33,22 +23,21 @@ std::expected<Ref<Context>, Refusal> Context::make(const Engine& engine, const O
     if (!made)
         return std::unexpected(made.error());
     context->engine_ = std::move(*made);
+    if (options.trusted && options.verify == Verify::none && context->stored().crls != 0)
+        return std::unexpected(policy::crls_without_verification);
     context->role_ = options.role;
     context->verify_ = options.verify;
     context->psk_ = policy::uses_psk(options);
     context->checks_hostname_ =
         options.verify != Verify::none && options.check_hostname && !context->psk_;
     context->sha256_ = engine.sha256;
+    context->now_ = engine.now;
     context->resumes_ = policy::resumes(options);
-    if (context->resumes_ && options.role == Role::client) {
-        // What a session is worth is how its server was verified, not when, or in which records.
-        Options lasting = options;
-        lasting.verify_time.reset();
-        lasting.record_size_limit.reset();
-        lasting.key_log = false;
-        if (!fingerprint(engine, lasting, context->fingerprint_))
-            return std::unexpected(Refusal{"out of memory", true});
-    }
+    context->session_lifetime_ = options.session_lifetime;
+    context->verify_time_ = options.verify_time;
+    if (context->resumes_ && options.role == Role::client &&
+        !context->set_session_scope(engine, options))
+        return std::unexpected(Refusal{"out of memory", true});
     context->record_size_ =
         static_cast<std::uint16_t>(options.record_size_limit.value_or(max_record_size));
     return context;
@@ -99,42 +88,76 @@ std::size_t describe(const Refusal& refusal, std::string_view argument, std::str
     return size;
 }
 
-bool fingerprint(const Engine& engine, const Options& options, std::span<std::uint8_t, 32> out) {
-    const std::optional<Bytes> contents[] = {
-        options.key,          options.key_password, options.certificate, options.trusted,
-        options.psk_identity, options.psk_key,      options.psk_hint,    options.alpn,
-        options.pins,         suites_of(options),
-    };
-    constexpr std::size_t count = std::size(contents);
-    // The lengths go first (-1: not given), so that no two sets of options read the same.
-    struct {
-        std::uint64_t sizes[count];
-        std::uint64_t rest[16];
-    } numbers = {};
-    Bytes parts[count + 1];
-    for (std::size_t i = 0; i < count; ++i) {
-        parts[i + 1] = contents[i].value_or(Bytes{});
-        numbers.sizes[i] = contents[i] ? parts[i + 1].size() : ~std::uint64_t{0};
+namespace {
+
+// Numbers and bytes, in the form that they are hashed in: of bytes, the length stands among the
+// numbers (-1: absent), so that no two sets of options read the same.
+class DigestInput {
+  public:
+    void operator()(std::string_view, const std::optional<Bytes>& bytes) {
+        number(bytes ? bytes->size() : absent);
+        if (bytes)
+            parts_[count_++] = *bytes;
     }
-    numbers.rest[0] = static_cast<std::uint64_t>(options.role);
-    numbers.rest[1] = static_cast<std::uint64_t>(options.verify);
-    numbers.rest[2] = options.psk_server ? 1 : 0;
-    numbers.rest[3] = static_cast<std::uint64_t>(options.minimum_version);
-    numbers.rest[4] = static_cast<std::uint64_t>(options.maximum_version);
-    numbers.rest[5] = options.record_size_limit.value_or(0);
-    numbers.rest[6] = options.check_hostname ? 1 : 0;
-    numbers.rest[7] = options.system_store ? 1 : 0;
-    numbers.rest[8] = options.verify_by_program ? 1 : 0;
-    numbers.rest[9] = options.verify_time ? 1 : 0;
-    numbers.rest[10] = static_cast<std::uint64_t>(options.verify_time.value_or(0));
-    numbers.rest[11] = options.resumption ? std::uint64_t{1} + options.tickets : 0;
-    numbers.rest[12] = options.key_log ? 1 : 0;
-    numbers.rest[13] = options.choose_by_name ? 1 : 0;
-    numbers.rest[14] =
-        options.crl_check ? std::uint64_t{1} + static_cast<unsigned>(*options.crl_check) : 0;
-    numbers.rest[15] = options.sign_by_program ? 1 : 0;
-    parts[0] = {reinterpret_cast<const std::uint8_t*>(&numbers), sizeof numbers};
-    return engine.sha256(std::span<const Bytes>{parts, count + 1}, out);
+    void operator()(std::string_view name,
+                    const std::optional<std::span<const std::uint16_t>>& list) {
+        std::optional<Bytes> bytes;
+        if (list)
+            bytes.emplace(reinterpret_cast<const std::uint8_t*>(list->data()), list->size_bytes());
+        operator()(name, bytes);
+    }
+    template <class T>
+    void operator()(std::string_view, const std::optional<T>& value) {
+        number(value ? 1 : 0);
+        number(value ? static_cast<std::uint64_t>(*value) : 0);
+    }
+    template <class T>
+    void operator()(std::string_view, const T& value) {
+        number(static_cast<std::uint64_t>(value));
+    }
+
+    [[nodiscard]] std::span<const Bytes> parts() {
+        parts_[0] = {reinterpret_cast<const std::uint8_t*>(numbers_), sizeof numbers_};
+        return {parts_, count_};
+    }
+
+  private:
+    void number(std::uint64_t value) { numbers_[numbers_count_++] = value; }
+
+    static constexpr std::uint64_t absent = ~std::uint64_t{0};
+#define USSL_COUNT(name) +1
+    static constexpr std::size_t options = 0 USSL_OPTIONS(USSL_COUNT, USSL_COUNT);
+#undef USSL_COUNT
+    std::uint64_t numbers_[2 * options] = {};
+    std::size_t numbers_count_ = 0;
+    Bytes parts_[1 + options];
+    std::size_t count_ = 1;
+};
+
+}  // namespace
+
+// A session is worth what was checked when it was made, so it is only for those who check the same,
+// but for what says when that was, and what leaves no trace in it.
+bool Context::set_session_scope(const Engine& engine, const Options& options) {
+    Options lasting = options;
+    lasting.verify_time.reset();
+    lasting.session_lifetime = {};  // a session knows how old it is
+    lasting.key_log = false;
+    std::uint8_t digest[32];
+    // What a system store holds may be replaced; what a callback says, nobody knows.
+    std::uint8_t store[32] = {};
+    std::uint8_t callback[16] = {};
+    const Bytes parts[] = {digest, store, callback};
+    return options_digest(engine, lasting, digest) &&
+           (!policy::uses_system_store(options) || engine_->store_digest(store)) &&
+           (!options.verify_by_program || engine.random(MutableBytes{callback})) &&
+           sha256(parts, session_scope_);
+}
+
+bool options_digest(const Engine& engine, const Options& options, std::span<std::uint8_t, 32> out) {
+    DigestInput input;
+    for_each_option(options, [&](std::string_view name, const auto& value) { input(name, value); });
+    return engine.sha256(input.parts(), out);
 }
 
 Stored Context::stored() const {
@@ -147,7 +170,7 @@ bool Context::sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> o
 
 bool Context::tag_of(std::string_view server_hostname, std::span<std::uint8_t, 32> tag) const {
     const Bytes parts[] = {
-        fingerprint_,
+        session_scope_,
         {reinterpret_cast<const std::uint8_t*>(server_hostname.data()), server_hostname.size()}};
     return sha256(parts, tag);
 }
@@ -190,13 +213,54 @@ void Context::remember(Ref<SavedSession> session) {
             gone = std::exchange(at->next_, {});
 }
 
+std::int64_t Context::now() const {
+    return verify_time_ ? *verify_time_ : now_();
+}
+
+// A clock that went back says nothing about a session's age.
+bool Context::is_in_time(const SessionTimes& times) const {
+    const std::int64_t at = now();
+    return at >= times.verified_at && at - times.verified_at < session_lifetime_ &&
+           at <= times.not_after && at <= times.until;
+}
+
+namespace {
+
+constexpr std::int64_t SessionTimes::* all_times[] = {
+    &SessionTimes::verified_at, &SessionTimes::not_after, &SessionTimes::until};
+static_assert(sizeof(SessionTimes) == SavedSession::times_size);
+
+}  // namespace
+
+SessionTimes SavedSession::times() const {
+    SessionTimes times;
+    const std::uint8_t* at = content_.data() + hash_size;
+    for (const auto time : all_times) {
+        std::uint64_t value = 0;
+        for (std::size_t i = 0; i < sizeof value; ++i)
+            value = value << 8 | *at++;
+        times.*time = static_cast<std::int64_t>(value);
+    }
+    return times;
+}
+
 Ref<SavedSession> SavedSession::make(const Context& context, std::span<const std::uint8_t, 32> tag,
-                                     Bytes of_engine) {
-    SecretBytes content(hash_size + of_engine.size());
+                                     const SessionTimes& times, Bytes of_engine) {
+    SecretBytes content(hash_size + times_size + of_engine.size());
     if (content.empty())
         return {};
-    std::memcpy(content.data() + hash_size, of_engine.data(), of_engine.size());
-    const Bytes parts[] = {tag, of_engine};
+    std::uint8_t* at = content.data() + hash_size;
+    for (const auto time : all_times)
+        for (int shift = 56; shift >= 0; shift -= 8)
+            *at++ = static_cast<std::uint8_t>(static_cast<std::uint64_t>(times.*time) >> shift);
+    std::memcpy(at, of_engine.data(), of_engine.size());
+    return seal(context, tag, std::move(content));
+}
+
+// Writes the hash in front.
+Ref<SavedSession> SavedSession::seal(const Context& context, std::span<const std::uint8_t, 32> tag,
+                                     SecretBytes content) {
+    const Bytes parts[] = {tag, Bytes{content.data(), content.size()}.subspan(hash_size)};
     if (!context.sha256(parts, std::span<std::uint8_t, 32>(content.data(), hash_size)))
         return {};
     Ref<SavedSession> session{new SavedSession(std::move(content))};
@@ -207,9 +271,13 @@ Ref<SavedSession> SavedSession::make(const Context& context, std::span<const std
 
 Ref<SavedSession> SavedSession::load(const Context& context, std::span<const std::uint8_t, 32> tag,
                                      Bytes bytes) {
-    if (bytes.size() <= hash_size)
+    if (bytes.size() <= hash_size + times_size)
         return {};
-    const Ref<SavedSession> session = make(context, tag, bytes.subspan(hash_size));
+    SecretBytes content(bytes.size());
+    if (content.empty())
+        return {};
+    std::memcpy(content.data(), bytes.data(), bytes.size());
+    const Ref<SavedSession> session = seal(context, tag, std::move(content));
     return session && std::ranges::equal(session->bytes(), bytes) ? session : Ref<SavedSession>{};
 }
 

@@ -25,6 +25,12 @@ struct Outcome {
     static constexpr Outcome failed() { return {Kind::failed}; }
 };
 
+/// What a server gave to resume with.
+struct NewSession {
+    SecretBytes data;
+    std::uint32_t lifetime = 0;  ///< seconds, as the server says (RFC 5077 §3.3); 0: it does not
+};
+
 /// One connection inside an engine. Moves bytes through wire() and nothing else; never waits.
 class EngineSession : public OnHeap {
   public:
@@ -47,13 +53,14 @@ class EngineSession : public OnHeap {
     /// need.
     virtual void rest() = 0;
 
-    /// Client, before the handshake: what take_session() gave. false: it is of no use.
-    virtual bool resume(Bytes session) = 0;
+    /// Client, before the handshake: what take_session() gave. `failed`: it cannot be used;
+    /// `no_memory`: a full handshake is made.
+    virtual Outcome resume(Bytes session) = 0;
     /// After the handshake: an earlier session was resumed.
     [[nodiscard]] virtual bool resumed() const = 0;
     /// Client: what a later connection can be resumed with, if something has come since this was
     /// last called. Empty: nothing, or no memory.
-    virtual SecretBytes take_session() = 0;
+    virtual NewSession take_session() = 0;
 
     /// Why the last step failed, as far as the engine knows: its own view, before the wire and the
     /// policy have had their say.
@@ -83,6 +90,9 @@ class EngineContext : public OnHeap {
     /// `name` (may be null) outlives the session's handshake. nullptr: out of memory.
     virtual Owned<EngineSession> make_session(const HostName* name) = 0;
     [[nodiscard]] virtual Stored stored() const = 0;
+    /// SHA-256 over what is trusted, the content of the system's store if that is in use. false: it
+    /// could not be computed.
+    virtual bool store_digest(std::span<std::uint8_t, 32> out) const = 0;
 };
 
 /// The table of an engine, one constant each.
@@ -98,6 +108,10 @@ struct Engine {
     bool (*for_each_suite)(SuiteVisitor& visitor);
     /// SHA-256 over the parts, one after the other; false: it could not be computed.
     bool (*sha256)(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out);
+    /// Seconds since 1970, of the clock that certificates are checked with.
+    std::int64_t (*now)();
+    /// Random bytes, from a generator that is fit for keys; false: there are none.
+    bool (*random)(MutableBytes out);
     /// As make_hasher() and make_aes() of ussl/crypto.hpp.
     Owned<Hasher> (*make_hasher)(Hash hash);
     Owned<BlockCipher> (*make_aes)(Bytes key, BlockMode mode, Bytes iv, bool encrypt);

@@ -133,6 +133,9 @@ inline CrlCheck crl_check_of(const Options& options, const Stored& stored) {
 /// Whether connections are resumed.
 bool resumes(const Options& options);
 
+/// Whether the system's store is trusted.
+bool uses_system_store(const Options& options);
+
 /// Whether `name`, in anybody's spelling, is the suite that IANA calls `iana`.
 bool is_suite(std::string_view iana, std::string_view name);
 
@@ -148,8 +151,9 @@ bool is_pinned(Bytes pins, std::span<const std::uint8_t, 32> hash);
 
 /// How many servers' sessions a client's context remembers.
 inline constexpr std::size_t most_sessions = 8;
-/// How long a server's sessions can be resumed, in seconds.
-inline constexpr int session_lifetime = 7200;
+/// How long one of a server's sessions can be resumed, in seconds; those that come of it, until
+/// Options::session_lifetime has passed.
+inline constexpr std::uint32_t ticket_lifetime = 7200;
 
 /// Of the random key that stands for an unknown identity's, in bytes: as long as tools/psk_new.py
 /// makes them, because in TLS 1.2 the time that a key takes depends on its length.
@@ -185,6 +189,10 @@ bool may_be_critical(Bytes oid);
 
 /// Checks what can be checked without parsing; nullopt: nothing to refuse.
 std::optional<Refusal> check(const Engine& engine, const Options& options);
+
+/// CRLs, or the wish to check them, have no effect if nothing is verified.
+inline constexpr Refusal crls_without_verification{
+    "CRLs (`trusted`, `crl_check`) require verification (`verify`)"};
 
 /// Why a CRL is refused.
 inline constexpr char crl_is_special[] =

@@ -23,6 +23,10 @@ extern "C" {
 
 // --- objects
 
+#define USSL_CALLED_KEY (1)
+#define USSL_CALLED_CERT (2)
+#define USSL_CALLED_CADATA (4)
+
 // An SSLContext: what was asked for, and, once it is first used, what the library made of it.
 typedef struct _ussl_context_obj_t {
     mp_obj_base_t base;
@@ -51,6 +55,7 @@ typedef struct _ussl_context_obj_t {
     uint8_t verify_mode;
     int8_t verify_flags;    // below 0: not set
     uint8_t strict;         // the arguments of wrap_socket(): certificates and pre-shared keys exclude each other
+    uint8_t aliases;        // USSL_CALLED_…: the newer names of arguments that the program wrote
     uint8_t share;          // may use what another context with the same options has made
     uint8_t is_shared;
     uint8_t keeps;          // what was made of it stays, shared, when this is gone
@@ -62,6 +67,7 @@ typedef struct _ussl_context_obj_t {
     uint16_t minimum_version;
     uint16_t maximum_version;
     uint16_t record_size_limit; // 0: none
+    uint32_t session_lifetime; // seconds
     uint32_t generation;    // how often it has changed
     void *made;             // ussl::Context, counted; several threads may want to make it
     unsigned char *own_key; // in place of `key`: read from a file, without its PEM; wiped when released
@@ -323,7 +329,9 @@ mp_uint_t ussl_call_verify(mp_obj_t callback, const uint8_t *certificate, size_t
 
 // --- errors (errors.cpp)
 
-MP_NORETURN void ussl_raise_refusal(const char *reason, bool out_of_memory);
+// Of the library; the options that it names get the names that they have in wrap_socket() or an SSLContext,
+// by what `context` is. `context` may be NULL if it names none.
+MP_NORETURN void ussl_raise_refusal(const ussl_context_obj_t *context, const char *reason, bool out_of_memory);
 // OSError with a row of the table, by its positive number.
 MP_NORETURN void ussl_raise_row(unsigned code);
 
@@ -335,17 +343,19 @@ void ussl_load(ussl_source_t *source, qstr argument, mp_obj_t given, bool is_con
 // Wipes what was read from a file.
 void ussl_source_wipe(const ussl_source_t *source);
 // Raises unless `psk_keys` can be asked for keys, and, if it is a dict, holds good ones.
-void ussl_check_psk_keys(mp_obj_t psk_keys);
+void ussl_check_psk_keys(mp_obj_t psk_keys, qstr argument);
 // Raises unless it is one of CERT_NONE, CERT_OPTIONAL, CERT_REQUIRED.
-uint8_t ussl_verify_mode(mp_obj_t mode);
+uint8_t ussl_verify_mode(mp_obj_t mode, qstr argument);
 // Raises unless it is an int of 64 bits; a board's mp_int_t ends in 2038.
-int64_t ussl_seconds(mp_obj_t seconds);
+int64_t ussl_seconds(mp_obj_t seconds, qstr argument);
+// Raises unless it is an int.
+mp_int_t ussl_int(mp_obj_t number, qstr argument);
 // Raises unless it is a number of seconds above 0, or None (0).
-uint32_t ussl_milliseconds(mp_obj_t seconds);
+uint32_t ussl_milliseconds(mp_obj_t seconds, qstr argument);
 // Raises unless it is a number of seconds, 0 or more.
-uint32_t ussl_milliseconds_from_0(mp_obj_t seconds);
+uint32_t ussl_milliseconds_from_0(mp_obj_t seconds, qstr argument);
 // Raises unless it can be called, or is None; returns it.
-mp_obj_t ussl_callback(mp_obj_t callback);
+mp_obj_t ussl_callback(mp_obj_t callback, qstr argument);
 // Raises unless it is a str or bytes-like, or None; returns it.
 mp_obj_t ussl_text_or_bytes(mp_obj_t given, qstr argument);
 // Raises unless it is bytes-like, or None; returns it.

@@ -271,15 +271,15 @@ extern "C" mp_obj_t ussl_self_signed(size_t n_args, const mp_obj_t* args, mp_map
     }
     ussl::SelfSignedFor what{{names, count < std::size(names) ? count : std::size(names)}};
     if (values[ARG_valid_from].u_obj != mp_const_none)
-        what.since = ussl_seconds(values[ARG_valid_from].u_obj);
+        what.since = ussl_seconds(values[ARG_valid_from].u_obj, MP_QSTR_valid_from);
     if (values[ARG_valid_until].u_obj != mp_const_none)
-        what.until = ussl_seconds(values[ARG_valid_until].u_obj);
+        what.until = ussl_seconds(values[ARG_valid_until].u_obj, MP_QSTR_valid_until);
 
     Copies copies{};
     bool out_of_memory = false;
     mp_obj_t exception = MP_OBJ_NULL;
     if (const char* reason = make_self_signed(what, copies, out_of_memory, exception))
-        ussl_raise_refusal(reason, out_of_memory);
+        ussl_raise_refusal(nullptr, reason, out_of_memory);
     if (exception != MP_OBJ_NULL)
         nlr_raise(exception);
     return mp_obj_new_tuple(2, copies.pair);

@@ -29,7 +29,7 @@ std::optional<Bytes> bytes_of(mp_obj_t object) {
 std::optional<int64_t> time_of(mp_obj_t seconds) {
     if (seconds == mp_const_none)
         return std::nullopt;
-    return ussl_seconds(seconds);
+    return ussl_seconds(seconds, MP_QSTR_verify_time);
 }
 
 std::optional<std::span<const uint16_t>> suites_of(mp_obj_t numbers) {
@@ -45,7 +45,7 @@ std::optional<std::span<const uint16_t>> suites_of(mp_obj_t numbers) {
 // parsed again and again. Holds no key longer than the sockets that use it would; those that have
 // none, a client's that has roots at the most, stay for later calls, and with them their sessions.
 struct Shared {
-    uint8_t fingerprint[32];
+    uint8_t digest[32];
     Context* context;  // counted once for this table
     unsigned users;
     uint32_t last_use;
@@ -72,10 +72,10 @@ class SharedLock {
     SharedLock& operator=(const SharedLock&) = delete;
 };
 
-Context* find_shared(const uint8_t* fingerprint) {
+Context* find_shared(const uint8_t* digest) {
     const SharedLock lock;
     for (Shared& entry : shared) {
-        if (entry.context == nullptr || memcmp(entry.fingerprint, fingerprint, 32) != 0)
+        if (entry.context == nullptr || memcmp(entry.digest, digest, 32) != 0)
             continue;
         ++entry.users;
         entry.last_use = ++uses;
@@ -86,12 +86,12 @@ Context* find_shared(const uint8_t* fingerprint) {
 }
 
 // false: there is no room; the context stays its owner's alone.
-bool add_shared(const uint8_t* fingerprint, Context* context) {
+bool add_shared(const uint8_t* digest, Context* context) {
     const SharedLock lock;
     for (Shared& entry : shared) {
         if (entry.context != nullptr)
             continue;
-        memcpy(entry.fingerprint, fingerprint, 32);
+        memcpy(entry.digest, digest, 32);
         entry.context = context;
         entry.users = 1;
         entry.last_use = ++uses;
@@ -200,6 +200,7 @@ Options options_of(const ussl_context_obj_t* self) {
         .key_log = self->keylog_filename != mp_const_none,
         .resumption = self->resumption != 0,
         .tickets = self->tickets,
+        .session_lifetime = self->session_lifetime,
         .record_size_limit = self->record_size_limit != 0
                                  ? std::optional<std::size_t>(self->record_size_limit)
                                  : std::nullopt};
@@ -243,15 +244,15 @@ std::optional<ussl::Refusal> make(ussl_context_obj_t* self, Context** result) {
     const uint32_t generation = self->generation;
     const ussl::Engine& engine = ussl::default_engine();
     const Options options = options_of(self);
-    uint8_t fingerprint[32];
-    const bool share = self->share != 0 && ussl::fingerprint(engine, options, fingerprint);
-    Context* mine = share ? find_shared(fingerprint) : nullptr;
+    uint8_t digest[32];
+    const bool share = self->share != 0 && ussl::options_digest(engine, options, digest);
+    Context* mine = share ? find_shared(digest) : nullptr;
     bool is_shared = mine != nullptr;
     if (mine == nullptr) {
         auto made = Context::make(engine, options);
         if (!made)
             return made.error();
-        is_shared = share && add_shared(fingerprint, made->get());
+        is_shared = share && add_shared(digest, made->get());
         mine = made->detach();
     }
     const bool keeps = self->server == 0 && !options.key && !options.psk_key;
@@ -259,31 +260,50 @@ std::optional<ussl::Refusal> make(ussl_context_obj_t* self, Context** result) {
     return std::nullopt;
 }
 
-uint16_t version_of(mp_obj_t number) {
-    const mp_int_t version = mp_obj_get_int(number);
+uint16_t version_of(mp_obj_t number, qstr attribute) {
+    const mp_int_t version = ussl_int(number, attribute);
     if (version != static_cast<mp_int_t>(ussl::Version::tls1_2) &&
         version != static_cast<mp_int_t>(ussl::Version::tls1_3))
-        mp_raise_ValueError(MP_ERROR_TEXT("a version must be TLSv1_2 or TLSv1_3"));
+        mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("%q must be TLSv1_2 or TLSv1_3"),
+                          attribute);
     return static_cast<uint16_t>(version);
 }
 
+void check_versions(uint16_t minimum, uint16_t maximum) {
+    if (minimum > maximum)
+        mp_raise_ValueError(MP_ERROR_TEXT("minimum_version must not be above maximum_version"));
+}
+
 uint8_t tickets_of(const ussl_context_obj_t* self, mp_obj_t number) {
-    const mp_int_t tickets = mp_obj_get_int(number);
+    const mp_int_t tickets = ussl_int(number, MP_QSTR_num_tickets);
     if (self->server == 0)
-        mp_raise_ValueError(MP_ERROR_TEXT("num_tickets is a server's"));
+        mp_raise_ValueError(MP_ERROR_TEXT("num_tickets is only valid for a server"));
     if (tickets < 0 || tickets > 16)
         mp_raise_ValueError(MP_ERROR_TEXT("num_tickets must be 0 to 16"));
     return static_cast<uint8_t>(tickets);
 }
 
+uint32_t session_lifetime_of(mp_obj_t number) {
+    const mp_int_t seconds = ussl_int(number, MP_QSTR_session_lifetime);
+    if (seconds < 1 || seconds > static_cast<mp_int_t>(ussl::max_session_lifetime))
+        mp_raise_ValueError(MP_ERROR_TEXT("session_lifetime must be 1 to 604800 seconds"));
+    return static_cast<uint32_t>(seconds);
+}
+
 int8_t verify_flags_of(mp_obj_t flags) {
-    const mp_int_t number = mp_obj_get_int(flags);
+    const mp_int_t number = ussl_int(flags, MP_QSTR_verify_flags);
     if (number != 0 && number != USSL_VERIFY_CRL_CHECK_LEAF &&
         number != USSL_VERIFY_CRL_CHECK_CHAIN)
         mp_raise_ValueError(
             MP_ERROR_TEXT("verify_flags must be VERIFY_DEFAULT, "
                           "VERIFY_CRL_CHECK_LEAF or VERIFY_CRL_CHECK_CHAIN"));
     return static_cast<int8_t>(number);
+}
+
+void get_array(mp_obj_t list, size_t* count, mp_obj_t** items, const char* otherwise) {
+    if (!mp_obj_is_type(list, &mp_type_list) && !mp_obj_is_type(list, &mp_type_tuple))
+        mp_raise_msg_varg(&mp_type_TypeError, MP_ERROR_TEXT("%s"), otherwise);
+    mp_obj_get_array(list, count, items);
 }
 
 constexpr size_t pin_size = 32;
@@ -294,19 +314,19 @@ mp_obj_t join_pins(mp_obj_t list) {
         return mp_const_none;
     size_t count;
     mp_obj_t* pins;
-    mp_obj_get_array(list, &count, &pins);
+    get_array(list, &count, &pins, "pins must be a list of bytes, or None");
     vstr_t vstr;
     vstr_init(&vstr, count * pin_size + 1);
     for (size_t i = 0; i < count; ++i) {
         mp_buffer_info_t pin;
         if (mp_obj_is_str(pins[i]) || !mp_get_buffer(pins[i], &pin, MP_BUFFER_READ))
-            mp_raise_TypeError(MP_ERROR_TEXT("a pin must be bytes"));
+            mp_raise_TypeError(MP_ERROR_TEXT("pins must be a list of bytes, or None"));
         if (pin.len != pin_size)
-            mp_raise_ValueError(MP_ERROR_TEXT("a pin must be a SHA-256: 32 bytes"));
+            mp_raise_ValueError(MP_ERROR_TEXT("pins must be SHA-256 hashes, 32 bytes each"));
         vstr_add_strn(&vstr, static_cast<const char*>(pin.buf), pin.len);
     }
     if (count == 0)
-        mp_raise_ValueError(MP_ERROR_TEXT("pins is empty: nothing would fit"));
+        mp_raise_ValueError(MP_ERROR_TEXT("pins must not be empty"));
     return mp_obj_new_bytes_from_vstr(&vstr);
 }
 
@@ -413,7 +433,7 @@ void* get(ussl_context_obj_t* self, const ussl_sources_t* sources) {
         refusal = make(self, &result);
     }
     if (refusal)
-        ussl_raise(*refusal, sources);
+        ussl_raise(*refusal, sources, self);
     return result;
 }
 
@@ -458,6 +478,8 @@ mp_obj_t attribute(const ussl_context_obj_t* self, qstr name) {
             return self->linger;
         case MP_QSTR_resumption:
             return mp_obj_new_bool(self->resumption);
+        case MP_QSTR_session_lifetime:
+            return mp_obj_new_int_from_uint(self->session_lifetime);
         case MP_QSTR_num_tickets:
             return MP_OBJ_NEW_SMALL_INT(self->tickets);
         case MP_QSTR_gather_writes:
@@ -470,14 +492,16 @@ mp_obj_t attribute(const ussl_context_obj_t* self, qstr name) {
     }
 }
 
-// As in MicroPython's own module, the lengths are checked when both are set, and raise OSError.
+// As in MicroPython's own module, the largest lengths are checked when both are set, and raise
+// OSError.
 void check_psk(mp_obj_t identity, mp_obj_t key) {
     const std::optional<Bytes> name = bytes_of(identity);
     const std::optional<Bytes> secret = bytes_of(key);
-    if (!name || !secret)
-        return;
-    if (name->empty() || name->size() > ussl::max_psk_identity || secret->empty() ||
-        secret->size() > ussl::max_psk_key)
+    const bool is_empty = (name && name->empty()) || (secret && secret->empty());
+    const bool is_long =
+        name && secret &&
+        (name->size() > ussl::max_psk_identity || secret->size() > ussl::max_psk_key);
+    if (is_empty || is_long)
         ussl_raise_row(static_cast<unsigned>(ussl::Code::PSK_INVALID));
 }
 
@@ -485,7 +509,7 @@ void check_psk(mp_obj_t identity, mp_obj_t key) {
 bool set_attribute(ussl_context_obj_t* self, qstr name, mp_obj_t value) {
     switch (name) {
         case MP_QSTR_verify_mode:
-            self->verify_mode = ussl_verify_mode(value);
+            self->verify_mode = ussl_verify_mode(value, name);
             return true;
         case MP_QSTR_check_hostname:
             self->check_hostname = mp_obj_is_true(value) ? 1 : 0;
@@ -497,27 +521,29 @@ bool set_attribute(ussl_context_obj_t* self, qstr name, mp_obj_t value) {
             self->verify_flags = verify_flags_of(value);
             return true;
         case MP_QSTR_verify_callback:
-            self->verify_callback = ussl_callback(value);
+            self->verify_callback = ussl_callback(value, name);
             return true;
         case MP_QSTR_sign_callback:
-            self->sign_callback = ussl_callback(value);
+            self->sign_callback = ussl_callback(value, name);
             return true;
         case MP_QSTR_ecdsa_sign_callback:
-            self->ecdsa_sign_callback = ussl_callback(value);
+            self->ecdsa_sign_callback = ussl_callback(value, name);
             return true;
         case MP_QSTR_verify_time:
             if (value != mp_const_none)
-                (void)ussl_seconds(value);
+                (void)ussl_seconds(value, name);
             self->verify_time = value;
             return true;
         case MP_QSTR_pins:
             self->pins = join_pins(value);
             return true;
         case MP_QSTR_minimum_version:
-            self->minimum_version = version_of(value);
+            check_versions(version_of(value, name), self->maximum_version);
+            self->minimum_version = version_of(value, name);
             return true;
         case MP_QSTR_maximum_version:
-            self->maximum_version = version_of(value);
+            check_versions(self->minimum_version, version_of(value, name));
+            self->maximum_version = version_of(value, name);
             return true;
         case MP_QSTR_psk_identity:
             check_psk(ussl_text_or_bytes(value, name), self->psk_key);
@@ -529,29 +555,32 @@ bool set_attribute(ussl_context_obj_t* self, qstr name, mp_obj_t value) {
             return true;
         case MP_QSTR_server_psk_keys:
             if (value != mp_const_none)
-                ussl_check_psk_keys(value);
+                ussl_check_psk_keys(value, name);
             self->psk_keys = value;
             return true;
         case MP_QSTR_sni_callback:
             if (self->server == 0 && value != mp_const_none)
-                mp_raise_ValueError(MP_ERROR_TEXT("sni_callback is a server's"));
-            self->sni_callback = ussl_callback(value);
+                mp_raise_ValueError(MP_ERROR_TEXT("sni_callback is only valid for a server"));
+            self->sni_callback = ussl_callback(value, name);
             return true;
         case MP_QSTR_keylog_filename:
-            if (value != mp_const_none)
-                (void)mp_obj_str_get_str(value);
+            if (value != mp_const_none && !mp_obj_is_str(value))
+                mp_raise_TypeError(MP_ERROR_TEXT("keylog_filename must be str, or None"));
             self->keylog_filename = value;
             return true;
         case MP_QSTR_handshake_timeout:
-            (void)ussl_milliseconds(value);
+            (void)ussl_milliseconds(value, name);
             self->handshake_timeout = value;
             return true;
         case MP_QSTR_linger:
-            (void)ussl_milliseconds_from_0(value);
+            (void)ussl_milliseconds_from_0(value, name);
             self->linger = value;
             return true;
         case MP_QSTR_resumption:
             self->resumption = mp_obj_is_true(value) ? 1 : 0;
+            return true;
+        case MP_QSTR_session_lifetime:
+            self->session_lifetime = session_lifetime_of(value);
             return true;
         case MP_QSTR_num_tickets:
             self->tickets = tickets_of(self, value);
@@ -570,6 +599,7 @@ bool set_attribute(ussl_context_obj_t* self, qstr name, mp_obj_t value) {
 // What a context was given as trusted; raises what is wrong with it.
 ussl::Stored stored_of(mp_obj_t trusted, bool system_store, const ussl_sources_t* sources) {
     ussl_context_obj_t* trial = ussl_context_new(false);
+    trial->verify_mode = trusted != mp_const_none ? 2 : 0;  // CRLs require it
     trial->trusted = trusted;
     trial->system_store = system_store ? 1 : 0;
     auto* made = static_cast<Context*>(get(trial, sources));
@@ -605,7 +635,7 @@ void load_verify_locations(ussl_context_obj_t* self, mp_obj_t cadata, mp_obj_t c
                            bool is_content) {
     const bool has_data = cadata != mp_const_none;
     if (has_data == (cafile != mp_const_none))
-        mp_raise_TypeError(MP_ERROR_TEXT("either cadata or cafile"));
+        mp_raise_TypeError(MP_ERROR_TEXT("load_verify_locations() takes either cadata or cafile"));
     ussl_sources_t sources = {};
     ussl_load(&sources.trusted, has_data ? MP_QSTR_cadata : MP_QSTR_cafile,
               has_data ? cadata : cafile, has_data && is_content);
@@ -729,12 +759,13 @@ ussl_context_obj_t* ussl_context_new(bool server) {
     self->server = server ? 1 : 0;
     self->verify_flags = -1;
     self->verify_mode = self->strict = self->share = self->is_shared = self->keeps = 0;
-    self->system_store = self->gather_writes = 0;
+    self->system_store = self->gather_writes = self->aliases = 0;
     self->check_hostname = server ? 0 : 1;
     self->resumption = self->tickets = 1;
     self->minimum_version = static_cast<uint16_t>(ussl::Version::tls1_2);
     self->maximum_version = static_cast<uint16_t>(ussl::Version::tls1_3);
     self->record_size_limit = 0;
+    self->session_lifetime = ussl::default_session_lifetime;
     self->made = nullptr;
     self->own_key = nullptr;
     self->own_key_size = 0;
@@ -771,7 +802,7 @@ mp_obj_t ussl_context_make_new(const mp_obj_type_t* type, size_t n_args, size_t 
                                const mp_obj_t* args) {
     (void)type;
     mp_arg_check_num(n_args, n_kw, 1, 1, false);
-    const mp_int_t protocol = mp_obj_get_int(args[0]);
+    const mp_int_t protocol = ussl_int(args[0], MP_QSTR_protocol);
     if (protocol != USSL_PROTOCOL_TLS_CLIENT && protocol != USSL_PROTOCOL_TLS_SERVER)
         mp_raise_ValueError(
             MP_ERROR_TEXT("protocol must be PROTOCOL_TLS_CLIENT or PROTOCOL_TLS_SERVER"));
@@ -859,7 +890,8 @@ mp_obj_t ussl_context_wrap_socket(size_t n_args, const mp_obj_t* args, mp_map_t*
     ussl_context_obj_t* self = context_of(args[0]);
     if (values[ARG_server_side].u_obj != MP_OBJ_NULL &&
         mp_obj_is_true(values[ARG_server_side].u_obj) != (self->server != 0))
-        mp_raise_ValueError(MP_ERROR_TEXT("server_side does not fit the context's protocol"));
+        mp_raise_ValueError(
+            MP_ERROR_TEXT("server_side does not match the protocol of the context"));
     ussl_context_obj_t* made_from =
         self->psk_client_callback != mp_const_none ? with_psk_of_callback(self) : self;
     return ussl_socket_new(self, made_from, args[1], values[ARG_server_hostname].u_obj,
@@ -906,11 +938,14 @@ mp_obj_t ussl_context_set_ciphers(mp_obj_t self_in, mp_obj_t suites) {
             raise_unknown_suite(unknown.data(), unknown.size());
     } else {
         mp_obj_t* names;
-        mp_obj_get_array(suites, &count, &names);
+        get_array(suites, &count, &names, "set_ciphers: suites must be a list of str, or a str");
         if (count == 0 || count > ussl::max_suites)
             raise_suite_count();
         for (size_t i = 0; i < count; ++i) {
             size_t size;
+            if (!mp_obj_is_str(names[i]))
+                mp_raise_TypeError(
+                    MP_ERROR_TEXT("set_ciphers: suites must be a list of str, or a str"));
             const char* name = mp_obj_str_get_data(names[i], &size);
             numbers[i] = ussl::suite_of(engine, {name, size});
             if (numbers[i] == 0)
@@ -936,12 +971,14 @@ mp_obj_t ussl_context_get_ciphers(mp_obj_t self) {
 mp_obj_t ussl_context_set_alpn_protocols(mp_obj_t self_in, mp_obj_t protocols) {
     size_t count;
     mp_obj_t* names;
-    mp_obj_get_array(protocols, &count, &names);
+    constexpr char wanted[] = "set_alpn_protocols: protocols must be a list of str or bytes";
+    get_array(protocols, &count, &names, wanted);
     vstr_t vstr;
     vstr_init(&vstr, 32);
     for (size_t i = 0; i < count; ++i) {
         mp_buffer_info_t name;
-        mp_get_buffer_raise(names[i], &name, MP_BUFFER_READ);
+        if (!mp_get_buffer(names[i], &name, MP_BUFFER_READ))
+            mp_raise_msg_varg(&mp_type_TypeError, MP_ERROR_TEXT("%s"), wanted);
         // What is out of bounds the library says in its words.
         vstr_add_byte(&vstr, static_cast<byte>(name.len < 256 ? name.len : 0));
         vstr_add_strn(&vstr, static_cast<const char*>(name.buf), name.len);
@@ -958,18 +995,18 @@ mp_obj_t ussl_context_set_alpn_protocols(mp_obj_t self_in, mp_obj_t protocols) {
 mp_obj_t ussl_context_set_psk_client_callback(mp_obj_t self_in, mp_obj_t callback) {
     ussl_context_obj_t* self = context_of(self_in);
     if (self->server != 0)
-        mp_raise_ValueError(MP_ERROR_TEXT("psk_client_callback is a client's"));
-    self->psk_client_callback = ussl_callback(callback);
+        mp_raise_ValueError(MP_ERROR_TEXT("set_psk_client_callback is only valid for a client"));
+    self->psk_client_callback = ussl_callback(callback, MP_QSTR_callback);
     return mp_const_none;
 }
 
 mp_obj_t ussl_context_set_psk_server_callback(size_t n_args, const mp_obj_t* args) {
     ussl_context_obj_t* self = context_of(args[0]);
     if (self->server == 0)
-        mp_raise_ValueError(MP_ERROR_TEXT("psk_server_callback is a server's"));
+        mp_raise_ValueError(MP_ERROR_TEXT("set_psk_server_callback is only valid for a server"));
     const mp_obj_t hint =
         n_args > 2 ? ussl_text_or_bytes(args[2], MP_QSTR_identity_hint) : mp_const_none;
-    self->psk_server_callback = ussl_callback(args[1]);
+    self->psk_server_callback = ussl_callback(args[1], MP_QSTR_callback);
     self->psk_hint = args[1] != mp_const_none ? hint : mp_const_none;
     forget_made(self);
     return mp_const_none;

@@ -441,7 +441,7 @@ mp_int_t undelivered() {
 // Returns how many closed connections are not delivered in time.
 extern "C" mp_obj_t ussl_flush_closed(size_t n_args, const mp_obj_t* args) {
     const bool is_limited = n_args > 0 && args[0] != mp_const_none;
-    const uint32_t timeout_ms = is_limited ? ussl_milliseconds_from_0(args[0]) : 0;
+    const uint32_t timeout_ms = is_limited ? ussl_milliseconds_from_0(args[0], MP_QSTR_timeout) : 0;
     const mp_uint_t start = mp_hal_ticks_ms();
     for (;;) {
         const mp_int_t left = undelivered();

@@ -7,15 +7,73 @@
 using ussl::Code;
 using ussl::Error;
 
-extern "C" MP_NORETURN void ussl_raise_refusal(const char* reason, bool out_of_memory) {
-    if (out_of_memory)
-        mp_raise_OSError(MP_ENOMEM);
-    mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("%s"), reason);
+namespace {
+
+// What a program calls the options that the library's reasons name.
+struct OptionName {
+    const char* option;
+    const char* argument;   // of wrap_socket()
+    const char* attribute;  // or method of SSLContext
+};
+constexpr OptionName option_names[] = {
+    {"key", "keyfile", "keyfile"},
+    {"certificate", "certfile", "certfile (load_cert_chain)"},
+    {"key_password", "key_password", "password"},
+    {"trusted", "ca_certs", "load_verify_locations()"},
+    {"system_store", "SSLContext.load_default_certs()", "load_default_certs()"},
+    {"verify", "cert_reqs", "verify_mode"},
+    {"crl_check", "SSLContext.verify_flags", "verify_flags"},
+    {"verify_by_program", "verify_callback", "verify_callback"},
+    {"psk_identity", "psk_ident", "psk_identity"},
+    {"psk_server", "psk_keys", "server_psk_keys"},
+    {"psk_hint", "psk_hint", "identity_hint"},
+    {"suites", "set_ciphers", "set_ciphers"},
+    {"alpn", "set_alpn_protocols", "set_alpn_protocols"},
+    {"choose_by_name", "sni_callback", "sni_callback"},
+};
+
+// Adds the program's name of an option; most are called what the library calls them.
+void add_name(vstr_t* text, const ussl_context_obj_t* context, const char* option, size_t size) {
+    for (const OptionName& name : option_names) {
+        if (context == nullptr || strlen(name.option) != size || memcmp(name.option, option, size) != 0)
+            continue;
+        const char* known = context->strict != 0 ? name.argument : name.attribute;
+        // wrap_socket() has two names of some.
+        if ((context->aliases & USSL_CALLED_KEY) != 0 && strcmp(known, "keyfile") == 0)
+            known = "key";
+        if ((context->aliases & USSL_CALLED_CERT) != 0 && strcmp(known, "certfile") == 0)
+            known = "cert";
+        if ((context->aliases & USSL_CALLED_CADATA) != 0 && strcmp(known, "ca_certs") == 0)
+            known = "cadata";
+        vstr_add_str(text, known);
+        return;
+    }
+    vstr_add_strn(text, option, size);
 }
 
-MP_NORETURN void ussl_raise(const ussl::Refusal& refusal, const ussl_sources_t* sources) {
+}  // namespace
+
+extern "C" MP_NORETURN void ussl_raise_refusal(const ussl_context_obj_t* context,
+                                               const char* reason, bool out_of_memory) {
+    ussl_raise(ussl::Refusal{reason, out_of_memory}, nullptr, context);
+}
+
+MP_NORETURN void ussl_raise(const ussl::Refusal& refusal, const ussl_sources_t* sources,
+                            const ussl_context_obj_t* context) {
     if (refusal.out_of_memory)
         mp_raise_OSError(MP_ENOMEM);
+    vstr_t reason;
+    vstr_init(&reason, 64);
+    const char* rest = refusal.reason;
+    for (const char* quote; (quote = strchr(rest, '`')) != nullptr;) {
+        const char* end = strchr(quote + 1, '`');
+        vstr_add_strn(&reason, rest, static_cast<size_t>(quote - rest));
+        add_name(&reason, context, quote + 1, static_cast<size_t>(end - quote - 1));
+        rest = end + 1;
+    }
+    vstr_add_str(&reason, rest);
+    ussl::Refusal named = refusal;
+    named.reason = vstr_null_terminated_str(&reason);
     using About = ussl::Refusal::About;
     const ussl_source_t* source = nullptr;
     if (sources != nullptr && refusal.about != About::call)
@@ -34,7 +92,7 @@ MP_NORETURN void ussl_raise(const ussl::Refusal& refusal, const ussl_sources_t* 
         }
     }
     char text[ussl::max_description];
-    const size_t size = ussl::describe(refusal, argument, file, text);
+    const size_t size = ussl::describe(named, argument, file, text);
     mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("%.*s"), static_cast<int>(size), text);
 }
 

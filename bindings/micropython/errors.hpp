@@ -7,5 +7,6 @@
 /// OSError: the stream's errno, or a row of the table with its text.
 MP_NORETURN void ussl_raise(const ussl::Error& error);
 /// ValueError that names the argument, the file and the place in it, as far as they are known, or
-/// OSError ENOMEM. `sources` may be null.
-MP_NORETURN void ussl_raise(const ussl::Refusal& refusal, const ussl_sources_t* sources);
+/// OSError ENOMEM. `sources` and `context` may be null.
+MP_NORETURN void ussl_raise(const ussl::Refusal& refusal, const ussl_sources_t* sources,
+                            const ussl_context_obj_t* context);

@@ -85,10 +85,33 @@ void close_file(mp_obj_t file) {
         mp_call_method_n_kw(0, 0, call);
 }
 
-mp_obj_t load_file(mp_obj_t path) {
-    const mp_obj_t arguments[2] = {path, MP_OBJ_NEW_QSTR(MP_QSTR_rb)};
-    const mp_obj_t file =
-        mp_call_function_n_kw(MP_OBJ_FROM_PTR(&mp_builtin_open_obj), 2, 0, arguments);
+// Raises OSError with the errno and the words of what is missing.
+mp_obj_t open_file(mp_obj_t path, qstr argument) {
+    nlr_buf_t nlr;
+    if (nlr_push(&nlr) == 0) {
+        const mp_obj_t arguments[2] = {path, MP_OBJ_NEW_QSTR(MP_QSTR_rb)};
+        const mp_obj_t file =
+            mp_call_function_n_kw(MP_OBJ_FROM_PTR(&mp_builtin_open_obj), 2, 0, arguments);
+        nlr_pop();
+        return file;
+    }
+    const mp_obj_t exception = MP_OBJ_FROM_PTR(nlr.ret_val);
+    const mp_obj_t number = mp_obj_exception_get_value(exception);
+    if (!mp_obj_is_exact_type(exception, &mp_type_OSError) || !mp_obj_is_small_int(number))
+        nlr_jump(nlr.ret_val);
+    mp_int_t error = MP_OBJ_SMALL_INT_VALUE(number);
+    if (error == MP_ENODEV)  // no file system is mounted
+        error = MP_ENOENT;
+    vstr_t text;
+    vstr_init(&text, 64);
+    constexpr int most = 200;
+    vstr_printf(&text, "%q '%.*s' cannot be opened", argument, most, mp_obj_str_get_str(path));
+    const mp_obj_t values[2] = {MP_OBJ_NEW_SMALL_INT(error), mp_obj_new_str_from_vstr(&text)};
+    nlr_raise(mp_obj_exception_make_new(&mp_type_OSError, 2, 0, values));
+}
+
+mp_obj_t load_file(mp_obj_t path, qstr argument) {
+    const mp_obj_t file = open_file(path, argument);
     nlr_buf_t nlr;
     if (nlr_push(&nlr) != 0) {
         close_file(file);
@@ -117,11 +140,14 @@ void wipe(const ussl_sources_t& sources) {
     ussl_source_wipe(&sources.trusted);
 }
 
-double milliseconds_of(mp_obj_t seconds) {
+double milliseconds_of(mp_obj_t seconds, qstr argument) {
 #if MICROPY_PY_BUILTINS_FLOAT
-    return 1000.0 * static_cast<double>(mp_obj_get_float(seconds));
+    mp_float_t value;
+    if (!mp_obj_get_float_maybe(seconds, &value))
+        raise_wrong_type(argument, "a number of seconds");
+    return 1000.0 * static_cast<double>(value);
 #else
-    return 1000.0 * static_cast<double>(mp_obj_get_int(seconds));
+    return 1000.0 * static_cast<double>(ussl_int(seconds, argument));
 #endif
 }
 
@@ -146,12 +172,12 @@ void ussl_load(ussl_source_t* source, qstr argument, mp_obj_t given, bool is_con
     if (given == mp_const_none || is_bytes_like(given, &bytes))
         return;
     if (!mp_obj_is_str(given))
-        mp_raise_TypeError(MP_ERROR_TEXT("a key or certificate must be a path (str) or bytes"));
+        raise_wrong_type(argument, "a path (str), or its content (bytes or PEM)");
     size_t size;
     const char* text = mp_obj_str_get_data(given, &size);
     if (is_content || std::string_view(text, size).find("-----BEGIN") != std::string_view::npos)
         return;
-    source->content = load_file(given);
+    source->content = load_file(given, argument);
     source->from_file = true;
 }
 
@@ -161,11 +187,11 @@ void ussl_source_wipe(const ussl_source_t* source) {
         ussl::wipe(bytes.buf, bytes.len);
 }
 
-void ussl_check_psk_keys(mp_obj_t psk_keys) {
+void ussl_check_psk_keys(mp_obj_t psk_keys, qstr argument) {
     mp_obj_t method[2];
     mp_load_method_maybe(psk_keys, MP_QSTR_get, method);
     if (method[0] == MP_OBJ_NULL)
-        mp_raise_TypeError(MP_ERROR_TEXT("psk_keys must be a mapping, or have get(identity)"));
+        raise_wrong_type(argument, "a mapping, or have get(identity)");
     if (!mp_obj_is_dict_or_ordereddict(psk_keys))
         return;
     const mp_map_t* map = mp_obj_dict_get_map(psk_keys);
@@ -176,11 +202,14 @@ void ussl_check_psk_keys(mp_obj_t psk_keys) {
         mp_buffer_info_t key;
         if (!is_bytes_like(map->table[i].key, &identity) ||
             !is_bytes_like(map->table[i].value, &key))
-            mp_raise_TypeError(MP_ERROR_TEXT("psk_keys must map bytes to bytes"));
+            mp_raise_msg_varg(&mp_type_TypeError, MP_ERROR_TEXT("%q must map bytes to bytes"),
+                              argument);
         if (identity.len == 0 || identity.len > ussl::max_psk_identity)
-            mp_raise_ValueError(MP_ERROR_TEXT("psk_keys: an identity must be 1 to 128 bytes"));
+            mp_raise_msg_varg(&mp_type_ValueError,
+                              MP_ERROR_TEXT("%q: an identity must be 1 to 128 bytes"), argument);
         if (key.len == 0 || key.len > ussl::max_psk_key)
-            mp_raise_ValueError(MP_ERROR_TEXT("psk_keys: a key must be 1 to 48 bytes"));
+            mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("%q: a key must be 1 to 48 bytes"),
+                              argument);
     }
 }
 
@@ -198,49 +227,58 @@ mp_obj_t ussl_only_bytes(mp_obj_t given, qstr argument) {
     return given;
 }
 
-mp_obj_t ussl_callback(mp_obj_t callback) {
+mp_obj_t ussl_callback(mp_obj_t callback, qstr argument) {
     if (callback != mp_const_none && !mp_obj_is_callable(callback))
-        mp_raise_TypeError(MP_ERROR_TEXT("a callback must be callable, or None"));
+        raise_wrong_type(argument, "callable, or None");
     return callback;
 }
 
-int64_t ussl_seconds(mp_obj_t seconds) {
+mp_int_t ussl_int(mp_obj_t number, qstr argument) {
+    if (!mp_obj_is_int(number) && !mp_obj_is_bool(number))
+        raise_wrong_type(argument, "an int");
+    return mp_obj_get_int(number);
+}
+
+int64_t ussl_seconds(mp_obj_t seconds, qstr argument) {
     if (!mp_obj_is_exact_type(seconds, &mp_type_int))
-        return mp_obj_get_int(seconds);  // small, or an error
+        return ussl_int(seconds, argument);
     int64_t value = 0;
     if (!micropython::int64_of(seconds, value))
-        mp_raise_msg(&mp_type_OverflowError, MP_ERROR_TEXT("a time is out of range"));
+        mp_raise_msg_varg(&mp_type_OverflowError, MP_ERROR_TEXT("%q is out of range"), argument);
     return value;
 }
 
-uint32_t ussl_milliseconds(mp_obj_t seconds) {
+uint32_t ussl_milliseconds(mp_obj_t seconds, qstr argument) {
     if (seconds == mp_const_none)
         return 0;
-    const double milliseconds = milliseconds_of(seconds);
+    const double milliseconds = milliseconds_of(seconds, argument);
     if (!(milliseconds >= 1) || milliseconds > 1e9)
-        mp_raise_ValueError(MP_ERROR_TEXT("a timeout must be 0.001 to 1000000 seconds, or None"));
+        mp_raise_msg_varg(&mp_type_ValueError,
+                          MP_ERROR_TEXT("%q must be 0.001 to 1000000 seconds, or None"), argument);
     return static_cast<uint32_t>(milliseconds);
 }
 
-uint32_t ussl_milliseconds_from_0(mp_obj_t seconds) {
-    const double milliseconds = milliseconds_of(seconds);
+uint32_t ussl_milliseconds_from_0(mp_obj_t seconds, qstr argument) {
+    const double milliseconds = milliseconds_of(seconds, argument);
     if (!(milliseconds >= 0) || milliseconds > 1e9)
-        mp_raise_ValueError(MP_ERROR_TEXT("a timeout must be 0 to 1000000 seconds"));
+        mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("%q must be 0 to 1000000 seconds"),
+                          argument);
     return static_cast<uint32_t>(milliseconds);
 }
 
-uint8_t ussl_verify_mode(mp_obj_t mode) {
-    const mp_int_t number = mp_obj_get_int(mode);
+uint8_t ussl_verify_mode(mp_obj_t mode, qstr argument) {
+    const mp_int_t number = ussl_int(mode, argument);
     if (number < 0 || number > 2)
-        mp_raise_ValueError(
-            MP_ERROR_TEXT("cert_reqs must be CERT_NONE, CERT_OPTIONAL or CERT_REQUIRED"));
+        mp_raise_msg_varg(&mp_type_ValueError,
+                          MP_ERROR_TEXT("%q must be CERT_NONE, CERT_OPTIONAL or CERT_REQUIRED"),
+                          argument);
     return static_cast<uint8_t>(number);
 }
 
 uint16_t ussl_record_size_limit(mp_obj_t limit) {
     if (limit == mp_const_none)
         return 0;
-    const mp_int_t size = mp_obj_get_int(limit);
+    const mp_int_t size = ussl_int(limit, MP_QSTR_record_size_limit);
     if (size < static_cast<mp_int_t>(ussl::min_record_size) ||
         size > static_cast<mp_int_t>(ussl::max_record_size))
         mp_raise_ValueError(MP_ERROR_TEXT("record_size_limit must be 512 to 16384"));
@@ -313,15 +351,19 @@ mp_obj_t ussl_wrap_socket(size_t n_args, const mp_obj_t* args, mp_map_t* kw_args
 
     ussl_context_obj_t* context = ussl_context_new(values[ARG_server_side].u_bool);
     context->strict = context->share = 1;
+    context->aliases =
+        static_cast<uint8_t>((values[ARG_key].u_obj != MP_OBJ_NULL ? USSL_CALLED_KEY : 0) |
+                             (values[ARG_cert].u_obj != MP_OBJ_NULL ? USSL_CALLED_CERT : 0) |
+                             (values[ARG_cadata].u_obj != MP_OBJ_NULL ? USSL_CALLED_CADATA : 0));
     // Whoever names a root wants it checked.
     context->verify_mode = trusted != mp_const_none ? 2 : 0;
     if (values[ARG_cert_reqs].u_obj != MP_OBJ_NULL)
-        context->verify_mode = ussl_verify_mode(values[ARG_cert_reqs].u_obj);
+        context->verify_mode = ussl_verify_mode(values[ARG_cert_reqs].u_obj, MP_QSTR_cert_reqs);
     context->psk_identity = ussl_text_or_bytes(values[ARG_psk_ident].u_obj, MP_QSTR_psk_ident);
     context->psk_key = ussl_only_bytes(values[ARG_psk_key].u_obj, MP_QSTR_psk_key);
     context->psk_keys = values[ARG_psk_keys].u_obj;
     if (context->psk_keys != mp_const_none)
-        ussl_check_psk_keys(context->psk_keys);
+        ussl_check_psk_keys(context->psk_keys, MP_QSTR_psk_keys);
     context->psk_hint = ussl_text_or_bytes(values[ARG_psk_hint].u_obj, MP_QSTR_psk_hint);
     context->key_password =
         ussl_text_or_bytes(values[ARG_key_password].u_obj, MP_QSTR_key_password);

@@ -17,9 +17,9 @@ mp_obj_t ussl_session_make_new(const mp_obj_type_t* type, size_t n_args, size_t 
     mp_arg_check_num(n_args, n_kw, 1, 1, false);
     mp_buffer_info_t bytes;
     if (mp_obj_is_str(args[0]) || !mp_get_buffer(args[0], &bytes, MP_BUFFER_READ))
-        mp_raise_TypeError(MP_ERROR_TEXT("a session must be bytes"));
+        mp_raise_TypeError(MP_ERROR_TEXT("SSLSession: data must be bytes"));
     if (bytes.len == 0)
-        mp_raise_ValueError(MP_ERROR_TEXT("a session is empty"));
+        mp_raise_ValueError(MP_ERROR_TEXT("SSLSession: data must not be empty"));
     // What stands in it is for the context and the server that it is used with to judge.
     return ussl_session_new(mp_obj_new_bytes(static_cast<const byte*>(bytes.buf), bytes.len));
 }

@@ -781,9 +781,11 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_f
     size_t name_size = 0;
     const char* name = nullptr;
     if (server_hostname != mp_const_none) {
+        if (!mp_obj_is_str(server_hostname))
+            mp_raise_TypeError(MP_ERROR_TEXT("server_hostname must be str, or None"));
         name = mp_obj_str_get_data(server_hostname, &name_size);
         if (name_size == 0)
-            mp_raise_ValueError(MP_ERROR_TEXT("server_hostname is empty"));
+            mp_raise_ValueError(MP_ERROR_TEXT("server_hostname must not be empty"));
     }
     mp_buffer_info_t saved = {};
     if (session != mp_const_none) {
@@ -810,11 +812,11 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_f
     self->may_write = false;
     self->never_blocks = self->gathers && ussl_stream_never_blocks(stream);
     self->timeout_ms = 0;
-    self->linger_ms = ussl_milliseconds_from_0(context->linger);
+    self->linger_ms = ussl_milliseconds_from_0(context->linger, MP_QSTR_linger);
     self->would_block = self->closing = self->is_delivered = false;
     self->stream_kind = ussl_stream_kind(stream);
     self->reads = self->writes = false;
-    self->handshake_ms = ussl_milliseconds(context->handshake_timeout);
+    self->handshake_ms = ussl_milliseconds(context->handshake_timeout, MP_QSTR_handshake_timeout);
     self->started_ms = mp_hal_ticks_ms();
     self->poll_token = -1;
     self->is_listed = false;
@@ -832,7 +834,7 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_f
     }
     ussl_context_drop(shared);
     if (made.refusal != nullptr)
-        ussl_raise_refusal(made.refusal, made.out_of_memory);
+        ussl_raise_refusal(context, made.refusal, made.out_of_memory);
 
     self->stream = stream;
     self->stream_identity = ussl_stream_identity(stream);
@@ -980,7 +982,8 @@ mp_obj_t ussl_socket_setblocking(mp_obj_t self, mp_obj_t flag) {
 mp_obj_t ussl_socket_settimeout(mp_obj_t self, mp_obj_t timeout) {
     const mp_obj_t result = call_on_stream(self, MP_QSTR_settimeout, timeout);
     // 0 is non-blocking.
-    socket_of(self)->timeout_ms = mp_obj_is_true(timeout) ? ussl_milliseconds(timeout) : 0;
+    socket_of(self)->timeout_ms =
+        mp_obj_is_true(timeout) ? ussl_milliseconds(timeout, MP_QSTR_timeout) : 0;
     socket_of(self)->never_blocks = timeout != mp_const_none && !mp_obj_is_true(timeout);
     socket_of(self)->would_block = false;
     return result;

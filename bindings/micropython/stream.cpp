@@ -249,20 +249,29 @@ extern "C" size_t ussl_call_sign(mp_obj_t callback, mp_obj_t ecdsa_callback, con
 extern "C" bool ussl_append_line(mp_obj_t filename, const char* line, size_t size,
                                  mp_obj_t* exception) {
     int errcode;
-    return guarded(
-               [=]() -> mp_uint_t {
-                   const mp_obj_t arguments[2] = {filename, MP_OBJ_NEW_QSTR(MP_QSTR_a)};
-                   const mp_obj_t file = mp_call_function_n_kw(
-                       MP_OBJ_FROM_PTR(&mp_builtin_open_obj), 2, 0, arguments);
-                   vstr_t vstr;
-                   vstr_init(&vstr, size + 2);
-                   vstr_add_strn(&vstr, line, size);
-                   vstr_add_byte(&vstr, '\n');
-                   mp_stream_write(file, vstr.buf, vstr.len, MP_STREAM_RW_WRITE);
-                   mp_stream_close(file);
-                   return 0;
-               },
-               &errcode, exception) != USSL_RAISED;
+#if defined(__unix__)
+    // A file that is made here holds secrets. MicroPython's open() has no mode.
+    const mode_t before = umask(S_IRWXG | S_IRWXO);
+#endif
+    const bool is_added =
+        guarded(
+            [=]() -> mp_uint_t {
+                const mp_obj_t arguments[2] = {filename, MP_OBJ_NEW_QSTR(MP_QSTR_a)};
+                const mp_obj_t file =
+                    mp_call_function_n_kw(MP_OBJ_FROM_PTR(&mp_builtin_open_obj), 2, 0, arguments);
+                vstr_t vstr;
+                vstr_init(&vstr, size + 2);
+                vstr_add_strn(&vstr, line, size);
+                vstr_add_byte(&vstr, '\n');
+                mp_stream_write(file, vstr.buf, vstr.len, MP_STREAM_RW_WRITE);
+                mp_stream_close(file);
+                return 0;
+            },
+            &errcode, exception) != USSL_RAISED;
+#if defined(__unix__)
+    umask(before);
+#endif
+    return is_added;
 }
 
 extern "C" mp_uint_t ussl_call_verify(mp_obj_t callback, const uint8_t* certificate, size_t size,
@@ -278,7 +287,11 @@ extern "C" mp_uint_t ussl_call_verify(mp_obj_t callback, const uint8_t* certific
             copy = mp_obj_new_memoryview('B', bytes.len, bytes.buf);
 #endif
             const mp_obj_t answer = mp_call_function_2(callback, copy, MP_OBJ_NEW_SMALL_INT(depth));
-            return mp_obj_get_int(answer) == 0 ? 0 : 1;
+            // CPython's callbacks return True to accept, where this one returns 0.
+            if (!mp_obj_is_int(answer))
+                mp_raise_TypeError(
+                    MP_ERROR_TEXT("verify_callback must return an int: 0 to accept"));
+            return mp_obj_is_true(answer) ? 1 : 0;
         },
         &errcode, exception);
 }

@@ -220,6 +220,8 @@ class SSLContext:
     """Whether a write waits for a poll, so that several leave as one; for streams that do not block."""
     resumption: bool
     """Whether sessions are resumed."""
+    session_lifetime: int
+    """Seconds from a full handshake until its sessions are no longer resumed; 86400."""
     num_tickets: int
     """Server: how many tickets of TLS 1.3 a client gets; 0: no resumption."""
 

@@ -200,6 +200,8 @@ class Connection final : public OnHeap {
     [[nodiscard]] Facts facts() const { return facts_.load(std::memory_order_acquire); }
     void publish_facts();
     std::optional<Refusal> resume(Bytes session, std::string_view name);
+    bool resume(const Ref<SavedSession>& session);
+    bool find_not_after();
 
     Ref<Context> context_;
     Owned<HostName> name_;
@@ -207,6 +209,7 @@ class Connection final : public OnHeap {
     Ref<SavedSession> saved_;
     Ref<SavedSession> resuming_;  ///< until the handshake is done
     std::uint8_t tag_[32] = {};
+    SessionTimes times_;      ///< of the sessions that this connection gets
     SecretBytes ciphertext_;  ///< after close(): what the stream has not accepted
     std::size_t ciphertext_sent_ = 0;
     Error error_;

@@ -35,6 +35,9 @@ enum class CrlCheck : std::uint8_t {
 /// Protocol versions as they stand on the wire.
 enum class Version : std::uint16_t { none = 0, tls1_2 = 0x0303, tls1_3 = 0x0304 };
 
+inline constexpr std::uint32_t default_session_lifetime = 24 * 60 * 60;
+inline constexpr std::uint32_t max_session_lifetime = 7 * 24 * 60 * 60;  ///< RFC 8446 §4.6.1
+
 /// What a program asked for. Only looked at while a Context is made: nothing in it needs to live
 /// longer. An absent option is nullopt, an empty one is an error.
 ///
@@ -91,6 +94,10 @@ struct Options {
     /// more than its session: with pre-shared keys, and on a server that asks for certificates.
     bool resumption = false;
     std::uint8_t tickets = 1;
+    /// Seconds from a full handshake until its sessions, and those that come of them, are no longer
+    /// resumed, 1 to max_session_lifetime (RFC 8446 §4.6.1). A client also goes by what the server
+    /// says, and by the end of its certificate's validity period.
+    std::uint32_t session_lifetime = default_session_lifetime;
 
     /// The most plaintext in a record, min_record_size to max_record_size; absent: max_record_size.
     /// Holds for what is sent; the peer is asked to keep to it, too, where the versions have a way
@@ -102,7 +109,9 @@ inline constexpr std::size_t min_record_size = 512;
 /// RFC 8446 §5.1.
 inline constexpr std::size_t max_record_size = 16384;
 
-/// Why a call was refused before anything happened: the caller's mistake, in the caller's words.
+/// Why a call was refused before anything happened: the caller's mistake.
+/// Members of Options and Connection::Settings are named in it between backquotes, so that a
+/// binding can put the names there that its programs know.
 struct Refusal {
     const char* reason;  ///< a string literal
     bool out_of_memory = false;
@@ -130,17 +139,26 @@ SecretBytes private_key_of(Bytes content);
 /// as before.
 void wipe_private_keys(MutableBytes content);
 
+/// When a session was made, and until when it may be used, in seconds since 1970.
+struct SessionTimes {
+    std::int64_t verified_at = 0;  ///< the full handshake that it comes from
+    std::int64_t not_after = 0;    ///< the end of the validity period of the server's certificate
+    std::int64_t until = 0;        ///< what the server says (RFC 5077 §3.3, RFC 8446 §4.6.1)
+};
+
 /// What a client needs to resume a connection. Holds secrets; immutable, and shared.
 class SavedSession final : public OnHeap {
   public:
-    /// What it is as bytes: a SHA-256 over its tag and the rest, then what the engine made.
+    /// What it is as bytes: a SHA-256 over its tag and the rest, its times, then what the engine
+    /// made.
     explicit SavedSession(SecretBytes content) : content_(std::move(content)) {}
 
     [[nodiscard]] Bytes bytes() const { return {content_.data(), content_.size()}; }
-    [[nodiscard]] Bytes of_engine() const { return bytes().subspan(hash_size); }
+    [[nodiscard]] Bytes of_engine() const { return bytes().subspan(hash_size + times_size); }
+    [[nodiscard]] SessionTimes times() const;
     /// None: no memory, or it could not be computed.
     static Ref<SavedSession> make(const Context& context, std::span<const std::uint8_t, 32> tag,
-                                  Bytes of_engine);
+                                  const SessionTimes& times, Bytes of_engine);
     /// From bytes() of another. None: they are damaged, or of another context or server (or there
     /// is no memory).
     static Ref<SavedSession> load(const Context& context, std::span<const std::uint8_t, 32> tag,
@@ -153,9 +171,12 @@ class SavedSession final : public OnHeap {
     }
 
     static constexpr std::size_t hash_size = 32;
+    static constexpr std::size_t times_size = 24;
 
   private:
     friend class Context;
+    static Ref<SavedSession> seal(const Context& context, std::span<const std::uint8_t, 32> tag,
+                                  SecretBytes content);
     std::atomic<unsigned> uses_{1};
     std::uint8_t tag_[32] = {};
     Ref<SavedSession> next_;
@@ -197,6 +218,10 @@ class Context final : public OnHeap {
     bool tag_of(std::string_view server_hostname, std::span<std::uint8_t, 32> tag) const;
     /// SHA-256 over the parts; false: it could not be computed.
     bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out) const;
+    /// Seconds since 1970 by Options::verify_time, or the clock.
+    [[nodiscard]] std::int64_t now() const;
+    /// Whether a session is as young as it must be.
+    [[nodiscard]] bool is_in_time(const SessionTimes& times) const;
     /// The session of that tag, remembered no longer, or none.
     Ref<SavedSession> take(std::span<const std::uint8_t, 32> tag);
     /// In place of any other of the same tag.
@@ -216,6 +241,8 @@ class Context final : public OnHeap {
     Context() = default;
     friend struct OnHeap;
 
+    bool set_session_scope(const Engine& engine, const Options& options);
+
     Owned<EngineContext> engine_;
     std::atomic<unsigned> uses_{1};
     Role role_ = Role::client;
@@ -226,7 +253,10 @@ class Context final : public OnHeap {
     std::atomic_flag sessions_lock_ = ATOMIC_FLAG_INIT;
     Ref<SavedSession> sessions_;  ///< the newest first
     bool (*sha256_)(std::span<const Bytes>, std::span<std::uint8_t, 32>) = nullptr;
-    std::uint8_t fingerprint_[32] = {};
+    std::int64_t (*now_)() = nullptr;
+    std::uint8_t session_scope_[32] = {};
+    std::uint32_t session_lifetime_ = 0;
+    std::optional<std::int64_t> verify_time_;
     std::uint16_t record_size_ = max_record_size;
 };
 
@@ -254,9 +284,9 @@ inline constexpr std::size_t max_suites = 64;
 std::size_t parse_suites(const Engine& engine, std::string_view text, std::span<std::uint16_t> into,
                          std::string_view& unknown);
 
-/// SHA-256 over all that `options` says: options of one fingerprint make contexts that are alike,
-/// so that a binding may share one. false: it could not be computed.
-bool fingerprint(const Engine& engine, const Options& options, std::span<std::uint8_t, 32> out);
+/// SHA-256 over all members of `options`: equal options make equal contexts, so that a binding may
+/// share one. false: it could not be computed.
+bool options_digest(const Engine& engine, const Options& options, std::span<std::uint8_t, 32> out);
 
 /// The engine that this build is for (see USSL_ENGINE).
 const Engine& default_engine();

@@ -10,8 +10,8 @@ namespace {
 
 constexpr Refusal invalid_certificate{"invalid cert"};
 constexpr Refusal invalid_key{"invalid key"};
-constexpr Refusal wrong_password{"invalid key: key_password is missing or wrong"};
-constexpr Refusal mismatch{"keyfile and certfile do not match"};
+constexpr Refusal wrong_password{"invalid key: `key_password` is missing or wrong"};
+constexpr Refusal mismatch{"`key` and `certificate` do not match"};
 constexpr Refusal unsupported_key{"unsupported key: this engine cannot sign TLS with it"};
 
 // What this side's own certificate says to others is for them to judge; what a root says, for
@@ -405,6 +405,15 @@ std::optional<Refusal> Context::load_trusted(const Options& options) {
     if (trusted_.version != 0)
         mbedtls_ssl_conf_ca_chain(&config_, &trusted_, nullptr);
     return std::nullopt;
+}
+
+bool Context::store_digest(std::span<std::uint8_t, 32> out) const {
+    Holder<mbedtls_md_context_t, mbedtls_md_init, mbedtls_md_free> hash;
+    bool good = mbedtls_md_setup(&hash, mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), 0) == 0 &&
+                mbedtls_md_starts(&hash) == 0;
+    for (const mbedtls_x509_crt* at = &trusted_; at != nullptr && at->version != 0; at = at->next)
+        good = good && mbedtls_md_update(&hash, at->raw.p, at->raw.len) == 0;
+    return good && mbedtls_md_finish(&hash, out.data()) == 0;
 }
 
 Stored Context::stored() const {

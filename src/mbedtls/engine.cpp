@@ -100,6 +100,15 @@ void shut_down() {
 #endif
 }
 
+// A port's Mbed TLS may have no clock; it has no sessions either.
+static std::int64_t now() {
+#ifdef MBEDTLS_HAVE_TIME
+    return mbedtls_time(nullptr);
+#else
+    return 0;
+#endif
+}
+
 bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out) {
     Holder<mbedtls_md_context_t, mbedtls_md_init, mbedtls_md_free> hash;
     bool good = mbedtls_md_setup(&hash, mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), 0) == 0 &&
@@ -238,12 +247,15 @@ bool Context::set_up_sessions([[maybe_unused]] const Options& options) {
 #ifdef MBEDTLS_SSL_TICKET_C
     if (!resumes_)
         return true;
-    // Mbed TLS changes the key once in the lifetime of a ticket.
-    if (mbedtls_ssl_ticket_setup(&tickets_, random_bytes, nullptr, MBEDTLS_CIPHER_AES_128_GCM,
-                                 policy::session_lifetime) != 0)
+    // Mbed TLS changes the key once in the lifetime of a ticket, and has two. From the last but one
+    // no ticket comes of another (ussl_mbedtls_parse_ticket), so that the key's end is the end of
+    // all sessions that come of one full handshake.
+    if (mbedtls_ssl_ticket_setup(
+            &tickets_, random_bytes, nullptr, MBEDTLS_CIPHER_AES_128_GCM,
+            std::min(policy::ticket_lifetime, (options.session_lifetime + 1) / 2)) != 0)
         return false;
     mbedtls_ssl_conf_session_tickets_cb(&config_, mbedtls_ssl_ticket_write,
-                                        mbedtls_ssl_ticket_parse, &tickets_);
+                                        ussl_mbedtls_parse_ticket, &tickets_);
 #ifdef MBEDTLS_SSL_PROTO_TLS1_3
     mbedtls_ssl_conf_new_session_tickets(&config_, options.tickets);
 #endif
@@ -617,19 +629,22 @@ void Session::keep_session() {
     saved.data()[1] = static_cast<std::uint8_t>(peer.size() & 0xFF);
     std::memcpy(saved.data() + 2, peer.data(), peer.size());
     if (mbedtls_ssl_session_save(ssl_.session, saved.data() + before, size, &size) == 0)
-        new_session_ = std::move(saved);
+        new_session_ = {std::move(saved), ssl_.session->ticket_lifetime};
 }
 
-bool Session::resume(Bytes session) {
+Outcome Session::resume(Bytes session) {
     if (session.size() < 2)
-        return false;
+        return Outcome::failed();
     const std::size_t peer_size = static_cast<std::size_t>(session[0]) << 8 | session[1];
     session = session.subspan(2);
     if (session.size() < peer_size)
-        return false;
+        return Outcome::failed();
+    take_lack_of_memory();
+    Certificates peer;
     SslSession saved;
     const Bytes of_mbedtls = session.subspan(peer_size);
-    const bool good = mbedtls_ssl_session_load(&saved, of_mbedtls.data(), of_mbedtls.size()) == 0 &&
+    const bool good = mbedtls_x509_crt_parse_der(&peer, session.data(), peer_size) == 0 &&
+                      mbedtls_ssl_session_load(&saved, of_mbedtls.data(), of_mbedtls.size()) == 0 &&
                       keep_peer_certificate(session.first(peer_size)) &&
                       mbedtls_ssl_set_session(&ssl_, &saved) == 0;
     if (!good) {
@@ -638,13 +653,18 @@ bool Session::resume(Bytes session) {
         peer_der_.reset();
         peer_der_size_ = 0;
     }
-    take_lack_of_memory();
-    return good;
+    const bool lacked_memory = take_lack_of_memory();
+    if (good)
+        return Outcome::done();
+    return lacked_memory ? Outcome::no_memory() : Outcome::failed();
 }
 
 void Session::note_resumption() {
-    if (ussl_mbedtls_resumes(&ssl_) != 0 && context().resumes())
-        resumed_ = true;
+    if (ussl_mbedtls_resumes(&ssl_) == 0 || !context().resumes())
+        return;
+    resumed_ = true;
+    if (context().role() == Role::server)
+        ussl_mbedtls_limit_tickets(&ssl_);
 }
 
 // The message is there, and Mbed TLS has taken it for the beginning of a handshake.
@@ -679,8 +699,8 @@ bool Session::waits_for_ticket() const {
 #else
 
 void Session::keep_session() {}
-bool Session::resume(Bytes) {
-    return false;
+Outcome Session::resume(Bytes) {
+    return Outcome::failed();
 }
 void Session::note_resumption() {}
 int Session::take_ticket() {
@@ -1113,6 +1133,11 @@ const Engine mbedtls_engine{
     .has_signing_by_program = USSL_HAS_SIGNING_BY_PROGRAM != 0,
     .for_each_suite = mbedtls::for_each_suite,
     .sha256 = mbedtls::sha256,
+    .now = mbedtls::now,
+    .random =
+        [](MutableBytes out) {
+            return mbedtls::random_bytes(nullptr, out.data(), out.size()) == 0;
+        },
     .make_hasher = mbedtls::make_hasher,
     .make_aes = mbedtls::make_aes,
     .describe = mbedtls::describe_first,

@@ -1,6 +1,9 @@
 // Its own headers first: they open what the public ones hide.
 #include "ssl_misc.h"
+#include <string.h>
+
 #include <mbedtls/platform.h>
+#include <mbedtls/ssl_ticket.h>
 #include <mbedtls/x509_crt.h>
 
 #include "internals.h"
@@ -21,6 +24,42 @@ void ussl_mbedtls_ignore_record_size_limit(mbedtls_ssl_context *ssl) {
     #if defined(MBEDTLS_SSL_PROTO_TLS1_3)
     if (ssl->handshake != NULL) {
         ssl->handshake->received_extensions &= ~MBEDTLS_SSL_EXT_MASK(RECORD_SIZE_LIMIT);
+    }
+    #else
+    (void)ssl;
+    #endif
+}
+
+// A bit of ticket_flags that Mbed TLS does not use, and copies to the session that is negotiated.
+#define OF_AN_OLD_KEY 0x80
+
+int ussl_mbedtls_parse_ticket(void *tickets, mbedtls_ssl_session *session, unsigned char *ticket, size_t size) {
+    #if defined(MBEDTLS_SSL_TICKET_C)
+    const mbedtls_ssl_ticket_context *context = tickets;
+    const int ret = mbedtls_ssl_ticket_parse(tickets, session, ticket, size);
+    #if defined(MBEDTLS_SSL_PROTO_TLS1_3) && defined(MBEDTLS_SSL_SESSION_TICKETS)
+    if (ret == 0 && session->tls_version == MBEDTLS_SSL_VERSION_TLS1_3) {
+        const unsigned char *name = context->keys[context->active].name;
+        session->ticket_flags &= (uint8_t)~OF_AN_OLD_KEY;
+        if (memcmp(ticket, name, sizeof(context->keys[0].name)) != 0) {
+            session->ticket_flags |= OF_AN_OLD_KEY;
+        }
+    }
+    #else
+    (void)context;
+    #endif
+    return ret;
+    #else
+    (void)tickets, (void)session, (void)ticket, (void)size;
+    return MBEDTLS_ERR_SSL_FEATURE_UNAVAILABLE;
+    #endif
+}
+
+void ussl_mbedtls_limit_tickets(mbedtls_ssl_context *ssl) {
+    #if defined(MBEDTLS_SSL_PROTO_TLS1_3) && defined(MBEDTLS_SSL_SESSION_TICKETS)
+    if (ssl->tls_version == MBEDTLS_SSL_VERSION_TLS1_3 && ssl->handshake != NULL
+        && ssl->session_negotiate != NULL && (ssl->session_negotiate->ticket_flags & OF_AN_OLD_KEY) != 0) {
+        ssl->handshake->new_session_tickets_count = 0;
     }
     #else
     (void)ssl;

@@ -30,6 +30,13 @@ int ussl_mbedtls_begin_message(mbedtls_ssl_context *ssl);
 /// During the handshake, once it is decided: whether an earlier session is being resumed.
 int ussl_mbedtls_resumes(const mbedtls_ssl_context *ssl);
 
+/// As mbedtls_ssl_ticket_parse(), and marks a session whose ticket has another key than new ones get.
+int ussl_mbedtls_parse_ticket(void *tickets, mbedtls_ssl_session *session, unsigned char *ticket, size_t size);
+
+/// A server that resumes a session of that mark gives no tickets in TLS 1.3. (In TLS 1.2, the old one
+/// stays.)
+void ussl_mbedtls_limit_tickets(mbedtls_ssl_context *ssl);
+
 /// A server lets a client's record_size_limit (RFC 8449) pass without an answer. To be called
 /// between ClientHello and the server's extensions.
 void ussl_mbedtls_ignore_record_size_limit(mbedtls_ssl_context *ssl);

@@ -61,6 +61,7 @@ class Context final : public EngineContext {
     static std::expected<Owned<EngineContext>, Refusal> make(const Options& options);
     Owned<EngineSession> make_session(const HostName* name) override;
     [[nodiscard]] Stored stored() const override;
+    bool store_digest(std::span<std::uint8_t, 32> out) const override;
 
     [[nodiscard]] Role role() const { return role_; }
     [[nodiscard]] Verify verify() const { return verify_; }
@@ -247,9 +248,9 @@ class Session final : public EngineSession {
     Outcome flush() override;
     Outcome close_notify() override;
     void rest() override { records_.rest(); }
-    bool resume(Bytes session) override;
+    Outcome resume(Bytes session) override;
     [[nodiscard]] bool resumed() const override { return resumed_; }
-    SecretBytes take_session() override { return std::exchange(new_session_, {}); }
+    NewSession take_session() override { return std::exchange(new_session_, {}); }
     [[nodiscard]] Error failure() const override { return failure_; }
     [[nodiscard]] std::size_t pending() const override;
     [[nodiscard]] Version version() const override;
@@ -331,7 +332,7 @@ class Session final : public EngineSession {
     std::uint8_t wanted_fragment_code_ = 0;
     std::unique_ptr<std::uint8_t, Release> peer_der_;
     std::size_t peer_der_size_ = 0;
-    SecretBytes new_session_;
+    NewSession new_session_;
     mutable char cipher_name_[64];
 };
 

@@ -329,9 +329,23 @@ std::uint16_t revocation_of(const Context& context, const mbedtls_x509_crt& cert
     return failures;
 }
 
+// A trust anchor needs no CRL, and none can revoke one that issued itself. Another one is revoked
+// as any other certificate, by a CRL that is there.
+std::uint16_t revocation_of_anchor(const Context& context, const mbedtls_x509_crt& anchor) {
+    if (same(anchor.subject_raw, anchor.issuer_raw))
+        return 0;
+    const mbedtls_x509_crt* issuer = &context.trusted();
+    while (issuer != nullptr && (issuer->version == 0 || !issued(*issuer, anchor)))
+        issuer = issuer->next;
+    return revocation_of(context, anchor, issuer) & failure_bit(Code::CERT_REVOKED);
+}
+
 #else
 
 std::uint16_t revocation_of(const Context&, const mbedtls_x509_crt&, const mbedtls_x509_crt*) {
+    return 0;
+}
+std::uint16_t revocation_of_anchor(const Context&, const mbedtls_x509_crt&) {
     return 0;
 }
 
@@ -396,12 +410,9 @@ std::uint16_t failures_of(const Context& context, const mbedtls_x509_crt& certif
     if ((dates & MBEDTLS_X509_BADCERT_FUTURE) != 0)
         failures |= failure_bit(Code::CERT_NOT_YET_VALID);
     const CrlCheck check = context.crl_check();
-    // Nobody has to say of a trusted one that it is not revoked, but a CRL can revoke it.
-    if (check == CrlCheck::chain || (check == CrlCheck::leaf && depth == 0)) {
-        const std::uint16_t found = revocation_of(context, certificate, issuer);
-        if (!trusted || (found & failure_bit(Code::CERT_REVOKED)) != 0)
-            failures |= found;
-    }
+    if (check == CrlCheck::chain || (check == CrlCheck::leaf && depth == 0))
+        failures |= trusted ? revocation_of_anchor(context, certificate)
+                            : revocation_of(context, certificate, issuer);
     if (!extensions_are_understood(certificate))
         failures |= failure_bit(Code::CERT_INVALID);
     // A trusted certificate's own signature proves nothing and is not looked at.

@@ -1,8 +1,11 @@
+#include <dirent.h>
 #include <openssl/core_names.h>
 #include <openssl/pkcs12.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <climits>
+#include <cstdlib>
 #include <cstring>
 
 #include "../pem.hpp"
@@ -292,7 +295,7 @@ std::optional<Refusal> Context::load_identity(const Options& options) {
     if (const auto refusal = pem::read_chain(*options.certificate, taker))
         return pem::about(Refusal::About::certificate, *refusal);
     if (!matches)
-        return Refusal{"keyfile and certfile do not match"};
+        return Refusal{"`key` and `certificate` do not match"};
     if (size > policy::longest_chain)
         return Refusal{policy::chain_is_long};
     if (options.sign_by_program)
@@ -368,6 +371,58 @@ Stored Context::stored() const {
         }
     }
     return stored;
+}
+
+namespace {
+
+// The files of the system's folder, in any order, by what changes with their content: OpenSSL reads
+// one when it needs it. false: it could not be computed.
+bool add_folder(const char* name, std::uint8_t (&sum)[32]) {
+    DIR* folder = opendir(name);
+    if (folder == nullptr)
+        return true;
+    bool good = true;
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody else has this folder
+    while (const dirent* entry = readdir(folder)) {
+        struct stat status = {};
+        if (fstatat(dirfd(folder), entry->d_name, &status, 0) != 0)
+            continue;
+        const std::int64_t facts[] = {status.st_size, status.st_mtim.tv_sec,
+                                      status.st_mtim.tv_nsec};
+        std::uint8_t hash[32];
+        const DigestContext digest{EVP_MD_CTX_new()};
+        good = good && digest && EVP_DigestInit_ex(digest.get(), EVP_sha256(), nullptr) == 1 &&
+               EVP_DigestUpdate(digest.get(), entry->d_name, std::strlen(entry->d_name)) == 1 &&
+               EVP_DigestUpdate(digest.get(), facts, sizeof facts) == 1 &&
+               EVP_DigestFinal_ex(digest.get(), hash, nullptr) == 1;
+        for (std::size_t i = 0; good && i < sizeof hash; ++i)
+            sum[i] ^= hash[i];
+    }
+    closedir(folder);
+    return good;
+}
+
+}  // namespace
+
+bool Context::store_digest(std::span<std::uint8_t, 32> out) const {
+    const DigestContext digest{EVP_MD_CTX_new()};
+    bool good = digest && EVP_DigestInit_ex(digest.get(), EVP_sha256(), nullptr) == 1;
+    STACK_OF(X509_OBJECT)* objects = X509_STORE_get0_objects(SSL_CTX_get_cert_store(ctx_.get()));
+    for (int i = 0; i < sk_X509_OBJECT_num(objects); ++i) {
+        X509* certificate = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(objects, i));
+        std::uint8_t hash[32];
+        if (certificate != nullptr)
+            good = good && X509_digest(certificate, EVP_sha256(), hash, nullptr) == 1 &&
+                   EVP_DigestUpdate(digest.get(), hash, sizeof hash) == 1;
+    }
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing here changes the environment
+    const char* folder = getenv(X509_get_default_cert_dir_env());
+    std::uint8_t sum[32] = {};
+    good = good && add_folder(folder != nullptr ? folder : X509_get_default_cert_dir(), sum);
+    good = good && EVP_DigestUpdate(digest.get(), sum, sizeof sum) == 1 &&
+           EVP_DigestFinal_ex(digest.get(), out.data(), nullptr) == 1;
+    ERR_clear_error();
+    return good;
 }
 
 }  // namespace ussl::openssl

@@ -1,6 +1,10 @@
+#include <openssl/rand.h>
+
+#include <algorithm>
 #include <climits>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 
 #include "../engines.hpp"
 #include "../policy.hpp"
@@ -319,8 +323,17 @@ void Context::set_up_sessions(const Options& options) {
     SSL_CTX_set_session_id_context(ctx, name, sizeof name);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_SERVER);
     SSL_CTX_sess_set_cache_size(ctx, most);
-    SSL_CTX_set_timeout(ctx, policy::session_lifetime);
+    session_lifetime_ = options.session_lifetime;
+    SSL_CTX_set_timeout(
+        ctx, static_cast<long>(std::min(policy::ticket_lifetime, options.session_lifetime)));
     SSL_CTX_set_num_tickets(ctx, options.tickets);
+    SSL_CTX_set_session_ticket_cb(
+        ctx,
+        [](SSL* ssl, void*) {
+            Session::of(ssl)->limit_session();
+            return 1;
+        },
+        nullptr, nullptr);
 }
 
 bool Context::set_up_alpn(Bytes alpn) {
@@ -587,15 +600,38 @@ void Session::keep_session(SSL_SESSION* session) {
         return;
     unsigned char* at = saved.data();
     i2d_SSL_SESSION(session, &at);
-    new_session_ = std::move(saved);
+    new_session_ = {std::move(saved),
+                    static_cast<std::uint32_t>(SSL_SESSION_get_ticket_lifetime_hint(session))};
 }
 
-bool Session::resume(Bytes session) {
+Outcome Session::resume(Bytes session) {
     const unsigned char* at = session.data();
     const SslSession saved{d2i_SSL_SESSION(nullptr, &at, static_cast<long>(session.size()))};
-    const bool good = saved && SSL_set_session(ssl_.get(), saved.get()) == 1;
-    ERR_clear_error();
-    return good;
+    // Another version of OpenSSL may have read the certificate.
+    const bool good = saved && SSL_SESSION_get0_peer(saved.get()) != nullptr &&
+                      SSL_set_session(ssl_.get(), saved.get()) == 1;
+    if (take_lack_of_memory())
+        return Outcome::no_memory();
+    return good ? Outcome::done() : Outcome::failed();
+}
+
+// A ticket of a resumed connection is as old as the full handshake that it comes from, which
+// OpenSSL carries along in its application data.
+void Session::limit_session() {
+    SSL_SESSION* session = SSL_get_session(ssl_.get());
+    const std::int64_t now = time(nullptr);
+    std::int64_t verified_at = now;
+    void* data = nullptr;
+    std::size_t size = 0;
+    if (resumed() && SSL_SESSION_get0_ticket_appdata(session, &data, &size) == 1 &&
+        size == sizeof verified_at)
+        std::memcpy(&verified_at, data, size);
+    std::int64_t left = verified_at + first_context_.session_lifetime_ - now;
+    // Without memory for the time, the next ticket would not know it.
+    if (SSL_SESSION_set1_ticket_appdata(session, &verified_at, sizeof verified_at) != 1)
+        left = 0;
+    SSL_SESSION_set_timeout(
+        session, static_cast<long>(std::clamp<std::int64_t>(left, 0, policy::ticket_lifetime)));
 }
 
 void Session::alert_sent(std::uint8_t number) {
@@ -676,6 +712,9 @@ const Engine openssl_engine{
     .has_signing_by_program = true,
     .for_each_suite = openssl::for_each_suite,
     .sha256 = openssl::sha256,
+    .now = [] { return static_cast<std::int64_t>(time(nullptr)); },
+    .random =
+        [](MutableBytes out) { return RAND_bytes(out.data(), static_cast<int>(out.size())) == 1; },
     .make_hasher = openssl::make_hasher,
     .make_aes = openssl::make_aes,
     .describe = openssl::describe_first,

@@ -50,6 +50,7 @@ class Context final : public EngineContext {
     static std::expected<Owned<EngineContext>, Refusal> make(const Options& options);
     Owned<EngineSession> make_session(const HostName* name) override;
     [[nodiscard]] Stored stored() const override;
+    bool store_digest(std::span<std::uint8_t, 32> out) const override;
 
     [[nodiscard]] Role role() const { return role_; }
     [[nodiscard]] Verify verify() const { return verify_; }
@@ -96,6 +97,7 @@ class Context final : public EngineContext {
     bool namesakes_ = false;
     std::size_t unsupported_ = 0;  ///< certificates that were passed over
     std::optional<std::int64_t> verify_time_;
+    std::uint32_t session_lifetime_ = 0;
     std::unique_ptr<std::uint8_t, Release> pins_;
     std::size_t pins_size_ = 0;
     std::unique_ptr<std::uint8_t, Release> alpn_;
@@ -118,9 +120,9 @@ class Session final : public EngineSession {
     Outcome flush() override;
     Outcome close_notify() override;
     void rest() override;
-    bool resume(Bytes session) override;
+    Outcome resume(Bytes session) override;
     [[nodiscard]] bool resumed() const override { return SSL_session_reused(ssl_.get()) == 1; }
-    SecretBytes take_session() override { return std::exchange(new_session_, {}); }
+    NewSession take_session() override { return std::exchange(new_session_, {}); }
     [[nodiscard]] Error failure() const override { return failure_; }
     [[nodiscard]] std::size_t pending() const override;
     [[nodiscard]] Version version() const override;
@@ -147,6 +149,8 @@ class Session final : public EngineSession {
     std::uint8_t raw_identity_size = 0;
 
     void keep_session(SSL_SESSION* session);
+    /// Server: a ticket is about to be made. Limits how long it can be used.
+    void limit_session();
     /// Signs a digest for the key of this side's certificate. false: it could not be done.
     bool sign(SignatureScheme scheme, Bytes digest, MutableBytes signature, std::size_t& length);
     /// What the program says of a certificate, as bits.
@@ -178,7 +182,7 @@ class Session final : public EngineSession {
     bool was_alert_sent_ = false;
     /// What OpenSSL wants to be handed again, as the same bytes, until it has been sent.
     std::uint8_t* retry_ = nullptr;
-    SecretBytes new_session_;
+    NewSession new_session_;
     std::size_t retry_size_ = 0;
     mutable std::uint8_t* peer_der_ = nullptr;
     mutable int peer_der_size_ = 0;

@@ -544,15 +544,44 @@ bool is_among_trusted(X509_STORE_CTX* store, X509* certificate) {
     return false;
 }
 
-bool is_listed(X509_STORE_CTX* store, X509* certificate) {
-    const Handle<STACK_OF(X509_CRL), free_crls> crls{
-        X509_STORE_CTX_get1_crls(store, X509_get_issuer_name(certificate))};
-    for (int i = 0; i < sk_X509_CRL_num(crls.get()); ++i) {
-        X509_REVOKED* entry = nullptr;
-        if (X509_CRL_get0_by_cert(sk_X509_CRL_value(crls.get(), i), &entry, certificate) == 1)
+bool is_signed_by_one_of(X509_CRL* crl, STACK_OF(X509) * issuers) {
+    for (int i = 0; i < sk_X509_num(issuers); ++i) {
+        X509* issuer = sk_X509_value(issuers, i);
+        if ((X509_get_key_usage(issuer) & KU_CRL_SIGN) != 0 &&
+            X509_CRL_verify(crl, X509_get0_pubkey(issuer)) == 1)
             return true;
     }
     return false;
+}
+
+// A trust anchor needs no CRL, and none can revoke one that issued itself. Another one is revoked
+// as any other certificate, by a CRL that is there: the newest good one decides, without one the
+// newest. OpenSSL looks only for CRLs of issuers that stand in the chain.
+bool anchor_is_revoked(X509_STORE_CTX* store, X509* anchor) {
+    const X509_NAME* issuer = X509_get_issuer_name(anchor);
+    if (same_bytes(X509_get_subject_name(anchor), issuer))
+        return false;
+    const Handle<STACK_OF(X509_CRL), free_crls> crls{X509_STORE_CTX_get1_crls(store, issuer)};
+    const Handle<STACK_OF(X509), free_certificates> issuers{X509_STORE_CTX_get1_certs(
+        store, const_cast<X509_NAME*>(issuer))};  // not const up to OpenSSL 3.0
+    const auto now =
+        static_cast<time_t>(session_of(store)->context().verify_time().value_or(time(nullptr)));
+    X509_CRL* best = nullptr;
+    bool best_is_good = false;
+    for (int i = 0; i < sk_X509_CRL_num(crls.get()); ++i) {
+        X509_CRL* crl = sk_X509_CRL_value(crls.get(), i);
+        const bool good = ASN1_TIME_cmp_time_t(X509_CRL_get0_lastUpdate(crl), now) <= 0 &&
+                          ASN1_TIME_cmp_time_t(X509_CRL_get0_nextUpdate(crl), now) >= 0 &&
+                          is_signed_by_one_of(crl, issuers.get());
+        const bool newer = best == nullptr || ASN1_TIME_compare(X509_CRL_get0_lastUpdate(crl),
+                                                                X509_CRL_get0_lastUpdate(best)) > 0;
+        if (best == nullptr || (good && !best_is_good) || (good == best_is_good && newer)) {
+            best = crl;
+            best_is_good = good;
+        }
+    }
+    X509_REVOKED* entry = nullptr;
+    return best != nullptr && X509_CRL_get0_by_cert(best, &entry, anchor) == 1;
 }
 
 std::uint16_t failures_of_dates(X509* certificate, std::time_t time) {
@@ -607,7 +636,7 @@ int verify_path(X509_STORE_CTX* store, Session& session) {
     // It ends at the first trusted certificate: if that is the peer's own, what else it has shown
     // does not matter, and may have expired. A CRL can still revoke it.
     if (is_among_trusted(store, peer)) {
-        if (session.context().crl_check() != CrlCheck::none && is_listed(store, peer))
+        if (session.context().crl_check() != CrlCheck::none && anchor_is_revoked(store, peer))
             failures |= failure_bit(Code::CERT_REVOKED);
         return verify_alone(store, peer);
     }
@@ -669,6 +698,11 @@ void verify(X509_STORE_CTX* store, Session& session) {
         if (i > 0 && (!may_issue(certificate) ||
                       wildcard_is_forbidden(X509_STORE_CTX_get0_cert(store), certificate)))
             failures |= failure_bit(Code::CERT_INVALID);
+        const bool is_checked = context.crl_check() == CrlCheck::chain ||
+                                (context.crl_check() == CrlCheck::leaf && i == 0);
+        if (is_checked && i >= X509_STORE_CTX_get_num_untrusted(store) &&
+            anchor_is_revoked(store, certificate))
+            failures |= failure_bit(Code::CERT_REVOKED);
     }
     if (session.name() != nullptr && context.checks_hostname() &&
         !is_for(X509_STORE_CTX_get0_cert(store), *session.name()))

@@ -32,9 +32,9 @@ class PlainSession final : public ussl::EngineSession {
     Outcome flush() override { return outcome_of(wire_.write({&byte_, 1}), Outcome::want_write()); }
     Outcome close_notify() override { return Outcome::done(); }
     void rest() override { ++released; }
-    bool resume(Bytes) override { return false; }
+    Outcome resume(Bytes) override { return Outcome::failed(); }
     [[nodiscard]] bool resumed() const override { return false; }
-    ussl::SecretBytes take_session() override { return {}; }
+    ussl::NewSession take_session() override { return {}; }
     [[nodiscard]] Error failure() const override { return {}; }
     [[nodiscard]] std::size_t pending() const override { return 0; }
     [[nodiscard]] Version version() const override { return Version::tls1_3; }
@@ -53,6 +53,7 @@ class PlainContext final : public ussl::EngineContext {
         return Owned<ussl::EngineSession>{new PlainSession};
     }
     [[nodiscard]] ussl::Stored stored() const override { return {}; }
+    bool store_digest(std::span<std::uint8_t, 32>) const override { return false; }
 };
 
 ussl::Engine plain_engine() {

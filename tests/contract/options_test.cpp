@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "contract.hpp"
+#include "options.hpp"
 
 namespace contract {
 namespace {
@@ -40,50 +41,92 @@ TEST_P(OptionRules, ThatContradictThemselvesAreRefused) {
     const std::string long_identity(129, 'i');
     const std::string long_key(49, 'k');
     EXPECT_EQ(refusal_of({.role = Role::server}),
-              "a server needs keyfile and certfile, or psk_keys");
-    EXPECT_EQ(refusal_of({.key = bytes(cert("server.key"))}), "keyfile needs certfile");
-    EXPECT_EQ(refusal_of({.certificate = bytes(cert("server.crt"))}), "certfile needs keyfile");
-    EXPECT_EQ(refusal_of({.key_password = bytes("x")}), "key_password needs keyfile");
-    EXPECT_EQ(refusal_of({.psk_identity = bytes("me")}), "psk_ident needs psk_key");
-    EXPECT_EQ(refusal_of({.psk_key = bytes("key")}), "psk_key needs psk_ident");
+              "a server requires `key` and `certificate`, or `psk_server`");
+    EXPECT_EQ(refusal_of({.key = bytes(cert("server.key"))}), "`key` requires `certificate`");
+    EXPECT_EQ(refusal_of({.certificate = bytes(cert("server.crt"))}),
+              "`certificate` requires `key`");
+    EXPECT_EQ(refusal_of({.key_password = bytes("x")}), "`key_password` requires `key`");
+    EXPECT_EQ(refusal_of({.psk_identity = bytes("me")}), "`psk_identity` requires `psk_key`");
+    EXPECT_EQ(refusal_of({.psk_key = bytes("key")}), "`psk_key` requires `psk_identity`");
     EXPECT_EQ(refusal_of({.psk_identity = bytes(""), .psk_key = bytes("key")}),
-              "psk_ident must be 1 to 128 bytes");
+              "`psk_identity` must be 1 to 128 bytes");
     EXPECT_EQ(refusal_of({.psk_identity = bytes(long_identity), .psk_key = bytes("key")}),
-              "psk_ident must be 1 to 128 bytes");
+              "`psk_identity` must be 1 to 128 bytes");
     EXPECT_EQ(refusal_of({.psk_identity = bytes("me"), .psk_key = bytes("")}),
-              "psk_key must be 1 to 48 bytes");
+              "`psk_key` must be 1 to 48 bytes");
     EXPECT_EQ(refusal_of({.psk_identity = bytes("me"), .psk_key = bytes(long_key)}),
-              "psk_key must be 1 to 48 bytes");
+              "`psk_key` must be 1 to 48 bytes");
     EXPECT_EQ(refusal_of({.trusted = bytes(cert("ca.crt")),
                           .psk_identity = bytes("me"),
                           .psk_key = bytes("key")}),
-              "psk goes without keyfile, certfile and ca_certs");
+              "`psk_identity` excludes `key`, `certificate` and `trusted`");
     EXPECT_EQ(
         refusal_of({.role = Role::server, .psk_identity = bytes("me"), .psk_key = bytes("k")}),
-        "psk_ident and psk_key are a client's; a server takes psk_keys");
+        "`psk_identity` and `psk_key` are only valid for a client; a server requires "
+        "`psk_server`");
     EXPECT_EQ(refusal_of({.psk_server = true}),
-              "psk_keys is a server's; a client takes psk_ident and psk_key");
-    EXPECT_EQ(refusal_of({.psk_hint = bytes("hint")}), "psk_hint needs psk_keys");
+              "`psk_server` is only valid for a server; a client requires `psk_identity` and "
+              "`psk_key`");
+    EXPECT_EQ(refusal_of({.psk_hint = bytes("hint")}), "`psk_hint` requires `psk_server`");
     EXPECT_EQ(refusal_of({.role = Role::server, .psk_server = true, .psk_hint = bytes("")}),
-              "psk_hint must be 1 to 128 bytes");
+              "`psk_hint` must be 1 to 128 bytes");
     EXPECT_EQ(refusal_of({.role = Role::server,
                           .psk_server = true,
                           .psk_hint = bytes(std::string_view("a\0b", 3))}),
-              "psk_hint must not hold NUL");
+              "`psk_hint` must not contain NUL");
     for (const std::size_t size : {0, 511, 16385})
         EXPECT_EQ(refusal_of({.record_size_limit = size}),
-                  "record_size_limit must be 512 to 16384");
+                  "`record_size_limit` must be 512 to 16384");
     for (const std::size_t size : {512, 1000, 4097, 16384})
         EXPECT_EQ(refusal_of({.record_size_limit = size}), "");
     EXPECT_EQ(refusal_of({.minimum_version = Version::tls1_3, .maximum_version = Version::tls1_2}),
-              "minimum_version is above maximum_version");
+              "`minimum_version` must not be above `maximum_version`");
     EXPECT_EQ(refusal_of({.minimum_version = Version::none}),
-              "minimum_version and maximum_version are TLS 1.2 or 1.3");
+              "`minimum_version` and `maximum_version` must be TLS 1.2 or 1.3");
     EXPECT_EQ(refusal_of({.maximum_version = static_cast<Version>(0x0305)}),
-              "minimum_version and maximum_version are TLS 1.2 or 1.3");
+              "`minimum_version` and `maximum_version` must be TLS 1.2 or 1.3");
     EXPECT_EQ(refusal_of(server()), "");
     EXPECT_EQ(refusal_of({}), "");
     EXPECT_EQ(refusal_of({.verify = Verify::required}), "");  // the system's store
+}
+
+// Anybody can have a client certificate of a public authority.
+TEST_P(OptionRules, AServerVerifiesClientsWithTheSystemStoreOnlyIfItSaysSo) {
+    constexpr const char* reason = "`verify` of a server requires `trusted` or `system_store`";
+    for (const Verify verify : {Verify::optional, Verify::required}) {
+        Options options = server();
+        options.verify = verify;
+        EXPECT_EQ(refusal_of(options), reason);
+        options.system_store = true;
+        EXPECT_EQ(refusal_of(options), "");
+        options.system_store = false;
+        options.trusted = bytes(cert("ca.crt"));
+        EXPECT_EQ(refusal_of(options), "");
+    }
+}
+
+TEST_P(OptionRules, WhatOnlyCountsInVerificationIsRefusedWithoutIt) {
+    const std::string crls = cert("ca.crt") + cert("ca.crl");
+    for (Options options : {Options{}, server()}) {
+        const Options same = options;
+        options.verify_by_program = true;
+        EXPECT_EQ(refusal_of(options), "`verify_by_program` requires verification (`verify`)");
+        options = same;
+        options.crl_check = ussl::CrlCheck::chain;
+        constexpr const char* reason =
+            "CRLs (`trusted`, `crl_check`) require verification (`verify`)";
+        EXPECT_EQ(refusal_of(options), reason);
+        options.crl_check.reset();
+        options.trusted = bytes(crls);
+        EXPECT_EQ(refusal_of(options), reason);
+        options.verify = Verify::required;
+        options.verify_by_program = true;
+        EXPECT_EQ(refusal_of(options), "");
+        options.verify = Verify::none;
+        options.verify_by_program = false;
+        options.trusted = bytes(cert("ca.crt"));
+        EXPECT_EQ(refusal_of(options), "");
+    }
 }
 
 TEST_P(OptionRules, VerificationNeedsASystemStoreOrRoots) {
@@ -91,7 +134,7 @@ TEST_P(OptionRules, VerificationNeedsASystemStoreOrRoots) {
     without_store.has_system_store = false;
     const auto made = Context::make(without_store, {.verify = Verify::required});
     ASSERT_FALSE(made);
-    EXPECT_STREQ(made.error().reason, "cert_reqs needs ca_certs: this port has no system store");
+    EXPECT_STREQ(made.error().reason, "`verify` requires `trusted`: this port has no system store");
 }
 
 TEST_P(OptionRules, WhatALibraryWasBuiltWithoutIsSaid) {
@@ -119,15 +162,15 @@ TEST_P(OptionRules, WhatALibraryWasBuiltWithoutIsSaid) {
 TEST_P(OptionRules, PinsAreHashesOfWhoIsAsked) {
     const std::string pin(32, 'p');
     EXPECT_EQ(refusal_of({.pins = bytes(pin), .psk_identity = bytes("me"), .psk_key = bytes("k")}),
-              "psk goes without pins");
+              "`psk_identity` excludes `pins`");
     for (const std::size_t size : {0, 31})
         EXPECT_EQ(refusal_of({.pins = bytes(std::string_view(pin).substr(0, size))}),
-                  "pins must be SHA-256 hashes, 32 bytes each");
+                  "`pins` must be SHA-256 hashes, 32 bytes each");
     Options asks_nobody = server();
     asks_nobody.pins = bytes(pin);
     EXPECT_EQ(refusal_of(asks_nobody),
-              "pins of a server need cert_reqs: it does not ask for certificates");
-    EXPECT_EQ(refusal_of({.choose_by_name = true}), "sni_callback is a server's");
+              "`pins` of a server require `verify`: it requests no certificates");
+    EXPECT_EQ(refusal_of({.choose_by_name = true}), "`choose_by_name` is only valid for a server");
 }
 
 TEST_P(OptionRules, ListsOfSuitesMayHaveHolesAndEnds) {
@@ -160,7 +203,8 @@ TEST_P(OptionRules, EveryFormOfAKeyIsRead) {
             options.key_password = bytes("wrong");
             EXPECT_TRUE(refusal_of(options).starts_with("invalid key")) << form;
             options.key_password.reset();
-            EXPECT_EQ(refusal_of(options), "invalid key: key_password is missing or wrong") << form;
+            EXPECT_EQ(refusal_of(options), "invalid key: `key_password` is missing or wrong")
+                << form;
         }
     }
 }
@@ -213,9 +257,9 @@ TEST_P(OptionRules, WhatCannotBeReadIsRefused) {
     }
     options = server();
     options.key = bytes(cert("client.key"));
-    EXPECT_EQ(refusal_of(options), "keyfile and certfile do not match");
+    EXPECT_EQ(refusal_of(options), "`key` and `certificate` do not match");
     options.key = bytes(cert("server-rsa.key"));
-    EXPECT_EQ(refusal_of(options), "keyfile and certfile do not match");
+    EXPECT_EQ(refusal_of(options), "`key` and `certificate` do not match");
 }
 
 // Nothing of it is of use, and nobody is asked for its password.
@@ -265,26 +309,34 @@ TEST_P(OptionRules, HostNamesAreCheckedAtTheCall) {
     const auto listening = Context::make(engine(), server());
     const auto named = Connection::make(*listening, {.server_hostname = "localhost"});
     ASSERT_FALSE(named);
-    EXPECT_STREQ(named.error().reason, "server_hostname is a client's");
+    EXPECT_STREQ(named.error().reason, "`server_hostname` is only valid for a client");
     const auto nameless = Connection::make(*context, {});
     ASSERT_FALSE(nameless);
-    EXPECT_STREQ(nameless.error().reason,
-                 "checking the server (ca_certs, cert_reqs) needs server_hostname");
+    EXPECT_STREQ(nameless.error().reason, "verification (`verify`) requires `server_hostname`");
 }
 
-TEST_P(OptionRules, OfOneFingerprintAreTheSame) {
+TEST_P(OptionRules, OfOneDigestAreTheSame) {
     std::uint8_t one[32];
     std::uint8_t other[32];
     Options options = server();
-    ASSERT_TRUE(fingerprint(engine(), options, one));
-    ASSERT_TRUE(fingerprint(engine(), options, other));
+    ASSERT_TRUE(options_digest(engine(), options, one));
+    ASSERT_TRUE(options_digest(engine(), options, other));
     EXPECT_EQ(std::memcmp(one, other, 32), 0);
     options.verify = Verify::required;
-    ASSERT_TRUE(fingerprint(engine(), options, other));
+    ASSERT_TRUE(options_digest(engine(), options, other));
+    EXPECT_NE(std::memcmp(one, other, 32), 0);
+    // The same, absent and empty.
+    options = server();
+    options.alpn = Bytes{};
+    ASSERT_TRUE(options_digest(engine(), options, one));
+    options.alpn.reset();
+    ASSERT_TRUE(options_digest(engine(), options, other));
     EXPECT_NE(std::memcmp(one, other, 32), 0);
     // The same bytes, divided otherwise.
-    ASSERT_TRUE(fingerprint(engine(), {.psk_identity = bytes("ab"), .psk_key = bytes("c")}, one));
-    ASSERT_TRUE(fingerprint(engine(), {.psk_identity = bytes("a"), .psk_key = bytes("bc")}, other));
+    ASSERT_TRUE(
+        options_digest(engine(), {.psk_identity = bytes("ab"), .psk_key = bytes("c")}, one));
+    ASSERT_TRUE(
+        options_digest(engine(), {.psk_identity = bytes("a"), .psk_key = bytes("bc")}, other));
     EXPECT_NE(std::memcmp(one, other, 32), 0);
 }
 

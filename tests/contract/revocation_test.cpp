@@ -69,8 +69,40 @@ const Revocation revocations[] = {
      CrlCheck::leaf,
      Code::none,
      0},
-    // A trusted one is nobody's to revoke.
+    // A trust anchor needs no CRL; one that did not issue itself is revoked by a CRL that is there.
     {"server-revoked", {"server-revoked.crt"}, CrlCheck::chain, Code::none, 0},
+    {"server-revoked", {"server-revoked.crt", "ca.crl"}, CrlCheck::leaf, Code::CERT_REVOKED, 44},
+    {"server-revoked",
+     {"server-revoked.crt", "ca.crt", "ca.crl"},
+     CrlCheck::chain,
+     Code::CERT_REVOKED,
+     44},
+    {"server-revoked", {"server-revoked.crt", "ca.crt", "ca.crl"}, CrlCheck::none, Code::none, 0},
+    {"server-revoked",
+     {"server-revoked.crt", "ca.crt", "ca.crl", "ca-after.crl"},
+     CrlCheck::leaf,
+     Code::none,
+     0},
+    {"server-chain",
+     {"ca.crt", "ca-intermediate.crt", "ca-without-intermediate.crl", "ca-intermediate.crl"},
+     CrlCheck::chain,
+     Code::CERT_REVOKED,
+     44},
+    {"server-chain",
+     {"ca-intermediate.crt", "ca-without-intermediate.crl", "ca-intermediate.crl"},
+     CrlCheck::chain,
+     Code::CERT_REVOKED,
+     44},
+    {"server-chain",
+     {"ca.crt", "ca-intermediate.crt", "ca.crl", "ca-intermediate.crl"},
+     CrlCheck::chain,
+     Code::none,
+     0},
+    {"server-chain",
+     {"ca.crt", "ca-intermediate.crt", "ca-without-intermediate.crl", "ca-intermediate.crl"},
+     CrlCheck::leaf,
+     Code::none,
+     0},
     {"server-selfsigned", {"server-selfsigned.crt"}, CrlCheck::chain, Code::none, 0},
     {"server-chain",
      {"ca-intermediate.crt", "ca-intermediate.crl"},
@@ -184,6 +216,7 @@ TEST_P(Crls, ThatCannotBeTrustedAreRefusedAtTheCall) {
              {cert("ca.der"), cert("ca.crt"), cert("ca.crt") + "# end\n"}) {
             const std::string trusted = before + content;
             Options options;
+            options.verify = Verify::required;
             options.trusted = bytes(trusted);
             const auto made = Context::make(*GetParam(), options);
             if (content == crl + "x" && before != cert("ca.der")) {
@@ -207,6 +240,7 @@ TEST_P(Crls, AndRootsStandAmongText) {
     };
     for (const std::string& content : trusted) {
         Options options;
+        options.verify = Verify::required;
         options.trusted = bytes(content);
         const auto made = Context::make(*GetParam(), options);
         ASSERT_TRUE(made.has_value()) << content.substr(0, 40) << made.error().reason;
@@ -227,6 +261,7 @@ TEST_P(Crls, AndRootsAreCounted) {
     const std::string trusted = cert("ca.crt") + cert("ca-rsa.der") + cert("server.crt") +
                                 cert("ca.crl") + cert("ca-other.crl");
     Options options;
+    options.verify = Verify::required;
     options.trusted = bytes(trusted);
     const auto made = Context::make(*GetParam(), options);
     ASSERT_TRUE(made.has_value()) << made.error().reason;

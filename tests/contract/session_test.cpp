@@ -1,6 +1,14 @@
 // Sessions that are resumed, by themselves and by hand; and those that must not be.
 
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+
+#include "clock.hpp"
 #include "contract.hpp"
+#include "options.hpp"
+#include "ussl/certificate.hpp"
 
 namespace contract {
 namespace {
@@ -71,7 +79,8 @@ Plan resuming(Plan plan) {
 using Sessions = EachCase;
 INSTANTIATE_EACH_CASE(Sessions);
 
-constexpr const char* of_no_use = "session is damaged, or of another context or server_hostname";
+constexpr const char* of_no_use =
+    "`session` is damaged, or of another context or `server_hostname`";
 
 TEST_P(Sessions, AreResumedByThemselves) {
     for (const Verify verify : {Verify::required, Verify::none}) {
@@ -203,16 +212,276 @@ TEST_P(Sessions, OfAnotherContextOrNameAreRefused) {
         two.new_client();
         EXPECT_EQ(two.refusal(session), of_no_use);
     }
-    // When it was verified, and how long records are, makes no difference.
+    // When it was verified makes no difference.
     two.plan().client = same;
     two.plan().client.verify_time = 1700000000;
-    two.plan().client.record_size_limit = 1024;
     two.new_client();
     EXPECT_EQ(two.refusal(session), "");
     two.plan().client = same;
     two.plan().client.resumption = false;
     two.new_client();
-    EXPECT_EQ(two.refusal(session), "session: this context does not resume");
+    EXPECT_EQ(two.refusal(session), "`session`: this context does not resume sessions");
+}
+
+// What becomes of a session if a member of Options is another than when it was made.
+enum class Fate : std::uint8_t {
+    refused,
+    stays,
+    impossible,  // a client with that cannot resume, or be made
+};
+struct Change {
+    std::string_view option;
+    Fate fate;
+    std::function<void(Options&)> change;
+};
+
+const std::vector<Change>& changes_of_options() {
+    static const std::string pin(32, 'p');
+    static constexpr std::uint16_t suites[] = {0x1301, 0xC02B};
+    static const std::vector<Change> changes = {
+        {"role", Fate::impossible, [](Options& o) { o.role = Role::server; }},
+        {"key", Fate::impossible, [](Options& o) { o.key = bytes(cert("client.key")); }},
+        {"key_password", Fate::impossible, [](Options& o) { o.key_password = bytes("secret"); }},
+        {"certificate", Fate::refused,
+         [](Options& o) {
+             o.key = bytes(cert("client.key"));
+             o.certificate = bytes(cert("client.crt"));
+         }},
+        {"sign_by_program", Fate::impossible, [](Options& o) { o.sign_by_program = true; }},
+        {"trusted", Fate::refused, [](Options& o) { o.trusted = bytes(cert("ca-all.crt")); }},
+        {"system_store", Fate::refused, [](Options& o) { o.system_store = true; }},
+        {"verify", Fate::refused, [](Options& o) { o.verify = Verify::none; }},
+        {"crl_check", Fate::refused, [](Options& o) { o.crl_check = ussl::CrlCheck::leaf; }},
+        {"check_hostname", Fate::refused, [](Options& o) { o.check_hostname = false; }},
+        {"verify_by_program", Fate::refused, [](Options& o) { o.verify_by_program = true; }},
+        {"verify_time", Fate::stays, [](Options& o) { o.verify_time = 1700000000; }},
+        {"pins", Fate::refused, [](Options& o) { o.pins = bytes(pin); }},
+        {"psk_identity", Fate::impossible, [](Options& o) { o.psk_identity = bytes("me"); }},
+        {"psk_key", Fate::impossible, [](Options& o) { o.psk_key = bytes("key"); }},
+        {"psk_server", Fate::impossible, [](Options& o) { o.psk_server = true; }},
+        {"psk_hint", Fate::impossible, [](Options& o) { o.psk_hint = bytes("hint"); }},
+        {"minimum_version", Fate::refused,
+         [](Options& o) {
+             o.minimum_version =
+                 o.minimum_version == Version::tls1_2 ? Version::tls1_3 : Version::tls1_2;
+             o.maximum_version = Version::tls1_3;
+         }},
+        {"maximum_version", Fate::refused,
+         [](Options& o) {
+             o.maximum_version =
+                 o.maximum_version == Version::tls1_2 ? Version::tls1_3 : Version::tls1_2;
+             o.minimum_version = Version::tls1_2;
+         }},
+        {"suites", Fate::refused, [](Options& o) { o.suites = suites; }},
+        {"alpn", Fate::refused, [](Options& o) { o.alpn = bytes("\4mqtt"); }},
+        {"choose_by_name", Fate::impossible, [](Options& o) { o.choose_by_name = true; }},
+        {"key_log", Fate::stays, [](Options& o) { o.key_log = true; }},
+        {"resumption", Fate::impossible, [](Options& o) { o.resumption = false; }},
+        {"tickets", Fate::refused, [](Options& o) { o.tickets = 3; }},
+        {"session_lifetime", Fate::stays, [](Options& o) { o.session_lifetime = 60; }},
+        {"record_size_limit", Fate::refused, [](Options& o) { o.record_size_limit = 1024; }},
+    };
+    return changes;
+}
+
+TEST_P(Sessions, AreForTheOptionsThatTheyWereMadeWith) {
+    Acquaintances two(plan(resuming(with_certificate())));
+    ASSERT_TRUE(two.meet());
+    const std::string session = two.session;
+    const ussl::Engine& engine = *two.plan().client_engine;
+    const Options same = two.plan().client;
+    std::uint8_t before[32];
+    ASSERT_TRUE(options_digest(engine, same, before));
+    std::set<std::string_view> options;
+    ussl::for_each_option(same, [&](std::string_view name, const auto&) { options.insert(name); });
+    for (const auto& [option, fate, change] : changes_of_options()) {
+        EXPECT_EQ(options.erase(option), 1U) << option;
+        two.plan().client = same;
+        change(two.plan().client);
+        std::uint8_t after[32];
+        ASSERT_TRUE(options_digest(engine, two.plan().client, after));
+        EXPECT_NE(std::memcmp(before, after, sizeof after), 0) << option;
+        const bool can_be_made = Context::make(engine, two.plan().client).has_value();
+        if (option != "resumption") {
+            EXPECT_EQ(can_be_made, fate != Fate::impossible) << option;
+        }
+        if (fate == Fate::impossible || !can_be_made)
+            continue;
+        two.new_client();
+        EXPECT_EQ(two.refusal(session), fate == Fate::stays ? "" : of_no_use) << option;
+    }
+    for (const std::string_view option : options)
+        ADD_FAILURE() << option << ": what becomes of a session if it changes?";
+    two.plan().client = same;
+    two.new_client();
+    EXPECT_EQ(two.refusal(session), "");
+}
+
+// Nobody knows whether another callback would accept the server.
+TEST_P(Sessions, OfAContextWithAVerifyCallbackAreForThatContext) {
+    Plan made = plan(resuming(with_certificate()));
+    made.client.verify_by_program = true;
+    Acquaintances two(made);
+    ASSERT_TRUE(two.meet());
+    const std::string session = two.session;
+    EXPECT_EQ(two.refusal(session), "");
+    ASSERT_TRUE(two.meet());
+    EXPECT_TRUE(two.reused);
+    two.new_client();
+    EXPECT_EQ(two.refusal(session), of_no_use);
+}
+
+TEST_P(Sessions, AreForTheSystemStoreThatTheyWereMadeWith) {
+    const std::string folder = std::string(std::getenv("USSL_CERTS")) + "/";
+    Plan made = plan(resuming(with_certificate()));
+    made.client.trusted.reset();
+    const auto use = [&](const char* file) { setenv("SSL_CERT_FILE", (folder + file).c_str(), 1); };
+    use("ca.crt");
+    Acquaintances two(made);
+    ASSERT_TRUE(two.meet());
+    const std::string session = two.session;
+    two.new_client();
+    EXPECT_EQ(two.refusal(session), "");
+    use("ca-other.crt");
+    two.new_client();
+    EXPECT_EQ(two.refusal(session), of_no_use);
+    unsetenv("SSL_CERT_FILE");
+}
+
+TEST_P(Sessions, WithACertificateThatCannotBeReadAreRefused) {
+    Acquaintances two(plan(resuming(with_certificate())));
+    ASSERT_TRUE(two.meet());
+    std::string session = two.session;
+    const std::size_t at = session.find(cert("server.der"));
+    ASSERT_NE(at, std::string::npos);
+    session[at] = 'x';
+    // As if whoever changed it had made a new hash of it, too.
+    const Context& context = *two.plan().client_context;
+    std::uint8_t tag[32];
+    ASSERT_TRUE(context.tag_of(two.plan().name, tag));
+    constexpr std::size_t before = ussl::SavedSession::hash_size + ussl::SavedSession::times_size;
+    const auto sealed = ussl::SavedSession::make(
+        context, tag, {std::time(nullptr), INT64_MAX, INT64_MAX}, bytes(session).subspan(before));
+    ASSERT_TRUE(sealed);
+    EXPECT_EQ(two.refusal(
+                  {reinterpret_cast<const char*>(sealed->bytes().data()), sealed->bytes().size()}),
+              of_no_use);
+}
+
+// --- how long
+
+/// A client whose clock is moved, by verify_time, and that has kept a session as bytes.
+struct Later {
+    explicit Later(Acquaintances& between) : two(between), session(between.session) {}
+    /// Whether it resumes; false as well if no connection came about.
+    bool resumes_at(std::int64_t time) {
+        two.plan().client.verify_time = time;
+        two.plan().session = session;
+        two.new_client();
+        Pair pair(two.plan());
+        const bool open = pair.handshake();
+        read_all(*pair.client, pair.client_host);
+        error = pair.client->error().code;
+        const Bytes saved = pair.client->session();
+        next.assign(saved.begin(), saved.end());
+        return open && pair.client->session_reused();
+    }
+    Acquaintances& two;
+    std::string session;
+    std::string next;
+    Code error = Code::none;
+};
+
+TEST_P(Sessions, EndADayAfterTheFullHandshake) {
+    const std::int64_t start = std::time(nullptr);
+    Plan made = plan(resuming(with_certificate()));
+    made.client.verify_time = start;
+    Acquaintances two(made);
+    ASSERT_TRUE(two.meet());
+    Later later(two);
+    const std::string first = two.session;
+    // Each resumed connection gives a session for the next one, in TLS 1.3.
+    int resumed = 0;
+    for (std::int64_t hour = 1; hour <= 30; ++hour) {
+        const bool reused = later.resumes_at(start + hour * 3600);
+        EXPECT_FALSE(reused && hour >= 24) << hour;
+        resumed += reused ? 1 : 0;
+        if (reused && !later.next.empty())
+            later.session = later.next;
+    }
+    EXPECT_EQ(later.error, Code::none);
+    const bool renews = GetParam().version == Version::tls1_3;
+    EXPECT_GE(resumed, renews ? 23 : 2);
+    later.session = first;
+    EXPECT_TRUE(later.resumes_at(start + 1));
+    EXPECT_FALSE(later.resumes_at(start - 1));  // the clock went back
+    // The program may want less.
+    two.plan().client.session_lifetime = 60;
+    EXPECT_TRUE(later.resumes_at(start + 59));
+    EXPECT_FALSE(later.resumes_at(start + 60));
+}
+
+// RFC 5077 §3.3, RFC 8446 §4.6.1: two hours, of ussl's servers.
+TEST_P(Sessions, EndWhenTheServerSays) {
+    const std::int64_t start = std::time(nullptr);
+    Plan made = plan(resuming(with_certificate()));
+    made.client.verify_time = start;
+    Acquaintances two(made);
+    ASSERT_TRUE(two.meet());
+    Later later(two);
+    // Without tickets, in TLS 1.2, a server says nothing.
+    const bool says = GetParam().version == Version::tls1_3 ||
+                      !lacks(two.plan().server_engine, Lacks::tickets_tls1_2);
+    EXPECT_TRUE(later.resumes_at(start + 7200));
+    EXPECT_EQ(later.resumes_at(start + 7201), !says);
+}
+
+struct Validity final : ussl::CertificateVisitor {
+    void identity(int, const Serial&) override {}
+    void attribute(Party, bool, std::string_view, std::string_view) override {}
+    void alternative_name(AltName, Bytes) override {}
+    void validity(const Time&, const Time& last) override {
+        using namespace std::chrono;
+        const sys_seconds at = sys_days{year{last.year} / last.month / last.day} +
+                               hours{last.hour} + minutes{last.minute} + seconds{last.second};
+        end = at.time_since_epoch().count();
+    }
+    std::int64_t end = 0;
+};
+
+TEST_P(Sessions, EndWithTheServersCertificate) {
+    Validity validity;
+    ASSERT_TRUE(describe_certificate(*GetParam().engines.client, bytes(cert("server-expired.crt")),
+                                     validity));
+    Plan made = plan(resuming(with_certificate("server-expired")));
+    made.client.verify_time = validity.end - 100;
+    Acquaintances two(made);
+    ASSERT_TRUE(two.meet());
+    Later later(two);
+    EXPECT_TRUE(later.resumes_at(validity.end));
+    EXPECT_FALSE(later.resumes_at(validity.end + 1));
+    EXPECT_EQ(later.error, Code::CERT_EXPIRED);
+}
+
+// A server goes by its own clock.
+TEST_P(Sessions, OfAServerEndInTimeHoweverOftenTheyAreResumed) {
+    Plan made = plan(resuming(with_certificate()));
+    made.client.session_lifetime = ussl::max_session_lifetime;
+    constexpr std::int64_t lifetime = 6000;
+    made.server.session_lifetime = lifetime;
+    Acquaintances two(made);
+    MovedClock clock;
+    std::int64_t full = 0;
+    int resumed = 0;
+    for (int i = 0; i < 30; ++i) {
+        ASSERT_TRUE(two.meet());
+        if (!two.reused)
+            full = clock.moved();
+        EXPECT_LE(clock.moved() - full, lifetime) << i;
+        resumed += two.reused ? 1 : 0;
+        clock.by(700);
+    }
+    EXPECT_GT(resumed, 10);
 }
 
 TEST_P(Sessions, AreNotThereUnlessBothWantThem) {
@@ -305,7 +574,7 @@ TEST(Session, IsAClients) {
     ASSERT_TRUE(context);
     const auto made = Connection::make(*context, {.session = bytes("whatever")});
     ASSERT_FALSE(made);
-    EXPECT_STREQ(made.error().reason, "session is a client's");
+    EXPECT_STREQ(made.error().reason, "`session` is only valid for a client");
 }
 
 }  // namespace

@@ -186,7 +186,7 @@ TEST_P(SigningOptions, AreChecked) {
     };
     Options options;
     options.sign_by_program = true;
-    EXPECT_NE(refusal(options).find("needs a certificate"), std::string::npos);
+    EXPECT_NE(refusal(options).find("requires `certificate`"), std::string::npos);
     options.certificate = bytes(cert("server-weak-ec.crt"));
     EXPECT_NE(refusal(options).find("unsupported certificate"), std::string::npos);
     options.certificate = bytes(cert("server.crt"));

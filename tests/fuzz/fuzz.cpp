@@ -102,7 +102,7 @@ ussl::Ref<Context> context_of(const ussl::Engine& engine, const Options& options
     // Never released: OpenSSL is gone before this would be.
     static auto& made = *new std::map<Key, ussl::Ref<Context>>;
     Key key{&engine, {}};
-    expect(ussl::fingerprint(engine, options, key.second), "no fingerprint");
+    expect(ussl::options_digest(engine, options, key.second), "no digest");
     ussl::Ref<Context>& context = made[key];
     if (!context)
         if (auto fresh = Context::make(engine, options))

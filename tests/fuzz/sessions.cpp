@@ -50,11 +50,12 @@ void run(Input& input) {
     std::string session = session_of(engine, version);
     if (sealed) {
         // As if whoever changed it had made a new hash of it, too.
-        session.erase(0, ussl::SavedSession::hash_size);
+        session.erase(0, ussl::SavedSession::hash_size + ussl::SavedSession::times_size);
         editor.next(session);
         std::uint8_t tag[32];
         expect((*context)->tag_of(plan.name, tag), "no tag");
-        const auto saved = ussl::SavedSession::make(**context, tag, bytes(session));
+        const auto saved =
+            ussl::SavedSession::make(**context, tag, {today, INT64_MAX, INT64_MAX}, bytes(session));
         session.assign(saved->bytes().begin(), saved->bytes().end());
     } else {
         editor.next(session);

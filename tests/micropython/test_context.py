@@ -50,6 +50,45 @@ def test_values_that_do_not_fit():
         equal(getattr(ctx, name), before)
 
 
+def test_errors_name_what_was_written():
+    ctx, server = ussl.SSLContext(CLIENT), ussl.SSLContext(SERVER)
+    for one, name, value, error in (
+        (ctx, "verify_mode", "x", TypeError), (ctx, "verify_mode", 3, ValueError), (ctx, "verify_flags", "x", TypeError),
+        (ctx, "verify_flags", 1, ValueError), (ctx, "verify_callback", 1, TypeError), (ctx, "verify_time", "x", TypeError),
+        (ctx, "minimum_version", None, TypeError), (ctx, "maximum_version", 1, ValueError),
+        (ctx, "psk_identity", 5, TypeError), (ctx, "psk_key", "text", TypeError), (ctx, "server_psk_keys", 5, TypeError),
+        (ctx, "server_psk_keys", {b"a": "b"}, TypeError), (ctx, "server_psk_keys", {b"": b"b"}, ValueError),
+        (ctx, "pins", 5, TypeError), (ctx, "pins", [5], TypeError), (ctx, "pins", [b"x"], ValueError),
+        (ctx, "handshake_timeout", "1", TypeError), (ctx, "handshake_timeout", 0, ValueError),
+        (ctx, "linger", None, TypeError), (ctx, "linger", -1, ValueError), (ctx, "record_size_limit", "1", TypeError),
+        (ctx, "record_size_limit", 1, ValueError), (ctx, "keylog_filename", 5, TypeError),
+        (server, "sni_callback", 5, TypeError), (ctx, "sni_callback", print, ValueError),
+        (ctx, "sign_callback", 5, TypeError), (ctx, "ecdsa_sign_callback", 5, TypeError),
+        (server, "num_tickets", "1", TypeError), (server, "num_tickets", 17, ValueError),
+        (ctx, "session_lifetime", None, TypeError), (ctx, "session_lifetime", 0, ValueError),
+        (ctx, "session_lifetime", 604801, ValueError),
+    ):
+        raises(error, setattr, one, name, value, text=name)
+    for call, argument, error, text in (
+        (ctx.set_ciphers, 5, TypeError, "set_ciphers"), (ctx.set_ciphers, [5], TypeError, "set_ciphers"),
+        (ctx.set_alpn_protocols, 5, TypeError, "set_alpn_protocols"),
+        (ctx.set_alpn_protocols, [5], TypeError, "set_alpn_protocols"),
+        (ctx.set_alpn_protocols, [""], ValueError, "set_alpn_protocols"),
+        (ctx.load_verify_locations, 5, TypeError, "cadata"), (ctx.load_cert_chain, 5, TypeError, "certfile"),
+        (ussl.SSLContext, "x", TypeError, "protocol"), (ussl.SSLContext, 7, ValueError, "protocol"),
+    ):
+        raises(error, call, argument, text=text)
+    raises(TypeError, ctx.load_verify_locations, cafile=5, text="cafile")
+    raises(TypeError, ctx.load_cert_chain, cert_bytes("server.crt"), 5, text="keyfile")
+    raises(TypeError, ctx.wrap_socket, End(), server_hostname=5, text="server_hostname")
+    for call, argument in ((ctx.load_verify_locations, "cafile"), (ctx.load_cert_chain, "certfile")):
+        raises(OSError, call, **{argument: "no/such.pem"}, code=errno.ENOENT, text=(argument, "'no/such.pem'"))
+    ctx.verify_mode = ussl.CERT_NONE
+    raises(ValueError, server.wrap_socket, End(), server_side=True, text=("load_cert_chain", "server_psk_keys"))
+    ctx.server_psk_keys = {}
+    raises(ValueError, ctx.wrap_socket, End(), text=("server_psk_keys is only valid for a server", "psk_identity"))
+
+
 # --- names and versions
 
 
@@ -82,8 +121,11 @@ def test_versions():
     server.minimum_version = ussl.TLSVersion.MINIMUM_SUPPORTED
     server.maximum_version = ussl.TLSVersion.TLSv1_2
     no_shared_version(client, server)
-    client.maximum_version = ussl.TLSv1_2
-    raises(ValueError, client.wrap_socket, pipe()[0], server_hostname="localhost", text="minimum_version")
+    raises(ValueError, setattr, client, "maximum_version", ussl.TLSv1_2,
+           text="minimum_version must not be above maximum_version")
+    raises(ValueError, setattr, server, "minimum_version", ussl.TLSv1_3, text="minimum_version must not be above")
+    equal((client.minimum_version, client.maximum_version), (ussl.TLSv1_3, ussl.TLSv1_3))
+    equal((server.minimum_version, server.maximum_version), (ussl.TLSv1_2, ussl.TLSv1_2))
 
 
 # --- cipher suites
@@ -163,17 +205,21 @@ def test_psk():
     c, s, result = outcome(client, server, None)
     equal(result[1].errno, ussl.ERR_PSK_KEY)
     client.psk_key = None
-    raises(ValueError, client.wrap_socket, pipe()[0], text="psk_ident needs psk_key")
+    raises(ValueError, client.wrap_socket, pipe()[0], text="psk_identity requires psk_key")
 
 
 def test_lengths_of_psk_are_checked_when_both_are_set():
     for first, second in (("psk_identity", "psk_key"), ("psk_key", "psk_identity")):
-        for bad in ({first: b"x" * 129}, {first: b""}, {second: b"x" * 129}, {second: b""}):
+        for bad in ({first: b"x" * 129}, {second: b"x" * 129}, {second: b""}):
             ctx = ussl.SSLContext(CLIENT)
             setattr(ctx, first, bad.get(first, b"good"))
             e = raises(OSError, setattr, ctx, second, bad.get(second, b"good"), code=ussl.ERR_PSK_INVALID)
             assert e.args[1].startswith("PSK_INVALID: "), e
             equal((getattr(ctx, first), getattr(ctx, second)), (bad.get(first, b"good"), None))
+        # What is empty is wrong by itself.
+        ctx = ussl.SSLContext(CLIENT)
+        raises(OSError, setattr, ctx, first, b"", code=ussl.ERR_PSK_INVALID)
+        equal(getattr(ctx, first), None)
     ctx = ussl.SSLContext(CLIENT)
     ctx.psk_identity, ctx.psk_key = "i" * 128, b"k" * 48
 
@@ -304,13 +350,74 @@ def test_verify_callback_that_goes_wrong():
     def fails(certificate, depth):
         raise RuntimeError("on purpose")
 
-    for callback, error in ((fails, RuntimeError), (lambda c, d: None, TypeError), (lambda c: 0, TypeError),
-                            (lambda c, d: "0", TypeError)):
+    answers = "verify_callback must return an int"
+    for callback, error, text in ((fails, RuntimeError, "on purpose"), (lambda c, d: None, TypeError, answers),
+                                  (lambda c: 0, TypeError, ""), (lambda c, d: "0", TypeError, answers),
+                                  (lambda c, d: True, TypeError, answers), (lambda c, d: False, TypeError, answers),
+                                  (lambda c, d: 0.0, TypeError, answers)):
         client, server = client_context(), server_context()
         client.verify_callback = callback
         c, s, result = outcome(client, server)
-        assert type(result[0]) is error, result
+        assert type(result[0]) is error and text in str(result[0]), result
         c.close()
+
+
+def test_a_large_int_of_verify_callback_refuses():
+    client, server = client_context(), server_context()
+    client.verify_callback = lambda certificate, depth: 1 << 70
+    refused(client, server, "CERT_REJECTED")
+
+
+def test_what_only_counts_in_verification():
+    def with_callback(ctx):
+        ctx.verify_callback = lambda certificate, depth: 0
+
+    def with_flags(ctx):
+        ctx.verify_flags = ussl.VERIFY_CRL_CHECK_CHAIN
+
+    def with_crls(ctx):
+        ctx.load_verify_locations(cert_bytes("ca.crl"))
+
+    for change, text in ((with_callback, "verify_callback requires verification (verify_mode)"),
+                         (with_flags, "verify_flags) require verification (verify_mode)"),
+                         (with_crls, "CRLs (load_verify_locations(), verify_flags) require")):
+        client, server = client_context(), server_context()
+        server.load_verify_locations(cert_bytes("ca.crt"))
+        client.verify_mode = ussl.CERT_NONE
+        for ctx in (client, server):
+            change(ctx)
+            options = {"server_side": True} if ctx is server else {"server_hostname": "localhost"}
+            raises(ValueError, ctx.wrap_socket, End(), do_handshake_on_connect=False, text=text, **options)
+            ctx.verify_mode = ussl.CERT_REQUIRED
+            ctx.wrap_socket(pipe()[0], do_handshake_on_connect=False, **options)
+
+
+def test_a_server_does_not_verify_clients_with_public_authorities():
+    server = server_context()
+    for mode in (ussl.CERT_OPTIONAL, ussl.CERT_REQUIRED):
+        server.verify_mode = mode
+        raises(ValueError, server.wrap_socket, End(), server_side=True, do_handshake_on_connect=False,
+               text="verify_mode of a server requires load_verify_locations() or load_default_certs()")
+    server.load_default_certs()
+    server.wrap_socket(pipe()[0], server_side=True, do_handshake_on_connect=False)
+
+
+def test_a_key_log_is_for_its_owner_only():
+    path = os.getenv("USSL_TMP") + "/keys-of-one"
+    client, server = client_context(), server_context()
+    client.keylog_filename = path
+    connected(client, server)
+    equal(os.system('test "$(stat -c %a ' + path + ')" = 600'), 0)
+    # One that is there keeps its mode.
+    os.system("chmod 640 " + path)
+    connected(client, server)
+    equal(os.system('test "$(stat -c %a ' + path + ')" = 640'), 0)
+    os.remove(path)
+    # What the program makes afterwards has the mode that it has otherwise.
+    with open(path, "w") as f:
+        f.write("")
+    equal(os.system('test "$(stat -c %a ' + path + ')" != 600'), 0)
+    os.remove(path)
 
 
 def test_verify_callback_that_uses_its_connection():
@@ -602,7 +709,7 @@ def test_attributes_are_taken_back():
     server = ussl.SSLContext(SERVER)
     server.server_psk_keys = {b"me": b"key"}
     server.server_psk_keys = None
-    raises(ValueError, server.wrap_socket, End(), server_side=True, text="a server needs")
+    raises(ValueError, server.wrap_socket, End(), server_side=True, text="a server requires")
     raises(TypeError, setattr, ctx, "pins", [5], text="a pin must be bytes")
     raises(ValueError, setattr, ctx, "handshake_timeout", 1e9, text="a timeout must be")
 

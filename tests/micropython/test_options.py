@@ -319,6 +319,35 @@ def test_a_missing_file():
     raises(OSError, wrap, code=errno.ENOENT, ca_certs="", server_hostname="x")
 
 
+def test_errors_name_the_argument_and_the_file():
+    key, certificate = cert("server.key"), cert("server.crt")
+    for old, new, options in (("keyfile", "key", {"certfile": certificate}), ("certfile", "cert", {"keyfile": key}),
+                              ("ca_certs", "cadata", {"server_hostname": "x"})):
+        for name in (old, new):
+            options[name] = "no/such.pem"
+            raises(OSError, wrap, code=errno.ENOENT, text=(name, "'no/such.pem'"), **options)
+            options[name] = 5
+            refused(TypeError, name, **options)
+            del options[name]
+    refused(ValueError, "key requires", key=key)
+    refused(ValueError, "cert requires", cert=certificate)
+    refused(ValueError, "cadata", psk_ident=IDENTITY, psk_key=KEY, cadata=cert_bytes("ca.crt"))
+    refused(ValueError, "cert_reqs", cert_reqs=3)
+    refused(TypeError, "cert_reqs", cert_reqs="x")
+    refused(TypeError, "record_size_limit", record_size_limit="x")
+    refused(TypeError, "server_hostname", server_hostname=5)
+    refused(TypeError, "psk_ident", psk_ident=5, psk_key=KEY)
+    refused(TypeError, "psk_key", psk_ident=IDENTITY, psk_key="x")
+    refused(TypeError, "psk_keys", True, psk_keys=5)
+    refused(TypeError, "psk_hint", True, psk_keys={}, psk_hint=5)
+    refused(TypeError, "key_password", True, key, certificate, key_password=5)
+
+
+def test_a_server_that_verifies_needs_ca_certs():
+    for mode in (ussl.CERT_OPTIONAL, ussl.CERT_REQUIRED):
+        refused(ValueError, "cert_reqs of a server requires ca_certs", True, cert("server.key"), cert("server.crt"), mode)
+
+
 def test_a_directory():
     folder = os.getenv("USSL_CERTS")
     for options in ({"keyfile": folder, "certfile": cert("server.crt")}, {"ca_certs": folder, "server_hostname": "x"}):
