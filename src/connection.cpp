@@ -601,6 +601,10 @@ Progress Connection::run_handshake(Host& host) {
         const Error error = explain();
         return fail(host, error ? error : plain_error(Code::PEER_CLOSED));
     }
+    // No engine looks at less than a header, and a peer of another protocol may wait for an answer.
+    if (outcome.kind == Outcome::Kind::want_read && session_->wire().not_tls() &&
+        session_->wire().first_bytes().size() < sizeof Error::received)
+        return fail(host, explain());
     if (outcome.kind != Outcome::Kind::done)
         return settle(host, outcome);
     state_ = State::open;
@@ -716,8 +720,12 @@ Error Connection::explain() const {
             return stream_error(wire.write_errno());
         return plain_error(handshaking ? Code::PEER_CLOSED : Code::TRUNCATED);
     }
-    if (!speaks_tls)
+    if (!speaks_tls) {
         error.code = Code::NOT_TLS;
+        const Bytes received = wire.first_bytes();
+        std::memcpy(error.received, received.data(), received.size());
+        error.received_size = static_cast<std::uint8_t>(received.size());
+    }
     // With a wrong key the first encrypted record of the peer makes no sense; one that is too long
     // makes none with any.
     constexpr std::uint8_t record_overflow = 22;  // RFC 8446 §6.2

@@ -301,9 +301,8 @@ std::uint16_t suite_of(const Engine& engine, std::string_view name) {
 
 std::size_t parse_suites(const Engine& engine, std::string_view text, std::span<std::uint16_t> into,
                          std::string_view& unknown) {
-    // As in CPython, a list of suites of TLS 1.2 leaves those of TLS 1.3 as they are.
+    // As in CPython: those of TLS 1.3 stay as they are by default, whatever the text names of them.
     std::size_t count = 0;
-    bool any_tls1_3 = false;
     for (const std::uint16_t suite : policy::suites_tls1_3)
         into[count++] = suite;
     const std::size_t defaults = count;
@@ -318,14 +317,10 @@ std::size_t parse_suites(const Engine& engine, std::string_view text, std::span<
             unknown = name;
             return 0;
         }
-        any_tls1_3 = any_tls1_3 || policy::is_tls1_3(suite);
-        into[count++] = suite;
+        if (!policy::is_tls1_3(suite))
+            into[count++] = suite;
     }
-    if (!any_tls1_3 && count != defaults)
-        return count;
-    const auto named = into.first(count).subspan(defaults);
-    std::ranges::copy(named, into.begin());
-    return named.size();
+    return count == defaults ? 0 : count;
 }
 
 std::string_view engine_version(const Engine& engine) {

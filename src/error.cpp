@@ -116,6 +116,21 @@ class Writer {
             digits[2 + i] = "0123456789abcdef"[value >> (28 - 4 * i) & 15U];
         add({digits, sizeof digits});
     }
+    /// In quotes; what is not printable ASCII as "\\x0d".
+    void add_bytes(std::span<const std::uint8_t> bytes) {
+        add("\"");
+        for (const std::uint8_t byte : bytes) {
+            const char character = static_cast<char>(byte);
+            if (byte >= 0x20 && byte < 0x7F && character != '"' && character != '\\') {
+                add({&character, 1});
+                continue;
+            }
+            constexpr char digits[] = "0123456789abcdef";
+            const char escaped[] = {'\\', 'x', digits[byte >> 4U], digits[byte & 15U]};
+            add({escaped, sizeof escaped});
+        }
+        add("\"");
+    }
     [[nodiscard]] std::size_t size() const { return used_; }
 
   private:
@@ -175,6 +190,11 @@ std::size_t describe(const Error& error, std::span<char> into) {
     if (error.alert != Error::Alert::none) {
         out.add(error.alert == Error::Alert::sent ? " (alert sent: " : " (alert received: ");
         out.add(alert_name(error.alert_number));
+        out.add(")");
+    }
+    if (error.received_size != 0) {
+        out.add(" (received: ");
+        out.add_bytes({error.received, error.received_size});
         out.add(")");
     }
     if (error.code == Code::ENGINE && error.detail != 0) {

@@ -53,6 +53,10 @@ class Wire {
     [[nodiscard]] Bytes ahead() const { return ahead_; }
     /// The first bytes that arrived could not be a TLS record (RFC 8446 §5.1).
     [[nodiscard]] bool not_tls() const { return not_tls_; }
+    /// Those bytes, if not_tls(); fewer than a header has as long as no more have arrived.
+    [[nodiscard]] Bytes first_bytes() const {
+        return {header_, first_record_ ? header_bytes_ : sizeof header_};
+    }
     /// The number of the fatal alert that arrived as the very first record, where some engines do
     /// not expect one; 0: none.
     [[nodiscard]] std::uint8_t first_alert() const {

@@ -386,7 +386,8 @@ MP_NORETURN void raise_suite_count() {
 
 MP_NORETURN void raise_unknown_suite(const char* name, size_t size) {
     if (size == 0)
-        raise_suite_count();
+        mp_raise_ValueError(MP_ERROR_TEXT(
+            "set_ciphers: a str must name suites of TLS 1.2; use a list for TLS 1.3"));
     constexpr size_t most = 64;
     mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("set_ciphers: no cipher suite '%.*s'"),
                       static_cast<int>(size < most ? size : most), name);

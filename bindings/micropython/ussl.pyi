@@ -6,12 +6,8 @@ docs/reference.md says everything in full. Every TLS failure is an OSError whose
 
 from typing import Any, Callable, Final, Iterable, Mapping, Protocol, Sequence, overload
 
-class _Stream(Protocol):
-    """A socket, a UART, an io.IOBase: anything with MicroPython's stream protocol."""
-
-    def read(self, n: int = ...) -> bytes | None: ...
-    def write(self, buf: Any) -> int | None: ...
-    def ioctl(self, request: int, arg: int) -> int: ...
+_Stream = Any
+"""A socket, a UART, an io.IOBase: anything with MicroPython's stream protocol, which has no methods in common."""
 
 class _KeyLookup(Protocol):
     def get(self, identity: bytes) -> bytes | None: ...
@@ -47,11 +43,11 @@ HAS_TLSv1_3: Final[bool]
 
 # --- errors (made by tools/gen_error_docs from src/errors.def)
 ERR_HANDSHAKE_FAILED: Final = -101
-"""the peer refused the handshake"""
+"""the peer refused the handshake (if it has only CBC or RSA key exchange, name its cipher suites with set_ciphers)"""
 ERR_NO_SHARED_VERSION: Final = -102
 """this side and the peer have no TLS version in common"""
 ERR_NO_SHARED_CIPHER: Final = -103
-"""this side and the peer have no cipher suite, group or signature algorithm in common"""
+"""this side and the peer have no cipher suite (set_ciphers), group or signature algorithm in common"""
 ERR_PROTOCOL: Final = -104
 """the peer broke the rules of TLS"""
 ERR_NOT_TLS: Final = -105
@@ -265,7 +261,7 @@ class SSLContext:
         """What this side speaks, best first."""
 
     def set_psk_client_callback(
-        self, callback: Callable[[str | None], tuple[str | _Buffer | None, _Buffer]] | None
+        self, callback: Callable[[None], tuple[str | _Buffer, _Buffer]] | None
     ) -> None:
         """f(hint) gives identity and key for a connection; hint is None."""
 

@@ -278,9 +278,9 @@ std::uint16_t suite_of(const Engine& engine, std::string_view name);
 
 /// The most suites that parse_suites() gives.
 inline constexpr std::size_t max_suites = 64;
-/// Several names with ":" between them, as CPython has it; if none is of TLS 1.3, those of TLS 1.3
-/// stay as they are by default. How many there are; 0: `unknown` is no suite of this engine, or is
-/// one too many (or empty: there is no name at all).
+/// Several names with ":" between them, as CPython has it, for TLS 1.2: those of TLS 1.3 stay as
+/// they are by default, and may be named without effect. How many there are; 0: `unknown` is no
+/// suite of this engine, or is one too many (or empty: there is no name of TLS 1.2 at all).
 std::size_t parse_suites(const Engine& engine, std::string_view text, std::span<std::uint16_t> into,
                          std::string_view& unknown);
 

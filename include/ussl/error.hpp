@@ -32,6 +32,9 @@ struct Error {
     std::uint8_t alert_number = 0;
     /// ErrorClass::certificate: every failure that was found, bit (number - 201) per row.
     std::uint16_t certificate_failures = 0;
+    /// Code::NOT_TLS: the first bytes that arrived.
+    std::uint8_t received[5] = {};
+    std::uint8_t received_size = 0;
     /// Code::stream: the errno. Otherwise the engine's own code, or 0.
     std::uint32_t detail = 0;
 

@@ -473,6 +473,11 @@ Outcome Session::handshake() {
     while (ssl_.state != MBEDTLS_SSL_HANDSHAKE_OVER) {
         if (ssl_.state == MBEDTLS_SSL_SERVER_HELLO)
             agree_on_record_size();
+        if (lacks_group()) {
+            Error error;
+            error.code = Code::NO_SHARED_CIPHER;
+            return refuse(error, MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE);
+        }
         identity_is_first_ = true;
         const int ret = with_room([this] { return mbedtls_ssl_handshake_step(&ssl_); });
         note_resumption();
@@ -577,6 +582,10 @@ void Session::agree_on_record_size() {
 #endif
 }
 
+bool Session::lacks_group() const {
+    return ussl_mbedtls_lacks_group(&ssl_) != 0;
+}
+
 // What only the handshake needed.
 void Session::let_go_of_the_handshake() {
     ussl_mbedtls_end_handshake(&ssl_);
@@ -603,6 +612,9 @@ void Session::shorten_peer_certificate() {
 #else
 
 void Session::agree_on_record_size() {}
+bool Session::lacks_group() const {
+    return false;
+}
 void Session::let_go_of_the_handshake() {}
 
 #endif

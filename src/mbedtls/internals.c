@@ -30,6 +30,16 @@ void ussl_mbedtls_ignore_record_size_limit(mbedtls_ssl_context *ssl) {
     #endif
 }
 
+int ussl_mbedtls_lacks_group(const mbedtls_ssl_context *ssl) {
+    #if defined(MBEDTLS_SSL_PROTO_TLS1_3) && defined(MBEDTLS_SSL_SRV_C)
+    return ssl->state == MBEDTLS_SSL_HELLO_RETRY_REQUEST && ssl->handshake != NULL
+           && ssl->conf->endpoint == MBEDTLS_SSL_IS_SERVER && ssl->handshake->hrr_selected_group == 0;
+    #else
+    (void)ssl;
+    return 0;
+    #endif
+}
+
 // A bit of ticket_flags that Mbed TLS does not use, and copies to the session that is negotiated.
 #define OF_AN_OLD_KEY 0x80
 

@@ -30,6 +30,9 @@ int ussl_mbedtls_begin_message(mbedtls_ssl_context *ssl);
 /// During the handshake, once it is decided: whether an earlier session is being resumed.
 int ussl_mbedtls_resumes(const mbedtls_ssl_context *ssl);
 
+/// A server of TLS 1.3 is about to ask a client for a key share, and they have no group in common.
+int ussl_mbedtls_lacks_group(const mbedtls_ssl_context *ssl);
+
 /// As mbedtls_ssl_ticket_parse(), and marks a session whose ticket has another key than new ones get.
 int ussl_mbedtls_parse_ticket(void *tickets, mbedtls_ssl_session *session, unsigned char *ticket, size_t size);
 

@@ -288,6 +288,7 @@ class Session final : public EngineSession {
     [[nodiscard]] bool peer_can_sign() const;
     Outcome judge_peer();
     void agree_on_record_size();
+    [[nodiscard]] bool lacks_group() const;
     void let_go_of_the_handshake();
     void shorten_peer_certificate();
     void judge_path(int depth);

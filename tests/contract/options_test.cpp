@@ -185,6 +185,13 @@ TEST_P(OptionRules, ListsOfSuitesMayHaveHolesAndEnds) {
         many += std::string(name) + ":";
     EXPECT_EQ(ussl::parse_suites(engine(), many, suites, unknown), 0U);
     EXPECT_EQ(unknown, name);
+    // As in CPython, a str is for TLS 1.2, whatever it names.
+    const std::string both = "TLS_CHACHA20_POLY1305_SHA256:" + std::string(name);
+    EXPECT_EQ(ussl::parse_suites(engine(), both, suites, unknown), alone);
+    EXPECT_EQ(suites[0], 0x1301);
+    unknown = {};
+    EXPECT_EQ(ussl::parse_suites(engine(), "TLS_CHACHA20_POLY1305_SHA256", suites, unknown), 0U);
+    EXPECT_EQ(unknown, "");
 }
 
 TEST_P(OptionRules, EveryFormOfAKeyIsRead) {

@@ -85,6 +85,11 @@ class PlainClient : public PlainPeer {
   public:
     using Session = std::unique_ptr<SSL_SESSION, LetGo<SSL_SESSION_free>>;
 
+    /// Before the handshake.
+    void use_groups(const char* names) {
+        EXPECT_EQ(SSL_set1_groups_list(ssl_.get(), names), 1);
+        EXPECT_EQ(SSL_set_min_proto_version(ssl_.get(), TLS1_3_VERSION), 1);
+    }
     /// With a pre-shared key, unless that is empty; `resumes` may be null.
     explicit PlainClient(std::string_view key = {}, SSL_SESSION* resumes = nullptr)
         : PlainPeer(TLS_client_method()), key_(key) {
@@ -417,6 +422,20 @@ TEST_P(CertificatesOfOthers, AreNotDecompressed) {
         EXPECT_NE(extensions.number(2), 27U);
         extensions.field(2);
     }
+}
+
+using Groups = EachPair;
+INSTANTIATE_EACH_PAIR(Groups);
+
+TEST_P(Groups, ThatNoOtherKnowsAreNoSharedCipher) {
+    Pair pair(plan(with_certificate()));
+    PlainClient client;
+    client.use_groups("X448");
+    EXPECT_FALSE(client.handshake(pair));
+    const Error& error = pair.server->error();
+    EXPECT_EQ(error.code, Code::NO_SHARED_CIPHER) << describe(error);
+    EXPECT_EQ(error.alert, Error::Alert::sent);
+    EXPECT_EQ(error.alert_number, 40);  // handshake_failure
 }
 
 }  // namespace

@@ -75,6 +75,22 @@ TEST_P(RecordOfEitherVersion, KeepsToTheLimitThatAClientAskedFor) {
     }
 }
 
+// max_fragment_length has 512, but Mbed TLS does not divide its messages of the handshake.
+TEST_P(Record, KeepsToTheSmallestLimitThatAClientAskedFor) {
+    if (GetParam().version != Version::tls1_2)
+        return;
+    Plan setup = with_certificate();
+    setup.client.record_size_limit = ussl::min_record_size;
+    Pair pair(plan(setup));
+    ASSERT_TRUE(pair.handshake());
+    const std::string much = pattern(20000);
+    EXPECT_EQ(write_some(*pair.server, pair.server_host, much), much.size());
+    const bool is_asked = !lacks(GetParam().engines.client, Lacks::fragment_512);
+    EXPECT_EQ(longest_record(pair.to_client) <= 512 + most_around, is_asked);
+    EXPECT_LE(longest_record(pair.to_client), 1024 + most_around);
+    EXPECT_EQ(read_all(*pair.client, pair.client_host), much);
+}
+
 TEST_P(Record, HoldsAllThatARecordMay) {
     Pair pair(plan(with_certificate()));
     ASSERT_TRUE(pair.handshake());

@@ -917,8 +917,9 @@ using Streams = EachPair;
 INSTANTIATE_EACH_PAIR(Streams);
 
 TEST_P(Streams, ThatDoNotSpeakTlsAreToldApart) {
-    for (const char* words : {"HTTP/1.1 400 Bad Request\r\n\r\n", "GET / HTTP/1.1\r\n\r\n",
-                              "220 mail.example ESMTP\r\n", "\x10\x2c\x01\x04MQTT\x04\x02"}) {
+    for (const char* words :
+         {"HTTP/1.1 400 Bad Request\r\n\r\n", "GET / HTTP/1.1\r\n\r\n",
+          "220 mail.example ESMTP\r\n", "\x10\x2c\x01\x04MQTT\x04\x02", "hi\n", "\x10"}) {
         Pair pair(plan(with_certificate()));
         const Bytes sent = bytes(words);
         pair.to_client.bytes.assign(sent.begin(), sent.end());
@@ -928,6 +929,29 @@ TEST_P(Streams, ThatDoNotSpeakTlsAreToldApart) {
         EXPECT_EQ(pair.client->error().code, Code::NOT_TLS) << words;
         EXPECT_EQ(pair.server->error().code, Code::NOT_TLS) << words;
         saw(pair.client->error());
+    }
+}
+
+TEST_P(Streams, ThatDoNotSpeakTlsAreQuoted) {
+    for (const auto& [words, shown] :
+         {std::pair{"HTTP/1.1 400 Bad Request\r\n\r\n", R"((received: "HTTP/"))"},
+          {"a\"\\\r\n", R"((received: "a\x22\x5c\x0d\x0a"))"},
+          {"+\xff\n", R"((received: "+\xff\x0a"))"}}) {
+        Pair pair(plan(with_certificate()));
+        pair.to_client.add(words);
+        pair.client->handshake(pair.client_host);
+        const std::string text = describe(pair.client->error());
+        EXPECT_NE(text.find(shown), std::string::npos) << text;
+    }
+}
+
+// Only its first bytes have arrived.
+TEST_P(Streams, ThatMaySpeakTlsAreWaitedFor) {
+    for (const char* begin : {"\x16", "\x16\x03", "\x15\x03\x03"}) {
+        Pair pair(plan(with_certificate()));
+        pair.to_client.add(begin);
+        EXPECT_EQ(pair.client->handshake(pair.client_host).kind, Kind::blocked);
+        EXPECT_EQ(pair.client->handshake(pair.client_host).kind, Kind::blocked);
     }
 }
 

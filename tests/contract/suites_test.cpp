@@ -141,6 +141,24 @@ TEST_P(ChosenSuites, ThatTheOtherDoesNotHaveAreNoSharedCipher) {
     EXPECT_EQ(pair.server->error().code, Code::NO_SHARED_CIPHER) << describe(pair.server->error());
 }
 
+TEST_P(ChosenSuites, AreInTheOrderOfTheServer) {
+    const std::uint16_t clients[] = {0x1301, 0x1303, 0x1302, 0xC02B, 0xCCA9, 0xC02C};
+    const std::uint16_t servers[] = {0x1302, 0x1303, 0x1301, 0xC02C, 0xCCA9, 0xC02B};
+    for (const Version version : {Version::tls1_2, Version::tls1_3}) {
+        Plan made = plan(with_certificate());
+        made.client.suites = clients;
+        made.server.suites = servers;
+        made.server.maximum_version = version;
+        Pair pair(made);
+        ASSERT_TRUE(pair.handshake()) << describe(pair.client->error());
+        const bool tls1_3 = version == Version::tls1_3;
+        const bool is_clients = tls1_3 && lacks(made.server_engine, Lacks::suite_order_tls1_3);
+        EXPECT_EQ(pair.client->cipher().name, is_clients ? "TLS_AES_128_GCM_SHA256"
+                                              : tls1_3   ? "TLS_AES_256_GCM_SHA384"
+                                                       : "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384");
+    }
+}
+
 TEST_P(ChosenSuites, DecideTheVersions) {
     const std::uint16_t old[] = {0xC02B};
     Plan made = plan(with_certificate());
@@ -154,13 +172,12 @@ TEST_P(ChosenSuites, DecideTheVersions) {
         return context ? "" : std::string(context.error().reason);
     };
     constexpr const char* nothing_fits =
-        "set_ciphers: none of these cipher suites fits the versions, and certificates or "
+        "`suites`: none of these cipher suites fits the versions, and certificates or "
         "pre-shared keys";
     EXPECT_EQ(refusal({.minimum_version = Version::tls1_3, .suites = old}), nothing_fits);
     const std::uint16_t psk[] = {0x00A8};
     EXPECT_EQ(refusal({.suites = psk}), nothing_fits);
-    EXPECT_EQ(refusal({.suites = std::span<const std::uint16_t>{}}),
-              "set_ciphers: no cipher suites");
+    EXPECT_EQ(refusal({.suites = std::span<const std::uint16_t>{}}), "`suites` must not be empty");
     const std::uint16_t unheard_of[] = {0xFEFE};
     EXPECT_EQ(refusal({.suites = unheard_of}), nothing_fits);
 }
