@@ -710,8 +710,8 @@ def test_attributes_are_taken_back():
     server.server_psk_keys = {b"me": b"key"}
     server.server_psk_keys = None
     raises(ValueError, server.wrap_socket, End(), server_side=True, text="a server requires")
-    raises(TypeError, setattr, ctx, "pins", [5], text="a pin must be bytes")
-    raises(ValueError, setattr, ctx, "handshake_timeout", 1e9, text="a timeout must be")
+    raises(TypeError, setattr, ctx, "pins", [5], text="pins must be")
+    raises(ValueError, setattr, ctx, "handshake_timeout", 1e9, text="must be")
 
 
 # --- secrets, for those who look at packets

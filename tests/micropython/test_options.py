@@ -79,7 +79,7 @@ def test_key_and_certificate_go_together():
         refused(ValueError, ("keyfile", "certfile"), server, None, cert("server.crt"))
         refused(ValueError, ("keyfile", "certfile"), server_side=server, keyfile=cert("server.key"))
         refused(ValueError, ("keyfile", "certfile"), server_side=server, certfile=cert("server.crt"))
-        refused(ValueError, ("keyfile", "certfile"), server_side=server, key=cert_bytes("server.key"))
+        refused(ValueError, "key requires certfile", server_side=server, key=cert_bytes("server.key"))
         # The newer spelling of one with the older of the other is fine.
         wrap(server_side=server, key=cert("server.key"), certfile=cert("server.crt"))
 

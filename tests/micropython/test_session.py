@@ -108,7 +108,42 @@ def test_that_do_not_belong_here():
     other.resumption = False
     raises(ValueError, other.wrap_socket, pipe()[0], server_hostname="localhost", session=session,
            text="does not resume")
-    raises(ValueError, server.wrap_socket, pipe()[0], server_side=True, session=session, text="client's")
+    raises(ValueError, server.wrap_socket, pipe()[0], server_side=True, session=session, text="only valid for a client")
+
+
+def test_with_a_verify_callback():
+    # Nobody knows whether another callback would accept the server.
+    client, server = contexts(ussl.TLSv1_3)
+    client.verify_callback = lambda certificate, depth: 0
+    equal([reused(client, server) for _ in range(2)], [False, True])
+    c, s = connected(client, server)
+    s.write(b"x")
+    c.read(1)
+    session = c.session
+    client.wrap_socket(pipe()[0], server_hostname="localhost", session=session, do_handshake_on_connect=False)
+    client.verify_callback = lambda certificate, depth: 1
+    raises(ValueError, client.wrap_socket, pipe()[0], server_hostname="localhost", session=session, text="session")
+    refused_by_callback, s, result = outcome(client, server)
+    equal(result[0].errno, ussl.ERR_CERT_REJECTED)
+
+
+def test_lifetime():
+    client, server = contexts(ussl.TLSv1_3)
+    equal(client.session_lifetime, 86400)
+    now = 1800000000
+    client.session_lifetime = 60
+    client.verify_time = now
+    c, s = connected(client, server)
+    s.write(b"x")
+    c.read(1)
+    session = c.session
+    for time, expected in ((now + 59, True), (now + 60, False), (now - 1, False)):
+        client.verify_time = time
+        a, b = pipe()
+        c = client.wrap_socket(a, server_hostname="localhost", session=session, do_handshake_on_connect=False)
+        s = server.wrap_socket(b, server_side=True, do_handshake_on_connect=False)
+        shake(c, s)
+        equal(c.session_reused, expected)
 
 
 def test_of_the_wrong_type():
