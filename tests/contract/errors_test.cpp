@@ -33,7 +33,8 @@ TEST(Errors, TextsNameTheAlertAndTheEnginesCode) {
     error.alert_number = 40;
     EXPECT_EQ(
         describe(error),
-        "HANDSHAKE_FAILED: the peer refused the handshake (alert received: handshake_failure)");
+        "HANDSHAKE_FAILED: the peer refused the handshake (if it has only CBC or RSA key exchange, "
+        "name its cipher suites with set_ciphers) (alert received: handshake_failure)");
     error.alert_number = 255;
     EXPECT_TRUE(describe(error).ends_with("(alert received: unknown)"));
 }
