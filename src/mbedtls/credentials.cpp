@@ -173,7 +173,7 @@ struct Plain {
         // Mbed TLS makes UTF-16 of ISO 8859-1, and not of UTF-8.
         for (const std::uint8_t byte : password)
             if (byte >= 0x80)
-                return Refusal{"unsupported key_password: for this key it must be ASCII"};
+                return Refusal{"unsupported `key_password`: for this key it must be ASCII"};
         mbedtls_md_type_t md = MBEDTLS_MD_NONE;
         mbedtls_cipher_type_t cipher = MBEDTLS_CIPHER_NONE;
         if (mbedtls_oid_get_pkcs12_pbe_alg(&oid, &md, &cipher) == 0)

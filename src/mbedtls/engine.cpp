@@ -198,6 +198,10 @@ bool Context::set_up(const Options& options) {
     if (!set_up_suites(offer) || (options.alpn && !set_up_alpn(*options.alpn)))
         return false;
     mbedtls_ssl_conf_cert_profile(config, &any_profile);
+    // RFC 5746 §4.1: a server that does not say how it renegotiates can be made to take somebody else's
+    // data for ours.
+    if (client)
+        mbedtls_ssl_conf_legacy_renegotiation(config, MBEDTLS_SSL_LEGACY_BREAK_HANDSHAKE);
 #ifdef MBEDTLS_DHM_C
     mbedtls_ssl_conf_dhm_min_bitlen(config, policy::minimum_dh_bits);
 #endif
@@ -244,9 +248,21 @@ bool Context::set_up_sessions([[maybe_unused]] const Options& options) {
 #endif
         return true;
     }
-#ifdef MBEDTLS_SSL_TICKET_C
     if (!resumes_)
         return true;
+#ifdef MBEDTLS_SSL_CACHE_C
+    // Each takes some 200 bytes, once there is a client that needs it.
+#ifdef USSL_BOARD
+    constexpr int max_sessions = 8;
+#else
+    constexpr int max_sessions = 1024;
+#endif
+    mbedtls_ssl_cache_set_max_entries(&cache_, max_sessions);
+    mbedtls_ssl_cache_set_timeout(
+        &cache_, static_cast<int>(std::min(policy::ticket_lifetime, options.session_lifetime)));
+    mbedtls_ssl_conf_session_cache(&config_, &cache_, mbedtls_ssl_cache_get, mbedtls_ssl_cache_set);
+#endif
+#ifdef MBEDTLS_SSL_TICKET_C
     // Mbed TLS changes the key once in the lifetime of a ticket, and has two. From the last but one
     // no ticket comes of another (ussl_mbedtls_parse_ticket), so that the key's end is the end of
     // all sessions that come of one full handshake.
@@ -415,6 +431,13 @@ void Session::choose_alert() {
         ssl_.alert_type = alert;
 }
 
+// As much as most servers take; and what each record adds to it.
+bool Session::may_skip(std::size_t early_data) {
+    constexpr std::size_t most = max_record_size + 1024;
+    skipped_ = static_cast<std::uint16_t>(std::min(skipped_ + early_data, most + 1));
+    return skipped_ <= most;
+}
+
 int Session::send(Bytes from) {
     // As choose_alert(), for alerts that Mbed TLS sends without asking: those of TLS 1.2, which are
     // not encrypted.
@@ -471,7 +494,8 @@ Outcome Session::handshake() {
     take_lack_of_memory();
     // A server's tickets follow when the handshake is over already.
     while (ssl_.state != MBEDTLS_SSL_HANDSHAKE_OVER) {
-        if (ssl_.state == MBEDTLS_SSL_SERVER_HELLO)
+        const bool at_server_hello = ssl_.state == MBEDTLS_SSL_SERVER_HELLO;
+        if (at_server_hello)
             agree_on_record_size();
         if (lacks_group()) {
             Error error;
@@ -479,8 +503,16 @@ Outcome Session::handshake() {
             return refuse(error, MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE);
         }
         identity_is_first_ = true;
+        if (at_server_hello && context().role() == Role::server && !may_resume())
+            return refuse_resumption();
         const int ret = with_room([this] { return mbedtls_ssl_handshake_step(&ssl_); });
         note_resumption();
+        if (at_server_hello && context().role() == Role::client &&
+            ssl_.state > MBEDTLS_SSL_SERVER_HELLO) {
+            if (!may_resume())
+                return refuse_resumption();
+            forget_declined_session();
+        }
         const Outcome judged = judge_peer();
         if (judged.kind != Outcome::Kind::done)
             return judged;
@@ -502,7 +534,11 @@ Outcome Session::handshake() {
     if (must_verify && !was_verified_ && !(may_be_absent && is_absent) && !resumed_)
         return fail(MBEDTLS_ERR_SSL_INTERNAL_ERROR);
     flight_.end();
-    keep_session();
+    // In TLS 1.3 what could be kept here is the ticket that was used already (RFC 8446 §C.4).
+    if (version() != Version::tls1_3)
+        keep_session();
+    if (!has_extended_secret_)
+        forget_cached_session();
     let_go_of_the_handshake();
     return Outcome::done();
 }
@@ -626,9 +662,9 @@ void Session::let_go_of_the_handshake() {}
 void Session::keep_session() {
     if (!context().resumes() || context().role() != Role::client || ssl_.session == nullptr)
         return;
-    // In TLS 1.3, a session is one once there is a ticket.
-    if (ssl_.session->ticket_len == 0 &&
-        (version() == Version::tls1_3 || ssl_.session->id_len == 0))
+    if (ssl_.session->ticket_len == 0 && ssl_.session->id_len == 0)
+        return;
+    if (version() != Version::tls1_3 && !has_extended_secret_)
         return;
     const Bytes peer = peer_certificate();
     std::size_t size = 0;
@@ -679,6 +715,47 @@ void Session::note_resumption() {
         ussl_mbedtls_limit_tickets(&ssl_);
 }
 
+// Every session of TLS 1.2 that is kept, and every ticket, is of a handshake with
+// extended_master_secret, so that nothing is resumed without (RFC 7627 §5.3). For a server before its
+// ServerHello, for a client behind it.
+bool Session::may_resume() {
+    has_extended_secret_ = ussl_mbedtls_has_extended_master_secret(&ssl_) != 0;
+    if (version() == Version::tls1_3 || has_extended_secret_)
+        return true;
+    if (context().role() == Role::server) {
+        ussl_mbedtls_send_no_ticket(&ssl_);
+        if (ussl_mbedtls_resumes(&ssl_) == 0)
+            ssl_.session_negotiate->id_len = 0;  // so that no session is looked for
+    }
+    return ussl_mbedtls_resumes(&ssl_) == 0;
+}
+
+Outcome Session::refuse_resumption() {
+    Error error;
+    error.code = Code::PROTOCOL;
+    return refuse(error, MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE);
+}
+
+// Of a server, the session of this connection.
+void Session::forget_cached_session() {
+#ifdef MBEDTLS_SSL_CACHE_C
+    const mbedtls_ssl_session* session = ssl_.session;
+    if (context().role() == Role::server && session != nullptr && session->id_len != 0)
+        (void)mbedtls_ssl_cache_remove(&context().cache_, session->id, session->id_len);
+#endif
+}
+
+// The server has not resumed. Mbed TLS would keep the ticket, beside the secret of a new session.
+void Session::forget_declined_session() {
+    mbedtls_ssl_session* session = ssl_.session_negotiate;
+    if (session == nullptr || ussl_mbedtls_resumes(&ssl_) != 0 || session->ticket == nullptr)
+        return;
+    wipe(session->ticket, session->ticket_len);
+    mbedtls_free(session->ticket);
+    session->ticket = nullptr;
+    session->ticket_len = 0;
+}
+
 // The message is there, and Mbed TLS has taken it for the beginning of a handshake.
 int Session::take_ticket() {
     int ret = ussl_mbedtls_begin_message(&ssl_);
@@ -715,6 +792,14 @@ Outcome Session::resume(Bytes) {
     return Outcome::failed();
 }
 void Session::note_resumption() {}
+bool Session::may_resume() {
+    return true;
+}
+Outcome Session::refuse_resumption() {
+    return Outcome::failed();
+}
+void Session::forget_declined_session() {}
+void Session::forget_cached_session() {}
 int Session::take_ticket() {
     return 0;
 }
@@ -832,6 +917,8 @@ Outcome Session::outcome_of(int ret) {
 }
 
 Outcome Session::fail(int ret) {
+    // RFC 5246 §7.2.2: it cannot be resumed.
+    forget_cached_session();
     failure_ = {};
     failure_.detail = static_cast<std::uint32_t>(-ret);
     failure_.code = code_of(ret);
@@ -924,6 +1011,11 @@ Outcome Session::fail(int ret) {
         case MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE:
             // A ServerHello of TLS 1.3 chooses among what was offered; or its share is none.
             if (vague && version() == Version::tls1_3 && ssl_.state == MBEDTLS_SSL_SERVER_HELLO)
+                failure_.code = Code::PROTOCOL;
+            // One of TLS 1.2 without renegotiation_info.
+            if (vague && version() == Version::tls1_2 && context().role() == Role::client &&
+                ssl_.state > MBEDTLS_SSL_SERVER_HELLO &&
+                ssl_.secure_renegotiation != MBEDTLS_SSL_SECURE_RENEGOTIATION)
                 failure_.code = Code::PROTOCOL;
             break;
         default:
@@ -1164,6 +1256,10 @@ const Engine mbedtls_engine{
 
 void ussl_mbedtls_choose_alert(mbedtls_ssl_context* ssl) {
     static_cast<ussl::mbedtls::Session*>(mbedtls_ssl_get_user_data_p(ssl))->choose_alert();
+}
+
+int ussl_mbedtls_may_skip(mbedtls_ssl_context* ssl, std::size_t size) {
+    return static_cast<ussl::mbedtls::Session*>(mbedtls_ssl_get_user_data_p(ssl))->may_skip(size);
 }
 
 int ussl_mbedtls_sign(mbedtls_ssl_context* ssl, mbedtls_pk_type_t type, mbedtls_pk_context* key,

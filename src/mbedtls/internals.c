@@ -85,7 +85,10 @@ int ussl_mbedtls_begin_message(mbedtls_ssl_context *ssl) {
 
 int ussl_mbedtls_resumes(const mbedtls_ssl_context *ssl) {
     const mbedtls_ssl_handshake_params *handshake = ssl->handshake;
-    if (handshake == NULL || ssl->state <= MBEDTLS_SSL_SERVER_HELLO) {
+    /* Before ServerHello, a client only hopes to. */
+    const int is_decided = ssl->state > MBEDTLS_SSL_SERVER_HELLO
+                           || (ssl->state == MBEDTLS_SSL_SERVER_HELLO && ssl->conf->endpoint == MBEDTLS_SSL_IS_SERVER);
+    if (handshake == NULL || !is_decided) {
         return 0;
     }
     #if defined(MBEDTLS_SSL_PROTO_TLS1_3) && defined(MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_SOME_PSK_ENABLED)
@@ -94,6 +97,29 @@ int ussl_mbedtls_resumes(const mbedtls_ssl_context *ssl) {
     }
     #endif
     return handshake->resume;
+}
+
+int ussl_mbedtls_skips_early_data(mbedtls_ssl_context *ssl, size_t size) {
+    #if defined(MBEDTLS_SSL_PROTO_TLS1_3)
+    static const unsigned char none[MBEDTLS_SSL_SEQUENCE_NUMBER_LEN] = { 0 };
+    return ssl->handshake != NULL && ssl->conf->endpoint == MBEDTLS_SSL_IS_SERVER
+           && ssl->tls_version == MBEDTLS_SSL_VERSION_TLS1_3
+           && (ssl->handshake->received_extensions & MBEDTLS_SSL_EXT_MASK(EARLY_DATA)) != 0
+           && memcmp(ssl->in_ctr, none, sizeof none) == 0 && ussl_mbedtls_may_skip(ssl, size);
+    #else
+    (void)ssl, (void)size;
+    return 0;
+    #endif
+}
+
+int ussl_mbedtls_has_extended_master_secret(const mbedtls_ssl_context *ssl) {
+    return ssl->handshake != NULL && ssl->handshake->extended_ms == MBEDTLS_SSL_EXTENDED_MS_ENABLED;
+}
+
+void ussl_mbedtls_send_no_ticket(mbedtls_ssl_context *ssl) {
+    if (ssl->handshake != NULL) {
+        ssl->handshake->new_session_ticket = 0;
+    }
 }
 
 void ussl_mbedtls_end_handshake(mbedtls_ssl_context *ssl) {

@@ -39,6 +39,12 @@ int ussl_mbedtls_parse_ticket(void *tickets, mbedtls_ssl_session *session, unsig
 /// A server that resumes a session of that mark gives no tickets in TLS 1.3. (In TLS 1.2, the old one
 /// stays.)
 void ussl_mbedtls_limit_tickets(mbedtls_ssl_context *ssl);
+/// During the handshake, once both hellos, or on a server the client's, have been read: whether the
+/// master secret of TLS 1.2 is the extended one (RFC 7627).
+int ussl_mbedtls_has_extended_master_secret(const mbedtls_ssl_context *ssl);
+
+/// A server of TLS 1.2 sends no ticket. To be called between ClientHello and ServerHello.
+void ussl_mbedtls_send_no_ticket(mbedtls_ssl_context *ssl);
 
 /// A server lets a client's record_size_limit (RFC 8449) pass without an answer. To be called
 /// between ClientHello and the server's extensions.
@@ -53,6 +59,12 @@ int ussl_mbedtls_parse_certificate(mbedtls_x509_crt *chain, const unsigned char 
 /// Moves the issuers of each certificate, from the peer's own on, behind it, and keeps their order. Certificates that
 /// are not an issuer of another are last.
 void ussl_mbedtls_sort_chain(mbedtls_x509_crt *chain);
+
+/// Whether a record that cannot be decrypted, or comes before the second ClientHello, is early data for another server,
+/// which this one skips (RFC 8446 section 4.2.10).
+int ussl_mbedtls_skips_early_data(mbedtls_ssl_context *ssl, size_t size);
+/// Whether that much more may be skipped (engine.cpp).
+int ussl_mbedtls_may_skip(mbedtls_ssl_context *ssl, size_t size);
 
 /// Changes an alert of the handshake before it is sent (engine.cpp).
 void ussl_mbedtls_choose_alert(mbedtls_ssl_context *ssl);

@@ -13,6 +13,9 @@
 #include <mbedtls/pkcs5.h>
 #include <mbedtls/platform.h>
 #include <mbedtls/ssl.h>
+#ifdef MBEDTLS_SSL_CACHE_C
+#include <mbedtls/ssl_cache.h>
+#endif
 #ifdef MBEDTLS_SSL_TICKET_C
 #include <mbedtls/ssl_ticket.h>
 #endif
@@ -47,6 +50,10 @@ using Certificates = Holder<mbedtls_x509_crt, mbedtls_x509_crt_init, mbedtls_x50
 using SslSession = Holder<mbedtls_ssl_session, mbedtls_ssl_session_init, mbedtls_ssl_session_free>;
 #ifdef MBEDTLS_X509_CRL_PARSE_C
 using Crls = Holder<mbedtls_x509_crl, mbedtls_x509_crl_init, mbedtls_x509_crl_free>;
+#endif
+#ifdef MBEDTLS_SSL_CACHE_C
+using SessionCache =
+    Holder<mbedtls_ssl_cache_context, mbedtls_ssl_cache_init, mbedtls_ssl_cache_free>;
 #endif
 #ifdef MBEDTLS_SSL_TICKET_C
 using Tickets =
@@ -107,6 +114,9 @@ class Context final : public EngineContext {
 #endif
     Key key_;
     SecretBytes scalar_;
+#ifdef MBEDTLS_SSL_CACHE_C
+    mutable SessionCache cache_;
+#endif
 #ifdef MBEDTLS_SSL_TICKET_C
     Tickets tickets_;
 #endif
@@ -264,6 +274,8 @@ class Session final : public EngineSession {
     int send(Bytes from);
     /// Called before an alert of the handshake is sent.
     void choose_alert();
+    /// Whether that much early data, which this side does not take, is skipped.
+    bool may_skip(std::size_t early_data);
     /// Called for each certificate of a chain, the topmost first.
     int verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t& flags);
     /// Called for each ClientHello.
@@ -294,6 +306,10 @@ class Session final : public EngineSession {
     void judge_path(int depth);
     void keep_session();
     void note_resumption();
+    bool may_resume();
+    Outcome refuse_resumption();
+    void forget_declined_session();
+    void forget_cached_session();
     [[nodiscard]] bool waits_for_ticket() const;
     int take_ticket();
     int read_some(MutableBytes into);
@@ -327,8 +343,10 @@ class Session final : public EngineSession {
     bool goodbye_begun_ = false;
     std::uint8_t empty_records_ = 0;  ///< since the last plaintext
     bool resumed_ = false;
-    std::uint8_t passed_over_ = 0;    ///< records in a row
-    bool identity_is_first_ = false;  ///< of the message at hand
+    bool has_extended_secret_ = false;  ///< TLS 1.2: RFC 7627
+    std::uint8_t passed_over_ = 0;      ///< records in a row
+    std::uint16_t skipped_ = 0;         ///< bytes of early data
+    bool identity_is_first_ = false;    ///< of the message at hand
     /// The client's max_fragment_length, where this server does not agree to it.
     std::uint8_t wanted_fragment_code_ = 0;
     std::unique_ptr<std::uint8_t, Release> peer_der_;

@@ -40,6 +40,7 @@
 #define MBEDTLS_SSL_ALPN
 #define MBEDTLS_SSL_SESSION_TICKETS  // resumption, as a client
 #define MBEDTLS_SSL_TICKET_C         // and as a server
+#define MBEDTLS_SSL_CACHE_C          // whose clients of TLS 1.2 need no tickets
 #define MBEDTLS_SSL_TLS1_3_TICKET_NONCE_LENGTH 8  // wolfSSL 5.5 ends a connection that has a longer one
 #define MBEDTLS_SSL_ENCRYPT_THEN_MAC  // RFC 7366, for suites with CBC, which are there if asked for
 #define MBEDTLS_SSL_MAX_FRAGMENT_LENGTH     // smaller records, if asked for: in TLS 1.2

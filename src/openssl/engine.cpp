@@ -316,8 +316,11 @@ void Context::set_up_sessions(const Options& options) {
         });
         return;
     }
-    // The sessions stay here, and a ticket is only a number (SSL_OP_NO_TICKET): there is no key
-    // that would open all of them, and none that would have to be changed every day.
+    // In TLS 1.3 the sessions stay here, and a ticket is only a number (SSL_OP_NO_TICKET): no key opens
+    // all of them. Of TLS 1.2, some clients know numbers only, and some know tickets only.
+    SSL_CTX_clear_options(ctx, SSL_OP_NO_TICKET);
+    SSL_CTX_set_client_hello_cb(ctx, choose_tickets, nullptr);
+    SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, use_ticket_key);
     constexpr unsigned char name[] = "ussl";
     constexpr long most = 1024;
     SSL_CTX_set_session_id_context(ctx, name, sizeof name);
@@ -626,7 +629,7 @@ void Session::limit_session() {
     if (resumed() && SSL_SESSION_get0_ticket_appdata(session, &data, &size) == 1 &&
         size == sizeof verified_at)
         std::memcpy(&verified_at, data, size);
-    std::int64_t left = verified_at + first_context_.session_lifetime_ - now;
+    std::int64_t left = verified_at + context_->session_lifetime_ - now;
     // Without memory for the time, the next ticket would not know it.
     if (SSL_SESSION_set1_ticket_appdata(session, &verified_at, sizeof verified_at) != 1)
         left = 0;

@@ -29,7 +29,6 @@ Code code_of_reason(int reason) {
         case SSL_R_DH_KEY_TOO_SMALL:
         case SSL_R_UNSUPPORTED_ELLIPTIC_CURVE:
         case SSL_R_WRONG_CURVE:
-        case SSL_R_WRONG_SIGNATURE_TYPE:
             return Code::NO_SHARED_CIPHER;
         case SSL_R_NO_APPLICATION_PROTOCOL:
             return Code::NO_SHARED_PROTOCOL;

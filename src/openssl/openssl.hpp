@@ -12,6 +12,7 @@
 
 #include "../engine.hpp"
 #include "../policy.hpp"
+#include "tickets.hpp"
 
 namespace ussl::openssl {
 
@@ -63,6 +64,7 @@ class Context final : public EngineContext {
     [[nodiscard]] std::optional<std::int64_t> verify_time() const { return verify_time_; }
     [[nodiscard]] Bytes pins() const { return {pins_.get(), pins_size_}; }
     [[nodiscard]] Bytes alpn() const { return {alpn_.get(), alpn_size_}; }
+    [[nodiscard]] TicketKeys& ticket_keys() const { return ticket_keys_; }
     [[nodiscard]] const Secret<max_psk_identity>& psk_identity() const { return psk_identity_; }
     [[nodiscard]] const Secret<max_psk_key>& psk_key() const { return psk_key_; }
 
@@ -104,6 +106,7 @@ class Context final : public EngineContext {
     std::size_t alpn_size_ = 0;
     Secret<max_psk_identity> psk_identity_;
     Secret<max_psk_key> psk_key_;
+    mutable TicketKeys ticket_keys_;
 };
 
 class Session final : public EngineSession {

@@ -215,7 +215,7 @@ TEST_P(Files, EveryEncryptionOfAKeyIsDecrypted) {
          {"encrypted-sha1-3des.der", "encrypted-sha224-aes-128.der", "encrypted-sha384-aes-192.der",
           "encrypted-sha512-aes-256.der", "encrypted-pkcs12.der", "encrypted-old-aes-128.pem",
           "encrypted-old-aes-192.pem", "encrypted-old-aes-256.pem", "encrypted-old-3des.pem"}) {
-        constexpr char wrong[] = "invalid key: key_password is missing or wrong";
+        constexpr char wrong[] = "invalid key: `key_password` is missing or wrong";
         EXPECT_EQ(refusal_of_key(cert(name)), "") << name;
         EXPECT_EQ(refusal_of_key(cert(name), "wrong"), wrong) << name;
         EXPECT_EQ(refusal_of_key(cert(name), std::nullopt), wrong) << name;
@@ -239,7 +239,7 @@ TEST_P(Files, UnsupportedEncryptionIsNamed) {
         EXPECT_EQ(refusal_of_key(cert("encrypted-scrypt.der")),
                   "unsupported key encryption: scrypt");
         EXPECT_TRUE(refusal_of_key(cert("encrypted-pkcs12-not-ascii.der"), "caf\xC3\xA9")
-                        .starts_with("unsupported key_password"));
+                        .starts_with("unsupported `key_password`"));
     } else {
         EXPECT_EQ(refusal_of_key(cert("encrypted-scrypt.der")), "");
         EXPECT_TRUE(
@@ -249,7 +249,7 @@ TEST_P(Files, UnsupportedEncryptionIsNamed) {
     const std::string of_eddsa = refusal_of_key(cert("encrypted-ed25519.der"));
     EXPECT_EQ(of_eddsa, lacks(&engine(), Lacks::eddsa)
                             ? "unsupported key: this engine cannot sign TLS with it"
-                            : "keyfile and certfile do not match");
+                            : "`key` and `certificate` do not match");
 }
 
 TEST_P(Files, ThatAreSomethingElseAreRecognised) {

@@ -1,47 +1,13 @@
 // Keys that are somewhere else: the program signs. Here it does with OpenSSL, whatever the engines.
 
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/rsa.h>
-
 #include "contract.hpp"
+#include "key.hpp"
 
 namespace contract {
 namespace {
 
 using ussl::SignAnswer;
 using ussl::SignatureScheme;
-
-struct Key {
-    explicit Key(const std::string& pem) {
-        BIO* bio = BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size()));
-        pkey = PEM_read_bio_PrivateKey(bio, nullptr, nullptr, nullptr);
-        BIO_free(bio);
-    }
-    ~Key() { EVP_PKEY_free(pkey); }
-    Key(const Key&) = delete;
-    Key& operator=(const Key&) = delete;
-
-    SignAnswer sign(SignatureScheme scheme, Bytes digest, MutableBytes into,
-                    std::size_t& length) const {
-        EVP_PKEY_CTX* ctx = EVP_PKEY_CTX_new(pkey, nullptr);
-        EXPECT_EQ(EVP_PKEY_sign_init(ctx), 1);
-        EXPECT_EQ(EVP_PKEY_CTX_set_signature_md(ctx, digest.size() == 32   ? EVP_sha256()
-                                                     : digest.size() == 48 ? EVP_sha384()
-                                                                           : EVP_sha512()),
-                  1);
-        if (scheme == SignatureScheme::rsa_pss) {
-            EXPECT_EQ(EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING), 1);
-            EXPECT_EQ(EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_DIGEST), 1);
-        }
-        length = into.size();
-        EXPECT_EQ(EVP_PKEY_sign(ctx, into.data(), &length, digest.data(), digest.size()), 1);
-        EVP_PKEY_CTX_free(ctx);
-        return SignAnswer::made;
-    }
-
-    EVP_PKEY* pkey = nullptr;
-};
 
 /// Who signs, and what was asked.
 struct Signer {

@@ -12,6 +12,7 @@ using namespace std::literals;
 
 class Hello : public Rogue {
   protected:
+    static bool is_psk() { return GetParam().credentials == Credentials::psk; }
     // Where things are in a ClientHello or ServerHello (RFC 8446 §4.1): header, then
     static constexpr std::size_t version = 4, random = 6, session = 38;
 
@@ -25,6 +26,17 @@ class Hello : public Rogue {
         bout.shake_hands();
         EXPECT_EQ(bout.listen(), "");
         return bout.verdict();
+    }
+    /// The message with which a server answers a ClientHello that is changed so: 2, ServerHello; 0:
+    /// none.
+    static int answer(const std::function<void(std::string& hello)>& change) {
+        Bout bout(GetParam());
+        bout.peer.script = [&](Peer&, Message& m) { change(m.bytes); };
+        bout.peer.step();
+        bout.victim->handshake(bout.host);
+        constexpr std::size_t record_header = 5;
+        const std::string text = bout.to_peer.text();
+        return text.size() > record_header && text[0] == handshake ? text[record_header] : 0;
     }
     /// Behind the session's identifier: of a ServerHello, the suite that was chosen.
     static std::size_t behind_session(const std::string& hello) {
@@ -58,6 +70,56 @@ TEST_P(Hello, OfAnotherVersionIsRefused) {
         EXPECT_TRUE(refused || newer) << was << " of " << int{number[0]} << "." << int{number[1]};
         EXPECT_NE(was, "ENGINE");
     }
+}
+
+// What a later version may bring, and no server looks at (RFC 8446 §4.1.2, §4.2.9; RFC 8701).
+TEST_P(Hello, OfAClientMayHoldWhatNobodyKnowsYet) {
+    // A binder would be of the ClientHello as it was.
+    if (is_client() || (is_psk() && is_tls1_3()))
+        return;
+    for (const std::string_view number : {"\3\4"sv, "\4\0"sv, "\xfa\xfa"sv})
+        EXPECT_EQ(answer([&](std::string& hello) { hello.replace(version, 2, number); }), 2)
+            << int{number[0]};
+    if (is_tls1_3()) {
+        EXPECT_EQ(answer([](std::string& hello) {
+                      replace(hello, "\0\x2d\0\2\1\1"sv, "\0\x2d\0\2\1\x0b"sv);
+                  }),
+                  2);
+    }
+}
+
+// RFC 5746 §4.1: whose data a renegotiation would join, a client could not know.
+TEST_P(Hello, OfAServerSaysHowItRenegotiates) {
+    if (!is_client() || is_tls1_3())
+        return;
+    const std::string was = verdict([](std::string& hello) {
+        const std::size_t extensions = behind_session(hello) + 3;
+        replace(hello, "\xff\1\0\1\0"sv, ""sv);
+        hello[extensions + 1] -= 5;
+    });
+    EXPECT_EQ(was, "PROTOCOL");
+}
+
+// RFC 7507: a client that has been talked into less says so, in place of a suite.
+TEST_P(Hello, OfAClientThatWasTalkedIntoLessIsNoticed) {
+    if (is_client() || is_tls1_3())
+        return;
+    const auto falls_back = [](std::string& hello) {
+        const std::size_t suites = behind_session(hello);
+        const std::size_t size = static_cast<std::uint8_t>(hello[suites + 1]);
+        hello.replace(suites + size, 2, "\x56\0"sv);
+    };
+    EXPECT_EQ(answer(falls_back), 2);
+    Plan plan = GetParam().plan();
+    plan.server.maximum_version = Version::tls1_3;
+    Bout bout(GetParam(), plan);
+    bout.peer.script = [&](Peer& peer, Message& m) {
+        if (peer.sent == 0)
+            falls_back(m.bytes);
+    };
+    bout.shake_hands();
+    EXPECT_EQ(bout.verdict(), "PROTOCOL");
+    EXPECT_EQ(bout.victim->error().alert_number, 86);
 }
 
 TEST_P(Hello, OfAServerTakesWhatWasOffered) {

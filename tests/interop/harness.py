@@ -291,6 +291,14 @@ class Case(unittest.TestCase):
                 self.fail(f"nothing listens on {port}")
             time.sleep(0.01)
 
+    def await_file(self, path):
+        """Until there is something in it."""
+        end = time.monotonic() + TIMEOUT
+        while not path.exists() or path.stat().st_size == 0:
+            if time.monotonic() > end:
+                self.fail(f"nothing in {path}")
+            time.sleep(0.01)
+
     # --- our end
 
     def run_program(self, name, **job):

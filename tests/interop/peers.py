@@ -41,14 +41,6 @@ class Hole:
         return self.role in (None, role) and self.version in (None, version) and column in self.columns
 
 
-TICKETS = Hole("It resumes TLS 1.2 with tickets (RFC 5077) only, which ussl's server has with Mbed TLS. With OpenSSL "
-               "the second handshake is another in full (`tickets_tls1_2` in [engines](engines.md)).", "client",
-               "TLSv1.2", ("resumed",), "with Mbed TLS")
-NUMBERS = Hole("As it comes, it resumes TLS 1.2 with the number of a session only, which ussl's server has with "
-               "OpenSSL. With Mbed TLS the second handshake is another in full (`numbers_tls1_2` in "
-               "[engines](engines.md)).", "client", "TLSv1.2", ("resumed",), "with OpenSSL")
-
-
 class Peer:
     """What a peer says of itself."""
 
@@ -63,7 +55,6 @@ class Peer:
     protocol = "ussl/1"  # where it cannot be chosen, what it speaks
     # Whether it ends what it has to say with a goodbye that can be waited for.
     ends = False
-    resumes_with = "both"  # how its client resumes in TLS 1.2: with "tickets", "numbers" of sessions, or both
 
     def hole(self, role, version, column):
         return next((hole for hole in self.holes if hole.fits(role, version, column)), None)
@@ -222,8 +213,6 @@ class Go(Program):
     programs = "its `crypto/tls`"
     needs_built = "go"
     holes = (Hole("Go's crypto/tls has no pre-shared keys.", columns=("psk",)),)
-    resumes_with = "tickets"
-    notes = (TICKETS,)
 
     def command(self, t):
         return (t.built / "go",)
@@ -243,11 +232,9 @@ class WolfSSL(Program):
     name = "wolfSSL"
     programs = "the library"
     needs_built = "wolfssl"
-    resumes_with = "numbers"
     notes = (Hole("With TLS 1.2 and P-256 only: its client with a pre-shared key does not take TLS 1.2 of any server "
                   "if it could have had TLS 1.3, and offers X25519, with which it cannot do ECDHE-PSK (wolfSSL 5.5).",
-                  "client", "TLSv1.2", ("psk",)),
-             NUMBERS)
+                  "client", "TLSv1.2", ("psk",)),)
 
     def command(self, t):
         return (t.built / "wolfssl",)
@@ -307,8 +294,6 @@ class Curl(Peer):
     protocol = "http/1.1"
     holes = (Hole("curl is a client only.", "server"),
              Hole("curl has no pre-shared keys.", columns=("psk",)))
-    resumes_with = "numbers"
-    notes = (NUMBERS,)
 
     def call(self, t):
         own = ["--cert", t.cert("client.crt"), "--key", t.cert("client.key")] if t.mutual else []
@@ -503,8 +488,6 @@ class NSS(Peer):
     needs = ("selfserv", "tstclnt", "certutil")
     talk = asks = "http"
     protocol = "http/1.1"
-    resumes_with = "numbers"
-    notes = (NUMBERS,)
     holes = (Hole("NSS has pre-shared keys in TLS 1.3 only.", None, "TLSv1.2", ("psk",)),
              Hole("`selfserv` shows its certificate to a client that has its key, to `openssl s_client` as well "
                   "(NSS 3.87).", "server", "TLSv1.3", ("psk",)),

@@ -181,6 +181,14 @@ class OurClient(Case):
             self.assertIn("handshake_failure", told["text"])
             server.wait_for("no shared cipher")
 
+    def test_a_cookie_of_a_hello_retry_request(self):
+        # RFC 8446 §4.2.2: a server that keeps nothing before the second ClientHello.
+        with self.subTest():
+            server, port = self.s_server("-tls1_3", "-stateless", *certificate("server"), "-rev")
+            told = self.ussl_client(port, "hello", **trusting())
+            self.assert_done(told, "TLSv1.3")
+            self.assertEqual(told["heard"], "lssu morf olleh\n")
+
     def test_a_server_that_speaks_something_else(self):
         with self.subTest(what="HTTP"), socket.create_server(("127.0.0.1", 0)) as listener:
             def answer():
@@ -247,6 +255,25 @@ class OurServer(Case):
                         client = self.s_client(port, FLAG[version], "-CAfile", cert(root), "-verify_return_error",
                                                "-quiet", "-maxfraglen", most, send=data)
                         self.echoed(server, client, data, version)
+
+    def test_early_data_for_another_server_is_skipped(self):
+        # RFC 8446 §4.2.10
+        session, early = self.folder / "session", self.folder / "early"
+        for size in (1, 5000, 16000):
+            with self.subTest(size=size):
+                session.unlink(missing_ok=True)
+                early.write_text("x" * size)
+                other = free_port()
+                first = self.start("openssl", "s_server", "-accept", f"127.0.0.1:{other}", "-early_data", "-quiet",
+                                   "-tls1_3", *certificate("server"))
+                self.await_port(other, first)
+                client = self.s_client(other, "-sess_out", session)
+                self.await_file(session)
+                client.stop()
+                first.stop()
+                server, port = self.ussl_server(**server_cert("server"))
+                client = self.s_client(port, "-quiet", "-sess_in", session, "-early_data", early, send=b"hello\n")
+                self.echoed(server, client, version="TLSv1.3")
 
     def test_a_client_that_does_not_trust_us(self):
         for version in VERSIONS:
