@@ -35,7 +35,8 @@ constexpr OptionName option_names[] = {
 // Adds the program's name of an option; most are called what the library calls them.
 void add_name(vstr_t* text, const ussl_context_obj_t* context, const char* option, size_t size) {
     for (const OptionName& name : option_names) {
-        if (context == nullptr || strlen(name.option) != size || memcmp(name.option, option, size) != 0)
+        if (context == nullptr || strlen(name.option) != size ||
+            memcmp(name.option, option, size) != 0)
             continue;
         const char* known = context->strict != 0 ? name.argument : name.attribute;
         // wrap_socket() has two names of some.

@@ -198,8 +198,8 @@ bool Context::set_up(const Options& options) {
     if (!set_up_suites(offer) || (options.alpn && !set_up_alpn(*options.alpn)))
         return false;
     mbedtls_ssl_conf_cert_profile(config, &any_profile);
-    // RFC 5746 §4.1: a server that does not say how it renegotiates can be made to take somebody else's
-    // data for ours.
+    // RFC 5746 §4.1: a server that does not say how it renegotiates can be made to take somebody
+    // else's data for ours.
     if (client)
         mbedtls_ssl_conf_legacy_renegotiation(config, MBEDTLS_SSL_LEGACY_BREAK_HANDSHAKE);
 #ifdef MBEDTLS_DHM_C
@@ -716,8 +716,8 @@ void Session::note_resumption() {
 }
 
 // Every session of TLS 1.2 that is kept, and every ticket, is of a handshake with
-// extended_master_secret, so that nothing is resumed without (RFC 7627 §5.3). For a server before its
-// ServerHello, for a client behind it.
+// extended_master_secret, so that nothing is resumed without (RFC 7627 §5.3). For a server before
+// its ServerHello, for a client behind it.
 bool Session::may_resume() {
     has_extended_secret_ = ussl_mbedtls_has_extended_master_secret(&ssl_) != 0;
     if (version() == Version::tls1_3 || has_extended_secret_)

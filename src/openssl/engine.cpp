@@ -316,8 +316,8 @@ void Context::set_up_sessions(const Options& options) {
         });
         return;
     }
-    // In TLS 1.3 the sessions stay here, and a ticket is only a number (SSL_OP_NO_TICKET): no key opens
-    // all of them. Of TLS 1.2, some clients know numbers only, and some know tickets only.
+    // In TLS 1.3 the sessions stay here, and a ticket is only a number (SSL_OP_NO_TICKET): no key
+    // opens all of them. Of TLS 1.2, some clients know numbers only, and some know tickets only.
     SSL_CTX_clear_options(ctx, SSL_OP_NO_TICKET);
     SSL_CTX_set_client_hello_cb(ctx, choose_tickets, nullptr);
     SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, use_ticket_key);

@@ -10,8 +10,8 @@
 
 namespace ussl::openssl {
 
-/// The keys of a server's tickets: each makes tickets for as long as a session can be resumed, opens
-/// them for as long again, and is then wiped. Used by several threads.
+/// The keys of a server's tickets: each makes tickets for as long as a session can be resumed,
+/// opens them for as long again, and is then wiped. Used by several threads.
 class TicketKeys {
   public:
     using Clock = std::chrono::steady_clock;
@@ -46,8 +46,8 @@ class TicketKeys {
     int newest_ = 0;
 };
 
-/// The callbacks of a context whose connections can be resumed (SSL_CTX_set_tlsext_ticket_key_evp_cb,
-/// SSL_CTX_set_client_hello_cb).
+/// The callbacks of a context whose connections can be resumed
+/// (SSL_CTX_set_tlsext_ticket_key_evp_cb, SSL_CTX_set_client_hello_cb).
 int use_ticket_key(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
                    EVP_MAC_CTX* mac, int seals);
 int choose_tickets(SSL* ssl, int* alert, void* unused);

@@ -21,7 +21,7 @@ struct Key {
     Key& operator=(const Key&) = delete;
 
     ussl::SignAnswer sign(ussl::SignatureScheme scheme, Bytes digest, MutableBytes into,
-                    std::size_t& length) const {
+                          std::size_t& length) const {
         EVP_PKEY_CTX* ctx = EVP_PKEY_CTX_new(pkey, nullptr);
         EXPECT_EQ(EVP_PKEY_sign_init(ctx), 1);
         EXPECT_EQ(EVP_PKEY_CTX_set_signature_md(ctx, digest.size() == 32   ? EVP_sha256()

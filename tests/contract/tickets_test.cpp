@@ -11,8 +11,8 @@
 namespace contract {
 namespace {
 
-using ussl::openssl::TicketKeys;
 using std::chrono::seconds;
+using ussl::openssl::TicketKeys;
 
 class Tickets : public testing::Test {
   protected:
@@ -44,10 +44,10 @@ class Tickets : public testing::Test {
         auto* to = reinterpret_cast<unsigned char*>(out.data());
         int size = 0;
         int rest = 0;
-        EXPECT_EQ(EVP_CipherUpdate(cipher_, to, &size,
-                                   reinterpret_cast<const unsigned char*>(in.data()),
-                                   static_cast<int>(in.size())),
-                  1);
+        EXPECT_EQ(
+            EVP_CipherUpdate(cipher_, to, &size, reinterpret_cast<const unsigned char*>(in.data()),
+                             static_cast<int>(in.size())),
+            1);
         const int good = EVP_CipherFinal_ex(cipher_, to + size, &rest);
         EXPECT_TRUE(good == 1 || !seals);
         out.resize(good == 1 ? static_cast<std::size_t>(size + rest) : 0);
