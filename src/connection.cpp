@@ -690,6 +690,9 @@ Progress Connection::fail(Host& host, const Error& error) {
     only_writes_fail_ = false;
     session_->wire().send_rest(host);
     session_->wire().drop_ahead();
+    // RFC 5246 §7.2.2, RFC 8446 §6.2.
+    if (saved_ && error.alert != Error::Alert::none)
+        context_->forget(saved_, tag_);
     return {Kind::failed};
 }
 

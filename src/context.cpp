@@ -201,6 +201,12 @@ Ref<SavedSession> Context::take(std::span<const std::uint8_t, 32> tag) {
     return {};
 }
 
+void Context::forget(const Ref<SavedSession>& session, std::span<const std::uint8_t, 32> tag) {
+    // Another connection may have had a newer one since.
+    if (Ref<SavedSession> known = take(tag); known && known.get() != session.get())
+        remember(std::move(known));
+}
+
 void Context::remember(Ref<SavedSession> session) {
     const Ref<SavedSession> before = take(session->tag_);
     Ref<SavedSession> gone;  // released after the lock

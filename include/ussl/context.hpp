@@ -226,6 +226,8 @@ class Context final : public OnHeap {
     Ref<SavedSession> take(std::span<const std::uint8_t, 32> tag);
     /// In place of any other of the same tag.
     void remember(Ref<SavedSession> session);
+    /// The session of that tag is remembered no longer, if it is this one.
+    void forget(const Ref<SavedSession>& session, std::span<const std::uint8_t, 32> tag);
 
     void retain() { uses_.fetch_add(1, std::memory_order_relaxed); }
     void drop() {

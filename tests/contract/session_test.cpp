@@ -168,6 +168,26 @@ TEST_P(Sessions, ThatAServerDeclinesAreForgotten) {
     EXPECT_TRUE(two.reused);
 }
 
+// RFC 5246 §7.2.2
+TEST_P(Sessions, OfConnectionsThatFailAreForgotten) {
+    for (const bool fails : {false, true}) {
+        Acquaintances two(plan(resuming(with_certificate())));
+        ASSERT_TRUE(two.meet());
+        {
+            Pair pair(two.plan());
+            ASSERT_TRUE(pair.handshake());
+            EXPECT_TRUE(pair.client->session_reused());
+            write_some(*pair.server, pair.server_host, "hello");
+            if (fails)
+                pair.to_client.bytes.back() ^= 1;
+            EXPECT_EQ(read_all(*pair.client, pair.client_host), fails ? "" : "hello");
+            EXPECT_EQ(pair.client->failed(), fails);
+        }
+        ASSERT_TRUE(two.meet());
+        EXPECT_EQ(two.reused, !fails);
+    }
+}
+
 // Several servers behind one name, some of them not updated yet.
 TEST_P(Sessions, DoNotDecideWhichVersionsAreOffered) {
     Plan made = GetParam().engines.with(resuming(with_certificate()));
