@@ -507,7 +507,7 @@ Outcome Session::handshake() {
             return refuse_resumption();
         const int ret = with_room([this] { return mbedtls_ssl_handshake_step(&ssl_); });
         note_resumption();
-        if (at_server_hello && context().role() == Role::client &&
+        if (ret == 0 && at_server_hello && context().role() == Role::client &&
             ssl_.state > MBEDTLS_SSL_SERVER_HELLO) {
             if (!may_resume())
                 return refuse_resumption();
