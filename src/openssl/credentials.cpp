@@ -16,7 +16,6 @@
 namespace ussl::openssl {
 namespace {
 
-constexpr Refusal invalid_certificate{"invalid cert"};
 constexpr Refusal invalid_key{"invalid key"};
 constexpr Refusal wrong_password{"invalid key: `key_password` is missing or wrong"};
 constexpr Refusal unsupported_key{"unsupported key: this engine cannot sign TLS with it"};
