@@ -12,6 +12,8 @@ a server must have printed afterwards.
 """
 
 import dataclasses
+import re
+import subprocess
 
 COLUMNS = {
     "rsa": "RSA certificate",
@@ -55,6 +57,7 @@ class Peer:
     protocol = "ussl/1"  # where it cannot be chosen, what it speaks
     # Whether it ends what it has to say with a goodbye that can be waited for.
     ends = False
+    has_extended_master_secret = True  # in TLS 1.2
 
     def hole(self, role, version, column):
         return next((hole for hole in self.holes if hole.fits(role, version, column)), None)
@@ -213,6 +216,14 @@ class Go(Program):
     programs = "its `crypto/tls`"
     needs_built = "go"
     holes = (Hole("Go's crypto/tls has no pre-shared keys.", columns=("psk",)),)
+    notes = (Hole("Go before 1.20 has no extended_master_secret. With Mbed TLS the second handshake is another in full "
+                  "(`resumption_without_extended_master_secret` in [engines](engines.md)).", None, "TLSv1.2",
+                  ("resumed",), "with OpenSSL"),)
+
+    @property
+    def has_extended_master_secret(self):
+        version = subprocess.run(["go", "version"], check=True, capture_output=True, text=True).stdout
+        return int(re.search(r" go1\.(\d+)", version)[1]) >= 20
 
     def command(self, t):
         return (t.built / "go",)

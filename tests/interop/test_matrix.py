@@ -34,6 +34,9 @@ class Cell:
 
     def resumes(self, number):
         """Whether that connection resumes the first."""
+        if (self.version == "TLSv1.2" and not self.peer.has_extended_master_secret
+                and lacks("resumption_without_extended_master_secret")):
+            return False
         return self.resumed and number > 0
 
     def start(self, *command, **options):
