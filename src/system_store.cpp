@@ -14,7 +14,7 @@ namespace ussl {
 namespace {
 
 struct Close {
-    void operator()(std::FILE* file) const { std::fclose(file); }
+    void operator()(std::FILE* file) const { (void)std::fclose(file); }
     void operator()(DIR* folder) const { closedir(folder); }
 };
 
@@ -36,7 +36,7 @@ bool read_folder(std::string_view folder, pem::Taker& taker, std::size_t& unsupp
     const std::unique_ptr<DIR, Close> open{opendir(path)};
     path[folder.size()] = '/';
     // NOLINTNEXTLINE(concurrency-mt-unsafe): each has a folder of its own
-    for (const dirent* entry; open && (entry = readdir(open.get())) != nullptr;) {
+    for (const dirent* entry = nullptr; open && (entry = readdir(open.get())) != nullptr;) {
         const std::string_view name = entry->d_name;
         if (!is_hash(name) || folder.size() + name.size() + 2 > sizeof path)
             continue;

@@ -560,7 +560,7 @@ bool Session::use_identity(const Context& other) {
     SSL_CTX* ctx = other.ctx_.get();
     STACK_OF(X509)* chain = nullptr;
     SSL_certs_clear(ssl);
-    if (SSL_CTX_get0_chain_certs(ctx, &chain) != 1 ||
+    if (SSL_CTX_get0_chain_certs(ctx, static_cast<void*>(&chain)) != 1 ||
         SSL_use_cert_and_key(ssl, SSL_CTX_get0_certificate(ctx), SSL_CTX_get0_privatekey(ctx),
                              chain, 1) != 1 ||
         !use_signer(other) || SSL_set1_verify_cert_store(ssl, SSL_CTX_get_cert_store(ctx)) != 1)

@@ -658,7 +658,7 @@ int verify_path(X509_STORE_CTX* store, Session& session) {
         X509_STORE_CTX_set_error(store, X509_V_ERR_OUT_OF_MEM);
         return -1;
     }
-    (void)ca.release();
+    [[maybe_unused]] X509* const of_path = ca.release();
     X509_STORE_CTX_set0_verified_chain(store, path);
     return verified;
 }
