@@ -52,6 +52,7 @@ struct End {
     std::string got;
     bool heard_all = false;               ///< and the goodbye
     std::size_t changed_from = SIZE_MAX;  ///< this byte that comes here on
+    std::set<std::size_t> flipped{};      ///< the bytes that were changed
     bool cut = false;
 
     /// One step of a program that sends all it has, and reads to the end.
@@ -122,6 +123,9 @@ void run(Input& input) {
                         break;
                     const std::size_t which =
                         input.ConsumeIntegral<std::uint16_t>() % arrived.size();
+                    // A second change could undo the first.
+                    if (!end.flipped.insert(marks[at].read() + which).second)
+                        break;
                     arrived[which] ^=
                         static_cast<std::uint8_t>(1U << input.ConsumeIntegralInRange(0U, 7U));
                     hard = true;
