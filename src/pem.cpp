@@ -18,7 +18,6 @@ constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 constexpr std::string_view blanks = " \t\r\n\0"sv;
 
 constexpr Refusal invalid_certificate{"invalid cert"};
-constexpr Refusal invalid_key{"invalid key"};
 constexpr Refusal no_memory{"out of memory", true};
 constexpr char malformed_pem[] = "the PEM is malformed";
 
@@ -659,6 +658,18 @@ Algorithm algorithm_of_key(Bytes der) {
         return curve ? algorithm_of_curve(*curve) : Algorithm::unsupported;
     }
     return in.take(Der::integer) ? Algorithm::common : Algorithm::malformed;  // PKCS#1
+}
+
+Refusal unparsed_key(const KeyContent& key, Bytes der) {
+    switch (algorithm_of_key(der)) {
+        case Algorithm::malformed:
+            // One wrong password of 256 comes to padding that is right, and to nonsense.
+            return key.is_encrypted ? wrong_password : invalid_key;
+        case Algorithm::common:
+            return invalid_key;
+        default:
+            return unsupported_key;
+    }
 }
 
 Refusal unsupported_encryption(const KeyContent& key) {

@@ -41,6 +41,10 @@ Algorithm algorithm_of_certificate(Bytes der);
 /// Of a private key that is not encrypted: PKCS#1, SEC 1, PKCS#8.
 Algorithm algorithm_of_key(Bytes der);
 
+inline constexpr Refusal invalid_key{"invalid key"};
+inline constexpr Refusal wrong_password{"invalid key: `key_password` is missing or wrong"};
+inline constexpr Refusal unsupported_key{"unsupported key: this engine cannot sign TLS with it"};
+
 /// The DER of a value, wiped when released if it had to be decoded.
 struct Content {
     SecretBytes decoded;
@@ -61,6 +65,8 @@ struct KeyContent : Content {
 /// The first private key.
 std::expected<KeyContent, Refusal> read_key(Bytes data);
 Refusal unsupported_encryption(const KeyContent& key);
+/// Why the engine could not parse a key, whose DER is `der` once it has been decrypted.
+Refusal unparsed_key(const KeyContent& key, Bytes der);
 
 /// What an engine makes of certificates and CRLs.
 class Taker {

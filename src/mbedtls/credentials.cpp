@@ -8,11 +8,12 @@
 namespace ussl::mbedtls {
 namespace {
 
+using pem::invalid_key;
+using pem::unsupported_key;
+using pem::wrong_password;
+
 constexpr Refusal invalid_certificate{"invalid cert"};
-constexpr Refusal invalid_key{"invalid key"};
-constexpr Refusal wrong_password{"invalid key: `key_password` is missing or wrong"};
 constexpr Refusal mismatch{"`key` and `certificate` do not match"};
-constexpr Refusal unsupported_key{"unsupported key: this engine cannot sign TLS with it"};
 
 // What this side's own certificate says to others is for them to judge; what a root says, for
 // verification (verify.cpp).
@@ -274,15 +275,7 @@ std::optional<Refusal> parse_key(mbedtls_pk_context& key, Bytes data, Bytes pass
                                          random_bytes, nullptr);
     if (ret == 0)
         return can_sign(key) ? std::nullopt : std::optional(unsupported_key);
-    switch (pem::algorithm_of_key(plain.der)) {
-        case pem::Algorithm::malformed:
-            // One wrong password of 256 comes to padding that is right, and to nonsense.
-            return content->is_encrypted ? wrong_password : invalid_key;
-        case pem::Algorithm::common:
-            return invalid_key;
-        default:
-            return unsupported_key;
-    }
+    return pem::unparsed_key(*content, plain.der);
 }
 
 #ifdef USSL_HAS_SYSTEM_STORE

@@ -16,9 +16,9 @@
 namespace ussl::openssl {
 namespace {
 
-constexpr Refusal invalid_key{"invalid key"};
-constexpr Refusal wrong_password{"invalid key: `key_password` is missing or wrong"};
-constexpr Refusal unsupported_key{"unsupported key: this engine cannot sign TLS with it"};
+using pem::invalid_key;
+using pem::unsupported_key;
+using pem::wrong_password;
 
 int give_password(char* into, int size, int /*writing*/, void* data) {
     const Bytes& password = *static_cast<const Bytes*>(data);
@@ -218,15 +218,7 @@ std::optional<Refusal> parse_key(Bytes data, Bytes password, Key& key) {
     key = parse_whole<Key>(plain.der, d2i_AutoPrivateKey);
     if (key)
         return std::nullopt;
-    switch (pem::algorithm_of_key(plain.der)) {
-        case pem::Algorithm::malformed:
-            // One wrong password of 256 comes to padding that is right, and to nonsense.
-            return content->is_encrypted ? wrong_password : invalid_key;
-        case pem::Algorithm::common:
-            return invalid_key;
-        default:
-            return unsupported_key;
-    }
+    return pem::unparsed_key(*content, plain.der);
 }
 
 // Whether TLS has a signature for a key: some that OpenSSL can read have none, or not with the
