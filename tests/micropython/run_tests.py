@@ -8,6 +8,8 @@ that need a MicroPython of their own. With USSL_FILTER, only those of them run w
 files the tests whose name it is a part of. The program may also come in USSL_MICROPYTHON;
 the folder of certificates in USSL_CERTS (by default they are made into a temporary folder).
 If the program was built with AddressSanitizer, what that reports fails the test.
+
+Prints a line per file, all output of a file that fails, and the names of the failed tests again at the end.
 """
 import argparse
 import os
@@ -17,6 +19,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -30,6 +33,7 @@ KNOWN = re.compile(r"^\.\./\.\./py/\w+\.c:\d+:\d+: runtime error: null pointer p
 # A file may ask for another heap in one of its first lines: "# heap: 64m".
 HEAP = re.compile(r"^# heap: (\w+)$", re.M)
 TEST = re.compile(r"^def (test_\w+)", re.M)
+RESULT = re.compile(r"^(test_\w+) (ok|FAILED)$", re.M)
 
 
 def chosen(path):
@@ -88,7 +92,7 @@ def main():
         parser.error("which MicroPython? --micropython, or USSL_MICROPYTHON")
 
     asan = b"__asan_init" in pathlib.Path(options.micropython).read_bytes()
-    passed = failed = 0
+    passed, failed = 0, []
     with tempfile.TemporaryDirectory(prefix="ussl-test-") as scratch:
         certs = os.environ.get("USSL_CERTS")
         if not certs:
@@ -107,15 +111,22 @@ def main():
         for path, wanted in tests_of.items():
             begin = time.monotonic()
             good, output = run(options.micropython, path, wanted, asan, environment)
-            print(f"{path.stem}  {'ok' if good else 'FAILED'}  {time.monotonic() - begin:.1f} s")
-            lines = output.splitlines()
-            tests = [line for line in lines if re.fullmatch(r"test_\w+ (ok|FAILED)", line)]
-            passed += sum(line.endswith(" ok") for line in tests)
-            bad = sum(line.endswith(" FAILED") for line in tests)
+            seconds = time.monotonic() - begin
+            tests = RESULT.findall(output)
+            bad = [name for name, result in tests if result == "FAILED"]
             # A file that fails without a failed test, or with no test at all, has died.
-            failed += bad or not (good and tests)
-            print(*("    " + line for line in (tests if good else lines)), sep="\n", flush=True)
-    print(f"{passed} passed, {failed} failed")
+            if not bad and not (good and tests):
+                bad = [f"after {tests[-1][0]}" if tests else "before its first test"]
+            passed += sum(result == "ok" for _, result in tests)
+            failed += [f"{path.stem}: {name}" for name in bad]
+            print(f"{path.stem}  {sum(result == 'ok' for _, result in tests)} ok"
+                  f"{f', {len(bad)} FAILED' if bad else ''}  {seconds:.1f} s")
+            if bad:
+                print(textwrap.indent(output.rstrip() or "no test has run", "    "))
+            sys.stdout.flush()
+    print(f"{passed} passed, {len(failed)} failed")
+    for name in failed:
+        print("FAILED", name)
     return 1 if failed or not passed else 0
 
 

@@ -23,6 +23,31 @@ case $* in
     *'=*Writes*') printf 'AStream.\\n  Writes  # GetParam() = 1\\nAMemory.\\n  Writes\\n' ;;
 esac
 """
+# Stands for MicroPython: one file whose tests succeed, one with a failed test, one that dies, one without tests.
+MICROPYTHON = """#!/bin/bash
+case $* in
+    */test_gc.py) printf 'test_a ok\\ntest_b ok\\nnoise\\n' ;;
+    */test_psk.py) printf 'test_a FAILED\\nwhy\\ntest_b ok\\n'; exit 1 ;;
+    */test_read.py) printf 'test_a ok\\n'; exit 3 ;;
+esac
+"""
+MICROPYTHON_RUN = """\
+test_gc  2 ok  TIME
+test_psk  1 ok, 1 FAILED  TIME
+    test_a FAILED
+    why
+    test_b ok
+    exit status 1
+test_read  1 ok, 1 FAILED  TIME
+    test_a ok
+    exit status 3
+test_write  0 ok, 1 FAILED  TIME
+    no test has run
+4 passed, 3 failed
+FAILED test_psk: test_a
+FAILED test_read: after test_a
+FAILED test_write: before its first test
+"""
 
 
 def run(*command, **environment):
@@ -80,6 +105,16 @@ class Runner(unittest.TestCase):
                 (("*Stream*",), "Never", (SKIPPED, "skipped: no test matches 'Never'\n")),
             ):
                 self.assertEqual(run("tests/gtest", program, *pattern, USSL_FILTER=text)[:2], expected)
+
+    def test_the_micropython_suite_names_what_failed_at_the_end(self):
+        with tempfile.TemporaryDirectory() as folder:
+            program = pathlib.Path(folder) / "micropython"
+            program.write_text(MICROPYTHON)
+            program.chmod(stat.S_IRWXU)
+            status, out, _ = run(sys.executable, "tests/micropython/run_tests.py", "read", "write", "psk", "gc",
+                                 USSL_MICROPYTHON=str(program), USSL_CERTS=folder, USSL_FILTER="")
+        self.assertEqual(status, 1)
+        self.assertEqual(re.sub(r"  [0-9.]+ s\n", "  TIME\n", out), MICROPYTHON_RUN)
 
     def test_a_filter_without_a_match_skips_the_python_suites(self):
         # The program is not run.
