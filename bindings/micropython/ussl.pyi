@@ -4,16 +4,24 @@ For editors and type checkers. The same module is found as `ssl` and `tls` in a 
 docs/reference.md says everything in full. Every TLS failure is an OSError whose errno is one of the ERR_ constants.
 """
 
-from typing import Any, Callable, Final, Iterable, Mapping, Protocol, Sequence, overload
+import socket
+from array import array
+from typing import Any, Callable, Final, Literal, Mapping, Protocol, Sequence, TypeAlias, overload
 
-_Stream = Any
-"""A socket, a UART, an io.IOBase: anything with MicroPython's stream protocol, which has no methods in common."""
+class _ReadsAndWrites(Protocol):
+    def readinto(self, buf: Any, /) -> int | None: ...
+    def write(self, buf: Any, /) -> int | None: ...
+
+_Stream: TypeAlias = socket.socket | _ReadsAndWrites
+"""A socket, a UART, an io.IOBase with `ioctl`: what has MicroPython's stream protocol."""
 
 class _KeyLookup(Protocol):
-    def get(self, identity: bytes) -> bytes | None: ...
+    def get(self, identity: bytes, /) -> _Buffer | None: ...
 
-_Buffer = bytes | bytearray | memoryview
-_Content = str | bytes | bytearray | memoryview
+_Buffer: TypeAlias = bytes | bytearray | memoryview
+_Data: TypeAlias = str | _Buffer | array[Any]
+_Writable: TypeAlias = bytearray | memoryview | array[Any]
+_Content: TypeAlias = str | _Buffer
 """The path of a file, or the content itself (PEM or DER)."""
 
 CERT_NONE: Final = 0
@@ -172,10 +180,10 @@ def self_signed(
 ) -> tuple[bytes, bytes]:
     """A new key and a certificate for these names, in DER, for a first server."""
 
-def flush_closed(timeout: float | None = None) -> int:
+def flush_closed(timeout: float | None = None, /) -> int:
     """Waits until all closed connections are delivered; returns the number of those that are not."""
 
-def cert_info(data: _Content) -> dict[str, Any]:
+def cert_info(data: _Content, /) -> dict[str, Any]:
     """Looks into a certificate: as getpeercert(), with the hashes that pins takes."""
 
 class SSLContext:
@@ -239,36 +247,34 @@ class SSLContext:
     ) -> None:
         """This side's certificate, the rest of its chain, and its key."""
 
-    @overload
-    def load_verify_locations(self, cadata: _Content) -> None: ...
-    @overload
-    def load_verify_locations(self, *, cafile: _Content) -> None:
+    def load_verify_locations(self, cadata: _Content | None = None, cafile: _Content | None = None) -> None:
         """Adds roots and CRLs."""
 
     def cert_store_stats(self) -> dict[str, int]:
         """How many certificates (x509), authorities (x509_ca) and CRLs (crl) are trusted."""
 
-    def load_default_certs(self, purpose: int = ...) -> None:
+    def load_default_certs(self, purpose: int = ..., /) -> None:
         """The system's roots as well (unix)."""
 
-    def set_ciphers(self, suites: Sequence[str] | str) -> None:
+    def set_ciphers(self, suites: Sequence[str] | str, /) -> None:
         """Exactly these suites; or, as a str with ":" between names, these of TLS 1.2."""
 
     def get_ciphers(self) -> list[str]:
         """The names of all suites that there are."""
 
-    def set_alpn_protocols(self, protocols: Sequence[str | _Buffer]) -> None:
+    def set_alpn_protocols(self, protocols: Sequence[str | _Buffer], /) -> None:
         """What this side speaks, best first."""
 
     def set_psk_client_callback(
-        self, callback: Callable[[None], tuple[str | _Buffer, _Buffer]] | None
+        self, callback: Callable[[None], tuple[str | _Buffer, _Buffer]] | None, /
     ) -> None:
-        """f(hint) gives identity and key for a connection; hint is None."""
+        """f(hint) gives identity and key for a connection, never None; hint is None."""
 
     def set_psk_server_callback(
         self,
         callback: Callable[[str | bytes], _Buffer | None] | None,
         identity_hint: str | _Buffer | None = None,
+        /,
     ) -> None:
         """f(identity) gives the key of a client, or None."""
 
@@ -288,33 +294,40 @@ class SSLSocket:
     session_reused: Final[bool | None]
     """Whether an earlier session was resumed; None before the handshake is done."""
 
-    def read(self, n: int = -1) -> bytes | None: ...
-    def readinto(self, buf: Any, n: int = ...) -> int | None: ...
-    def readline(self, n: int = -1) -> bytes | None: ...
+    def read(self, n: int = -1, /) -> bytes | None: ...
+    def readinto(self, buf: _Writable, n: int = ..., /) -> int | None: ...
+    def readline(self, n: int = -1, /) -> bytes | None: ...
     @overload
-    def write(self, buf: Any) -> int | None: ...
+    def write(self, buf: _Data, /) -> int | None: ...
     @overload
-    def write(self, buf: Any, n: int) -> int | None: ...
+    def write(self, buf: _Data, n: int, /) -> int | None: ...
     @overload
-    def write(self, buf: Any, offset: int, n: int) -> int | None:
+    def write(self, buf: _Data, offset: int, n: int, /) -> int | None:
         """What was taken is sent, once, in order; None: nothing now."""
 
-    def recv(self, n: int) -> bytes | None:
+    def recv(self, n: int, /) -> bytes | None:
         """What is there, up to n bytes."""
 
-    def recv_into(self, buf: Any, n: int = ...) -> int | None: ...
-    def send(self, buf: Any) -> int | None:
+    def recv_into(self, buf: _Writable, n: int = ..., /) -> int | None: ...
+    def send(self, buf: _Data, /) -> int | None:
         """What can be taken at once."""
 
-    def sendall(self, buf: Any) -> int | None: ...
+    @overload
+    def sendall(self, buf: _Data, /) -> int | None: ...
+    @overload
+    def sendall(self, buf: _Data, n: int, /) -> int | None: ...
+    @overload
+    def sendall(self, buf: _Data, offset: int, n: int, /) -> int | None:
+        """As write()."""
+
     def flush(self) -> bool:
         """Sends what was taken but has not left; True when all of it has."""
 
     def close(self) -> None:
         """Says goodbye without blocking, and closes the stream beneath."""
 
-    def setblocking(self, flag: bool) -> None: ...
-    def settimeout(self, timeout: float | None) -> None: ...
+    def setblocking(self, flag: bool, /) -> None: ...
+    def settimeout(self, timeout: float | None, /) -> None: ...
     def do_handshake(self) -> None: ...
     def unwrap(self) -> Any:
         """Says goodbye, waits for the peer's, and returns the stream beneath (behind what was read from it already)."""
@@ -327,9 +340,14 @@ class SSLSocket:
         """IANA's name, the version, secret bits."""
 
     def selected_alpn_protocol(self) -> str | None: ...
-    def getpeercert(self, binary_form: bool = False) -> dict[str, Any] | bytes | None:
+    @overload
+    def getpeercert(self, binary_form: Literal[False] = False) -> dict[str, Any] | None: ...
+    @overload
+    def getpeercert(self, binary_form: Literal[True]) -> bytes | None: ...
+    @overload
+    def getpeercert(self, binary_form: bool) -> dict[str, Any] | bytes | None:
         """A dictionary in CPython's form, or DER."""
 
-    def ioctl(self, request: int, arg: int) -> int: ...
+    def ioctl(self, request: int, arg: int = 0, /) -> int: ...
     def __enter__(self) -> SSLSocket: ...
     def __exit__(self, *exception: Any) -> None: ...

@@ -22,13 +22,17 @@ TIMEOUT = 10  # seconds that any one step may take
 
 def main(host=HOST, port=PORT, ca=CA, cert=CERT, key=KEY):
     found = socket.getaddrinfo(host, int(port), 0, socket.SOCK_STREAM)[0]
-    stream = sock = socket.socket(found[0])  # IPv4 or IPv6
+    sock = socket.socket(found[0])  # IPv4 or IPv6
     try:
         sock.settimeout(TIMEOUT)
         sock.connect(found[-1])
         stream = ussl.wrap_socket(
             sock, ca_certs=ca, server_hostname=host, certfile=cert, keyfile=key
         )
+    except Exception:
+        sock.close()
+        raise
+    try:
         # With TLS 1.3 the handshake is over before the server has judged our certificate: what it
         # thinks of it comes with the first read.
         print(stream.readline().decode().strip())
