@@ -558,6 +558,10 @@ Bytes Connection::alpn() const {
     return state_ == State::open ? session_->alpn() : Bytes{};
 }
 
+std::size_t Connection::describe_error(std::span<char> into) const {
+    return describe(error_, into, session_ ? session_->failed_certificate() : std::string_view{});
+}
+
 Bytes Connection::leftover() const {
     return state_ == State::open && ended_ ? session_->wire().ahead() : Bytes{};
 }

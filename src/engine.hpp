@@ -4,6 +4,7 @@
 // these two classes and one table; nothing else changes. docs/design.md says why it is cut here.
 
 #include "callbacks.hpp"
+#include "failed_certificate.hpp"
 #include "hostname.hpp"
 #include "ussl/certificate.hpp"
 #include "ussl/connection.hpp"
@@ -65,6 +66,8 @@ class EngineSession : public OnHeap {
     /// Why the last step failed, as far as the engine knows: its own view, before the wire and the
     /// policy have had their say.
     [[nodiscard]] virtual Error failure() const = 0;
+    /// The certificate that failed, if the failure is one of verification.
+    [[nodiscard]] std::string_view failed_certificate() const { return failed_.text(); }
 
     [[nodiscard]] virtual std::size_t pending() const = 0;
     [[nodiscard]] virtual Version version() const = 0;
@@ -81,6 +84,7 @@ class EngineSession : public OnHeap {
   protected:
     Wire wire_;
     Callbacks callbacks_{wire_};
+    FailedCertificate failed_;
 };
 
 /// What connections of one kind share inside an engine. Used by several threads at once.

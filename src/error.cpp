@@ -166,7 +166,7 @@ std::string_view alert_name(std::uint8_t number) {
     return "unknown";
 }
 
-std::size_t describe(const Error& error, std::span<char> into) {
+std::size_t describe(const Error& error, std::span<char> into, std::string_view certificate) {
     Writer out(into);
     const auto add_row = [&](const Row& row) {
         out.add(row.name);
@@ -186,6 +186,11 @@ std::size_t describe(const Error& error, std::span<char> into) {
             out.add("; ");
             add_row(other);
         });
+        if (!certificate.empty()) {
+            out.add(" (certificate: ");
+            out.add(certificate);
+            out.add(")");
+        }
     }
     if (error.alert != Error::Alert::none) {
         out.add(error.alert == Error::Alert::sent ? " (alert sent: " : " (alert received: ");

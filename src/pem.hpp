@@ -16,12 +16,14 @@ inline Refusal about(Refusal::About option, Refusal refusal) {
 class Der {
   public:
     static constexpr std::uint8_t integer = 0x02, bit_string = 0x03, octets = 0x04, oid = 0x06,
-                                  sequence = 0x30, context_0 = 0xA0;
+                                  sequence = 0x30, set = 0x31, context_0 = 0xA0;
 
     explicit Der(Bytes der) : rest_(der) {}
     /// The content of the next value, which is passed over; none: it is of another kind.
     std::optional<Bytes> take(std::uint8_t tag);
     [[nodiscard]] bool is_next(std::uint8_t tag) const { return !rest_.empty() && rest_[0] == tag; }
+    /// Of the next value; 0: there is none.
+    [[nodiscard]] std::uint8_t tag() const { return rest_.empty() ? 0 : rest_[0]; }
     [[nodiscard]] bool at_end() const { return rest_.empty(); }
     [[nodiscard]] std::size_t left() const { return rest_.size(); }
 

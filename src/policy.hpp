@@ -213,6 +213,11 @@ Code code_of_alert(std::uint8_t alert, bool handshaking, bool psk);
 constexpr std::uint16_t failure_bit(Code code) {
     return static_cast<std::uint16_t>(1U << (static_cast<unsigned>(code) - 201U));
 }
+/// Whether one of the failures is one of the clock, too.
+constexpr bool concerns_dates(std::uint16_t failures) {
+    return (failures & (failure_bit(Code::CERT_EXPIRED) | failure_bit(Code::CERT_NOT_YET_VALID))) !=
+           0;
+}
 /// The worst of several failures, and all of them kept.
 Error certificate_error(std::uint16_t failures);
 

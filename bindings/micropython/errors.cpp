@@ -52,6 +52,8 @@ void add_name(vstr_t* text, const ussl_context_obj_t* context, const char* optio
     vstr_add_strn(text, option, size);
 }
 
+constexpr size_t max_row = 256;  // of a text that has no more than one row
+
 }  // namespace
 
 extern "C" MP_NORETURN void ussl_raise_refusal(const ussl_context_obj_t* context,
@@ -97,13 +99,11 @@ MP_NORETURN void ussl_raise(const ussl::Refusal& refusal, const ussl_sources_t* 
     mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("%.*s"), static_cast<int>(size), text);
 }
 
-MP_NORETURN void ussl_raise(const Error& error) {
+MP_NORETURN void ussl_raise(const Error& error, const char* text, size_t size) {
     if (error.code == Code::stream)
         mp_raise_OSError(error.number());
     if (error.code == Code::NO_MEMORY)
         mp_raise_OSError(MP_ENOMEM);
-    char text[ussl::max_description];
-    const size_t size = ussl::describe(error, text);
     // Where there is no memory for the text (the heap may be locked), the number matters more.
     auto* copy = m_new_maybe(byte, size + 1);
     auto* string = copy != nullptr ? m_new_obj_maybe(mp_obj_str_t) : nullptr;
@@ -119,5 +119,6 @@ MP_NORETURN void ussl_raise(const Error& error) {
 extern "C" MP_NORETURN void ussl_raise_row(unsigned code) {
     Error error;
     error.code = static_cast<Code>(code);
-    ussl_raise(error);
+    char text[max_row];
+    ussl_raise(error, text, ussl::describe(error, text));
 }

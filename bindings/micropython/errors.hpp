@@ -4,8 +4,8 @@
 #include "ussl/context.hpp"
 #include "ussl/error.hpp"
 
-/// OSError: the stream's errno, or a row of the table with its text.
-MP_NORETURN void ussl_raise(const ussl::Error& error);
+/// OSError: the stream's errno, or a row of the table with `text`, which is copied.
+MP_NORETURN void ussl_raise(const ussl::Error& error, const char* text, size_t size);
 /// ValueError that names the argument, the file and the place in it, as far as they are known, or
 /// OSError ENOMEM. `sources` and `context` may be null.
 MP_NORETURN void ussl_raise(const ussl::Refusal& refusal, const ussl_sources_t* sources,

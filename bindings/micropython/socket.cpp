@@ -281,15 +281,24 @@ void raise_later(ussl_socket_obj_t* self, const PyHost& host) {
 }
 
 // Another thread's call may set an error, too.
-ussl::Error copy_error(ussl_socket_obj_t* self) {
+ussl::Error copy_error(ussl_socket_obj_t* self, std::span<char> text, size_t* size) {
     Connection* connection = connection_of(self);
     PyHost host(self);
     const bool holds = connection->hold(host) == Connection::Held::yes;
     const ussl::Error error = connection->error();
+    *size = connection->describe_error(text);
     if (holds)
         connection->let_go();
     raise_soon_if_interrupt(host);
     return error;
+}
+
+// Apart from its callers, whose stack frames stay small.
+[[gnu::noinline]] MP_NORETURN void raise_error(ussl_socket_obj_t* self) {
+    char text[ussl::max_description];
+    size_t size = 0;
+    const ussl::Error error = copy_error(self, text, &size);
+    ussl_raise(error, text, size);
 }
 
 // The errors of a call that moved nothing; returns where it merely could not go on.
@@ -310,7 +319,7 @@ void raise_unless_progress(ussl_socket_obj_t* self, const PyHost& host, Progress
         case Progress::Kind::misuse:
             ussl_raise_row(static_cast<unsigned>(Code::BAD_USE));
         case Progress::Kind::failed:
-            ussl_raise(copy_error(self));
+            raise_error(self);
     }
 }
 

@@ -107,6 +107,8 @@ class Connection final : public OnHeap {
     [[nodiscard]] bool handshake_done() const { return facts().state == State::open; }
     /// Why the last call failed; no error while none has.
     [[nodiscard]] const Error& error() const { return error_; }
+    /// As describe(), with the certificate that failed verification, if that is why.
+    std::size_t describe_error(std::span<char> into) const;
     /// Reads and writes both fail from now on.
     [[nodiscard]] bool failed() const { return (facts().flags & is_failed) != 0; }
     /// Something was taken that has not left yet: flush() once the stream is writable.

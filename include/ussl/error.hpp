@@ -50,11 +50,13 @@ std::string_view text_of(Code code);
 /// The name of a TLS alert ("bad_certificate"), or "unknown".
 std::string_view alert_name(std::uint8_t number);
 
-/// Long enough for every text that describe() makes.
-inline constexpr std::size_t max_description = 1024;
+/// Long enough for every text that describe() makes, and for its part about a certificate.
+inline constexpr std::size_t max_description = 1536;
+inline constexpr std::size_t max_certificate_description = 304;
 
-/// Writes "NAME: what happened (alert sent: …)" and returns its length; never NUL-terminated,
-/// cut off at the end of `into`.
-std::size_t describe(const Error& error, std::span<char> into);
+/// Writes "NAME: what happened (certificate: …) (alert sent: …)" and returns its length; never
+/// NUL-terminated, cut off at the end of `into`. `certificate` describes the one that failed, if
+/// the error is a certificate's; Connection::describe_error() knows it.
+std::size_t describe(const Error& error, std::span<char> into, std::string_view certificate = {});
 
 }  // namespace ussl

@@ -120,11 +120,11 @@ bool visit_identity(const mbedtls_x509_crt& certificate, CertificateVisitor& vis
     return true;
 }
 
+}  // namespace
+
 CertificateVisitor::Time time_of(const mbedtls_x509_time& time) {
     return {time.year, time.mon, time.day, time.hour, time.min, time.sec};
 }
-
-}  // namespace
 
 bool describe(const mbedtls_x509_crt& certificate, CertificateVisitor& visitor) {
     if (!visit_identity(certificate, visitor))

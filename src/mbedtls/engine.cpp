@@ -23,7 +23,7 @@ constexpr std::uint16_t signature_algorithms[] = {
     MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA512,       MBEDTLS_TLS1_3_SIG_NONE,
 };
 
-// Everything passes here; strength is judged by failures_of(), so that it is one failure of many.
+// Everything passes here; strength is judged by find_failures(), so that it is one failure of many.
 constexpr mbedtls_x509_crt_profile any_profile = {0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0};
 
 int receive_hook(void* session, unsigned char* into, std::size_t size) {
@@ -1036,18 +1036,17 @@ bool Session::peer_can_sign() const {
 
 // From the topmost of the path on, which ends at the first trusted certificate (RFC 5280 §6.1): if
 // that is the peer's own, what else it has shown does not matter.
-void Session::judge_path(int depth) {
+void Session::judge_path(int depth, Found& found) {
     const Link* path = path_.get();
     const bool alone = is_among_trusted(context(), *path->certificate);
     for (int i = alone ? 0 : depth; i >= 0; --i) {
         const mbedtls_x509_crt& certificate = *path[i].certificate;
         const mbedtls_x509_crt* issuer = i != depth && !alone ? path[i + 1].certificate : nullptr;
         const std::uint32_t untrusted = alone ? MBEDTLS_X509_BADCERT_NOT_TRUSTED : 0;
-        certificate_failures_ |=
-            failures_of(context(), certificate, issuer, i, path[i].flags | untrusted);
+        find_failures(context(), certificate, issuer, i, path[i].flags | untrusted, found);
         if (context().verifies_by_program())
-            certificate_failures_ |=
-                callbacks_.verify_certificate({certificate.raw.p, certificate.raw.len}, i);
+            found.add(callbacks_.verify_certificate({certificate.raw.p, certificate.raw.len}, i),
+                      &certificate, i);
     }
 }
 
@@ -1062,24 +1061,40 @@ int Session::verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t& fla
     }
     if (verifies)
         path_.get()[depth] = {&certificate, flags};
-    if (verifies && depth == 0) {
-        judge_path(path_depth_);
+    flags = 0;
+    if (depth != 0)
+        return 0;
+    was_verified_ = true;
+    Found found;
+    if (verifies) {
+        judge_path(path_depth_, found);
         path_.reset();
     }
-    if (depth == 0) {
-        was_verified_ = true;
-        if (!context().pins().empty() && !is_pinned(context().pins(), certificate))
-            certificate_failures_ |= policy::failure_bit(Code::CERT_PIN);
+    if (!context().pins().empty() && !is_pinned(context().pins(), certificate))
+        found.add(policy::failure_bit(Code::CERT_PIN), &certificate, 0);
 #ifndef MBEDTLS_SSL_KEEP_PEER_CERTIFICATE
-        if (!keep_peer_certificate({certificate.raw.p, certificate.raw.len}))
-            return MBEDTLS_ERR_SSL_ALLOC_FAILED;
+    if (!keep_peer_certificate({certificate.raw.p, certificate.raw.len}))
+        return MBEDTLS_ERR_SSL_ALLOC_FAILED;
 #endif
-        if (verifies && context().checks_hostname() && name_ != nullptr &&
-            !is_for(certificate, *name_))
-            certificate_failures_ |= policy::failure_bit(Code::CERT_HOSTNAME);
-    }
-    flags = 0;
+    if (verifies && context().checks_hostname() && name_ != nullptr && !is_for(certificate, *name_))
+        found.add(policy::failure_bit(Code::CERT_HOSTNAME), &certificate, 0);
+    keep_found(found);
     return 0;
+}
+
+void Session::keep_found(const Found& found) {
+    certificate_failures_ = found.all();
+    if (found.worst() == nullptr)
+        return;
+    const mbedtls_x509_crt& certificate = *found.worst();
+    std::optional<std::int64_t> clock;
+    if (policy::concerns_dates(certificate_failures_))
+        clock = context().verify_time().value_or(now());
+    failed_.keep({.subject = {certificate.subject_raw.p, certificate.subject_raw.len},
+                  .issuer = {certificate.issuer_raw.p, certificate.issuer_raw.len},
+                  .not_before = time_of(certificate.valid_from),
+                  .not_after = time_of(certificate.valid_to),
+                  .clock = clock});
 }
 
 int Session::choose_context() {

@@ -248,6 +248,8 @@ class Flight {
     std::size_t size_ = 0;
 };
 
+using Found = Failures<const mbedtls_x509_crt>;
+
 class Session final : public EngineSession {
   public:
     static Owned<EngineSession> make(const Context& context, const HostName* name);
@@ -303,7 +305,8 @@ class Session final : public EngineSession {
     [[nodiscard]] bool lacks_group() const;
     void let_go_of_the_handshake();
     void shorten_peer_certificate();
-    void judge_path(int depth);
+    void judge_path(int depth, Found& found);
+    void keep_found(const Found& found);
     void keep_session();
     void note_resumption();
     bool may_resume();
@@ -394,9 +397,9 @@ bool for_each_extension(unsigned char* at, const unsigned char* end, Take take) 
 bool is_readable(const mbedtls_x509_crt& certificate);
 /// Keeps trusted certificates that are no authorities from issuing others.
 void restrict_issuers(mbedtls_x509_crt& trusted);
-/// The failures of one certificate of a chain, as bits; `issuer` is null for the topmost.
-std::uint16_t failures_of(const Context& context, const mbedtls_x509_crt& certificate,
-                          const mbedtls_x509_crt* issuer, int depth, std::uint32_t flags);
+/// Adds the failures of one certificate of a chain; `issuer` is null for the topmost.
+void find_failures(const Context& context, const mbedtls_x509_crt& certificate,
+                   const mbedtls_x509_crt* issuer, int depth, std::uint32_t flags, Found& found);
 bool is_among_trusted(const Context& context, const mbedtls_x509_crt& certificate);
 bool is_for(const mbedtls_x509_crt& certificate, const HostName& name);
 /// Whether the certificate, or its public key, is one of those.
@@ -404,6 +407,7 @@ bool is_pinned(Bytes pins, const mbedtls_x509_crt& certificate);
 std::uint8_t alert_of(Code worst);
 
 // certificate.cpp
+CertificateVisitor::Time time_of(const mbedtls_x509_time& time);
 /// false: no memory.
 bool describe(const mbedtls_x509_crt& certificate, CertificateVisitor& visitor);
 bool describe_first(Bytes data, CertificateVisitor& visitor);

@@ -84,30 +84,37 @@ Signature signature_of(const Signed& what, const mbedtls_x509_crt& issuer) {
 }
 
 // Mbed TLS says of every certificate that nobody vouches for no more than that. Those in the peer's
-// chain, and the roots, tell why: a signature that is wrong, or an issuer that may not issue it.
-Code why_not_trusted(const Context& context, const mbedtls_x509_crt& certificate, int depth) {
-    const bool is_own_issuer = depth == 0 && issued(certificate, certificate);
+// chain, and the roots, tell why: a signature that is wrong, or an issuer that may not issue it,
+// which is the one that fails then.
+void add_reason(const Context& context, const mbedtls_x509_crt& certificate, int depth,
+                Found& found) {
+    const auto add = [&](Code code) { found.add(failure_bit(code), &certificate, depth); };
+    const bool is_own_issuer = issued(certificate, certificate);
+    const Code alone =
+        is_own_issuer && depth == 0 ? Code::CERT_SELF_SIGNED : Code::CERT_UNKNOWN_ISSUER;
     if (is_own_issuer && signature_of(certificate, certificate) == Signature::good)
-        return Code::CERT_SELF_SIGNED;  // whatever else has its name
-    bool has_issuer = false;
+        return add(alone);  // whatever else has its name
+    const mbedtls_x509_crt* issuer = nullptr;
     for (const mbedtls_x509_crt* list :
          {&context.trusted(), static_cast<const mbedtls_x509_crt*>(certificate.next)})
         for (const mbedtls_x509_crt* candidate = list;
              candidate != nullptr && candidate->version != 0; candidate = candidate->next) {
             if (!issued(*candidate, certificate))
                 continue;
-            has_issuer = true;
+            if (issuer == nullptr)
+                issuer = candidate;
             if (!may_sign_certificates(*candidate))
                 continue;
             // The first one that can be checked decides: a peer may send many.
             const Signature signature = signature_of(certificate, *candidate);
-            if (signature != Signature::unsupported)
-                return signature == Signature::wrong ? Code::CERT_BAD_SIGNATURE
-                                                     : Code::CERT_INVALID;
+            if (signature == Signature::wrong)
+                return add(Code::CERT_BAD_SIGNATURE);
+            if (signature == Signature::good)
+                return found.add(failure_bit(Code::CERT_INVALID), candidate, depth + 1);
         }
-    if (has_issuer)
-        return Code::CERT_INVALID;
-    return is_own_issuer ? Code::CERT_SELF_SIGNED : Code::CERT_UNKNOWN_ISSUER;
+    if (issuer != nullptr)
+        return found.add(failure_bit(Code::CERT_INVALID), issuer, depth + 1);
+    add(alone);
 }
 
 // RFC 5280 §4.2.1.3, §4.2.1.12: a certificate that says what it is for is for nothing else.
@@ -385,12 +392,12 @@ void restrict_issuers(mbedtls_x509_crt& trusted) {
     }
 }
 
-std::uint16_t failures_of(const Context& context, const mbedtls_x509_crt& certificate,
-                          const mbedtls_x509_crt* issuer, int depth, std::uint32_t flags) {
+void find_failures(const Context& context, const mbedtls_x509_crt& certificate,
+                   const mbedtls_x509_crt* issuer, int depth, std::uint32_t flags, Found& found) {
     std::uint16_t failures = 0;
 #ifndef USSL_PATCHED_MBEDTLS
     if (!is_readable(certificate))
-        return failure_bit(Code::CERT_INVALID);
+        return found.add(failure_bit(Code::CERT_INVALID), &certificate, depth);
 #endif
     // The topmost is a root of ours, unless nobody was found who vouches for it.
     bool trusted = issuer == nullptr && (flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) == 0;
@@ -398,7 +405,7 @@ std::uint16_t failures_of(const Context& context, const mbedtls_x509_crt& certif
     if ((flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) != 0) {
         trusted = is_among_trusted(context, certificate);
         if (!trusted)
-            failures |= failure_bit(why_not_trusted(context, certificate, depth));
+            add_reason(context, certificate, depth, found);
     } else if (issuer != nullptr && !issued(*issuer, certificate)) {
         // Mbed TLS looks for an issuer by its name only, and in any case of letters.
         failures |= failure_bit(Code::CERT_UNKNOWN_ISSUER);
@@ -420,7 +427,7 @@ std::uint16_t failures_of(const Context& context, const mbedtls_x509_crt& certif
         failures |= failure_bit(Code::CERT_WEAK);
     if (!purpose_fits(certificate, depth, context.role() == Role::client))
         failures |= failure_bit(Code::CERT_PURPOSE);
-    return failures;
+    found.add(failures, &certificate, depth);
 }
 
 bool is_for(const mbedtls_x509_crt& certificate, const HostName& name) {

@@ -34,13 +34,13 @@ void visit_name(const X509_NAME* name, Party party, CertificateVisitor& visitor)
     }
 }
 
+}  // namespace
+
 CertificateVisitor::Time time_of(const ASN1_TIME* time) {
     struct tm tm{};
     ASN1_TIME_to_tm(time, &tm);
     return {tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec};
 }
-
-}  // namespace
 
 void describe(X509* certificate, CertificateVisitor& visitor) {
     const ASN1_INTEGER* serial = X509_get0_serialNumber(certificate);

@@ -141,8 +141,16 @@ class Session final : public EngineSession {
     [[nodiscard]] const HostName* name() const { return name_; }
     /// What verification found, as bits of Error::certificate_failures.
     std::uint16_t certificate_failures = 0;
+    /// The same while a chain is verified.
+    Failures<X509> found;
+    /// Verification is over: the certificates may go.
+    void keep_found();
     /// To find the issuers of the peer's certificates.
     int signature_checks = 0;
+    /// While a chain is verified: the certificate whose issuer was looked for last, and the key
+    /// that has signed it.
+    const X509* signed_certificate = nullptr;
+    EVP_PKEY* signed_by = nullptr;
     /// Memory ran out while verifying: what was found says nothing.
     bool verification_lacked_memory = false;
     /// A certificate came where only the pre-shared key will do.
@@ -207,6 +215,7 @@ int verify_chain(X509_STORE_CTX* store, void*);
 int is_issued(X509_STORE_CTX* store, X509* certificate, X509* issuer);
 
 // certificate.cpp
+CertificateVisitor::Time time_of(const ASN1_TIME* time);
 void describe(X509* certificate, CertificateVisitor& visitor);
 bool describe_first(Bytes data, CertificateVisitor& visitor);
 

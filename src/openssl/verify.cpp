@@ -85,7 +85,8 @@ int collect(int ok, X509_STORE_CTX* store) {
     if (code == Code::CERT_PURPOSE && X509_STORE_CTX_get_error_depth(store) > 0 &&
         X509_check_ca(X509_STORE_CTX_get_current_cert(store)) == 0)
         code = Code::CERT_INVALID;
-    session_of(store)->certificate_failures |= failure_bit(code);
+    session_of(store)->found.add(failure_bit(code), X509_STORE_CTX_get_current_cert(store),
+                                 X509_STORE_CTX_get_error_depth(store));
     return error != X509_V_ERR_OUT_OF_MEM && error != X509_V_ERR_UNSPECIFIED &&
            error != X509_V_ERR_STORE_LOOKUP && error != X509_V_ERR_CERT_CHAIN_TOO_LONG;
 }
@@ -377,18 +378,6 @@ bool signature_is_weak(X509* certificate) {
     return md == nullptr || EVP_MD_get_size(md) * 8 < policy::minimum_hash_bits;
 }
 
-// A trusted certificate's own signature proves nothing and is not looked at.
-bool chain_is_weak(X509_STORE_CTX* store) {
-    STACK_OF(X509)* chain = X509_STORE_CTX_get0_chain(store);
-    const int untrusted = X509_STORE_CTX_get_num_untrusted(store);
-    for (int i = 0; i < sk_X509_num(chain); ++i) {
-        X509* certificate = sk_X509_value(chain, i);
-        if (key_is_weak(certificate) || (i < untrusted && signature_is_weak(certificate)))
-            return true;
-    }
-    return false;
-}
-
 std::string_view text_of(const ASN1_STRING* string) {
     const Bytes bytes = bytes_of(string);
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
@@ -632,12 +621,11 @@ int verify_alone(X509_STORE_CTX* store, X509* certificate) {
 // As X509_verify_cert(), but for two paths that OpenSSL does not take as RFC 5280 §6.1 has them.
 int verify_path(X509_STORE_CTX* store, Session& session) {
     X509* peer = X509_STORE_CTX_get0_cert(store);
-    std::uint16_t& failures = session.certificate_failures;
     // It ends at the first trusted certificate: if that is the peer's own, what else it has shown
     // does not matter, and may have expired. A CRL can still revoke it.
     if (is_among_trusted(store, peer)) {
         if (session.context().crl_check() != CrlCheck::none && anchor_is_revoked(store, peer))
-            failures |= failure_bit(Code::CERT_REVOKED);
+            session.found.add(failure_bit(Code::CERT_REVOKED), peer, 0);
         return verify_alone(store, peer);
     }
     // A renewed self-signed certificate stands below the one that it was, if that is a CA. OpenSSL
@@ -648,9 +636,9 @@ int verify_path(X509_STORE_CTX* store, Session& session) {
     if (!ca || session.context().crl_check() != CrlCheck::none)
         return X509_verify_cert(store);
     const int verified = verify_alone(store, peer);
-    failures |= failures_of_dates(ca.get(), time);
+    session.found.add(failures_of_dates(ca.get(), time), ca.get(), 1);
     if (signature_is_weak(peer))
-        failures |= failure_bit(Code::CERT_WEAK);
+        session.found.add(failure_bit(Code::CERT_WEAK), peer, 0);
     // For what is judged of a whole path below.
     STACK_OF(X509)* path = X509_STORE_CTX_get1_chain(store);
     if (path == nullptr || sk_X509_push(path, ca.get()) <= 0) {
@@ -661,6 +649,12 @@ int verify_path(X509_STORE_CTX* store, Session& session) {
     [[maybe_unused]] X509* const of_path = ca.release();
     X509_STORE_CTX_set0_verified_chain(store, path);
     return verified;
+}
+
+// Instead of what was found: no certificate of the chain can be blamed.
+void set_invalid(Session& session) {
+    session.found = {};
+    session.found.add(failure_bit(Code::CERT_INVALID), nullptr, 0);
 }
 
 void verify(X509_STORE_CTX* store, Session& session) {
@@ -676,77 +670,131 @@ void verify(X509_STORE_CTX* store, Session& session) {
         X509_VERIFY_PARAM_set_flags(param, static_cast<unsigned long>(context.crl_check()));
     X509_STORE_CTX_set_verify_cb(store, collect);
     const int verified = verify_path(store, session);
-    std::uint16_t& failures = session.certificate_failures;
-    if (verified <= 0 && failures == 0)
-        failures = failure_bit(Code::CERT_INVALID);
+    if (verified <= 0 && session.found.all() == 0)
+        set_invalid(session);
     // No engine looks further than that.
-    if (X509_STORE_CTX_get_error(store) == X509_V_ERR_CERT_CHAIN_TOO_LONG)
-        return;
-    if (session.signature_checks > policy::most_signature_checks) {
-        failures = failure_bit(Code::CERT_INVALID);
-        return;
-    }
-    if (chain_is_weak(store))
-        failures |= failure_bit(Code::CERT_WEAK);
+    if (X509_STORE_CTX_get_error(store) == X509_V_ERR_CERT_CHAIN_TOO_LONG ||
+        session.signature_checks > policy::most_signature_checks)
+        return set_invalid(session);
+    X509* peer = X509_STORE_CTX_get0_cert(store);
     STACK_OF(X509)* chain = X509_STORE_CTX_get0_chain(store);
     for (int i = 0; i < sk_X509_num(chain); ++i) {
         X509* certificate = sk_X509_value(chain, i);
+        const bool is_trusted = i >= X509_STORE_CTX_get_num_untrusted(store);
+        std::uint16_t failures = 0;
+        // A trusted certificate's own signature proves nothing and is not looked at.
+        if (key_is_weak(certificate) || (!is_trusted && signature_is_weak(certificate)))
+            failures |= failure_bit(Code::CERT_WEAK);
         if (!extensions_are_understood(certificate))
             failures |= failure_bit(Code::CERT_INVALID);
         if (!purpose_fits(certificate, i, context.role() == Role::client))
             failures |= failure_bit(Code::CERT_PURPOSE);
-        if (i > 0 && (!may_issue(certificate) ||
-                      wildcard_is_forbidden(X509_STORE_CTX_get0_cert(store), certificate)))
+        if (i > 0 && (!may_issue(certificate) || wildcard_is_forbidden(peer, certificate)))
             failures |= failure_bit(Code::CERT_INVALID);
         const bool is_checked = context.crl_check() == CrlCheck::chain ||
                                 (context.crl_check() == CrlCheck::leaf && i == 0);
-        if (is_checked && i >= X509_STORE_CTX_get_num_untrusted(store) &&
-            anchor_is_revoked(store, certificate))
+        if (is_checked && is_trusted && anchor_is_revoked(store, certificate))
             failures |= failure_bit(Code::CERT_REVOKED);
+        session.found.add(failures, certificate, i);
     }
-    if (session.name() != nullptr && context.checks_hostname() &&
-        !is_for(X509_STORE_CTX_get0_cert(store), *session.name()))
-        failures |= failure_bit(Code::CERT_HOSTNAME);
+    if (session.name() != nullptr && context.checks_hostname() && !is_for(peer, *session.name()))
+        session.found.add(failure_bit(Code::CERT_HOSTNAME), peer, 0);
     if (!context.verifies_by_program())
         return;
-    for (int i = sk_X509_num(chain) - 1; i >= 0 && !session.wire().aborted(); --i)
-        failures |= session.judge(sk_X509_value(chain, i), i);
+    for (int i = sk_X509_num(chain) - 1; i >= 0 && !session.wire().aborted(); --i) {
+        X509* certificate = sk_X509_value(chain, i);
+        session.found.add(session.judge(certificate, i), certificate, i);
+    }
 }
 
 }  // namespace
 
 namespace {
 
-// Whether the peer shows another CA with the name of a trusted one, and another key.
+bool can_be_issuer(X509* issuer, X509* certificate) {
+    const int found = X509_check_issued(issuer, certificate);
+    // That it may not sign is found out later, and said.
+    return (found == X509_V_OK || found == X509_V_ERR_KEYUSAGE_NO_CERTSIGN) &&
+           same_bytes(X509_get_subject_name(issuer), X509_get_issuer_name(certificate));
+}
+
+// Whether the peer shows another CA with the name of this one, and another key.
 bool has_namesake_shown(X509_STORE_CTX* store, X509* issuer) {
     const STACK_OF(X509)* shown = X509_STORE_CTX_get0_untrusted(store);
-    bool found = false;
     for (int i = 0; i < sk_X509_num(shown); ++i) {
         X509* other = sk_X509_value(shown, i);
-        if (X509_cmp(other, issuer) == 0)
-            return false;
-        found = found ||
-                (X509_NAME_cmp(X509_get_subject_name(other), X509_get_subject_name(issuer)) == 0 &&
-                 EVP_PKEY_eq(X509_get0_pubkey(other), X509_get0_pubkey(issuer)) != 1);
+        if (X509_NAME_cmp(X509_get_subject_name(other), X509_get_subject_name(issuer)) == 0 &&
+            EVP_PKEY_eq(X509_get0_pubkey(other), X509_get0_pubkey(issuer)) != 1)
+            return true;
     }
-    return found;
+    return false;
+}
+
+// The key that has signed a certificate: of the CAs that have its issuer's name, trusted ones
+// first. If none has, that of the first CA that is shown, or else trusted: that its signature is
+// wrong is found out later, and said. nullptr: too many signatures were looked at.
+EVP_PKEY* signer_of(X509_STORE_CTX* store, X509* certificate, int& checks) {
+    const Handle<STACK_OF(X509), free_certificates> trusted{X509_STORE_CTX_get1_certs(
+        store, const_cast<X509_NAME*>(X509_get_issuer_name(certificate)))};
+    EVP_PKEY* first = nullptr;
+    for (const STACK_OF(X509) * candidates :
+         {static_cast<const STACK_OF(X509)*>(trusted.get()),
+          static_cast<const STACK_OF(X509)*>(X509_STORE_CTX_get0_untrusted(store))}) {
+        bool is_first = true;
+        for (int i = 0; i < sk_X509_num(candidates); ++i) {
+            X509* candidate = sk_X509_value(candidates, i);
+            if (!can_be_issuer(candidate, certificate))
+                continue;
+            if (++checks > policy::most_signature_checks)
+                return nullptr;
+            EVP_PKEY* key = X509_get0_pubkey(candidate);
+            if (X509_verify(certificate, key) == 1)
+                return key;
+            if (std::exchange(is_first, false))
+                first = key;
+        }
+    }
+    return first;
+}
+
+Bytes encoded(const X509_NAME* name) {
+    const unsigned char* data = nullptr;
+    std::size_t size = 0;
+    return X509_NAME_get0_der(name, &data, &size) == 1 ? Bytes{data, size} : Bytes{};
 }
 
 }  // namespace
 
+void Session::keep_found() {
+    certificate_failures = found.all();
+    const X509* certificate = found.worst();
+    found = {};
+    if (certificate == nullptr)
+        return;
+    std::optional<std::int64_t> clock;
+    if (policy::concerns_dates(certificate_failures))
+        clock = context().verify_time().value_or(std::time(nullptr));
+    failed_.keep({.subject = encoded(X509_get_subject_name(certificate)),
+                  .issuer = encoded(X509_get_issuer_name(certificate)),
+                  .not_before = time_of(X509_get0_notBefore(certificate)),
+                  .not_after = time_of(X509_get0_notAfter(certificate)),
+                  .clock = clock});
+}
+
 int is_issued(X509_STORE_CTX* store, X509* certificate, X509* issuer) {
-    const int found = X509_check_issued(issuer, certificate);
-    // That it may not sign is found out later, and said.
-    if ((found != X509_V_OK && found != X509_V_ERR_KEYUSAGE_NO_CERTSIGN) ||
-        !same_bytes(X509_get_subject_name(issuer), X509_get_issuer_name(certificate)))
+    if (!can_be_issuer(issuer, certificate))
         return 0;
     // Of several with one name, the one that signed is the issuer: OpenSSL by itself would try the
     // first and no other.
     Session& session = *session_of(store);
     if (!session.context().trusts_namesakes() && !has_namesake_shown(store, issuer))
         return 1;
-    return ++session.signature_checks <= policy::most_signature_checks &&
-                   X509_verify(certificate, X509_get0_pubkey(issuer)) == 1
+    if (session.signed_certificate != certificate) {
+        session.signed_certificate = certificate;
+        session.signed_by = signer_of(store, certificate, session.signature_checks);
+    }
+    return session.signed_by != nullptr &&
+                   EVP_PKEY_eq(X509_get0_pubkey(issuer), session.signed_by) == 1
                ? 1
                : 0;
 }
@@ -760,13 +808,14 @@ int verify_chain(X509_STORE_CTX* store, void*) {
         return 0;
     }
     X509* peer = X509_STORE_CTX_get0_cert(store);
-    std::uint16_t& failures = session.certificate_failures;
     if (!context.pins().empty() && !is_pinned(context.pins(), peer))
-        failures |= failure_bit(Code::CERT_PIN);
+        session.found.add(failure_bit(Code::CERT_PIN), peer, 0);
     if (!are_readable(X509_STORE_CTX_get0_untrusted(store)))
-        failures = failure_bit(Code::CERT_INVALID);
+        set_invalid(session);
     else if (context.verify() != Verify::none)
         verify(store, session);
+    session.keep_found();
+    const std::uint16_t failures = session.certificate_failures;
     bool& lacked_memory = session.verification_lacked_memory;
     lacked_memory |= take_lack_of_memory();
     lacked_memory |= X509_STORE_CTX_get_error(store) == X509_V_ERR_OUT_OF_MEM;

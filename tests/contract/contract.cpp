@@ -248,6 +248,11 @@ std::string describe(const Error& error) {
     return {text, ussl::describe(error, text)};
 }
 
+std::string describe(const Connection& failed) {
+    char text[ussl::max_description];
+    return {text, failed.describe_error(text)};
+}
+
 std::string pattern(std::size_t size, unsigned seed) {
     std::string made(size, '\0');
     for (char& c : made) {

@@ -203,6 +203,8 @@ std::string read_all(Connection& connection, MemoryHost& host, bool* end = nullp
 /// Writes until nothing more is taken; returns how much was.
 std::size_t write_some(Connection& connection, MemoryHost& host, std::string_view data);
 std::string describe(const Error& error);
+/// With the certificate that failed.
+std::string describe(const Connection& failed);
 /// For checking that every row of the error table was provoked somewhere (errors_test).
 void saw(const Error& error);
 std::set<Code>& seen();

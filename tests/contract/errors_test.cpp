@@ -1,6 +1,7 @@
 // Texts and numbers of the error table.
 
 #include "contract.hpp"
+#include "failed_certificate.hpp"
 #include "policy.hpp"
 
 namespace contract {
@@ -42,13 +43,102 @@ TEST(Errors, TextsNameTheAlertAndTheEnginesCode) {
 TEST(Errors, TheLongestTextFits) {
     Error error;
     error.code = Code::CERT_BAD_SIGNATURE;
-    error.certificate_failures = 0x7FF;
+    error.certificate_failures = 0x7FFF;
     error.alert = Error::Alert::sent;
     error.alert_number = 113;
-    EXPECT_LT(describe(error).size(), ussl::max_description);
-    EXPECT_TRUE(describe(error).ends_with("(alert sent: bad_certificate_status_response)"));
+    const std::string certificate(ussl::max_certificate_description, 'x');
+    char text[ussl::max_description];
+    const std::string_view description{text, ussl::describe(error, text, certificate)};
+    EXPECT_LT(description.size(), ussl::max_description);
+    EXPECT_TRUE(description.ends_with("xxx) (alert sent: bad_certificate_status_response)"));
     char small[10];
     EXPECT_EQ(ussl::describe(error, small), 10U);
+}
+
+// --- the certificate that an error names
+
+std::string der(int tag, std::string_view content) {
+    std::string made(1, static_cast<char>(tag));
+    if (content.size() >= 0x80)
+        made += "\x82" + std::string(1, static_cast<char>(content.size() >> 8));
+    return made + static_cast<char>(content.size()) + std::string(content);
+}
+std::string attribute(std::string_view oid, int type, std::string_view value) {
+    return der(0x30, der(6, oid) + der(type, value));
+}
+constexpr std::string_view common_name = "\x55\x04\x03";
+constexpr int utf8_string = 12, printable_string = 19, bmp_string = 30;
+
+std::string described(const std::string& subject, std::optional<std::int64_t> clock = {}) {
+    ussl::FailedCertificate failed;
+    failed.keep({.subject = bytes(subject),
+                 .issuer = bytes(std::string_view("\x30\x00", 2)),
+                 .not_before = {1950, 1, 2, 3, 4, 5},
+                 .not_after = {9999, 12, 31, 23, 59, 59},
+                 .clock = clock});
+    return std::string(failed.text());
+}
+
+TEST(FailedCertificate, IsDescribedByItsNamesAndDates) {
+    const std::string names = der(0x31, attribute("\x55\x04\x06", printable_string, "DE")) +
+                              der(0x31, attribute(common_name, utf8_string, "sensor") +
+                                            attribute("\x2A\x83\x74\x05", utf8_string, "7"));
+    EXPECT_EQ(described(der(0x30, names), 0),
+              R"(subject "CN=sensor+1.2.500.5=7,C=DE", issuer "", valid 1950-01-02T03:04:05Z to )"
+              "9999-12-31T23:59:59Z, clock 1970-01-01T00:00:00Z");
+    EXPECT_TRUE(described(der(0x30, names), 951827696).ends_with(", clock 2000-02-29T12:34:56Z"));
+    EXPECT_TRUE(described(der(0x30, names), INT64_MAX).ends_with(", clock 9999-12-31T23:59:59Z"));
+    EXPECT_TRUE(described(der(0x30, names), INT64_MIN).ends_with(", clock 0001-01-01T00:00:00Z"));
+}
+
+TEST(FailedCertificate, HasNoBytesThatATerminalObeys) {
+    const auto name = [](int type, std::string_view value) {
+        const std::string text =
+            described(der(0x30, der(0x31, attribute(common_name, type, value))));
+        const std::size_t begin = std::string_view("subject \"CN=").size();
+        return text.substr(begin, text.find("\", issuer") - begin);
+    };
+    EXPECT_EQ(name(utf8_string, "a\x1B[2J\r\n\x7F\xC3\xBC"), R"(a\x1b[2J\x0d\x0a\x7f\xc3\xbc)");
+    EXPECT_EQ(name(utf8_string, "x\", issuer \"CN=bank,O=b+c;<>\\"),
+              R"(x\"\, issuer \"CN=bank\,O=b\+c\;\<\>\\)");
+    EXPECT_EQ(name(bmp_string, std::string_view("\0A\x20\x2E\0\x1B\0", 7)),
+              R"(A\x20\x2e\x00\x1b\x00)");
+}
+
+TEST(FailedCertificate, IsDescribedWithinBounds) {
+    std::string names;
+    for (int i = 0; i < 3; ++i)
+        names += der(0x31, attribute(common_name, utf8_string, std::string(90, '\x01')));
+    const std::string text = described(der(0x30, names), 0);
+    EXPECT_TRUE(text.starts_with(R"(subject "CN=\x01\x01)")) << text;
+    EXPECT_NE(text.find(R"(\x01...", issuer "")"), std::string::npos) << text;
+    EXPECT_TRUE(text.ends_with("1970-01-01T00:00:00Z")) << text;
+    EXPECT_LE(text.size(), ussl::max_certificate_description);
+    ussl::FailedCertificate longest;
+    const std::string both = der(0x30, names);
+    longest.keep({bytes(both), bytes(both), {1950, 1, 1, 0, 0, 0}, {9999, 1, 1, 0, 0, 0}, 0});
+    EXPECT_TRUE(longest.text().ends_with("clock 1970-01-01T00:00:00Z")) << longest.text();
+    // The engines parse names before; what is malformed all the same ends them.
+    for (std::size_t size = 0; size < both.size(); ++size)
+        EXPECT_LE(described(both.substr(0, size)).size(), ussl::max_certificate_description);
+}
+
+TEST(FailedCertificate, IsTheOneWithTheWorstFailureNearestToThePeer) {
+    using ussl::policy::failure_bit;
+    const int leaf = 0, middle = 1, root = 2;
+    ussl::Failures<const int> found;
+    EXPECT_EQ(found.worst(), nullptr);
+    found.add(0, &root, 2);
+    EXPECT_EQ(found.worst(), nullptr);
+    found.add(failure_bit(Code::CERT_EXPIRED), &root, 2);
+    found.add(failure_bit(Code::CERT_EXPIRED) | failure_bit(Code::CERT_CRL), &middle, 1);
+    EXPECT_EQ(found.worst(), &middle);
+    found.add(failure_bit(Code::CERT_CRL), &leaf, 0);
+    EXPECT_EQ(found.worst(), &middle);
+    found.add(failure_bit(Code::CERT_REVOKED), &root, 2);
+    EXPECT_EQ(found.worst(), &root);
+    EXPECT_EQ(found.all(), failure_bit(Code::CERT_EXPIRED) | failure_bit(Code::CERT_CRL) |
+                               failure_bit(Code::CERT_REVOKED));
 }
 
 TEST(Errors, EveryAlertHasItsName) {

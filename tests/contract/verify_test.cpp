@@ -144,6 +144,58 @@ TEST_P(Verification, NamesAllThatIsWrongWorstFirst) {
     EXPECT_TRUE(text.ends_with("(alert sent: bad_certificate)")) << text;
 }
 
+// The same words from every engine, whoever verifies.
+TEST_P(Verification, NamesTheCertificateThatFailed) {
+    Plan setup = plan(with_certificate("server-expired"));
+    setup.client.verify_time = 1700000000;
+    Pair expired(setup);
+    EXPECT_FALSE(expired.handshake());
+    EXPECT_EQ(
+        describe(*expired.client),
+        "CERT_EXPIRED: the certificate has expired (certificate: subject \"CN=localhost,O=ussl "
+        "tests\", issuer \"CN=ussl test root,O=ussl tests\", valid 2020-01-01T00:00:00Z to "
+        "2021-01-01T00:00:00Z, clock 2023-11-14T22:13:20Z) (alert sent: certificate_expired)");
+    EXPECT_EQ(describe(*expired.server),
+              "CERT_REFUSED: the peer refused this side's certificate, or wants one (alert "
+              "received: certificate_expired)");
+    setup = plan(with_certificate("server"));
+    setup.name = "other.example";
+    Pair other(setup);
+    EXPECT_FALSE(other.handshake());
+    EXPECT_EQ(describe(*other.client),
+              "CERT_HOSTNAME: the certificate is not for this server_hostname (certificate: "
+              "subject \"CN=localhost,O=ussl tests\", issuer \"CN=ussl test root,O=ussl tests\", "
+              "valid 2020-01-01T00:00:00Z to 2099-12-31T23:59:59Z) (alert sent: bad_certificate)");
+    // Without verify_time.
+    setup = plan(with_certificate("server-expired"));
+    Pair now(setup);
+    EXPECT_FALSE(now.handshake());
+    EXPECT_NE(describe(*now.client).find(", clock 20"), std::string::npos) << describe(*now.client);
+}
+
+// The issuer is no CA. It is below the root, what it has issued is below it.
+TEST_P(Verification, NamesTheIssuerIfThatFailed) {
+    const std::string chain = cert("server-noca-chain.crt");
+    Plan setup = plan(with_certificate("server-noca"));
+    setup.server.certificate = bytes(chain);
+    Pair pair(setup);
+    EXPECT_FALSE(pair.handshake());
+    const std::string text = describe(*pair.client);
+    EXPECT_TRUE(text.starts_with("CERT_INVALID: ")) << text;
+    EXPECT_NE(text.find(", issuer \"CN=ussl test root,"), std::string::npos) << text;
+}
+
+TEST_P(Verification, NamesNoCertificateWhereNoneIsKnown) {
+    Plan setup = plan(with_certificate("server"));
+    setup.server.verify = Verify::required;
+    setup.server.trusted = bytes(cert("ca.crt"));
+    Pair pair(setup);
+    EXPECT_FALSE(pair.handshake());
+    const std::string text = describe(*pair.server);
+    EXPECT_TRUE(text.starts_with("CERT_MISSING: ")) << text;
+    EXPECT_EQ(text.find("(certificate: "), std::string::npos) << text;
+}
+
 TEST_P(Verification, FollowsAChainToItsRoot) {
     Plan setup = plan(with_certificate("server-intermediate"));
     setup.server.certificate = bytes(cert("server-chain.crt"));

@@ -239,6 +239,7 @@ Options options(const Look& look) {
 /// What came of showing a chain.
 struct Outcome {
     Error error;
+    std::string text;
     bool done = false;
     bool verified = false;
     bool peer_done = false;
@@ -270,8 +271,8 @@ Outcome show(const Look& look, const Options& options) {
         peer.handshake();
         now = 1 + host.moved + to_us.bytes.size();
     }
-    return {connection.error(), progress.kind == Kind::done, connection.peer_verified(),
-            peer.done(), peer.has_shown()};
+    return {connection.error(),         describe(connection), progress.kind == Kind::done,
+            connection.peer_verified(), peer.done(),          peer.has_shown()};
 }
 
 using Corpus = testing::TestWithParam<Look>;
@@ -290,6 +291,39 @@ TEST_P(Corpus, GetsItsVerdict) {
         EXPECT_TRUE(outcome.peer_done);
     else
         EXPECT_EQ(outcome.error.alert, Error::Alert::sent);
+}
+
+// What a text says of a certificate. The engines have their own clocks.
+std::string certificate_in(const std::string& text) {
+    const std::string_view begin = " (certificate: ";
+    const std::size_t at = text.find(begin);
+    if (at == std::string::npos)
+        return {};
+    const std::size_t from = at + begin.size();
+    const std::string found = text.substr(from, text.rfind(") (alert sent: ") - from);
+    return found.substr(0, found.find(", clock "));
+}
+
+// An error names the same certificate on every engine, in printable ASCII.
+TEST(CorpusErrors, NameTheSameCertificate) {
+    int named = 0;
+    for (const Row& row : rows())
+        for (const Role role : {Role::client, Role::server}) {
+            if (row.expected == "good" || row.unless != "-" ||
+                row.only == (role == Role::client ? "client" : "server"))
+                continue;
+            SCOPED_TRACE(row.name);
+            std::vector<std::string> texts;
+            for (const Engine& engine : engines) {
+                const Look look{row, engine, Version::tls1_3, role};
+                texts.push_back(certificate_in(show(look, options(look)).text));
+            }
+            EXPECT_EQ(texts[0], texts[1]);
+            EXPECT_TRUE(std::ranges::all_of(texts[0], [](char c) { return c >= 0x20 && c < 0x7F; }))
+                << texts[0];
+            named += texts[0].empty() ? 0 : 1;
+        }
+    EXPECT_GT(named, 100);
 }
 
 // With CERT_NONE, what can be read is taken, and what cannot is refused, by both alike.

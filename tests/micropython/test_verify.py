@@ -107,6 +107,25 @@ def test_all_that_failed_is_named_worst_first():
     assert text.find("CERT_HOSTNAME") < text.find("CERT_EXPIRED"), text
 
 
+def test_the_certificate_that_failed_is_named_every_time():
+    a, b = pipe()
+    client = ussl.wrap_socket(a, ca_certs=cert("ca.crt"), server_hostname="other.example", do_handshake=False)
+    server = ussl.wrap_socket(b, True, cert("server.key"), cert("server.crt"), do_handshake=False)
+    texts = []
+    for _ in range(20):
+        for sock in (client, server):
+            try:
+                step(sock)
+            except OSError as e:
+                if sock is client:
+                    texts.append(e.args[1])
+    assert len(texts) > 1 and set(texts) == {
+        "CERT_HOSTNAME: the certificate is not for this server_hostname (certificate: "
+        'subject "CN=localhost,O=ussl tests", issuer "CN=ussl test root,O=ussl tests", '
+        "valid 2020-01-01T00:00:00Z to 2099-12-31T23:59:59Z) (alert sent: bad_certificate)"
+    }, texts
+
+
 def test_not_yet_valid_speaks_of_the_clock():
     c, s = outcome("server-future", checking())
     assert "clock" in c.args[1], c
@@ -271,7 +290,7 @@ def test_a_server_that_asks_everyone():
 
     a.pump = pump
     raises(OSError, ussl.wrap_socket, a, ca_certs=cert("ca.crt"), server_hostname="localhost",
-           code=ussl.ERR_CERT_EXPIRED, text="CERT_EXPIRED: ")
+           code=ussl.ERR_CERT_EXPIRED, text=("CERT_EXPIRED: ", ", clock 20"))
     equal(a.closed, 0)
     raises(OSError, server.read, 1, code=ussl.ERR_CERT_REFUSED, text="certificate_expired")
 

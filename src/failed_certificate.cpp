@@ -1,0 +1,225 @@
+#include "failed_certificate.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+#include "pem.hpp"
+#include "ussl/error.hpp"
+
+namespace ussl {
+namespace {
+
+using pem::Der;
+
+// Bounded; what does not fit whole is left out.
+class Writer {
+  public:
+    explicit Writer(std::span<char> into) : into_(into) {}
+    bool add(std::string_view text) {
+        if (text.size() > into_.size() - used_)
+            return false;
+        std::memcpy(into_.data() + used_, text.data(), text.size());
+        used_ += text.size();
+        return true;
+    }
+    bool add_number(std::uint64_t value, int width = 1) {
+        char digits[20];
+        int at = sizeof digits;
+        for (; value != 0 || width > 0; value /= 10, --width)
+            digits[--at] = static_cast<char>('0' + value % 10);
+        return add({digits + at, sizeof digits - static_cast<std::size_t>(at)});
+    }
+    [[nodiscard]] std::size_t size() const { return used_; }
+    /// The next `most` bytes, for another writer; skip() says how many it has used.
+    [[nodiscard]] std::span<char> next(std::size_t most) const {
+        return into_.subspan(used_, std::min(most, into_.size() - used_));
+    }
+    void skip(std::size_t bytes) { used_ += bytes; }
+
+  private:
+    std::span<char> into_;
+    std::size_t used_ = 0;
+};
+
+struct Attribute {
+    std::string_view oid;
+    std::string_view name;
+};
+// RFC 4514 §3, and two that device certificates have.
+constexpr Attribute attributes[] = {
+    {"\x55\x04\x03", "CN"},
+    {"\x55\x04\x05", "serialNumber"},
+    {"\x55\x04\x06", "C"},
+    {"\x55\x04\x07", "L"},
+    {"\x55\x04\x08", "ST"},
+    {"\x55\x04\x09", "STREET"},
+    {"\x55\x04\x0A", "O"},
+    {"\x55\x04\x0B", "OU"},
+    {"\x09\x92\x26\x89\x93\xF2\x2C\x64\x01\x01", "UID"},
+    {"\x09\x92\x26\x89\x93\xF2\x2C\x64\x01\x19", "DC"},
+    {"\x2A\x86\x48\x86\xF7\x0D\x01\x09\x01", "emailAddress"},
+};
+
+std::string_view text_of(Bytes bytes) {
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+bool add_type(Writer& out, Bytes oid) {
+    for (const Attribute& attribute : attributes)
+        if (attribute.oid == text_of(oid))
+            return out.add(attribute.name);
+    // X.690 §8.19: the first number stands for two.
+    std::uint64_t number = 0;
+    bool is_first = true;
+    for (const std::uint8_t byte : oid) {
+        number = number << 7 | (byte & 0x7F);
+        if (byte >= 0x80)
+            continue;
+        if (is_first) {
+            const std::uint64_t arc = std::min<std::uint64_t>(number / 40, 2);
+            if (!out.add_number(arc))
+                return false;
+            number -= arc * 40;
+        }
+        if (!out.add(".") || !out.add_number(number))
+            return false;
+        is_first = false;
+        number = 0;
+    }
+    return true;
+}
+
+// A character of `width` bytes: printable ASCII as it is, with a backslash where RFC 4514 §2.4
+// wants one, any other byte in hex. The peer has chosen the bytes: a terminal must not obey them.
+bool add_character(Writer& out, Bytes character) {
+    const std::uint8_t last = character.back();
+    bool is_ascii = last >= 0x20 && last < 0x7F;
+    for (const std::uint8_t byte : character.first(character.size() - 1))
+        is_ascii = is_ascii && byte == 0;
+    if (is_ascii) {
+        const char escaped[] = {'\\', static_cast<char>(last)};
+        constexpr std::string_view special = "\"+,;<>\\";
+        const bool is_special = special.find(escaped[1]) != std::string_view::npos;
+        return out.add(is_special ? std::string_view{escaped, 2}
+                                  : std::string_view{escaped + 1, 1});
+    }
+    for (const std::uint8_t byte : character) {
+        constexpr char digits[] = "0123456789abcdef";
+        const char escaped[] = {'\\', 'x', digits[byte >> 4U], digits[byte & 15U]};
+        if (!out.add({escaped, sizeof escaped}))
+            return false;
+    }
+    return true;
+}
+
+bool add_value(Writer& out, std::uint8_t type, Bytes value) {
+    constexpr std::uint8_t bmp_string = 30;
+    constexpr std::uint8_t universal_string = 28;
+    const std::size_t width = type == bmp_string ? 2 : type == universal_string ? 4 : 1;
+    while (!value.empty()) {
+        const std::size_t size = std::min(width, value.size());
+        if (!add_character(out, value.first(size)))
+            return false;
+        value = value.subspan(size);
+    }
+    return true;
+}
+
+bool add_rdn(Writer& out, Der rdn) {
+    bool is_first = true;
+    while (const auto attribute = rdn.take(Der::sequence)) {
+        Der parts(*attribute);
+        const auto oid = parts.take(Der::oid);
+        const std::uint8_t type = parts.tag();
+        const auto value = parts.take(type);
+        if (!oid || !value)
+            return true;
+        if ((!is_first && !out.add("+")) || !add_type(out, *oid) || !out.add("=") ||
+            !add_value(out, type, *value))
+            return false;
+        is_first = false;
+    }
+    return true;
+}
+
+// As RFC 4514 §2.1 has it: the last RDN, which mostly is the common name, comes first.
+bool add_rdns(Writer& out, Bytes name) {
+    const auto rdns = Der(name).take(Der::sequence);
+    if (!rdns)
+        return true;
+    std::size_t count = 0;
+    for (Der rest(*rdns); rest.take(Der::set);)
+        ++count;
+    for (std::size_t left = count; left != 0; --left) {
+        Der rest(*rdns);
+        for (std::size_t i = 1; i < left; ++i)
+            (void)rest.take(Der::set);
+        if ((left != count && !out.add(",")) ||
+            !add_rdn(out, Der(rest.take(Der::set).value_or(Bytes{}))))
+            return false;
+    }
+    return true;
+}
+
+void add_name(Writer& out, std::string_view before, Bytes name) {
+    constexpr std::size_t longest = 96;
+    out.add(before);
+    Writer part(out.next(longest));
+    const bool is_whole = add_rdns(part, name);
+    out.skip(part.size());
+    out.add(is_whole ? "\"" : "...\"");
+}
+
+// RFC 3339.
+void add_time(Writer& out, const FailedCertificate::Time& time) {
+    const auto add_part = [&](int value, int width, std::string_view behind) {
+        out.add_number(static_cast<std::uint64_t>(value), width);
+        out.add(behind);
+    };
+    add_part(time.year, 4, "-");
+    add_part(time.month, 2, "-");
+    add_part(time.day, 2, "T");
+    add_part(time.hour, 2, ":");
+    add_part(time.minute, 2, ":");
+    add_part(time.second, 2, "Z");
+}
+
+FailedCertificate::Time time_of(std::int64_t clock) {
+    using std::chrono::seconds, std::chrono::days;
+    // The years that a certificate can name.
+    constexpr std::int64_t first = -62135596800;
+    constexpr std::int64_t last = 253402300799;
+    const std::chrono::sys_seconds at{seconds{std::clamp(clock, first, last)}};
+    const auto midnight = std::chrono::floor<days>(at);
+    const std::chrono::year_month_day date{midnight};
+    const std::chrono::hh_mm_ss<seconds> time{at - midnight};
+    return {static_cast<int>(date.year()),
+            static_cast<int>(static_cast<unsigned>(date.month())),
+            static_cast<int>(static_cast<unsigned>(date.day())),
+            static_cast<int>(time.hours().count()),
+            static_cast<int>(time.minutes().count()),
+            static_cast<int>(time.seconds().count())};
+}
+
+}  // namespace
+
+void FailedCertificate::keep(const Facts& facts) {
+    text_.reset(static_cast<char*>(allocate(max_certificate_description)));
+    if (!text_)
+        return;
+    Writer out({text_.get(), max_certificate_description});
+    add_name(out, "subject \"", facts.subject);
+    add_name(out, ", issuer \"", facts.issuer);
+    out.add(", valid ");
+    add_time(out, facts.not_before);
+    out.add(" to ");
+    add_time(out, facts.not_after);
+    if (facts.clock) {
+        out.add(", clock ");
+        add_time(out, time_of(*facts.clock));
+    }
+    size_ = static_cast<std::uint16_t>(out.size());
+}
+
+}  // namespace ussl
