@@ -717,6 +717,10 @@ Error Connection::explain() const {
     }
     if (error.alert == Error::Alert::received) {
         error.code = policy::code_of_alert(error.alert_number, handshaking, context_->uses_psk());
+        // This side has sent an empty Certificate instead (RFC 5246 §7.4.6, RFC 8446 §4.4.2).
+        if (session_->withholds_certificate() &&
+            (error.code == Code::HANDSHAKE_FAILED || error.code == Code::CERT_REFUSED))
+            error.code = Code::NO_SHARED_CIPHER;
         return error;
     }
     if (wire.read_errno() != 0)

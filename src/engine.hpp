@@ -68,6 +68,8 @@ class EngineSession : public OnHeap {
     [[nodiscard]] virtual Error failure() const = 0;
     /// The certificate that failed, if the failure is one of verification.
     [[nodiscard]] std::string_view failed_certificate() const { return failed_.text(); }
+    /// Client: it has a certificate, but the server asks for none that it could sign with.
+    [[nodiscard]] virtual bool withholds_certificate() const { return false; }
 
     [[nodiscard]] virtual std::size_t pending() const = 0;
     [[nodiscard]] virtual Version version() const = 0;

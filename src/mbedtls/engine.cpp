@@ -426,9 +426,22 @@ int Session::judge_passed_over() {
 }
 
 // When a callback ends the handshake, Mbed TLS blames the peer, or its own certificate.
-void Session::choose_alert() {
-    if (const std::uint8_t alert = callbacks_.alert())
-        ssl_.alert_type = alert;
+std::uint8_t Session::choose_alert(std::uint8_t alert) {
+    use_application_keys();
+    const std::uint8_t instead = callbacks_.alert();
+    return instead != 0 ? instead : alert;
+}
+
+// A server of TLS 1.3 that has sent its Finished sends with the application's keys (RFC 8446
+// appendix A.2), which Mbed TLS takes up only when the client has finished, too.
+void Session::use_application_keys() {
+#ifdef MBEDTLS_SSL_PROTO_TLS1_3
+    if (context().role() == Role::server && ssl_.transform_application != nullptr &&
+        ssl_.transform_out != ssl_.transform_application) {
+        ssl_.transform_out = ssl_.transform_application;
+        std::memset(ssl_.cur_out_ctr, 0, sizeof ssl_.cur_out_ctr);
+    }
+#endif
 }
 
 // As much as most servers take; and what each record adds to it.
@@ -439,16 +452,6 @@ bool Session::may_skip(std::size_t early_data) {
 }
 
 int Session::send(Bytes from) {
-    // As choose_alert(), for alerts that Mbed TLS sends without asking: those of TLS 1.2, which are
-    // not encrypted.
-    constexpr std::size_t alert_record = 7;
-    std::uint8_t changed[alert_record];
-    const std::uint8_t alert = callbacks_.alert();
-    if (alert != 0 && from.size() == alert_record && from[0] == MBEDTLS_SSL_MSG_ALERT) {
-        std::memcpy(changed, from.data(), alert_record);
-        changed[alert_record - 1] = alert;
-        from = changed;
-    }
     return mbedtls_ssl_is_handshake_over(&ssl_) == 0 ? flight_.write(wire(), from)
                                                      : Flight::write_now(wire(), from);
 }
@@ -576,16 +579,8 @@ Outcome Session::refuse(const Error& error, std::uint8_t alert) {
     failure_ = error;
     failure_.alert = Error::Alert::sent;
     failure_.alert_number = alert;
-    // A server of TLS 1.3 that has sent its Finished speaks with the application's keys (RFC 8446
-    // §7.3), which Mbed TLS takes up only when the client has finished, too.
-#ifdef MBEDTLS_SSL_PROTO_TLS1_3
-    if (context().role() == Role::server && ssl_.transform_application != nullptr &&
-        ssl_.transform_out != ssl_.transform_application) {
-        ssl_.transform_out = ssl_.transform_application;
-        std::memset(ssl_.cur_out_ctr, 0, sizeof ssl_.cur_out_ctr);
-    }
-#endif
-    // When a callback refuses, Mbed TLS may have sent an alert, which send() has changed.
+    use_application_keys();
+    // When a callback refuses, Mbed TLS may have sent an alert, which choose_alert() has changed.
     if (!callbacks_.refusal() || ssl_.out_msgtype != MBEDTLS_SSL_MSG_ALERT)
         (void)mbedtls_ssl_send_alert_message(&ssl_, MBEDTLS_SSL_ALERT_LEVEL_FATAL, alert);
     (void)flight_.send(wire());
@@ -984,6 +979,8 @@ Outcome Session::fail(int ret) {
             ret == MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE     ? MBEDTLS_SSL_ALERT_MSG_UNEXPECTED_MESSAGE
             : ret == MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION ? MBEDTLS_SSL_ALERT_MSG_PROTOCOL_VERSION
             : ret == MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER    ? MBEDTLS_SSL_ALERT_MSG_ILLEGAL_PARAMETER
+            : ret == MBEDTLS_ERR_ECP_VERIFY_FAILED || ret == MBEDTLS_ERR_RSA_VERIFY_FAILED
+                ? MBEDTLS_SSL_ALERT_MSG_DECRYPT_ERROR  // a client's CertificateVerify
             : failure_.code == Code::ENGINE || failure_.code == Code::NO_MEMORY
                 ? MBEDTLS_SSL_ALERT_MSG_INTERNAL_ERROR
                 : MBEDTLS_SSL_ALERT_MSG_DECODE_ERROR;
@@ -1269,8 +1266,9 @@ const Engine mbedtls_engine{
 
 #ifdef USSL_PATCHED_MBEDTLS
 
-void ussl_mbedtls_choose_alert(mbedtls_ssl_context* ssl) {
-    static_cast<ussl::mbedtls::Session*>(mbedtls_ssl_get_user_data_p(ssl))->choose_alert();
+unsigned char ussl_mbedtls_choose_alert(mbedtls_ssl_context* ssl, unsigned char alert) {
+    return static_cast<ussl::mbedtls::Session*>(mbedtls_ssl_get_user_data_p(ssl))
+        ->choose_alert(alert);
 }
 
 int ussl_mbedtls_may_skip(mbedtls_ssl_context* ssl, std::size_t size) {

@@ -116,6 +116,39 @@ int ussl_mbedtls_has_extended_master_secret(const mbedtls_ssl_context *ssl) {
     return ssl->handshake != NULL && ssl->handshake->extended_ms == MBEDTLS_SSL_EXTENDED_MS_ENABLED;
 }
 
+static mbedtls_ssl_key_cert no_certificate;
+
+void ussl_mbedtls_choose_signature(mbedtls_ssl_context *ssl, const unsigned char *algorithms, size_t size) {
+    const int prefers_sha384 = ssl->handshake->ciphersuite_info->mac == MBEDTLS_MD_SHA384;
+    const unsigned char hashes[] = {
+        prefers_sha384 ? MBEDTLS_SSL_HASH_SHA384 : MBEDTLS_SSL_HASH_SHA256,
+        #if defined(MBEDTLS_MD_CAN_SHA256)
+        MBEDTLS_SSL_HASH_SHA256,
+        #endif
+        #if defined(MBEDTLS_MD_CAN_SHA384)
+        MBEDTLS_SSL_HASH_SHA384,
+        #endif
+    };
+    mbedtls_pk_context *key = mbedtls_ssl_own_key(ssl);
+    if (key == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < sizeof hashes; ++i) {
+        const unsigned char algorithm[] = { hashes[i], mbedtls_ssl_sig_from_pk(key) };
+        for (size_t at = 0; at + 2 <= size; at += 2) {
+            if (memcmp(algorithms + at, algorithm, 2) == 0) {
+                ssl->handshake->received_sig_algs[0] = MBEDTLS_GET_UINT16_BE(algorithm, 0);
+                return;
+            }
+        }
+    }
+    ssl->handshake->key_cert = &no_certificate;
+}
+
+int ussl_mbedtls_withholds_certificate(const mbedtls_ssl_context *ssl) {
+    return ssl->handshake != NULL && ssl->handshake->key_cert == &no_certificate;
+}
+
 void ussl_mbedtls_send_no_ticket(mbedtls_ssl_context *ssl) {
     if (ssl->handshake != NULL) {
         ssl->handshake->new_session_ticket = 0;

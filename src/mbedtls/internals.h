@@ -43,6 +43,10 @@ void ussl_mbedtls_limit_tickets(mbedtls_ssl_context *ssl);
 /// master secret of TLS 1.2 is the extended one (RFC 7627).
 int ussl_mbedtls_has_extended_master_secret(const mbedtls_ssl_context *ssl);
 
+/// During the handshake: a client of TLS 1.2 does not show its certificate, because the server does not accept its
+/// signatures.
+int ussl_mbedtls_withholds_certificate(const mbedtls_ssl_context *ssl);
+
 /// A server of TLS 1.2 sends no ticket. To be called between ClientHello and ServerHello.
 void ussl_mbedtls_send_no_ticket(mbedtls_ssl_context *ssl);
 
@@ -66,8 +70,12 @@ int ussl_mbedtls_skips_early_data(mbedtls_ssl_context *ssl, size_t size);
 /// Whether that much more may be skipped (engine.cpp).
 int ussl_mbedtls_may_skip(mbedtls_ssl_context *ssl, size_t size);
 
-/// Changes an alert of the handshake before it is sent (engine.cpp).
-void ussl_mbedtls_choose_alert(mbedtls_ssl_context *ssl);
+/// Returns the alert to send instead, and takes up the keys that it needs (engine.cpp).
+unsigned char ussl_mbedtls_choose_alert(mbedtls_ssl_context *ssl, unsigned char alert);
+
+/// A client of TLS 1.2 chooses among the signature algorithms of a CertificateRequest: the first of received_sig_algs. If
+/// there is none, it has no certificate for this server (RFC 5246 section 7.4.6).
+void ussl_mbedtls_choose_signature(mbedtls_ssl_context *ssl, const unsigned char *algorithms, size_t size);
 
 /// Signs for this side of the connection (engine.cpp). In TLS 1.2, RSA is PKCS #1 v1.5.
 int ussl_mbedtls_sign(mbedtls_ssl_context *ssl, mbedtls_pk_type_t type, mbedtls_pk_context *key,

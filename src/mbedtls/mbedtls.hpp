@@ -264,6 +264,11 @@ class Session final : public EngineSession {
     [[nodiscard]] bool resumed() const override { return resumed_; }
     NewSession take_session() override { return std::exchange(new_session_, {}); }
     [[nodiscard]] Error failure() const override { return failure_; }
+#ifdef USSL_PATCHED_MBEDTLS
+    [[nodiscard]] bool withholds_certificate() const override {
+        return ussl_mbedtls_withholds_certificate(&ssl_) != 0;
+    }
+#endif
     [[nodiscard]] std::size_t pending() const override;
     [[nodiscard]] Version version() const override;
     [[nodiscard]] Cipher cipher() const override;
@@ -274,8 +279,8 @@ class Session final : public EngineSession {
     // Called by Mbed TLS.
     int receive(MutableBytes into);
     int send(Bytes from);
-    /// Called before an alert of the handshake is sent.
-    void choose_alert();
+    /// Called before an alert is sent; returns the one to send.
+    std::uint8_t choose_alert(std::uint8_t alert);
     /// Whether that much early data, which this side does not take, is skipped.
     bool may_skip(std::size_t early_data);
     /// Called for each certificate of a chain, the topmost first.
@@ -299,6 +304,7 @@ class Session final : public EngineSession {
     Outcome outcome_of(int ret);
     Outcome fail(int ret);
     Outcome refuse(const Error& error, std::uint8_t alert);
+    void use_application_keys();
     [[nodiscard]] bool peer_can_sign() const;
     Outcome judge_peer();
     void agree_on_record_size();

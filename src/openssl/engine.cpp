@@ -266,6 +266,12 @@ bool Context::set_up(const Options& options) {
             Session::of(ssl)->callbacks().log_key(line);
         });
     SSL_CTX_set_info_callback(ctx, info_callback);
+    // Asked for a certificate if there is none that the server accepts signatures of.
+    if (client && options.certificate)
+        SSL_CTX_set_client_cert_cb(ctx, [](SSL* ssl, X509**, EVP_PKEY**) {
+            Session::of(ssl)->withhold_certificate();
+            return 0;
+        });
     SSL_CTX_set_dh_auto(ctx, 1);
     SSL_CTX_set_default_passwd_cb(ctx, [](char*, int, int, void*) { return 0; });
 

@@ -127,6 +127,7 @@ class Session final : public EngineSession {
     [[nodiscard]] bool resumed() const override { return SSL_session_reused(ssl_.get()) == 1; }
     NewSession take_session() override { return std::exchange(new_session_, {}); }
     [[nodiscard]] Error failure() const override { return failure_; }
+    [[nodiscard]] bool withholds_certificate() const override { return withholds_certificate_; }
     [[nodiscard]] std::size_t pending() const override;
     [[nodiscard]] Version version() const override;
     [[nodiscard]] Cipher cipher() const override;
@@ -167,6 +168,8 @@ class Session final : public EngineSession {
     /// What the program says of a certificate, as bits.
     std::uint16_t judge(X509* certificate, int depth);
     void alert_sent(std::uint8_t number);
+    /// A client's certificate cannot be shown to this server.
+    void withhold_certificate() { withholds_certificate_ = true; }
     /// Whether the message that is being received has the peer's certificates.
     [[nodiscard]] bool receives_certificates() const {
         const OSSL_HANDSHAKE_STATE state = SSL_get_state(ssl_.get());
@@ -191,6 +194,7 @@ class Session final : public EngineSession {
     bool has_buffers_ = false;  ///< since rest()
     std::uint8_t alert_sent_ = 0;
     bool was_alert_sent_ = false;
+    bool withholds_certificate_ = false;
     /// What OpenSSL wants to be handed again, as the same bytes, until it has been sent.
     std::uint8_t* retry_ = nullptr;
     NewSession new_session_;

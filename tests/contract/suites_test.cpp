@@ -152,10 +152,8 @@ TEST_P(ChosenSuites, AreInTheOrderOfTheServer) {
         Pair pair(made);
         ASSERT_TRUE(pair.handshake()) << describe(pair.client->error());
         const bool tls1_3 = version == Version::tls1_3;
-        const bool is_clients = tls1_3 && lacks(made.server_engine, Lacks::suite_order_tls1_3);
-        EXPECT_EQ(pair.client->cipher().name, is_clients ? "TLS_AES_128_GCM_SHA256"
-                                              : tls1_3   ? "TLS_AES_256_GCM_SHA384"
-                                                       : "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384");
+        EXPECT_EQ(pair.client->cipher().name,
+                  tls1_3 ? "TLS_AES_256_GCM_SHA384" : "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384");
     }
 }
 

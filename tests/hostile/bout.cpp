@@ -37,11 +37,15 @@ Bout::Bout(const Setting& setting, const Plan& plan)
            setting.role == Role::client ? "" : plan.name, to_peer, to_victim),
       host(to_victim, to_peer) {
     const Options& options = setting.role == Role::client ? plan.client : plan.server;
+    ussl::Ref<Context> context =
+        setting.role == Role::client ? plan.client_context : plan.server_context;
+    if (!context)
+        context = *Context::make(*setting.engine, options);
     Connection::Settings settings;
     settings.read_ahead = plan.read_ahead;
     if (setting.role == Role::client)
         settings.server_hostname = plan.name;
-    victim = std::move(*Connection::make(*Context::make(*setting.engine, options), settings));
+    victim = std::move(*Connection::make(context, settings));
     host.keys = peer.host.keys = plan.keys;
 }
 

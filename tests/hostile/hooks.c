@@ -5,6 +5,8 @@
 
 #include "ssl_misc.h"
 
+#include <mbedtls/platform.h>
+
 static rogue_editor *the_editor = NULL;
 static void *the_peer = NULL;
 
@@ -158,4 +160,49 @@ int rogue_send(mbedtls_ssl_context *ssl, uint8_t type, const uint8_t *bytes, siz
 
 void rogue_end_server_random(mbedtls_ssl_context *ssl, const uint8_t end[8]) {
     memcpy(ssl->handshake->randbytes + 56, end, 8);
+}
+
+size_t rogue_ticket(const mbedtls_ssl_context *ssl, uint8_t *into, size_t room) {
+    const mbedtls_ssl_session *session = ssl->session;
+    if (session == NULL || session->ticket == NULL || session->ticket_len > room) {
+        return 0;
+    }
+    memcpy(into, session->ticket, session->ticket_len);
+    return session->ticket_len;
+}
+
+static const uint8_t *the_ticket = NULL;
+static size_t the_ticket_size = 0;
+
+void rogue_offer_ticket(const uint8_t *ticket, size_t size) {
+    the_ticket = ticket;
+    the_ticket_size = size;
+}
+
+int __real_mbedtls_ssl_write_client_hello(mbedtls_ssl_context *ssl);
+int __wrap_mbedtls_ssl_write_client_hello(mbedtls_ssl_context *ssl);
+int __wrap_mbedtls_ssl_write_client_hello(mbedtls_ssl_context *ssl) {
+    mbedtls_ssl_session *session = ssl->session_negotiate;
+    if (the_ticket != NULL) {
+        session->ticket = mbedtls_calloc(1, the_ticket_size);
+        if (session->ticket == NULL) {
+            return MBEDTLS_ERR_SSL_ALLOC_FAILED;
+        }
+        memcpy(session->ticket, the_ticket, the_ticket_size);
+        session->ticket_len = the_ticket_size;
+        session->ciphersuite = ssl->conf->ciphersuite_list[0];
+        ssl->handshake->resume = 1;
+        the_ticket = NULL;
+    }
+    return __real_mbedtls_ssl_write_client_hello(ssl);
+}
+
+/* A server of TLS 1.2 verifies a client's signature with any hash. */
+void __real_mbedtls_ssl_optimize_checksum(mbedtls_ssl_context *ssl, const mbedtls_ssl_ciphersuite_t *suite);
+void __wrap_mbedtls_ssl_optimize_checksum(mbedtls_ssl_context *ssl, const mbedtls_ssl_ciphersuite_t *suite);
+void __wrap_mbedtls_ssl_optimize_checksum(mbedtls_ssl_context *ssl, const mbedtls_ssl_ciphersuite_t *suite) {
+    if (the_editor == NULL || ssl->tls_version != MBEDTLS_SSL_VERSION_TLS1_2
+        || ssl->conf->endpoint != MBEDTLS_SSL_IS_SERVER) {
+        __real_mbedtls_ssl_optimize_checksum(ssl, suite);
+    }
 }

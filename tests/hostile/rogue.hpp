@@ -47,6 +47,9 @@ class Peer {
     void write(std::string_view words);
     std::string read();
     void close_notify();
+    /// Why its last step failed, as its engine sees it.
+    [[nodiscard]] Error failure() const { return session_->failure(); }
+    [[nodiscard]] const ussl::EngineSession& session() const { return *session_; }
 
     Script script;
     unsigned sent = 0;  ///< messages before the one at hand

@@ -104,6 +104,29 @@ class OurClient(Case):
                                 self.assertIn("certificate_expired" if name == "client-expired" else "unknown_ca",
                                               told["text"])
 
+    def test_signature_algorithms_of_the_server(self):
+        for kind, root, name, key in (("server", "ca.crt", "client", "ECDSA"), ("server-rsa", "ca-rsa.crt", "client-rsa", "RSA")):
+            for version in VERSIONS:
+                algorithms = [f"{key}+SHA256", f"{key}+SHA384", f"{key}+SHA512:{key}+SHA384", f"{key}+SHA512",
+                              "ed25519"] if version == "TLSv1.2" else ["ed25519"]
+                for algorithm in algorithms:
+                    for demand in ("-verify", "-Verify"):
+                        with self.subTest(version=version, key=key, algorithm=algorithm, demand=demand):
+                            server, port = self.s_server(FLAG[version], *certificate(kind), "-rev", demand, "2",
+                                                         "-CAfile", cert(root), "-client_sigalgs", algorithm)
+                            none = algorithm == "ed25519" or (algorithm == f"{key}+SHA512" and
+                                                              lacks("client_signature_sha512"))
+                            told = self.ussl_client(port, "read" if none and demand == "-Verify" and version == "TLSv1.3"
+                                                    else "hello", **trusting(root, **own_cert(name)))
+                            goes_on = version == "TLSv1.2" or not lacks("client_without_signature_tls1_3")
+                            if none and (demand == "-Verify" or not goes_on):
+                                self.assert_error(told, "NO_SHARED_CIPHER")
+                            else:
+                                self.assert_done(told, version)
+                                server.wait_for("CONNECTION ESTABLISHED")
+                                # A server that only requests a certificate goes on without.
+                                self.assertEqual("Peer certificate" in server.text(), not none)
+
     def test_a_refused_client_that_writes_first(self):
         with self.subTest():
             _, port = self.s_server("-tls1_3", *certificate("server"), "-Verify", "2", "-verify_return_error",
