@@ -314,10 +314,31 @@ bool Context::set_up_alpn([[maybe_unused]] Bytes alpn) {
 #endif
 }
 
+static bool has_long_key_exchange(const int* suites) {
+    for (; *suites != 0; ++suites) {
+        const mbedtls_ssl_ciphersuite_t* suite = mbedtls_ssl_ciphersuite_from_id(*suites);
+        if (suite == nullptr)
+            continue;
+        switch (suite->key_exchange) {
+            case MBEDTLS_KEY_EXCHANGE_NONE:  // TLS 1.3
+            case MBEDTLS_KEY_EXCHANGE_ECDHE_RSA:
+            case MBEDTLS_KEY_EXCHANGE_ECDHE_ECDSA:
+            case MBEDTLS_KEY_EXCHANGE_ECDHE_PSK:
+            case MBEDTLS_KEY_EXCHANGE_PSK:
+                break;
+            default:
+                return true;
+        }
+    }
+    return false;
+}
+
 // Mbed TLS does not divide its messages of the handshake, so that a size which it agreed on with
 // the peer must be one that they fit into.
 void Context::limit_records(std::optional<std::size_t> limit) {
-    longest_message_ = 600;  // a key exchange with DHE
+    // A client's key exchange with DHE or RSA; a server's, and its tickets. With ECDHE and a
+    // pre-shared key, a client's is much shorter.
+    longest_message_ = role_ == Role::server || has_long_key_exchange(suites_.get()) ? 600 : 300;
     std::size_t certificates = 0;
     for (const mbedtls_x509_crt* at = &chain_; at != nullptr; at = at->next)
         certificates += at->raw.len + 16;

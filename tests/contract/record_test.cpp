@@ -79,16 +79,25 @@ TEST_P(RecordOfEitherVersion, KeepsToTheLimitThatAClientAskedFor) {
 TEST_P(Record, KeepsToTheSmallestLimitThatAClientAskedFor) {
     if (GetParam().version != Version::tls1_2)
         return;
-    Plan setup = with_certificate();
-    setup.client.record_size_limit = ussl::min_record_size;
-    Pair pair(plan(setup));
-    ASSERT_TRUE(pair.handshake());
-    const std::string much = pattern(20000);
-    EXPECT_EQ(write_some(*pair.server, pair.server_host, much), much.size());
-    const bool is_asked = !lacks(GetParam().engines.client, Lacks::fragment_512);
-    EXPECT_EQ(longest_record(pair.to_client) <= 512 + most_around, is_asked);
-    EXPECT_LE(longest_record(pair.to_client), 1024 + most_around);
-    EXPECT_EQ(read_all(*pair.client, pair.client_host), much);
+    for (const bool has_certificate : {false, true}) {
+        Plan setup = with_certificate();
+        if (has_certificate) {
+            mutual(setup);
+            setup.client.certificate = bytes(cert("client-rsa.crt"));
+            setup.client.key = bytes(cert("client-rsa.key"));
+            setup.server.trusted = bytes(cert("ca-all.crt"));
+        }
+        setup.client.record_size_limit = ussl::min_record_size;
+        Pair pair(plan(setup));
+        ASSERT_TRUE(pair.handshake()) << describe(pair.client->error());
+        const std::string much = pattern(20000);
+        EXPECT_EQ(write_some(*pair.server, pair.server_host, much), much.size());
+        const bool is_asked =
+            !has_certificate || !lacks(GetParam().engines.client, Lacks::fragment_512);
+        EXPECT_EQ(longest_record(pair.to_client) <= 512 + most_around, is_asked);
+        EXPECT_LE(longest_record(pair.to_client), 1024 + most_around);
+        EXPECT_EQ(read_all(*pair.client, pair.client_host), much);
+    }
 }
 
 TEST_P(Record, HoldsAllThatARecordMay) {
