@@ -122,7 +122,13 @@ typedef struct _ussl_socket_obj_t {
 // How a call waits for the stream.
 #define USSL_STREAM_BLOCKS (0) // within the stream's own read and write, if that blocks
 #define USSL_STREAM_SOCKET (1) // for the descriptor of a socket, which can be told not to block
-#define USSL_STREAM_POLLED (2) // for another descriptor, which is polled before each read and write
+#define USSL_STREAM_POLLED (2) // for a stream that is polled before each read and write: another descriptor, or see below
+
+#if MICROPY_PY_THREAD && (MICROPY_PY_THREAD_GIL || defined(__unix__))
+// One thread may read while another writes. After setblocking() or settimeout(), it is known how long a
+// stream without a descriptor blocks. If it can be polled, a call waits for it outside of the connection.
+#define USSL_THREADS_SHARE_SOCKETS
+#endif
 
 // An SSLSession: bytes, which the library looks into.
 typedef struct _ussl_session_obj_t {

@@ -34,7 +34,7 @@ class PyHost final : public ussl::Host {
     /// `never_waits`: also a stream that blocks is read and written only when it is ready.
     explicit PyHost(ussl_socket_obj_t* self, bool never_waits = false)
         : self_(self),
-          polls_first_(self->stream_kind == USSL_STREAM_POLLED ||
+          polls_first_((self->stream_kind == USSL_STREAM_POLLED && !self->never_blocks) ||
                        (never_waits && self->stream_kind == USSL_STREAM_BLOCKS)) {}
 
     /// What Python code raised.
@@ -79,15 +79,22 @@ class PyHost final : public ussl::Host {
 
     bool ready(Direction direction) override {
         const mp_uint_t flag = direction == Direction::read ? MP_STREAM_POLL_RD : MP_STREAM_POLL_WR;
-        const mp_obj_t before = exception;
         mp_uint_t ready = 0;
-        const Polled polled = poll(flag, &ready);
-        if (polled == Polled::raised && !refuses(exception))
-            return false;
-        if (polled == Polled::known)
-            return ready != 0;
-        exception = before;
+        switch (poll_or_refusal(flag, &ready)) {
+            case Polled::known:
+                return ready != 0;
+            case Polled::unknown:
+                break;
+            case Polled::raised:
+                return false;
+        }
         return true;  // a stream that cannot be polled cannot tell
+    }
+
+    /// An exception other than a refusal is kept.
+    bool can_be_polled() {
+        mp_uint_t ready = 0;
+        return poll_or_refusal(MP_STREAM_POLL_RD | MP_STREAM_POLL_WR, &ready) == Polled::known;
     }
 
     ussl::PskAnswer find_psk(ussl::Bytes identity, ussl::MutableBytes key,
@@ -169,6 +176,16 @@ class PyHost final : public ussl::Host {
                 break;
         }
         return "rsa_pss";
+    }
+
+    /// Here, a stream written in Python says with an exception that it cannot be polled, too.
+    Polled poll_or_refusal(mp_uint_t flags, mp_uint_t* ready) {
+        const mp_obj_t before = exception;
+        const Polled polled = poll(flags, ready);
+        if (polled != Polled::raised || !refuses(exception))
+            return polled;
+        exception = before;
+        return Polled::unknown;
     }
 
     mp_uint_t read_stream(ussl::MutableBytes into, int* error) {
@@ -738,6 +755,24 @@ mp_obj_t call_on_stream(mp_obj_t self_in, qstr method, mp_obj_t argument) {
     return mp_call_method_n_kw(1, 0, call);
 }
 
+// After setblocking() or settimeout().
+void set_mode(ussl_socket_obj_t* self, bool blocks, uint32_t timeout_ms) {
+    self->timeout_ms = timeout_ms;
+    self->never_blocks = !blocks;
+    self->would_block = false;
+#ifdef USSL_THREADS_SHARE_SOCKETS
+    // A call that is under way may be waiting inside the stream. TLS beneath TLS is ready when part
+    // of a record has arrived, and would wait for the rest.
+    if (self->stream_kind != USSL_STREAM_BLOCKS || connection_of(self)->busy() ||
+        mp_obj_is_exact_type(self->stream, &ussl_socket_type))
+        return;
+    PyHost host(self);
+    if (host.can_be_polled())
+        self->stream_kind = USSL_STREAM_POLLED;
+    raise_own(host);
+#endif
+}
+
 // The library's part of making a socket; returns what to raise.
 struct Made {
     const char* refusal;
@@ -982,19 +1017,15 @@ mp_obj_t ussl_socket_del(mp_obj_t self_in) {
 
 mp_obj_t ussl_socket_setblocking(mp_obj_t self, mp_obj_t flag) {
     const mp_obj_t result = call_on_stream(self, MP_QSTR_setblocking, flag);
-    socket_of(self)->timeout_ms = 0;
-    socket_of(self)->never_blocks = !mp_obj_is_true(flag);
-    socket_of(self)->would_block = false;
+    set_mode(socket_of(self), mp_obj_is_true(flag), 0);
     return result;
 }
 
 mp_obj_t ussl_socket_settimeout(mp_obj_t self, mp_obj_t timeout) {
     const mp_obj_t result = call_on_stream(self, MP_QSTR_settimeout, timeout);
     // 0 is non-blocking.
-    socket_of(self)->timeout_ms =
-        mp_obj_is_true(timeout) ? ussl_milliseconds(timeout, MP_QSTR_timeout) : 0;
-    socket_of(self)->never_blocks = timeout != mp_const_none && !mp_obj_is_true(timeout);
-    socket_of(self)->would_block = false;
+    set_mode(socket_of(self), timeout == mp_const_none || mp_obj_is_true(timeout),
+             mp_obj_is_true(timeout) ? ussl_milliseconds(timeout, MP_QSTR_timeout) : 0);
     return result;
 }
 

@@ -3,6 +3,7 @@
 
 import _thread
 import errno
+import io
 import select
 import time
 
@@ -245,6 +246,166 @@ def test_close_beside_reads_and_writes():
         # Each byte that was accepted has arrived; of the call that was refused in the end, perhaps some.
         assert count[0] <= arrived[0] <= count[0] + len(data), (count[0], arrived[0])
         s.close()
+
+
+# --- streams without a descriptor, such as the sockets of a board
+
+
+class Plain(io.IOBase):
+    """A stream whose read and write block inside of it. `waits`: how often they did."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        self.timeout_ms = -1
+        self.waits = 0
+        sock.setblocking(False)
+
+    def setblocking(self, flag):
+        self.timeout_ms = -1 if flag else 0
+
+    def settimeout(self, seconds):
+        self.timeout_ms = -1 if seconds is None else int(seconds * 1000)
+
+    def until(self, call):
+        begin = time.ticks_ms()
+        while True:
+            result = call()
+            if result is not None or self.timeout_ms == 0:
+                return result
+            if 0 <= self.timeout_ms <= time.ticks_diff(time.ticks_ms(), begin):
+                return -errno.ETIMEDOUT
+            self.waits += 1
+            time.sleep_ms(1)
+
+    def readinto(self, buf):
+        return self.until(lambda: self.sock.readinto(buf))
+
+    def write(self, buf):
+        return self.until(lambda: self.sock.write(buf))
+
+    def ioctl(self, request, arg):
+        if request == IOCTL_CLOSE:
+            self.sock.close()
+            return 0
+        return -errno.EINVAL
+
+
+class Pollable(Plain):
+    def ioctl(self, request, arg):
+        if request == IOCTL_POLL:
+            # Its own poller for each call: threads ask at the same time.
+            poller = select.poll()
+            poller.register(self.sock, arg)
+            for _, ready in poller.ipoll(0):
+                return ready
+            return 0
+        return super().ioctl(request, arg)
+
+
+def connected_over(kind, do_handshake=True):
+    client, server = psk_contexts()
+    a, b = (kind(sock) for sock in tcp_pair())
+    c = client.wrap_socket(a, do_handshake_on_connect=False)
+    s = server.wrap_socket(b, server_side=True, do_handshake_on_connect=False)
+    for sock in (c, s):
+        sock.settimeout(30)
+    if do_handshake:
+        in_threads(c.do_handshake, s.do_handshake)
+        a.waits = b.waits = 0
+    return c, s, a, b
+
+
+def test_one_thread_reads_while_another_writes_without_a_descriptor():
+    for do_handshake in (True, False):
+        c, s, a, b = connected_over(Pollable, do_handshake)
+        up, down = pattern(60000), pattern(50000, 1)
+        got = {}
+
+        def read(tls, name, size):
+            got[name] = receive(tls, size)
+
+        in_threads(lambda: read(c, "down", len(down)), lambda: write_pieces(c, up, 20000),
+                   lambda: read(s, "up", len(up)), lambda: write_pieces(s, down, 700))
+        assert got["up"] == up and got["down"] == down
+        # Nothing has waited inside the stream, where it would keep other threads out.
+        equal((a.waits, b.waits), (0, 0))
+
+
+def test_a_request_is_answered_while_the_reader_waits_without_a_descriptor():
+    for mode in (lambda sock: sock.setblocking(True), lambda sock: sock.settimeout(20)):
+        c, s, a, b = connected_over(Pollable)
+        mode(c)
+        answers = []
+
+        def read():
+            for _ in range(20):
+                answers.append(c.read(4))
+
+        def write():
+            for i in range(20):
+                c.write(b"%04d" % i)
+                while len(answers) <= i:
+                    time.sleep_ms(1)
+
+        def serve():
+            for _ in range(20):
+                s.write(s.read(4))
+
+        in_threads(read, write, serve)
+        equal(answers, [b"%04d" % i for i in range(20)])
+        equal((a.waits, b.waits), (0, 0))
+
+
+def test_the_modes_of_a_stream_without_a_descriptor():
+    c, s, a, b = connected_over(Pollable)
+    c.settimeout(0.2)
+    begin = time.ticks_ms()
+    raises(OSError, c.read, 1, code=errno.ETIMEDOUT)
+    assert time.ticks_diff(time.ticks_ms(), begin) >= 200
+    c.setblocking(False)
+    equal(c.read(1), None)
+    equal(c.write(b"hello"), 5)
+    equal(s.read(5), b"hello")
+    s.write(b"world")
+    c.settimeout(20)
+    equal(c.read(5), b"world")
+    # close() in another thread ends a read.
+    ended = []
+
+    def read():
+        try:
+            c.read(1)
+        except OSError as e:
+            ended.append(e.errno)
+
+    def end():
+        time.sleep_ms(50)
+        c.close()
+
+    in_threads(read, end)
+    equal(ended, [errno.EBADF])
+    equal(s.read(1), b"")
+
+
+def test_a_stream_that_cannot_be_polled_is_for_one_thread():
+    c, s, a, b = connected_over(Plain)
+    got = []
+    before = a.waits
+
+    def read():
+        got.append(c.read(5))
+
+    def others():
+        while a.waits == before:  # the read is inside the stream
+            time.sleep_ms(1)
+        raises(OSError, c.write, b"x", code=ussl.ERR_BAD_USE)
+        raises(OSError, c.version, code=ussl.ERR_BAD_USE)
+        s.write(b"hello")
+
+    in_threads(read, others)
+    equal(got, [b"hello"])
+    equal(c.write(b"world"), 5)
+    equal(s.read(5), b"world")
 
 
 run(globals())
