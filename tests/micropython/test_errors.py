@@ -2,10 +2,13 @@
 
 import errno
 import gc
+import select
 import time
 
 import ussl
 from ussltest import *
+
+SOL_SOCKET, SO_SNDBUF, SO_RCVBUF = 1, 7, 8
 
 ALL_CALLS = (
     lambda s: s.read(10),
@@ -760,7 +763,7 @@ def test_a_timeout_leaves_the_connection_usable():
         begin = time.ticks_ms()
         raises(OSError, client.read, 1, code=errno.ETIMEDOUT)
         waited = time.ticks_diff(time.ticks_ms(), begin)
-        assert 150 <= waited < 2000, waited
+        assert 150 <= waited < 20000, waited  # a busy machine wakes late
     equal(client.write(b"hello"), 5)
     server.setblocking(True)
     equal(server.read(5), b"hello")
@@ -780,7 +783,7 @@ def test_a_timeout_in_wrap_socket():
     begin = time.ticks_ms()
     raises(OSError, psk_client, a, code=errno.ETIMEDOUT)
     waited = time.ticks_diff(time.ticks_ms(), begin)
-    assert 150 <= waited < 2000, waited
+    assert 150 <= waited < 20000, waited
     # And by a read that was to perform the handshake; it goes on where it stood.
     a, b = tcp_pair()
     a.settimeout(0.2)
@@ -814,20 +817,16 @@ def test_a_timeout_while_writing():
     equal(timeouts, 2)
     # All that was taken arrives, once and in order.
     got = 0
-    for _ in range(100000):
-        part = server.read(16384)
-        if part:
-            for at in (0, len(part) - 1):
-                equal(part[at], data[(got + at) % len(data)])
-            got += len(part)
-        elif got == sent:
-            break
-        else:
-            try:
-                client.flush()
-            except OSError as e:
-                equal(e.errno, errno.ETIMEDOUT)
-    equal(got, sent)
+    poller = select.poll()
+    poller.register(server, select.POLLIN)
+    poller.register(client, 0)  # a poll sends what is unsent
+    while got < sent:
+        equal(poller.poll(30000), [(server, select.POLLIN)])
+        part = server.read(16384) or b""
+        for at in (0, len(part) - 1) if part else ():
+            equal(part[at], data[(got + at) % len(data)])
+        got += len(part)
+    equal(server.read(1), None)
     client.setblocking(False)
     equal(client.write(b"more"), 4)
 
@@ -835,8 +834,8 @@ def test_a_timeout_while_writing():
 def test_ctrl_c_ends_a_blocking_read():
     client, server, a, b = psk_tcp_pair()
     client.setblocking(True)
-    os.system("(sleep 0.3; kill -INT $PPID) &")
     try:
+        os.system("(sleep 0.3; kill -INT $PPID) &")
         client.read(1)
         raise AssertionError("nothing was raised")
     except KeyboardInterrupt:
@@ -848,27 +847,36 @@ def test_ctrl_c_ends_a_blocking_read():
 # --- threads
 
 
-def in_thread(call, ended):
+def in_thread(call, ended, is_inside):
     """Returns when the thread is in the call; `ended` gets what it returns, or its errno."""
     import _thread
 
-    begun = []
-
     def work():
-        begun.append(True)
         try:
             ended.append(call())
         except OSError as e:
-            ended.append(e.errno)
+            # is_inside() was asking at the same moment.
+            work() if e.errno == ussl.ERR_BAD_USE else ended.append(e.errno)
 
     _thread.start_new_thread(work, ())
-    while not begun:
-        time.sleep_ms(1)
-    time.sleep_ms(200)  # what is left is the way into the call
+    until = time.ticks_add(time.ticks_ms(), 30000)
+    while not is_inside():
+        assert time.ticks_diff(until, time.ticks_ms()) > 0 and not ended, ended
+        time.sleep_ms(2)
+
+
+def is_refused(call, *args):
+    """Whether another thread is in such a call. Else, this one does nothing."""
+    try:
+        call(*args)
+        return False
+    except OSError as e:
+        equal(e.errno, ussl.ERR_BAD_USE)
+        return True
 
 
 def wait_for(ended):
-    for _ in range(1000):
+    for _ in range(6000):
         if ended:
             return
         time.sleep_ms(5)
@@ -878,7 +886,7 @@ def test_two_readers_at_one_connection():
     client, server, a, b = psk_tcp_pair()
     client.setblocking(True)
     got = []
-    in_thread(lambda: client.read(5), got)
+    in_thread(lambda: client.read(5), got, lambda: is_refused(client.recv, 0))
     # The other is in a read: these are refused and change nothing.
     for call in ALL_CALLS[:6] + ALL_CALLS[-1:]:
         raises(OSError, call, client, code=ussl.ERR_BAD_USE)
@@ -895,25 +903,34 @@ def test_two_readers_at_one_connection():
 def test_two_writers_at_one_connection():
     client, server, a, b = psk_tcp_pair()
     client.setblocking(True)
-    data, times = pattern(50000), 200
+    # More than the kernel holds: nobody reads.
+    a.setsockopt(SOL_SOCKET, SO_SNDBUF, 4096)
+    b.setsockopt(SOL_SOCKET, SO_RCVBUF, 4096)
+    data = pattern(500000)
+    poller = select.poll()
+    poller.register(client, select.POLLOUT)
     sent = []
-    in_thread(lambda: [client.write(data) for _ in range(times)], sent)
-    equal(sent, [])  # the peer does not read
+    # Acknowledgements may make room once more, a little later.
+    in_thread(lambda: client.write(data), sent, lambda: not poller.poll(300))
     for call in ALL_CALLS[6:10] + ALL_CALLS[-1:]:
         raises(OSError, call, client, code=ussl.ERR_BAD_USE)
     server.setblocking(True)
-    for _ in range(times):
-        equal(server.read(len(data)) == data, True)
+    equal(server.read(len(data)) == data, True)
     wait_for(sent)
-    equal(sent, [[len(data)] * times])
+    equal(sent, [len(data)])
 
 
 def test_a_second_thread_over_a_stream_that_blocks():
     # Nobody can wait for such a stream but its own read().
     client, server, a, b = psk_pair()
-    a.pump = lambda: time.sleep_ms(1)
-    got = []
-    in_thread(lambda: client.recv(5), got)
+    inside, got = [], []
+
+    def wait():
+        inside.append(True)
+        time.sleep_ms(1)
+
+    a.pump = wait
+    in_thread(lambda: client.recv(5), got, lambda: inside)
     for call in ALL_CALLS:
         raises(OSError, call, client, code=ussl.ERR_BAD_USE)
     raises(OSError, client.version, code=ussl.ERR_BAD_USE)
@@ -929,7 +946,7 @@ def test_close_while_another_thread_reads():
     client, server, a, b = psk_tcp_pair()
     client.setblocking(True)
     got = []
-    in_thread(lambda: client.read(5), got)
+    in_thread(lambda: client.read(5), got, lambda: is_refused(client.recv, 0))
     client.close()
     equal(client.ioctl(IOCTL_POLL, POLL_RD), POLL_NVAL)
     wait_for(got)

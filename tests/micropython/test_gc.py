@@ -85,7 +85,9 @@ def test_a_failed_wrap_socket_keeps_the_stream_open():
     # And an unwrapped one.
     client, server, a, b = psk_tcp_pair()
     raises(OSError, client.unwrap, code=errno.EAGAIN)
+    b.setblocking(True)
     server.unwrap()
+    a.setblocking(True)
     client.unwrap()
     client = server = None
     collect()
