@@ -432,8 +432,10 @@ int Session::judge_passed_over() {
         // An answer to what nobody has asked for (RFC 5246 §7.2.2).
         if (number == MBEDTLS_SSL_ALERT_MSG_NO_RENEGOTIATION)
             return MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE;
-    } else if (ssl_.in_msgtype == MBEDTLS_SSL_MSG_CHANGE_CIPHER_SPEC && tls1_3) {
-        // RFC 8446 §5: as it is, and before the peer's Finished message.
+    } else if (ssl_.in_msgtype == MBEDTLS_SSL_MSG_CHANGE_CIPHER_SPEC &&
+               (tls1_3 || ssl_.state <= MBEDTLS_SSL_SERVER_HELLO)) {
+        // RFC 8446 §5: as it is, and before the peer's Finished message; also while the version is
+        // not known yet.
         if (ssl_.in_hdr[0] != MBEDTLS_SSL_MSG_CHANGE_CIPHER_SPEC ||
             mbedtls_ssl_is_handshake_over(&ssl_) != 0)
             return MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE;
@@ -841,16 +843,21 @@ int Session::read_some(MutableBytes into) {
 
 Outcome Session::read(MutableBytes into) {
     take_lack_of_memory();
-    // Records may be empty, but a peer that sends nothing else wants to keep us busy.
+    // Records may be empty, but a peer that sends nothing else wants to keep us busy. OpenSSL
+    // tolerates as many.
     constexpr int most_empty_records = 32;
     int ret = 0;
     do {
         // Mbed TLS would take four of them for a forged record.
         ssl_.nb_zero = 0;
         ret = read_some(into);
+        // One or two at a time.
+        empty_records_ = static_cast<std::uint8_t>(empty_records_ + ssl_.nb_zero);
         if (ret > 0 || pending() != 0)
             empty_records_ = 0;
-    } while (ret == 0 && !wire_.ended() && pending() == 0 && ++empty_records_ < most_empty_records);
+        if (empty_records_ > most_empty_records)
+            ret = MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE;
+    } while (ret == 0 && !wire_.ended() && pending() == 0 && ssl_.nb_zero != 0);
     Outcome outcome = Outcome::done();
     if (ret > 0)
         outcome = Outcome::done(static_cast<std::size_t>(ret));
