@@ -118,6 +118,23 @@ def test_sock_close_after_close_loses_nothing():
     expect_delivery(40000, after_close=lambda sock: sock.close())
 
 
+def test_two_threads_close_with_data_unsent():
+    for _ in range(10):
+        client, server, a, b = connected_over_sockets(small=(0,))
+        client.setblocking(False)
+        data = pattern(40000)
+        accepted = client.write(data)
+        closing = other_thread(client.close)
+        client.close()
+        closing()
+        client.close()
+        raises(OSError, client.write, b"x", code=errno.EBADF)
+        reading = other_thread(lambda: read_to_the_end(server))
+        no_closed_sockets()
+        same(reading(), data[:accepted])
+        server.close()
+
+
 def test_a_poll_of_other_sockets_delivers():
     client, server, a, b = connected_over_sockets(small=(0,))
     client.setblocking(False)
@@ -461,6 +478,99 @@ def test_a_stream_that_raises_while_closing():
     ussl.flush_closed(1)
     equal(server.read(), b"hello")
     equal(a.closed, 1)
+
+
+class Fault(Exception):
+    pass
+
+
+class Faulty(End):
+    """From arm() on, the call with a certain number goes wrong."""
+
+    at = None
+
+    def arm(self, fault, at):
+        self.fault, self.at, self.n = fault, at, 0
+
+    def hits(self, *faults):
+        if self.at is None or self.fault not in faults:
+            return False
+        self.n += 1
+        return self.n == self.at
+
+    def write(self, buf):
+        if self.hits("raises"):
+            raise Fault
+        if self.hits("accepts nothing"):
+            return None
+        if self.hits("times out"):
+            return -errno.ETIMEDOUT
+        if self.hits("breaks"):
+            self.broken = True
+        if self.hits("accepts one byte"):
+            buf = memoryview(buf)[:1]
+        return super().write(buf)
+
+    def ioctl(self, request, arg):
+        if request == IOCTL_POLL:
+            if self.hits("raises"):
+                raise Fault
+            if self.hits("accepts nothing"):
+                return 0
+        return super().ioctl(request, arg)
+
+
+def after_a_fault(fault, at):
+    """Closes a socket with data unsent. Returns whether there was a call of that number, whether all has arrived, and
+    how many exceptions were raised on either side."""
+    a, b = Faulty(), End()
+    a.peer, b.peer = b, a
+    client = psk_client(a, do_handshake=False)
+    server = psk_server(b, do_handshake=False, suppress_ragged_eofs=False)
+    shake(client, server)
+    data = pattern(1500)
+    a.room = 600
+    equal(client.write(data), len(data))
+    a.room = 1 << 20
+    a.arm(fault, at)
+    raised = 0
+    for _ in range(3):
+        try:
+            client.close()
+        except Fault:
+            raised += 1
+        raises(OSError, client.write, b"x", code=errno.EBADF)
+    equal(ussl.flush_closed(5), 0)
+    equal(a.closed, 1)
+    got = bytearray()
+    failed = 0
+    while True:
+        try:
+            part = server.read(100)
+        except OSError as e:
+            equal(e.errno, ussl.ERR_TRUNCATED)
+            failed = 1
+            break
+        if not part:
+            equal(part, b"")  # an end, not "nothing now"
+            break
+        got += part
+    equal(bytes(got), data[: len(got)])
+    return a.n >= at, len(got) == len(data) and not failed, raised, failed
+
+
+def test_any_fault_at_any_call_after_close():
+    calls = 0
+    for fault in ("raises", "accepts nothing", "times out", "breaks", "accepts one byte"):
+        for at in range(1, 100):
+            is_hit, is_delivered, raised, failed = after_a_fault(fault, at)
+            if not is_hit:
+                equal(is_delivered, True)
+                break
+            calls += 1
+            assert is_delivered or (failed and fault in ("raises", "breaks")), (fault, at)
+            assert raised <= (1 if fault == "raises" else 0), (fault, at, raised)
+    assert calls >= 8, calls
 
 
 def test_close_from_within_the_streams_write():
