@@ -226,7 +226,7 @@ class Bench:
     def measure(self, name, question, size, seconds, keys="", before=()):
         """Asks one contestant; returns its answer. `before`: a program to run it with."""
         what, _, kind = question.partition("-")
-        options = [kind] if kind in ("mutual", "psk", "one") else ["tickets"] if what == "reconnect" else []
+        options = [kind] if kind in ("mutual", "psk", "one", "idle", "flood") else ["tickets"] if what == "reconnect" else []
         options += ["tls1.2"] if name == OWN else []
         accepts = what in ("accept", "serve")
         port = free_port() if accepts else self.serving(keys, *options, *(["kept"] if what == "memory" else []))

@@ -17,7 +17,9 @@
 //
 // Options: mutual (clients have certificates), psk (a pre-shared key, no certificates), tickets (to
 // resume with), tls1.2 (with P-256, for those who know nothing newer), one (load: all connections
-// but one are idle).
+// but one are idle), idle (load: the connections are idle, and another client connects, has one
+// message echoed, and closes, again and again), flood (the same, but the connections send KeyUpdate
+// messages without end).
 
 #include <fcntl.h>
 #include <sys/epoll.h>
@@ -40,6 +42,8 @@ struct Options {
     bool tickets = false;
     bool tls12 = false;
     bool one = false;
+    bool idle = false;
+    bool flood = false;
 };
 
 Options options_of(char** argv) {
@@ -51,6 +55,8 @@ Options options_of(char** argv) {
         options.tickets |= word == "tickets";
         options.tls12 |= word == "tls1.2";
         options.one |= word == "one";
+        options.idle |= word == "idle";
+        options.flood |= word == "flood";
     }
     return options;
 }
@@ -277,6 +283,53 @@ int load(std::uint16_t port, int connections, double seconds, const Options& opt
     return 0;
 }
 
+/// Another process, which ends with this one.
+void flood(const Client& client) {
+    if (fork() != 0)
+        return;
+    end_with_parent();
+    SSL* ssl = client.ssl.get();
+    while (SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1 && SSL_do_handshake(ssl) == 1) {
+    }
+    std::fputs("the server has ended a flood\n", stderr);
+    std::_Exit(1);
+}
+
+/// An honest client beside others.
+int visit(std::uint16_t port, int connections, double seconds, const Options& options) {
+    const Context context = client_context(options);
+    const auto connected = [&] {
+        Socket socket = connect_to(port);
+        need(static_cast<bool>(socket), "connect");
+        limit_time(socket);
+        send_at_once(socket);
+        Ssl ssl = make_ssl(context, socket);
+        need(SSL_connect(ssl.get()) == 1, "handshake");
+        Client client{std::move(socket), std::move(ssl)};
+        client.write();
+        need(client.read(), "the answer");
+        return client;
+    };
+    std::vector<Client> others;
+    for (int i = 0; i < connections; ++i) {
+        others.push_back(connected());
+        if (options.flood)
+            flood(others.back());
+    }
+    const std::string tls = std::string(SSL_get_version(others[0].ssl.get())) + " " +
+                            SSL_CIPHER_standard_name(SSL_get_current_cipher(others[0].ssl.get()));
+    std::puts("connected");
+    std::fflush(stdout);
+    const Stopwatch watch(seconds);
+    double count = 0;
+    for (; !watch.over(); ++count) {
+        const Client honest = connected();
+        SSL_shutdown(honest.ssl.get());
+    }
+    watch.report(count, tls);
+    return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -287,8 +340,11 @@ int main(int argc, char** argv) {
         return serve(options_of(argv + 2));
     if (argc >= 4 && command == "connect")
         return connect_again_and_again(port(), options_of(argv + 3));
-    if (argc >= 6 && command == "load")
-        return load(port(), std::atoi(argv[3]), std::atof(argv[4]), options_of(argv + 5));
+    if (argc >= 6 && command == "load") {
+        const Options options = options_of(argv + 5);
+        const auto job = options.idle || options.flood ? visit : load;
+        return job(port(), std::atoi(argv[3]), std::atof(argv[4]), options);
+    }
     std::fputs("usage: see the head of peer.cpp\n", stderr);
     return 2;
 }
