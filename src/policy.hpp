@@ -197,6 +197,8 @@ inline constexpr Refusal crls_without_verification{
 /// Why a CRL is refused.
 inline constexpr char crl_is_special[] =
     "unsupported crl: it is not about all certificates of its issuer, and no others'";
+inline constexpr char crl_is_unsupported[] =
+    "unsupported crl: this engine does not have its signature algorithm";
 inline constexpr char crl_has_no_end[] = "invalid crl: it does not say when the next one is due";
 inline constexpr char crl_is_weak[] = "invalid crl: its signature is weaker than SHA-256";
 

@@ -81,6 +81,8 @@ bool add_crl(mbedtls_x509_crl& list, Bytes der, const char*& fault) {
         fault = why_not(*fresh);
     else if (ret == MBEDTLS_ERR_X509_INVALID_EXTENSIONS + MBEDTLS_ERR_ASN1_UNEXPECTED_TAG)
         fault = policy::crl_is_special;  // §5.2: Mbed TLS reads none that is critical
+    else if (module_of(ret) == MBEDTLS_ERR_X509_UNKNOWN_SIG_ALG)
+        fault = policy::crl_is_unsupported;
     if (fresh != last) {
         if (good) {
             last->next = fresh;

@@ -229,6 +229,22 @@ TEST_P(Crls, ThatCannotBeTrustedAreRefusedAtTheCall) {
         }
 }
 
+TEST_P(Crls, WithoutAKnownAlgorithmAreRefusedAsUnsupported) {
+    const std::string trusted = cert("ca-ed25519.crl");
+    Options options;
+    options.verify = Verify::required;
+    options.trusted = bytes(trusted);
+    const auto made = Context::make(*GetParam(), options);
+    if (!lacks(GetParam(), Lacks::eddsa)) {
+        EXPECT_TRUE(made.has_value());
+        return;
+    }
+    ASSERT_FALSE(made.has_value());
+    EXPECT_EQ(
+        made.error().reason,
+        std::string_view("unsupported crl: this engine does not have its signature algorithm"));
+}
+
 TEST_P(Crls, AndRootsStandAmongText) {
     const std::string trusted[] = {
         cert("ca.crt") + "# end of the bundle\n" + cert("ca.crl.der"),

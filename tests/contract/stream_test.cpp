@@ -980,15 +980,18 @@ TEST_P(Streams, ThatSayGoodbyeInsteadOfHelloAreClosed) {
 }
 
 TEST_P(Streams, WhoseVersionsDoNotMeetAreToldApart) {
-    Plan setup = plan(with_certificate());
-    setup.client.maximum_version = Version::tls1_2;
-    setup.server.minimum_version = Version::tls1_3;
-    Pair pair(setup);
-    EXPECT_FALSE(pair.handshake());
-    EXPECT_EQ(pair.client->error().code, Code::NO_SHARED_VERSION);
-    EXPECT_EQ(pair.server->error().code, Code::NO_SHARED_VERSION);
-    EXPECT_EQ(pair.client->error().alert, Error::Alert::received);
-    EXPECT_EQ(pair.server->error().alert, Error::Alert::sent);
+    for (const auto& [of_client, of_server] : {std::pair{Version::tls1_2, Version::tls1_3},
+                                               std::pair{Version::tls1_3, Version::tls1_2}}) {
+        Plan setup = plan(with_certificate());
+        setup.client.minimum_version = setup.client.maximum_version = of_client;
+        setup.server.minimum_version = setup.server.maximum_version = of_server;
+        Pair pair(setup);
+        EXPECT_FALSE(pair.handshake());
+        EXPECT_EQ(pair.client->error().code, Code::NO_SHARED_VERSION);
+        EXPECT_EQ(pair.server->error().code, Code::NO_SHARED_VERSION);
+        EXPECT_EQ(pair.client->error().alert, Error::Alert::received);
+        EXPECT_EQ(pair.server->error().alert, Error::Alert::sent);
+    }
 }
 
 }  // namespace

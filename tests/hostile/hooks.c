@@ -69,6 +69,28 @@ int __wrap_mbedtls_ssl_add_hs_msg_to_checksum(mbedtls_ssl_context *ssl, unsigned
     return the_editor != NULL && is_ours ? 0 : __real_mbedtls_ssl_add_hs_msg_to_checksum(ssl, type, message, size);
 }
 
+/* Mbed TLS adds a ClientHello in pieces, and before it sends it. Left aside until then; but a binder of a pre-shared
+   key needs the pieces (RFC 8446 §4.2.11.2), so that one stays in the transcript as Mbed TLS has made it. */
+static int (*the_update_checksum)(mbedtls_ssl_context *, const unsigned char *, size_t) = NULL;
+
+static int add_nothing(mbedtls_ssl_context *ssl, const unsigned char *piece, size_t size) {
+    (void)ssl, (void)piece, (void)size;
+    return 0;
+}
+
+int __real_mbedtls_ssl_add_hs_hdr_to_checksum(mbedtls_ssl_context *ssl, unsigned type, size_t size);
+int __wrap_mbedtls_ssl_add_hs_hdr_to_checksum(mbedtls_ssl_context *ssl, unsigned type, size_t size);
+int __wrap_mbedtls_ssl_add_hs_hdr_to_checksum(mbedtls_ssl_context *ssl, unsigned type, size_t size) {
+    if (the_editor == NULL || type != MBEDTLS_SSL_HS_CLIENT_HELLO || ssl->conf->endpoint != MBEDTLS_SSL_IS_CLIENT
+        || ssl->conf->psk != NULL
+        || ssl->handshake->resume != 0) {
+        return __real_mbedtls_ssl_add_hs_hdr_to_checksum(ssl, type, size);
+    }
+    the_update_checksum = ssl->handshake->update_checksum;
+    ssl->handshake->update_checksum = add_nothing;
+    return 0;
+}
+
 int __real_mbedtls_ssl_finish_handshake_msg(mbedtls_ssl_context *ssl, size_t room, size_t size);
 int __wrap_mbedtls_ssl_finish_handshake_msg(mbedtls_ssl_context *ssl, size_t room, size_t size);
 int __wrap_mbedtls_ssl_finish_handshake_msg(mbedtls_ssl_context *ssl, size_t room, size_t size) {
@@ -76,8 +98,14 @@ int __wrap_mbedtls_ssl_finish_handshake_msg(mbedtls_ssl_context *ssl, size_t roo
         const uint8_t type = ssl->out_msg[0];
         fill_in_length(ssl, size);
         const size_t after = edited(ssl, size + message_header);
-        /* A ClientHello was added in pieces already; a ticket is of no handshake. */
-        if (after != 0 && type != MBEDTLS_SSL_HS_CLIENT_HELLO && type != MBEDTLS_SSL_HS_NEW_SESSION_TICKET) {
+        const int left_aside = the_update_checksum != NULL;
+        if (left_aside) {
+            ssl->handshake->update_checksum = the_update_checksum;
+            the_update_checksum = NULL;
+        }
+        /* A ticket is of no handshake. */
+        const int is_added = type == MBEDTLS_SSL_HS_CLIENT_HELLO ? left_aside : type != MBEDTLS_SSL_HS_NEW_SESSION_TICKET;
+        if (after != 0 && is_added) {
             const int ret = ssl->handshake->update_checksum(ssl, ssl->out_msg, after);
             if (ret != 0) {
                 return ret;

@@ -6,6 +6,7 @@ function(add_rogue_hooks name)
     target_compile_definitions(${name} PRIVATE MBEDTLS_CONFIG_FILE="ussl_mbedtls_config.h")
     target_link_options(${name} INTERFACE
         -Wl,--wrap=mbedtls_ssl_write_handshake_msg_ext -Wl,--wrap=mbedtls_ssl_finish_handshake_msg
-        -Wl,--wrap=mbedtls_ssl_add_hs_msg_to_checksum -Wl,--wrap=mbedtls_ssl_write_change_cipher_spec
-        -Wl,--wrap=mbedtls_ssl_write_client_hello -Wl,--wrap=mbedtls_ssl_optimize_checksum)
+        -Wl,--wrap=mbedtls_ssl_add_hs_msg_to_checksum -Wl,--wrap=mbedtls_ssl_add_hs_hdr_to_checksum
+        -Wl,--wrap=mbedtls_ssl_write_change_cipher_spec -Wl,--wrap=mbedtls_ssl_write_client_hello
+        -Wl,--wrap=mbedtls_ssl_optimize_checksum)
 endfunction()
