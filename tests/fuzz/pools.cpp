@@ -139,13 +139,13 @@ void run(Input& input) {
             {input.ConsumeIntegralInRange<std::size_t>(0, 2),
              input.ConsumeIntegralInRange(0, 5) == 5, input.ConsumeIntegralInRange(0, 3) != 3,
              input.ConsumeIntegralInRange(0, 7) == 7, input.ConsumeIntegralInRange(0, 7) == 7});
-    for (const ussl::Engine* server : engines)
-        expect_same(server == engines[0] ? "a client of a pool of OpenSSL"
-                                         : "a client of a pool of Mbed TLS",
-                    told(story, &ussl::openssl_engine, server),
-                    told(story, &ussl::mbedtls_engine, server));
-    expect_same("a pool", told(story, &ussl::openssl_engine, &ussl::openssl_engine),
-                told(story, &ussl::openssl_engine, &ussl::mbedtls_engine));
+    const std::string both_openssl = told(story, engines[0], engines[0]);
+    const std::string server_openssl = told(story, engines[1], engines[0]);
+    const std::string client_openssl = told(story, engines[0], engines[1]);
+    const std::string both_mbedtls = told(story, engines[1], engines[1]);
+    expect_same("a client of OpenSSL's servers", both_openssl, server_openssl);
+    expect_same("a client of Mbed TLS's servers", client_openssl, both_mbedtls);
+    expect_same("the servers of OpenSSL's client", both_openssl, client_openssl);
 }
 
 }  // namespace fuzz
