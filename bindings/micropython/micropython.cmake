@@ -44,6 +44,8 @@ if(USSL_MBEDTLS STREQUAL port)
     set_source_files_properties(${ussl_sources} PROPERTIES COMPILE_OPTIONS "${ussl_cxx_options}")
     target_sources(usermod_ussl INTERFACE ${ussl_sources})
     target_include_directories(usermod_ussl INTERFACE ${ussl_include})
+    # What patches/mbedtls-signature-limit.patch does (src/mbedtls/engine.cpp).
+    target_link_options(usermod_ussl INTERFACE -Wl,--wrap=mbedtls_x509_crt_verify_restartable)
 else()
     # A patch that is changed, added or removed makes another copy of the sources.
     file(GLOB ussl_mbedtls_patches CONFIGURE_DEPENDS ${ussl_dir}/patches/mbedtls-*.patch)

@@ -19,6 +19,7 @@ else
 USSL_ENGINE ?= mbedtls
 endif
 USSL_MBEDTLS ?= own
+USSL_COMMA := ,
 
 SRC_USERMOD_C += $(USSL_BINDING)/modussl.c $(USSL_BINDING)/modcrypto.c
 
@@ -62,6 +63,11 @@ endif
 SRC_USERMOD_LIB_C += $(USSL_MBEDTLS_SOURCES)
 else ifneq ($(USSL_MBEDTLS),port)
 $(error USSL_MBEDTLS=$(USSL_MBEDTLS): it is own, unpatched or port)
+endif
+ifneq ($(USSL_MBEDTLS),own)
+# What patches/mbedtls-signature-limit.patch does (src/mbedtls/engine.cpp). Ports for boards call the linker itself.
+USSL_LINKER_OPTION := $(if $(shell grep -l '(LD) .*(LDFLAGS)' Makefile),,-Wl$(USSL_COMMA))
+LDFLAGS_USERMOD += $(USSL_LINKER_OPTION)--wrap=mbedtls_x509_crt_verify_restartable
 endif
 else
 $(error USSL_ENGINE=$(USSL_ENGINE): the engines are openssl and mbedtls)

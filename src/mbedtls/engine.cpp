@@ -1075,7 +1075,34 @@ void Session::judge_path(int depth, Found& found) {
     }
 }
 
+#ifndef USSL_PATCHED_MBEDTLS
+
+// The signatures that Mbed TLS may verify to find a path: of each certificate, with each that has
+// the name of its issuer.
+bool Session::limit_signatures(const mbedtls_x509_crt& chain, const mbedtls_x509_crt* trusted) {
+    signatures_are_limited_ = true;
+    int checks = 0;
+    const auto count = [&](const mbedtls_x509_buf& issuer, const mbedtls_x509_crt* among) {
+        for (; among != nullptr; among = among->next)
+            if (among->subject_raw.len == issuer.len &&
+                std::memcmp(among->subject_raw.p, issuer.p, issuer.len) == 0)
+                ++checks;
+    };
+    for (const mbedtls_x509_crt* at = &chain; at != nullptr; at = at->next) {
+        count(at->issuer_raw, at->next);
+        count(at->issuer_raw, trusted);
+    }
+    return checks <= policy::most_signature_checks;
+}
+
+#endif
+
 int Session::verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t& flags) {
+#ifndef USSL_PATCHED_MBEDTLS
+    // The firmware was linked without --wrap.
+    if (!signatures_are_limited_)
+        return MBEDTLS_ERR_SSL_INTERNAL_ERROR;
+#endif
     const bool verifies = context().verify() != Verify::none;
     if (verifies && !path_) {  // the topmost
         path_.reset(
@@ -1308,6 +1335,32 @@ int ussl_mbedtls_sign(mbedtls_ssl_context* ssl, mbedtls_pk_type_t type, mbedtls_
                       unsigned char* signature, std::size_t capacity, std::size_t* length) {
     return static_cast<ussl::mbedtls::Session*>(mbedtls_ssl_get_user_data_p(ssl))
         ->sign(type, *key, hash, {digest, digest_size}, {signature, capacity}, *length);
+}
+
+#else
+
+// Without patches/mbedtls-signature-limit.patch: the linker leads Mbed TLS's call here (--wrap, in
+// micropython.mk and micropython.cmake).
+extern "C" {
+
+int __real_mbedtls_x509_crt_verify_restartable(
+    mbedtls_x509_crt*, mbedtls_x509_crt*, mbedtls_x509_crl*, const mbedtls_x509_crt_profile*,
+    const char*, std::uint32_t*, int (*)(void*, mbedtls_x509_crt*, int, std::uint32_t*), void*,
+    mbedtls_x509_crt_restart_ctx*);
+
+int __wrap_mbedtls_x509_crt_verify_restartable(
+    mbedtls_x509_crt* chain, mbedtls_x509_crt* trusted, mbedtls_x509_crl* crls,
+    const mbedtls_x509_crt_profile* profile, const char* name, std::uint32_t* flags,
+    int (*verify)(void*, mbedtls_x509_crt*, int, std::uint32_t*), void* session,
+    mbedtls_x509_crt_restart_ctx* restart) {
+    if (verify == ussl::mbedtls::verify_hook &&
+        !static_cast<ussl::mbedtls::Session*>(session)->limit_signatures(*chain, trusted)) {
+        *flags = UINT32_MAX;
+        return MBEDTLS_ERR_X509_FATAL_ERROR;
+    }
+    return __real_mbedtls_x509_crt_verify_restartable(chain, trusted, crls, profile, name, flags,
+                                                      verify, session, restart);
+}
 }
 
 #endif

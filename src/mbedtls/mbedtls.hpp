@@ -284,6 +284,10 @@ class Session final : public EngineSession {
     /// Whether that much early data, which this side does not take, is skipped.
     bool may_skip(std::size_t early_data);
     /// Called for each certificate of a chain, the topmost first.
+#ifndef USSL_PATCHED_MBEDTLS
+    /// Called before that; false: there would be too many (policy::most_signature_checks).
+    bool limit_signatures(const mbedtls_x509_crt& chain, const mbedtls_x509_crt* trusted);
+#endif
     int verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t& flags);
     /// Called for each ClientHello.
     int choose_context();
@@ -346,6 +350,9 @@ class Session final : public EngineSession {
     std::unique_ptr<Link, Release> path_;
     int path_depth_ = 0;
     bool was_verified_ = false;
+#ifndef USSL_PATCHED_MBEDTLS
+    bool signatures_are_limited_ = false;
+#endif
     bool lacked_memory_ = false;
     bool lacked_key_ = false;  ///< that the program left to this side to sign with
     bool chain_is_too_long_ = false;

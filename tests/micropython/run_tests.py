@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 """Runs the tests of this folder on MicroPython with ussl, each file in a process of its own.
 
-    run_tests.py [--micropython PROGRAM] [--list] [NAME...]
+    run_tests.py [--micropython PROGRAM] [--list] [--failing FILE] [NAME...]
 
 NAME chooses files: `options` is test_options.py; a name that ends in .py is that file, for those
 that need a MicroPython of their own. With USSL_FILTER, only those of them run whose name it is a part of, and of other
 files the tests whose name it is a part of. The program may also come in USSL_MICROPYTHON;
 the folder of certificates in USSL_CERTS (by default they are made into a temporary folder).
+FILE lists tests that must fail, with the reason: "test_FILE.test_NAME: PATCH", or "…: PATCH, PATCH" of patches/mbedtls-PATCH.patch.
 If the program was built with AddressSanitizer, what that reports fails the test.
 
 Prints a line per file, all output of a file that fails, and the names of the failed tests again at the end.
@@ -67,10 +68,29 @@ def run(program, path, tests, asan, environment):
     return not end and not SANITIZER.search(output), output
 
 
+def tests_that_fail(path):
+    """Of each file's name, the tests that `path` lists."""
+    patches = {patch.name for patch in (HERE.parents[1] / "patches").iterdir()}
+    failing = {}
+    for line in path.read_text().splitlines():
+        if not line or line.startswith("#"):
+            continue
+        name, _, reasons = line.partition(": ")
+        for reason in reasons.split(", "):
+            if f"mbedtls-{reason}.patch" not in patches:
+                raise SystemExit(f"{path}: {name}: there is no patch {reason!r}")
+        file, test = name.split(".")
+        if test not in TEST.findall((HERE / f"{file}.py").read_text()):
+            raise SystemExit(f"{path}: there is no test {name}")
+        failing.setdefault(file, set()).add(test)
+    return failing
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--micropython", default=os.environ.get("USSL_MICROPYTHON"))
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--failing", type=pathlib.Path)
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
 
@@ -91,6 +111,7 @@ def main():
     if not options.micropython:
         parser.error("which MicroPython? --micropython, or USSL_MICROPYTHON")
 
+    failing = tests_that_fail(options.failing) if options.failing else {}
     asan = b"__asan_init" in pathlib.Path(options.micropython).read_bytes()
     passed, failed = 0, []
     with tempfile.TemporaryDirectory(prefix="ussl-test-") as scratch:
@@ -112,15 +133,20 @@ def main():
             begin = time.monotonic()
             good, output = run(options.micropython, path, wanted, asan, environment)
             seconds = time.monotonic() - begin
-            tests = RESULT.findall(output)
-            bad = [name for name, result in tests if result == "FAILED"]
+            results = dict(RESULT.findall(output))
+            bad = [name for name, result in results.items() if result == "FAILED"]
+            must_fail = {name for name in failing.get(path.stem, ()) if not wanted or name in wanted}
+            listed = ""
+            if must_fail and set(bad) == must_fail and set(results) == set(wanted or TEST.findall(path.read_text())):
+                good, bad, listed = True, [], f", {len(must_fail)} fail as listed"
+            bad += [f"{name}, which must fail, did not" for name in sorted(must_fail) if results.get(name) == "ok"]
             # A file that fails without a failed test, or with no test at all, has died.
-            if not bad and not (good and tests):
-                bad = [f"after {tests[-1][0]}" if tests else "before its first test"]
-            passed += sum(result == "ok" for _, result in tests)
+            if not bad and not (good and results):
+                bad = [f"after {[*results][-1]}" if results else "before its first test"]
+            count = list(results.values()).count("ok")
+            passed += count
             failed += [f"{path.stem}: {name}" for name in bad]
-            print(f"{path.stem}  {sum(result == 'ok' for _, result in tests)} ok"
-                  f"{f', {len(bad)} FAILED' if bad else ''}  {seconds:.1f} s")
+            print(f"{path.stem}  {count} ok{listed}{f', {len(bad)} FAILED' if bad else ''}  {seconds:.1f} s")
             if bad:
                 print(textwrap.indent(output.rstrip() or "no test has run", "    "))
             sys.stdout.flush()
