@@ -120,7 +120,8 @@ class OurClient(Case):
                                                     else "hello", **trusting(root, **own_cert(name)))
                             goes_on = version == "TLSv1.2" or not lacks("client_without_signature_tls1_3")
                             if none and (demand == "-Verify" or not goes_on):
-                                self.assert_error(told, "NO_SHARED_CIPHER")
+                                self.assert_error(told, "NO_SHARED_CIPHER",
+                                                  "talk" if version == "TLSv1.3" and goes_on else "handshake")
                             else:
                                 self.assert_done(told, version)
                                 server.wait_for("CONNECTION ESTABLISHED")
