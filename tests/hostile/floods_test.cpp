@@ -22,8 +22,13 @@ constexpr std::size_t most_ahead = 32768;
 constexpr std::size_t most_tolerated = 34;
 constexpr unsigned many = 1000;
 
+// Of all floods of one test, for tests/timing/floods.
+int calls_of_test = 0;
+
 class Floods : public Rogue {
   protected:
+    void SetUp() override { calls_of_test = 0; }
+    void TearDown() override { RecordProperty("calls", calls_of_test); }
     /// Runs a test twice: the victim reads what it needs, or as much as there is.
     template <class Test>
     static void with_and_without_read_ahead(Test test) {
@@ -48,6 +53,9 @@ class Flood {
         }
         size_ = bytes.size();
     }
+    ~Flood() { calls_of_test += calls; }
+    Flood(const Flood&) = delete;
+    Flood& operator=(const Flood&) = delete;
 
     /// One call, whose work is within the limits.
     template <class Call>
