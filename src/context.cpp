@@ -141,6 +141,7 @@ class DigestInput {
 bool Context::set_session_scope(const Engine& engine, const Options& options) {
     Options lasting = options;
     lasting.verify_time.reset();
+    lasting.build_time.reset();
     lasting.session_lifetime = {};  // a session knows how old it is
     lasting.key_log = false;
     std::uint8_t digest[32];

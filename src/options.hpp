@@ -11,7 +11,7 @@ namespace ussl {
 #define USSL_OPTIONS(FIRST, NEXT) FIRST(role) \
     NEXT(key) NEXT(key_password) NEXT(certificate) NEXT(sign_by_program) NEXT(trusted) \
     NEXT(system_store) NEXT(verify) NEXT(crl_check) NEXT(check_hostname) \
-    NEXT(verify_by_program) NEXT(verify_time) NEXT(pins) NEXT(psk_identity) \
+    NEXT(verify_by_program) NEXT(verify_time) NEXT(build_time) NEXT(pins) NEXT(psk_identity) \
     NEXT(psk_key) NEXT(psk_server) NEXT(psk_hint) NEXT(minimum_version) \
     NEXT(maximum_version) NEXT(suites) NEXT(alpn) NEXT(choose_by_name) NEXT(key_log) \
     NEXT(resumption) NEXT(tickets) NEXT(session_lifetime) NEXT(record_size_limit)

@@ -217,9 +217,22 @@ constexpr std::uint16_t failure_bit(Code code) {
 }
 /// Whether one of the failures is one of the clock, too.
 constexpr bool concerns_dates(std::uint16_t failures) {
-    return (failures & (failure_bit(Code::CERT_EXPIRED) | failure_bit(Code::CERT_NOT_YET_VALID))) !=
-           0;
+    return (failures & (failure_bit(Code::CERT_EXPIRED) | failure_bit(Code::CERT_NOT_YET_VALID) |
+                        failure_bit(Code::CERT_CLOCK))) != 0;
 }
+
+/// When the dates of certificates and CRLs are checked.
+struct VerifyTime {
+    std::optional<std::int64_t> given;  ///< Options::verify_time
+    std::optional<std::int64_t> build;  ///< Options::build_time
+
+    [[nodiscard]] std::int64_t at(std::int64_t clock) const { return given.value_or(clock); }
+    /// The failure of what is not valid yet: `otherwise`, if that is not the clock's fault.
+    [[nodiscard]] Code not_yet_valid(std::int64_t clock, Code otherwise) const {
+        return !given && build && clock < *build ? Code::CERT_CLOCK : otherwise;
+    }
+};
+
 /// The worst of several failures, and all of them kept.
 Error certificate_error(std::uint16_t failures);
 

@@ -4,10 +4,17 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <utility>
 
 #include "errors.hpp"
 #include "ussl/context.hpp"
+
+#ifdef NO_QSTR  // MicroPython only looks for names
+#define MICROPY_BUILD_DATE "2000-01-01"
+#else
+#include "genhdr/mpversion.h"
+#endif
 
 namespace {
 
@@ -31,6 +38,21 @@ std::optional<int64_t> time_of(mp_obj_t seconds) {
         return std::nullopt;
     return ussl_seconds(seconds, MP_QSTR_verify_time);
 }
+
+// The beginning of the day, which stands in sys.version as well.
+constexpr int64_t build_time = [] {
+    constexpr std::string_view text = MICROPY_BUILD_DATE;
+    const auto number = [&](size_t from, size_t size) {
+        int value = 0;
+        for (const char digit : text.substr(from, size))
+            value = 10 * value + digit - '0';
+        return value;
+    };
+    const std::chrono::year_month_day date{std::chrono::year(number(0, 4)),
+                                           std::chrono::month(static_cast<unsigned>(number(5, 2))),
+                                           std::chrono::day(static_cast<unsigned>(number(8, 2)))};
+    return int64_t{86400} * std::chrono::sys_days(date).time_since_epoch().count();
+}();
 
 std::optional<std::span<const uint16_t>> suites_of(mp_obj_t numbers) {
     const std::optional<Bytes> bytes = bytes_of(numbers);
@@ -187,6 +209,7 @@ Options options_of(const ussl_context_obj_t* self) {
         .check_hostname = self->check_hostname != 0,
         .verify_by_program = self->verify_callback != mp_const_none,
         .verify_time = time_of(self->verify_time),
+        .build_time = build_time,
         .pins = bytes_of(self->pins),
         .psk_identity = bytes_of(self->psk_identity),
         .psk_key = bytes_of(self->psk_key),

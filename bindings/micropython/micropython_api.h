@@ -22,6 +22,9 @@ extern "C" {
 #include "py/runtime.h"
 #include "py/stream.h"
 #include "py/unicode.h"
+#ifndef __cplusplus
+#include "shared/timeutils/timeutils.h" // it may include math.h
+#endif
 
 #if !MICROPY_NLR_SETJMP
 // MicroPython's own declaration does not say that it returns twice, like setjmp, and a compiler that

@@ -323,6 +323,9 @@ size_t ussl_port_unique_id(unsigned char *into, size_t size) {
 
 #ifndef USSL_PORT_TIME
 long long ussl_port_time(void) {
-    return (long long)(mp_hal_time_ns() / 1000000000);
+    return (long long)timeutils_nanoseconds_since_epoch_to_nanoseconds_since_1970(mp_hal_time_ns()) / 1000000000;
 }
 #endif
+
+// On a port without a clock, such as nrf and zephyr, this is near the port's epoch: CERT_CLOCK, without verify_time.
+

@@ -89,7 +89,7 @@ ERR_CERT_WEAK: Final = -208
 ERR_CERT_EXPIRED: Final = -209
 """the certificate has expired"""
 ERR_CERT_NOT_YET_VALID: Final = -210
-"""the certificate is not valid yet (or this device's clock is not set)"""
+"""the certificate is not valid yet (or this device's clock is slow)"""
 ERR_CERT_MISSING: Final = -211
 """the peer sent no certificate"""
 ERR_CERT_REJECTED: Final = -212
@@ -100,6 +100,8 @@ ERR_CERT_CRL: Final = -214
 """there is no valid CRL to say that the certificate is not revoked"""
 ERR_CERT_CHAIN_TOO_LONG: Final = -215
 """the peer's certificate chain is too long (limit: 16380 bytes)"""
+ERR_CERT_CLOCK: Final = -216
+"""the certificate's dates cannot be checked, because this device's clock is not set: set the clock (ntptime) or use verify_time"""
 ERR_PSK_IDENTITY: Final = -301
 """the pre-shared key identity is unknown"""
 ERR_PSK_KEY: Final = -302

@@ -64,6 +64,9 @@ struct Options {
     /// Dates of certificates are checked against this time, in seconds since 1970 (UTC); absent:
     /// the clock's.
     std::optional<std::int64_t> verify_time{};
+    /// The build date of the firmware, in seconds since 1970 (UTC): an earlier clock is not set,
+    /// and the error is Code::CERT_CLOCK if a certificate or CRL is not valid yet.
+    std::optional<std::int64_t> build_time{};
     /// SHA-256 of certificates, or of their public keys (SubjectPublicKeyInfo), 32 bytes each: the
     /// peer's own must be one of them, whatever `verify` says. A multiple of 32 bytes.
     std::optional<Bytes> pins{};

@@ -1,14 +1,48 @@
-// The time, on a board: from the port (see docs/porting.md).
-
-#include "mbedtls.hpp"
-
-#if defined(USSL_BOARD) && defined(USSL_MBEDTLS_PLATFORM)
+// The time. On a board it is the port's (see docs/porting.md), also for a port's own Mbed TLS,
+// which may count from another year.
 
 #include <mbedtls/platform_util.h>
 
+#include <algorithm>
 #include <chrono>
 
+#include "mbedtls.hpp"
+
+#ifdef USSL_BOARD
 extern "C" long long ussl_port_time();
+#endif
+
+namespace ussl::mbedtls {
+
+std::int64_t now() {
+#ifdef USSL_BOARD
+    return ussl_port_time();
+#else
+    return mbedtls_time(nullptr);
+#endif
+}
+
+// Not by mbedtls_x509_time_gmtime(), whose time_t may end in 2038.
+mbedtls_x509_time x509_time(std::int64_t seconds_since_1970) {
+    using std::chrono::seconds, std::chrono::days;
+    // The years that a certificate can name.
+    constexpr std::int64_t year_0 = -62167219200;
+    constexpr std::int64_t end_of_9999 = 253402300799;
+    const std::chrono::sys_seconds at{seconds{std::clamp(seconds_since_1970, year_0, end_of_9999)}};
+    const auto midnight = std::chrono::floor<days>(at);
+    const std::chrono::year_month_day date{midnight};
+    const std::chrono::hh_mm_ss<seconds> clock{at - midnight};
+    return {.year = static_cast<int>(date.year()),
+            .mon = static_cast<int>(static_cast<unsigned>(date.month())),
+            .day = static_cast<int>(static_cast<unsigned>(date.day())),
+            .hour = static_cast<int>(clock.hours().count()),
+            .min = static_cast<int>(clock.minutes().count()),
+            .sec = static_cast<int>(clock.seconds().count())};
+}
+
+}  // namespace ussl::mbedtls
+
+#if defined(USSL_BOARD) && defined(USSL_MBEDTLS_PLATFORM)
 
 extern "C" ussl_mbedtls_time_t ussl_mbedtls_time(ussl_mbedtls_time_t* also) {
     const ussl_mbedtls_time_t now = ussl_port_time();
@@ -23,18 +57,14 @@ extern "C" mbedtls_ms_time_t mbedtls_ms_time() {
 }
 
 extern "C" tm* mbedtls_platform_gmtime_r(const mbedtls_time_t* time, tm* into) {
-    using std::chrono::seconds, std::chrono::days;
-    const std::chrono::sys_seconds at{seconds{*time}};
-    const auto midnight = std::chrono::floor<days>(at);
-    const std::chrono::year_month_day date{midnight};
-    const std::chrono::hh_mm_ss<seconds> clock{at - midnight};
+    const mbedtls_x509_time at = ussl::mbedtls::x509_time(*time);
     *into = {};
-    into->tm_year = static_cast<int>(date.year()) - 1900;
-    into->tm_mon = static_cast<int>(static_cast<unsigned>(date.month())) - 1;
-    into->tm_mday = static_cast<int>(static_cast<unsigned>(date.day()));
-    into->tm_hour = static_cast<int>(clock.hours().count());
-    into->tm_min = static_cast<int>(clock.minutes().count());
-    into->tm_sec = static_cast<int>(clock.seconds().count());
+    into->tm_year = at.year - 1900;
+    into->tm_mon = at.mon - 1;
+    into->tm_mday = at.day;
+    into->tm_hour = at.hour;
+    into->tm_min = at.min;
+    into->tm_sec = at.sec;
     return into;
 }
 

@@ -100,15 +100,6 @@ void shut_down() {
 #endif
 }
 
-// A port's Mbed TLS may have no clock; it has no sessions either.
-static std::int64_t now() {
-#ifdef MBEDTLS_HAVE_TIME
-    return mbedtls_time(nullptr);
-#else
-    return 0;
-#endif
-}
-
 bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out) {
     Holder<mbedtls_md_context_t, mbedtls_md_init, mbedtls_md_free> hash;
     bool good = mbedtls_md_setup(&hash, mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), 0) == 0 &&
@@ -151,7 +142,7 @@ std::expected<Owned<EngineContext>, Refusal> Context::make(const Options& option
     context->signs_by_program_ = options.sign_by_program;
     context->checks_hostname_ = options.check_hostname;
     context->by_program_ = options.verify_by_program;
-    context->verify_time_ = options.verify_time;
+    context->verify_time_ = {options.verify_time, options.build_time};
     context->logs_keys_ = options.key_log;
     if (options.pins) {
         context->pins_.reset(static_cast<std::uint8_t*>(allocate(options.pins->size())));
@@ -1141,7 +1132,7 @@ void Session::keep_found(const Found& found) {
     const mbedtls_x509_crt& certificate = *found.worst();
     std::optional<std::int64_t> clock;
     if (policy::concerns_dates(certificate_failures_))
-        clock = context().verify_time().value_or(now());
+        clock = context().verify_time().at(now());
     failed_.keep({.subject = {certificate.subject_raw.p, certificate.subject_raw.len},
                   .issuer = {certificate.issuer_raw.p, certificate.issuer_raw.len},
                   .not_before = time_of(certificate.valid_from),

@@ -75,7 +75,7 @@ class Context final : public EngineContext {
     [[nodiscard]] bool uses_psk() const { return psk_; }
     [[nodiscard]] bool checks_hostname() const { return checks_hostname_; }
     [[nodiscard]] bool verifies_by_program() const { return by_program_; }
-    [[nodiscard]] std::optional<std::int64_t> verify_time() const { return verify_time_; }
+    [[nodiscard]] const policy::VerifyTime& verify_time() const { return verify_time_; }
     [[nodiscard]] Bytes pins() const { return {pins_.get(), pins_size_}; }
     [[nodiscard]] bool resumes() const { return resumes_; }
     [[nodiscard]] bool logs_keys() const { return logs_keys_; }
@@ -128,7 +128,7 @@ class Context final : public EngineContext {
     std::unique_ptr<std::uint8_t, Release> pins_;
     std::size_t pins_size_ = 0;
     std::size_t unsupported_ = 0;  ///< certificates that were passed over
-    std::optional<std::int64_t> verify_time_;
+    policy::VerifyTime verify_time_;
     std::size_t longest_message_ = 0;
     Role role_ = Role::client;
     Verify verify_ = Verify::none;
@@ -439,6 +439,10 @@ std::optional<Refusal> make_self_signed(const SelfSignedFor& what, SelfSigned& m
 bool start_up();
 void shut_down();
 bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out);
+/// Seconds since 1970, by the clock.
+std::int64_t now();
+/// A time as Mbed TLS has it in certificates.
+mbedtls_x509_time x509_time(std::int64_t seconds_since_1970);
 /// IANA's name of a suite in `into`; empty: Mbed TLS does not know it.
 std::string_view suite_name(int suite, std::span<char> into);
 

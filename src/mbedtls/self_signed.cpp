@@ -41,10 +41,7 @@ struct AlternativeNames : OnHeap {
 /// (RFC 5280 §4.1.2.5).
 struct TimeText {
     explicit TimeText(std::int64_t seconds) {
-        const auto time = static_cast<mbedtls_time_t>(seconds);
-        mbedtls_x509_time at = {};
-        if (time != seconds || mbedtls_x509_time_gmtime(time, &at) != 0)
-            return;
+        const mbedtls_x509_time at = x509_time(seconds);
         char* end = text;
         const auto add = [&](int number, int digits) {
             for (int i = digits - 1; i >= 0; --i, number /= 10)

@@ -279,32 +279,7 @@ bool signature_is_readable(const mbedtls_x509_crt& certificate) {
     return pss == nullptr || pss->mgf1_hash_id == certificate.sig_md;
 }
 
-// What Mbed TLS would say of the dates if it were that time.
-std::uint32_t flags_at(std::int64_t seconds, const mbedtls_x509_crt& certificate) {
-    const auto time = static_cast<mbedtls_time_t>(seconds);
-    mbedtls_x509_time now;
-    if (time != seconds || mbedtls_x509_time_gmtime(time, &now) != 0)
-        return MBEDTLS_X509_BADCERT_EXPIRED;
-    std::uint32_t flags = 0;
-    if (mbedtls_x509_time_cmp(&certificate.valid_to, &now) < 0)
-        flags |= MBEDTLS_X509_BADCERT_EXPIRED;
-    if (mbedtls_x509_time_cmp(&certificate.valid_from, &now) > 0)
-        flags |= MBEDTLS_X509_BADCERT_FUTURE;
-    return flags;
-}
-
 #ifdef MBEDTLS_X509_CRL_PARSE_C
-
-bool is_in_date(const mbedtls_x509_crl& crl, std::optional<std::int64_t> time) {
-    if (!time)
-        return mbedtls_x509_time_is_past(&crl.next_update) == 0 &&
-               mbedtls_x509_time_is_future(&crl.this_update) == 0;
-    const auto seconds = static_cast<mbedtls_time_t>(*time);
-    mbedtls_x509_time now;
-    return seconds == *time && mbedtls_x509_time_gmtime(seconds, &now) == 0 &&
-           mbedtls_x509_time_cmp(&crl.next_update, &now) >= 0 &&
-           mbedtls_x509_time_cmp(&crl.this_update, &now) <= 0;
-}
 
 bool is_signed_by(const mbedtls_x509_crl& crl, const mbedtls_x509_crt& issuer) {
     return mbedtls_x509_crt_check_key_usage(&issuer, MBEDTLS_X509_KU_CRL_SIGN) == 0 &&
@@ -316,13 +291,16 @@ bool is_signed_by(const mbedtls_x509_crl& crl, const mbedtls_x509_crt& issuer) {
 // what another says is told as well.
 std::uint16_t revocation_of(const Context& context, const mbedtls_x509_crt& certificate,
                             const mbedtls_x509_crt* issuer) {
+    const std::int64_t clock = now();
+    const mbedtls_x509_time time = x509_time(context.verify_time().at(clock));
     const mbedtls_x509_crl* best = nullptr;
     bool best_is_good = false;
     for (const mbedtls_x509_crl* crl = &context.crls(); crl != nullptr; crl = crl->next) {
         if (crl->version == 0 || !same(crl->issuer_raw, certificate.issuer_raw))
             continue;
-        const bool good = issuer != nullptr && is_in_date(*crl, context.verify_time()) &&
-                          is_signed_by(*crl, *issuer);
+        const bool good =
+            issuer != nullptr && mbedtls_x509_time_cmp(&crl->next_update, &time) >= 0 &&
+            mbedtls_x509_time_cmp(&crl->this_update, &time) <= 0 && is_signed_by(*crl, *issuer);
         const bool newer =
             best == nullptr || mbedtls_x509_time_cmp(&crl->this_update, &best->this_update) > 0;
         if (best == nullptr || (good && !best_is_good) || (good == best_is_good && newer)) {
@@ -330,7 +308,14 @@ std::uint16_t revocation_of(const Context& context, const mbedtls_x509_crt& cert
             best_is_good = good;
         }
     }
-    std::uint16_t failures = best_is_good ? 0 : failure_bit(Code::CERT_CRL);
+    std::uint16_t failures = 0;
+    if (!best_is_good) {
+        const bool early = best != nullptr && issuer != nullptr &&
+                           mbedtls_x509_time_cmp(&best->this_update, &time) > 0 &&
+                           is_signed_by(*best, *issuer);
+        failures |= failure_bit(early ? context.verify_time().not_yet_valid(clock, Code::CERT_CRL)
+                                      : Code::CERT_CRL);
+    }
     if (best != nullptr && mbedtls_x509_crt_is_revoked(&certificate, best) != 0)
         failures |= failure_bit(Code::CERT_REVOKED);
     return failures;
@@ -410,12 +395,14 @@ void find_failures(const Context& context, const mbedtls_x509_crt& certificate,
         // Mbed TLS looks for an issuer by its name only, and in any case of letters.
         failures |= failure_bit(Code::CERT_UNKNOWN_ISSUER);
     }
-    const std::optional<std::int64_t> time = context.verify_time();
-    const std::uint32_t dates = time ? flags_at(*time, certificate) : flags;
-    if ((dates & MBEDTLS_X509_BADCERT_EXPIRED) != 0)
+    // A port's Mbed TLS may have another clock, or another epoch.
+    const std::int64_t clock = now();
+    const mbedtls_x509_time time = x509_time(context.verify_time().at(clock));
+    if (mbedtls_x509_time_cmp(&certificate.valid_to, &time) < 0)
         failures |= failure_bit(Code::CERT_EXPIRED);
-    if ((dates & MBEDTLS_X509_BADCERT_FUTURE) != 0)
-        failures |= failure_bit(Code::CERT_NOT_YET_VALID);
+    if (mbedtls_x509_time_cmp(&certificate.valid_from, &time) > 0)
+        failures |=
+            failure_bit(context.verify_time().not_yet_valid(clock, Code::CERT_NOT_YET_VALID));
     const CrlCheck check = context.crl_check();
     if (check == CrlCheck::chain || (check == CrlCheck::leaf && depth == 0))
         failures |= trusted ? revocation_of_anchor(context, certificate)
@@ -476,6 +463,7 @@ std::uint8_t alert_of(Code worst) {
             return MBEDTLS_SSL_ALERT_MSG_UNSUPPORTED_CERT;
         case Code::CERT_EXPIRED:
         case Code::CERT_NOT_YET_VALID:
+        case Code::CERT_CLOCK:
             return MBEDTLS_SSL_ALERT_MSG_CERT_EXPIRED;
         default:
             return MBEDTLS_SSL_ALERT_MSG_BAD_CERT;

@@ -205,7 +205,7 @@ std::expected<Owned<Context>, Refusal> Context::try_to_make(const Options& optio
     context->psk_ = policy::uses_psk(options);
     context->checks_hostname_ = options.check_hostname;
     context->by_program_ = options.verify_by_program;
-    context->verify_time_ = options.verify_time;
+    context->verify_time_ = {options.verify_time, options.build_time};
     if (options.pins && !copy(*options.pins, context->pins_, context->pins_size_))
         return std::unexpected(no_memory);
     const bool set_up = context->set_up(options);

@@ -61,7 +61,7 @@ class Context final : public EngineContext {
     [[nodiscard]] bool verifies_by_program() const { return by_program_; }
     /// Two of the trusted certificates have the same name.
     [[nodiscard]] bool trusts_namesakes() const { return namesakes_; }
-    [[nodiscard]] std::optional<std::int64_t> verify_time() const { return verify_time_; }
+    [[nodiscard]] const policy::VerifyTime& verify_time() const { return verify_time_; }
     [[nodiscard]] Bytes pins() const { return {pins_.get(), pins_size_}; }
     [[nodiscard]] Bytes alpn() const { return {alpn_.get(), alpn_size_}; }
     [[nodiscard]] TicketKeys& ticket_keys() const { return ticket_keys_; }
@@ -98,7 +98,7 @@ class Context final : public EngineContext {
     bool by_program_ = false;
     bool namesakes_ = false;
     std::size_t unsupported_ = 0;  ///< certificates that were passed over
-    std::optional<std::int64_t> verify_time_;
+    policy::VerifyTime verify_time_;
     std::uint32_t session_lifetime_ = 0;
     std::unique_ptr<std::uint8_t, Release> pins_;
     std::size_t pins_size_ = 0;

@@ -59,7 +59,7 @@ Session* session_of(X509_STORE_CTX* store) {
 
 // RFC 5280 §4.1.2.5: the last second counts.
 bool is_last_second(X509_STORE_CTX* store, int error) {
-    const std::optional<std::int64_t> time = session_of(store)->context().verify_time();
+    const std::optional<std::int64_t> time = session_of(store)->context().verify_time().given;
     const ASN1_TIME* end = nullptr;
     if (error == X509_V_ERR_CERT_HAS_EXPIRED)
         end = X509_get0_notAfter(X509_STORE_CTX_get_current_cert(store));
@@ -85,6 +85,8 @@ int collect(int ok, X509_STORE_CTX* store) {
     if (code == Code::CERT_PURPOSE && X509_STORE_CTX_get_error_depth(store) > 0 &&
         X509_check_ca(X509_STORE_CTX_get_current_cert(store)) == 0)
         code = Code::CERT_INVALID;
+    if (error == X509_V_ERR_CERT_NOT_YET_VALID || error == X509_V_ERR_CRL_NOT_YET_VALID)
+        code = session_of(store)->context().verify_time().not_yet_valid(std::time(nullptr), code);
     session_of(store)->found.add(failure_bit(code), X509_STORE_CTX_get_current_cert(store),
                                  X509_STORE_CTX_get_error_depth(store));
     return error != X509_V_ERR_OUT_OF_MEM && error != X509_V_ERR_UNSPECIFIED &&
@@ -486,6 +488,7 @@ int x509_error_of(Code worst) {
             return X509_V_ERR_INVALID_PURPOSE;  // unsupported_certificate
         case Code::CERT_EXPIRED:
         case Code::CERT_NOT_YET_VALID:
+        case Code::CERT_CLOCK:
             return X509_V_ERR_CERT_HAS_EXPIRED;  // certificate_expired
         default:
             return X509_V_ERR_CERT_REJECTED;  // bad_certificate
@@ -554,7 +557,7 @@ bool anchor_is_revoked(X509_STORE_CTX* store, X509* anchor) {
     const Handle<STACK_OF(X509), free_certificates> issuers{X509_STORE_CTX_get1_certs(
         store, const_cast<X509_NAME*>(issuer))};  // not const up to OpenSSL 3.0
     const auto now =
-        static_cast<time_t>(session_of(store)->context().verify_time().value_or(time(nullptr)));
+        static_cast<time_t>(session_of(store)->context().verify_time().at(time(nullptr)));
     X509_CRL* best = nullptr;
     bool best_is_good = false;
     for (int i = 0; i < sk_X509_CRL_num(crls.get()); ++i) {
@@ -573,13 +576,12 @@ bool anchor_is_revoked(X509_STORE_CTX* store, X509* anchor) {
     return best != nullptr && X509_CRL_get0_by_cert(best, &entry, anchor) == 1;
 }
 
-std::uint16_t failures_of_dates(X509* certificate, std::time_t time) {
-    std::uint16_t failures = 0;
-    if (ASN1_TIME_cmp_time_t(X509_get0_notAfter(certificate), time) < 0)
-        failures |= failure_bit(Code::CERT_EXPIRED);
-    if (ASN1_TIME_cmp_time_t(X509_get0_notBefore(certificate), time) > 0)
-        failures |= failure_bit(Code::CERT_NOT_YET_VALID);
-    return failures;
+bool is_expired(X509* certificate, std::time_t time) {
+    return ASN1_TIME_cmp_time_t(X509_get0_notAfter(certificate), time) < 0;
+}
+
+bool is_not_yet_valid(X509* certificate, std::time_t time) {
+    return ASN1_TIME_cmp_time_t(X509_get0_notBefore(certificate), time) > 0;
 }
 
 // The trusted CA that has the same name and key as a self-signed certificate, which is a renewed
@@ -597,7 +599,8 @@ Certificate renewed_from(X509_STORE_CTX* store, X509* certificate, std::time_t t
                               X509_check_issued(ca, certificate) == X509_V_OK;
         if (may_sign && same_bytes(X509_get_subject_name(ca), X509_get_issuer_name(certificate)) &&
             EVP_PKEY_eq(X509_get0_pubkey(ca), X509_get0_pubkey(certificate)) == 1 &&
-            (!found || failures_of_dates(found.get(), time) != 0) && X509_up_ref(ca) == 1)
+            (!found || is_expired(found.get(), time) || is_not_yet_valid(found.get(), time)) &&
+            X509_up_ref(ca) == 1)
             found.reset(ca);
     }
     return found;
@@ -630,13 +633,18 @@ int verify_path(X509_STORE_CTX* store, Session& session) {
     }
     // A renewed self-signed certificate stands below the one that it was, if that is a CA. OpenSSL
     // takes a self-signed certificate only if it is trusted byte by byte.
-    const std::time_t time =
-        static_cast<std::time_t>(session.context().verify_time().value_or(std::time(nullptr)));
+    const policy::VerifyTime& verify_time = session.context().verify_time();
+    const std::time_t clock = std::time(nullptr);
+    const auto time = static_cast<std::time_t>(verify_time.at(clock));
     Certificate ca = renewed_from(store, peer, time);
     if (!ca || session.context().crl_check() != CrlCheck::none)
         return X509_verify_cert(store);
     const int verified = verify_alone(store, peer);
-    session.found.add(failures_of_dates(ca.get(), time), ca.get(), 1);
+    if (is_expired(ca.get(), time))
+        session.found.add(failure_bit(Code::CERT_EXPIRED), ca.get(), 1);
+    if (is_not_yet_valid(ca.get(), time))
+        session.found.add(failure_bit(verify_time.not_yet_valid(clock, Code::CERT_NOT_YET_VALID)),
+                          ca.get(), 1);
     if (signature_is_weak(peer))
         session.found.add(failure_bit(Code::CERT_WEAK), peer, 0);
     // For what is judged of a whole path below.
@@ -664,7 +672,7 @@ void verify(X509_STORE_CTX* store, Session& session) {
     X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
     X509_VERIFY_PARAM_set_auth_level(param, 0);
     X509_VERIFY_PARAM_set_depth(param, policy::most_intermediates);
-    if (const std::optional<std::int64_t> time = context.verify_time())
+    if (const std::optional<std::int64_t> time = context.verify_time().given)
         X509_VERIFY_PARAM_set_time(param, static_cast<time_t>(*time));
     if (context.crl_check() != CrlCheck::none)
         X509_VERIFY_PARAM_set_flags(param, static_cast<unsigned long>(context.crl_check()));
@@ -773,7 +781,7 @@ void Session::keep_found() {
         return;
     std::optional<std::int64_t> clock;
     if (policy::concerns_dates(certificate_failures))
-        clock = context().verify_time().value_or(std::time(nullptr));
+        clock = context().verify_time().at(std::time(nullptr));
     failed_.keep({.subject = encoded(X509_get_subject_name(certificate)),
                   .issuer = encoded(X509_get_issuer_name(certificate)),
                   .not_before = time_of(X509_get0_notBefore(certificate)),

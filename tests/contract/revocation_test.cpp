@@ -1,5 +1,7 @@
 // CRLs: who was revoked is refused, and so is who cannot be told not to be.
 
+#include <ctime>
+
 #include "contract.hpp"
 
 namespace contract {
@@ -189,6 +191,32 @@ TEST_P(Revoked, DatesAreThoseOfVerifyTime) {
         setup.client.verify_time = time;
         Pair pair(setup);
         EXPECT_TRUE(pair.handshake()) << describe(pair.client->error());
+    }
+}
+
+TEST_P(Revoked, ACrlThatIsNotYetValidByAClockThatIsNotSet) {
+    constexpr std::int64_t in_2020 = 1590000000;
+    const std::int64_t tomorrow = std::time(nullptr) + 86400;
+    struct {
+        std::vector<const char*> trusted;
+        std::optional<std::int64_t> verify_time;
+        Code expected;
+    } const cases[] = {
+        {{"ca.crt", "ca-early.crl"}, {}, Code::CERT_CLOCK},
+        {{"ca.crt", "ca-early.crl"}, in_2020, Code::CERT_CRL},
+        {{"ca.crt", "ca-early.crl", "ca.crl"}, {}, Code::none},
+        {{"ca.crt", "ca-old.crl"}, {}, Code::CERT_CRL},
+        {{"ca.crt"}, {}, Code::CERT_CRL},
+    };
+    for (const auto& c : cases) {
+        const std::string trusted = joined(c.trusted);
+        Plan setup = plan(with_server("server", trusted));
+        setup.client.crl_check = CrlCheck::leaf;
+        setup.client.build_time = tomorrow;
+        setup.client.verify_time = c.verify_time;
+        Pair pair(setup);
+        EXPECT_EQ(pair.handshake(), c.expected == Code::none);
+        EXPECT_EQ(pair.client->error().code, c.expected) << c.trusted.back();
     }
 }
 

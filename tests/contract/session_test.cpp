@@ -319,6 +319,7 @@ const std::vector<Change>& changes_of_options() {
         {"check_hostname", Fate::refused, [](Options& o) { o.check_hostname = false; }},
         {"verify_by_program", Fate::refused, [](Options& o) { o.verify_by_program = true; }},
         {"verify_time", Fate::stays, [](Options& o) { o.verify_time = 1700000000; }},
+        {"build_time", Fate::stays, [](Options& o) { o.build_time = 1700000000; }},
         {"pins", Fate::refused, [](Options& o) { o.pins = bytes(pin); }},
         {"psk_identity", Fate::impossible, [](Options& o) { o.psk_identity = bytes("me"); }},
         {"psk_key", Fate::impossible, [](Options& o) { o.psk_key = bytes("key"); }},

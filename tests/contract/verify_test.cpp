@@ -1,5 +1,7 @@
 // Who is let in: every kind of certificate, on both sides.
 
+#include <ctime>
+
 #include "contract.hpp"
 #include "ussl/certificate.hpp"
 
@@ -252,6 +254,63 @@ TEST_P(Verification, IsAtTheTimeThatWasGiven) {
         EXPECT_EQ(pair.handshake(), c.expected == Code::none);
         EXPECT_EQ(pair.client->error().code, c.expected) << c.certificate << " " << c.time;
     }
+}
+
+TEST_P(Verification, AClockBeforeTheBuildDateIsNotSet) {
+    const std::int64_t now = std::time(nullptr);
+    const std::int64_t tomorrow = now + 86400;
+    struct {
+        const char* certificate;
+        std::optional<std::int64_t> build_time;
+        std::optional<std::int64_t> verify_time;
+        Code expected;
+    } const cases[] = {
+        {"server-future", tomorrow, {}, Code::CERT_CLOCK},
+        {"server-future", now - 86400, {}, Code::CERT_NOT_YET_VALID},
+        {"server-future", {}, {}, Code::CERT_NOT_YET_VALID},
+        {"server-future", tomorrow, 1600000000, Code::CERT_NOT_YET_VALID},
+        {"server-future", tomorrow, 3800000000, Code::none},
+        {"server", tomorrow, {}, Code::none},
+        {"server-expired", tomorrow, {}, Code::CERT_EXPIRED},
+    };
+    for (const auto& c : cases) {
+        Plan setup = plan(with_certificate(c.certificate));
+        setup.client.build_time = c.build_time;
+        setup.client.verify_time = c.verify_time;
+        Pair pair(setup);
+        EXPECT_EQ(pair.handshake(), c.expected == Code::none);
+        EXPECT_EQ(pair.client->error().code, c.expected) << c.certificate;
+        if (c.expected == Code::CERT_CLOCK) {
+            constexpr int certificate_expired = 45;
+            EXPECT_EQ(pair.client->error().alert_number, certificate_expired);
+            EXPECT_NE(describe(pair.client->error()).find("ntptime"), std::string::npos);
+        }
+    }
+}
+
+// All failures are kept, and the clock is the last one to be named.
+TEST_P(Verification, AClockThatIsNotSetHidesNoOtherFailure) {
+    Plan setup = plan(with_certificate("server-future"));
+    setup.client.build_time = std::time(nullptr) + 86400;
+    setup.name = "other.example.org";
+    Pair pair(setup);
+    EXPECT_FALSE(pair.handshake());
+    EXPECT_EQ(pair.client->error().code, Code::CERT_HOSTNAME);
+    EXPECT_NE(describe(pair.client->error()).find("; CERT_CLOCK: "), std::string::npos);
+}
+
+TEST_P(Verification, AServersClockBeforeTheBuildDateIsNotSet) {
+    Plan setup = plan(with_certificate());
+    setup.client.key = bytes(cert("server-future.key"));
+    setup.client.certificate = bytes(cert("server-future.crt"));
+    setup.server.trusted = bytes(cert("ca.crt"));
+    setup.server.verify = Verify::required;
+    setup.server.build_time = std::time(nullptr) + 86400;
+    Pair pair(setup);
+    pair.handshake();
+    const std::string text = describe(pair.server->error());
+    EXPECT_NE(text.find("CERT_CLOCK"), std::string::npos) << text;
+    EXPECT_EQ(text.find("CERT_NOT_YET_VALID"), std::string::npos) << text;
 }
 
 TEST_P(Verification, TheProgramSeesEachCertificateTopmostFirst) {

@@ -54,6 +54,23 @@ class HttpsClient(Case):
                 self.assertIn("a page about /some/page", ran.stdout)
                 self.assertIn("x" * 50000, ran.stdout)
 
+    def test_sets_the_clock_by_ntp_first(self):
+        # MicroPython's unix port has no ntptime: one whose first messages are lost.
+        with tempfile.TemporaryDirectory() as folder:
+            (pathlib.Path(folder) / "ntptime.py").write_text(
+                "lost = 2\n"
+                "def settime():\n"
+                "    global lost\n"
+                "    lost -= 1\n"
+                "    print('the time is', 'not set' if lost >= 0 else 'set')\n"
+                "    if lost >= 0:\n"
+                "        raise OSError(116)\n")
+            ran = subprocess.run([MICROPYTHON, EXAMPLES / "ntp_then_https.py", self.serve(), cert("ca.crt")],
+                                 capture_output=True, text=True, timeout=TIMEOUT, env=os.environ | {"MICROPYPATH": folder})
+        self.assertEqual(ran.returncode, 0, ran.stderr)
+        self.assertTrue(ran.stdout.startswith("the time is not set\nthe time is not set\nthe time is set\nTLSv1.3"), ran.stdout)
+        self.assertIn("a page about /some/page", ran.stdout)
+
     def test_the_first_program_of_the_readme(self):
         text = (ROOT / "README.md").read_text()
         program = re.search(r"## A first program\n\n```python\n(.*?)```", text, re.S)[1]

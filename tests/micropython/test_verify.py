@@ -126,7 +126,7 @@ def test_the_certificate_that_failed_is_named_every_time():
     }, texts
 
 
-def test_not_yet_valid_speaks_of_the_clock():
+def test_not_yet_valid_speaks_of_the_clock():  # CERT_CLOCK: clock.py
     c, s = outcome("server-future", checking())
     assert "clock" in c.args[1], c
 

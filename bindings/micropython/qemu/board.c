@@ -7,6 +7,7 @@
 
 #include "py/mphal.h"
 #include "py/runtime.h"
+#include "shared/timeutils/timeutils.h"
 
 #include "board.h"
 #include "semihosting.h"
@@ -37,12 +38,16 @@ int ussl_port_entropy(unsigned char *into, size_t size) {
     return missing == 0 ? 0 : -1;
 }
 
-long long ussl_port_time(void) {
-    return semihosting(SYS_TIME, NULL);
+static long long moved_by; // seconds
+
+void ussl_board_set_clock(long long seconds) {
+    moved_by = seconds - (long long)semihosting(SYS_TIME, NULL);
 }
 
+// Since the epoch of MicroPython's default, 2000, unless the build says otherwise.
 uint64_t mp_hal_time_ns(void) {
-    return (uint64_t)ussl_port_time() * 1000000000;
+    const long long since_1970 = semihosting(SYS_TIME, NULL) + moved_by;
+    return (uint64_t)(since_1970 * 1000000000 - timeutils_nanoseconds_since_epoch_to_nanoseconds_since_1970(0));
 }
 
 #ifdef USSL_BOARD_CLOCK

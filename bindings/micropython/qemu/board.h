@@ -11,6 +11,9 @@ void ussl_board_mount_host(void);
 // Reads random numbers from this file of the host; for tests.
 void ussl_board_use_entropy(const char *file);
 
+// The time, in seconds since 1970, instead of the host's; for tests.
+void ussl_board_set_clock(long long seconds);
+
 // Starts Ethernet, and gives it an address: "dhcp", or an IPv4 address of a network of 256. False: there is no answer.
 bool ussl_board_network_start(const char *address);
 // Receives what has arrived, and does what lwIP has to do by now.

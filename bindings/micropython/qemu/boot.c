@@ -1,9 +1,9 @@
 // What the board does when it starts: the host's files, the network, and a program with its arguments, as the words
 // of semihosting's command line say (tools/mcu writes them):
 //
-//     ip=ADDRESS [entropy=FILE] [PROGRAM ARGUMENT...]
+//     ip=ADDRESS [entropy=FILE] [clock=SECONDS] [PROGRAM ARGUMENT...]
 //
-// ADDRESS is dhcp, an IPv4 address, or off; FILE replaces /dev/urandom; words have %XX for a space, a comma or a percent sign. Without a program,
+// ADDRESS is dhcp, an IPv4 address, or off; FILE replaces /dev/urandom, SECONDS since 1970 the host's time; words have %XX for a space, a comma or a percent sign. Without a program,
 // or without such a line, it is MicroPython's prompt, as ever.
 
 #include <stdlib.h>
@@ -199,6 +199,12 @@ __attribute__((noreturn)) static void leave(uint32_t status) {
     }
 }
 
+// What follows the name in such a word, or NULL.
+static const char *value_of(mp_obj_t word, const char *name) {
+    const char *text = mp_obj_str_get_str(word);
+    return strncmp(text, name, strlen(name)) == 0 ? text + strlen(name) : NULL;
+}
+
 void ussl_board_boot(void) {
     ussl_board_mount_host();
     #if MICROPY_PY_LWIP
@@ -216,9 +222,18 @@ void ussl_board_boot(void) {
         return;
     }
     const char *address = mp_obj_str_get_str(words[0]) + 3;
-    static const char entropy[] = "entropy=";
-    if (count > 1 && strncmp(mp_obj_str_get_str(words[1]), entropy, sizeof(entropy) - 1) == 0) {
-        ussl_board_use_entropy(mp_obj_str_get_str(words[1]) + sizeof(entropy) - 1);
+    const char *value;
+    if (count > 1 && (value = value_of(words[1], "entropy=")) != NULL) {
+        ussl_board_use_entropy(value);
+        ++words;
+        --count;
+    }
+    if (count > 1 && (value = value_of(words[1], "clock=")) != NULL) {
+        long long seconds = 0;
+        while (*value) {
+            seconds = 10 * seconds + digit(*value++);
+        }
+        ussl_board_set_clock(seconds);
         ++words;
         --count;
     }

@@ -10,7 +10,7 @@ FROZEN_MANIFEST ?= $(BOARD_DIR)/manifest.py
 LDSCRIPT = $(BOARD_DIR)/board.ld
 
 CFLAGS += -DMP_CONFIGFILE='"$(BOARD_DIR)/mpconfigboard.h"' -I$(BOARD_DIR)
-CFLAGS += -DUSSL_PORT_ENTROPY -DUSSL_PORT_TIME -DUSSL_MEMORY_FIGURES
+CFLAGS += -DUSSL_PORT_ENTROPY -DUSSL_MEMORY_FIGURES
 # Until MicroPython 1.26, the port has no clock.
 ifeq ($(shell grep -l mp_hal_ticks_us mphalport.c),)
 CFLAGS += -DUSSL_BOARD_CLOCK
