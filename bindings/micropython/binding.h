@@ -320,7 +320,7 @@ void ussl_stream_close_forgotten(mp_obj_t stream, uint64_t identity);
 // Asks psk_keys.get(identity), or the callback if there is one. The length of the key that was
 // written; 0: no such identity; or USSL_RAISED. `strict`: a key of the wrong type or length raises
 // TypeError or ValueError, as wrap_socket() does; otherwise OSError, as MicroPython's SSLContext.
-size_t ussl_call_psk_get(bool strict, mp_obj_t psk_keys, mp_obj_t callback, const uint8_t *identity, size_t identity_size, uint8_t *key, size_t key_capacity, mp_obj_t *exception);
+mp_uint_t ussl_call_psk_get(bool strict, mp_obj_t psk_keys, mp_obj_t callback, const uint8_t *identity, size_t identity_size, uint8_t *key, size_t key_capacity, mp_obj_t *exception);
 // sni_callback(socket, name, context). USSL_RAISED, or the alert that it returned; 0: none. `*chosen`
 // becomes the ussl::Context of the socket's context, counted, if that is another one now.
 mp_uint_t ussl_call_sni(mp_obj_t socket, const char *name, size_t size, void **chosen, mp_obj_t *exception);
@@ -329,7 +329,7 @@ bool ussl_append_line(mp_obj_t filename, const char *line, size_t size, mp_obj_t
 // Has a digest signed: by sign_callback(algorithm, digest), or, if `algorithm` is "ecdsa", by
 // ecdsa_sign_callback(key, digest). The length of the signature; 0: the context's own key is to sign;
 // or USSL_RAISED.
-size_t ussl_call_sign(mp_obj_t callback, mp_obj_t ecdsa_callback, const char *algorithm, const uint8_t *digest, size_t digest_size, const uint8_t *key, size_t key_size, uint8_t *signature, size_t capacity, mp_obj_t *exception);
+mp_uint_t ussl_call_sign(mp_obj_t callback, mp_obj_t ecdsa_callback, const char *algorithm, const uint8_t *digest, size_t digest_size, const uint8_t *key, size_t key_size, uint8_t *signature, size_t capacity, mp_obj_t *exception);
 // What verify_callback(certificate, depth) returns, or USSL_RAISED.
 mp_uint_t ussl_call_verify(mp_obj_t callback, const uint8_t *certificate, size_t size, int depth, mp_obj_t *exception);
 

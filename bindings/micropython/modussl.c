@@ -4,6 +4,12 @@
 #include "binding.h"
 #include "engine_features.h"
 
+// Of a macro that is 0 or 1. A constant object is not always an expression, which ?: would need.
+#define ROM_BOOL(value) ROM_BOOL_OF(value)
+#define ROM_BOOL_OF(value) ROM_BOOL_##value
+#define ROM_BOOL_0 MP_ROM_FALSE
+#define ROM_BOOL_1 MP_ROM_TRUE
+
 // --- SSLSocket
 
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(socket_read_obj, 1, 2, ussl_socket_read);
@@ -226,10 +232,10 @@ static const mp_rom_map_elem_t module_globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_TLSv1_2), MP_ROM_INT(0x0303) },
     { MP_ROM_QSTR(MP_QSTR_TLSv1_3), MP_ROM_INT(0x0304) },
     { MP_ROM_QSTR(MP_QSTR_HAS_SNI), MP_ROM_TRUE },
-    { MP_ROM_QSTR(MP_QSTR_HAS_ALPN), USSL_HAS_ALPN ? MP_ROM_TRUE : MP_ROM_FALSE },
-    { MP_ROM_QSTR(MP_QSTR_HAS_PSK), USSL_HAS_PSK ? MP_ROM_TRUE : MP_ROM_FALSE },
+    { MP_ROM_QSTR(MP_QSTR_HAS_ALPN), ROM_BOOL(USSL_HAS_ALPN) },
+    { MP_ROM_QSTR(MP_QSTR_HAS_PSK), ROM_BOOL(USSL_HAS_PSK) },
     { MP_ROM_QSTR(MP_QSTR_HAS_TLSv1_2), MP_ROM_TRUE },
-    { MP_ROM_QSTR(MP_QSTR_HAS_TLSv1_3), USSL_HAS_TLS1_3 ? MP_ROM_TRUE : MP_ROM_FALSE },
+    { MP_ROM_QSTR(MP_QSTR_HAS_TLSv1_3), ROM_BOOL(USSL_HAS_TLS1_3) },
 
     #define USSL_ERROR(name, number, class, text) \
     { MP_ROM_QSTR(MP_QSTR_ERR_##name), MP_ROM_INT(-(number)) },

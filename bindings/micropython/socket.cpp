@@ -100,11 +100,12 @@ class PyHost final : public ussl::Host {
     ussl::PskAnswer find_psk(ussl::Bytes identity, ussl::MutableBytes key,
                              std::size_t& length) override {
         const auto* context = static_cast<ussl_context_obj_t*>(MP_OBJ_TO_PTR(self_->context));
-        length =
+        const mp_uint_t found =
             ussl_call_psk_get(context->strict != 0, self_->psk_keys, self_->psk_callback,
                               identity.data(), identity.size(), key.data(), key.size(), &exception);
-        if (length == USSL_RAISED)
+        if (found == USSL_RAISED)
             return ussl::PskAnswer::aborted;
+        length = static_cast<size_t>(found);
         return length != 0 ? ussl::PskAnswer::found : ussl::PskAnswer::unknown;
     }
 
@@ -137,11 +138,13 @@ class PyHost final : public ussl::Host {
 
     ussl::SignAnswer sign(ussl::SignatureScheme scheme, ussl::Bytes digest, ussl::Bytes scalar,
                           ussl::MutableBytes signature, std::size_t& length) override {
-        length = ussl_call_sign(self_->sign_callback, self_->ecdsa_sign_callback, name_of(scheme),
-                                digest.data(), digest.size(), scalar.data(), scalar.size(),
-                                signature.data(), signature.size(), &exception);
-        if (length == USSL_RAISED)
+        const mp_uint_t made =
+            ussl_call_sign(self_->sign_callback, self_->ecdsa_sign_callback, name_of(scheme),
+                           digest.data(), digest.size(), scalar.data(), scalar.size(),
+                           signature.data(), signature.size(), &exception);
+        if (made == USSL_RAISED)
             return ussl::SignAnswer::aborted;
+        length = static_cast<size_t>(made);
         return length != 0 ? ussl::SignAnswer::made : ussl::SignAnswer::own_key;
     }
 

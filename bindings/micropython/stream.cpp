@@ -211,10 +211,10 @@ extern "C" mp_uint_t ussl_call_sni(mp_obj_t socket, const char* name, size_t siz
         &errcode, exception);
 }
 
-extern "C" size_t ussl_call_sign(mp_obj_t callback, mp_obj_t ecdsa_callback, const char* algorithm,
-                                 const uint8_t* digest, size_t digest_size, const uint8_t* key,
-                                 size_t key_size, uint8_t* signature, size_t capacity,
-                                 mp_obj_t* exception) {
+extern "C" mp_uint_t ussl_call_sign(mp_obj_t callback, mp_obj_t ecdsa_callback,
+                                    const char* algorithm, const uint8_t* digest,
+                                    size_t digest_size, const uint8_t* key, size_t key_size,
+                                    uint8_t* signature, size_t capacity, mp_obj_t* exception) {
     int errcode;
     return guarded(
         [=]() -> mp_uint_t {
@@ -296,9 +296,9 @@ extern "C" mp_uint_t ussl_call_verify(mp_obj_t callback, const uint8_t* certific
         &errcode, exception);
 }
 
-extern "C" size_t ussl_call_psk_get(bool strict, mp_obj_t psk_keys, mp_obj_t callback,
-                                    const uint8_t* identity, size_t identity_size, uint8_t* key,
-                                    size_t key_capacity, mp_obj_t* exception) {
+extern "C" mp_uint_t ussl_call_psk_get(bool strict, mp_obj_t psk_keys, mp_obj_t callback,
+                                       const uint8_t* identity, size_t identity_size, uint8_t* key,
+                                       size_t key_capacity, mp_obj_t* exception) {
     int errcode;
     return guarded(
         [=]() -> mp_uint_t {
