@@ -104,6 +104,15 @@ CFLAGS_USERMOD += -DUSSL_BOARD -DUSSL_PORT_MEMORY
 ifeq ($(USSL_MBEDTLS_CONFIG),ussl_mbedtls_config.h)
 $(USSL_QUICK_OBJECTS): CFLAGS += -O2
 endif
+# Debian's compiler for RISC-V has no headers of libstdc++: those of the compiler for Arm, whose C library is of the same
+# family, are used. Nothing of them is linked.
+ifeq ($(shell $(CXX) -std=c++23 -E -include expected -x c++ /dev/null >/dev/null 2>&1 && echo found),)
+USSL_LIBSTDCXX ?= $(shell arm-none-eabi-g++ -std=c++23 -M -include expected -x c++ /dev/null | tr ' ' '\n' | sed -n 's|/expected$$||p')
+ifeq ($(wildcard $(USSL_LIBSTDCXX)/expected),)
+$(error ussl: $(CXX) has no headers of libstdc++ 12 or newer; USSL_LIBSTDCXX= names a folder with them, for example that of arm-none-eabi-g++)
+endif
+CXXFLAGS_USERMOD += -nostdinc++ -isystem $(USSL_LIBSTDCXX) -isystem $(USSL_LIBSTDCXX)/arm-none-eabi
+endif
 # Until MicroPython 1.28, a port whose Makefile knows no C++ (qemu) leaves the flags to us.
 ifeq ($(shell grep -l '^CXXFLAGS *[+:]*=' Makefile $(TOP)/py/mkrules.mk),)
 CXXFLAGS += $(filter-out -std=% -Wmissing-prototypes -Wold-style-definition,$(CFLAGS))

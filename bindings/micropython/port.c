@@ -220,6 +220,52 @@ void ussl_port_collect(void) {
     }
 }
 
+// --- atomic operations that the processor has no instructions for (Cortex-M0: none; RISC-V: none of one byte)
+
+// g++ calls these functions of libatomic, which compilers for boards come without. Weak: an SDK may have its own. By their
+// names for the linker, because the compiler reserves those for C.
+#define ATOMIC_OPERATIONS(size, type) \
+    __attribute__((weak)) type ussl_exchange_##size(volatile type *object, type value) __asm__ ("__atomic_exchange_" #size); \
+    type ussl_exchange_##size(volatile type *object, type value) { \
+        const mp_uint_t state = MICROPY_BEGIN_ATOMIC_SECTION(); \
+        const type before = *object; \
+        *object = value; \
+        MICROPY_END_ATOMIC_SECTION(state); \
+        return before; \
+    } \
+    __attribute__((weak)) bool ussl_compare_exchange_##size(volatile type *object, type *expected, type value) \
+    __asm__ ("__atomic_compare_exchange_" #size); \
+    bool ussl_compare_exchange_##size(volatile type *object, type *expected, type value) { \
+        const mp_uint_t state = MICROPY_BEGIN_ATOMIC_SECTION(); \
+        const type before = *object; \
+        const bool same = before == *expected; \
+        if (same) { \
+            *object = value; \
+        } \
+        MICROPY_END_ATOMIC_SECTION(state); \
+        *expected = before; \
+        return same; \
+    } \
+    __attribute__((weak)) type ussl_fetch_add_##size(volatile type *object, type value) __asm__ ("__atomic_fetch_add_" #size); \
+    type ussl_fetch_add_##size(volatile type *object, type value) { \
+        const mp_uint_t state = MICROPY_BEGIN_ATOMIC_SECTION(); \
+        const type before = *object; \
+        *object = before + value; \
+        MICROPY_END_ATOMIC_SECTION(state); \
+        return before; \
+    } \
+    __attribute__((weak)) type ussl_fetch_sub_##size(volatile type *object, type value) __asm__ ("__atomic_fetch_sub_" #size); \
+    type ussl_fetch_sub_##size(volatile type *object, type value) { \
+        return ussl_fetch_add_##size(object, -value); \
+    }
+
+#ifndef __GCC_HAVE_SYNC_COMPARE_AND_SWAP_1
+ATOMIC_OPERATIONS(1, uint8_t)
+#endif
+#ifndef __GCC_HAVE_SYNC_COMPARE_AND_SWAP_4
+ATOMIC_OPERATIONS(4, uint32_t)
+#endif
+
 // --- entropy: the port's hardware; what cannot be had is an error here, never a weak guess
 
 #if defined(USSL_PORT_ENTROPY) || defined(NO_QSTR)
@@ -322,10 +368,10 @@ size_t ussl_port_unique_id(unsigned char *into, size_t size) {
 // --- the time: seconds since 1970-01-01, UTC
 
 #ifndef USSL_PORT_TIME
+
+// On a port without a clock, such as nrf and zephyr, this is near the port's epoch: CERT_CLOCK, without verify_time.
 long long ussl_port_time(void) {
     return (long long)timeutils_nanoseconds_since_epoch_to_nanoseconds_since_1970(mp_hal_time_ns()) / 1000000000;
 }
+
 #endif
-
-// On a port without a clock, such as nrf and zephyr, this is near the port's epoch: CERT_CLOCK, without verify_time.
-

@@ -4,6 +4,7 @@ all three must print the same. Then looks into the firmware, and resets it in th
 
     run_tests.py [NAME...]
     run_tests.py --firmware FILE [NAME...]    the programs on this firmware only
+    run_tests.py --build "KIND VARIABLE=VALUE..." [NAME...]    on one that tools/micropython builds, with its size
 
 With USSL_FILTER, only those run whose name it is a part of.
 
@@ -44,8 +45,8 @@ def output_of(command, engine=None):
     return done.stdout.decode(errors="replace").replace("\r\n", "\n") + status
 
 
-def firmware():
-    return output_of([ROOT / "tools" / "micropython", "mcu"]).splitlines()[-1]
+def firmware(*what):
+    return output_of([ROOT / "tools" / "micropython", *(what or ["mcu"])]).splitlines()[-1]
 
 
 def soft_reset():
@@ -99,6 +100,11 @@ def main():
     if names[:1] == ["--firmware"]:
         only = names[1]
         del names[:2]
+        os.environ["USSL_MCU_FIRMWARE"] = only
+    elif names[:1] == ["--build"]:
+        only = firmware(*names[1].split())
+        del names[:2]
+        print(output_of(["size", only]), end="", flush=True)
         os.environ["USSL_MCU_FIRMWARE"] = only
     failed = count = 0
     if not only:

@@ -23,6 +23,8 @@
 
 // --- a tick each millisecond: Ctrl-C, and the network
 
+#ifdef __arm__
+
 #define SYST_CSR (*(volatile uint32_t *)0xe000e010)
 #define SYST_RVR (*(volatile uint32_t *)0xe000e014)
 #define SYST_CVR (*(volatile uint32_t *)0xe000e018)
@@ -87,6 +89,21 @@ static void start_ticking(void) {
     ticking = true;
 }
 
+#else
+
+// Without a tick: Ctrl-C ends qemu, and there is no network.
+int __real_uart_rx_chr(void);
+int __wrap_uart_rx_chr(void);
+int __wrap_uart_rx_chr(void) {
+    return __real_uart_rx_chr();
+}
+
+static const bool ticking = false;
+static void start_ticking(void) {
+}
+
+#endif
+
 void ussl_board_wait(void) {
     if (ticking) {
         __asm__ volatile ("wfi");
@@ -109,12 +126,20 @@ void __wrap_mp_hal_delay_ms(mp_uint_t ms) {
 
 uint32_t ussl_board_irq_off(void) {
     uint32_t state;
+    #ifdef __riscv
+    __asm__ volatile ("csrrci %0, mstatus, 8" : "=r" (state) : : "memory");
+    #else
     __asm__ volatile ("mrs %0, primask\n\tcpsid i" : "=r" (state) : : "memory");
+    #endif
     return state;
 }
 
 void ussl_board_irq_restore(uint32_t state) {
+    #ifdef __riscv
+    __asm__ volatile ("csrs mstatus, %0" : : "r" (state & 8) : "memory");
+    #else
     __asm__ volatile ("msr primask, %0" : : "r" (state) : "memory");
+    #endif
 }
 
 // --- the program

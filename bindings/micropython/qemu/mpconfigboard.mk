@@ -1,13 +1,25 @@
 # A Cortex-M3 in qemu (MPS2 AN385) as MicroPython has it, with ussl, entropy, a clock, a network, and the heap
 # of a real board: make -C ports/qemu BOARD_DIR=…/ussl/bindings/micropython/qemu USER_C_MODULES=…/ussl/bindings
+#
+#   USSL_QEMU_BOARD=VIRT_RV32    a RISC-V (rv32imac) instead, without a network
 
-include boards/MPS2_AN385/mpconfigboard.mk
+USSL_QEMU_BOARD ?= MPS2_AN385
+include boards/$(USSL_QEMU_BOARD)/mpconfigboard.mk
 
 USSL_ENGINE = mbedtls
 MICROPY_HEAP_SIZE ?= 131072
 # MicroPython's tests of frozen code are not for this.
 FROZEN_MANIFEST ?= $(BOARD_DIR)/manifest.py
+ifeq ($(QEMU_ARCH),riscv32)
+# Before the port's own, for micropython.mk asks the compiler.
+CROSS_COMPILE ?= riscv64-unknown-elf-
+LDSCRIPT = $(BOARD_DIR)/rv32.ld
+MICROPY_PY_LWIP = 0
+# g++ 12 does not find the libraries for the port's rv32imac_zicsr. The last one counts.
+LIBS = -march=rv32imac
+else
 LDSCRIPT = $(BOARD_DIR)/board.ld
+endif
 
 CFLAGS += -DMP_CONFIGFILE='"$(BOARD_DIR)/mpconfigboard.h"' -I$(BOARD_DIR)
 CFLAGS += -DUSSL_PORT_ENTROPY -DUSSL_MEMORY_FIGURES

@@ -22,10 +22,21 @@ enum {
 #define SEMIHOSTING_FAILED ((uint32_t)-1)
 
 static inline uint32_t semihosting(uint32_t number, const void *arguments) {
+    #ifdef __riscv
+    // RISC-V Semihosting 0.3: three instructions of 32 bits on one page.
+    register uint32_t a0 __asm__ ("a0") = number;
+    register const void *a1 __asm__ ("a1") = arguments;
+    __asm__ volatile (
+        ".option push\n\t.balign 16\n\t.option norvc\n\t"
+        "slli zero, zero, 0x1f\n\tebreak\n\tsrai zero, zero, 7\n\t"
+        ".option pop" : "+r" (a0) : "r" (a1) : "memory");
+    return a0;
+    #else
     register uint32_t r0 __asm__ ("r0") = number;
     register const void *r1 __asm__ ("r1") = arguments;
     __asm__ volatile ("bkpt 0xAB" : "+r" (r0) : "r" (r1) : "memory");
     return r0;
+    #endif
 }
 
 #endif
