@@ -25,8 +25,7 @@ Error plain_error(Code code) {
     return error;
 }
 
-/// The stream where the program does not expect to wait: nothing happens that could block. Small
-/// pieces, because a stream that is ready takes some bytes at once, but not any number of them.
+/// The stream where the program does not expect to wait: nothing happens that could block.
 class NeverBlocking final : public Host {
   public:
     explicit NeverBlocking(Host& host) : host_(host) {}
@@ -36,7 +35,7 @@ class NeverBlocking final : public Host {
     IoResult write(Bytes from) override {
         if (!host_.ready(Direction::write))
             return IoResult::would_block();
-        return host_.write(from.first(std::min<std::size_t>(from.size(), 512)));
+        return host_.write(from.first(std::min(from.size(), ready_piece)));
     }
     bool ready(Direction direction) override { return host_.ready(direction); }
 

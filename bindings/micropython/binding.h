@@ -283,6 +283,20 @@ bool ussl_stream_is_python(mp_obj_t stream);
 // Not KeyboardInterrupt, SystemExit and the like.
 bool ussl_is_error(mp_obj_t exception);
 
+// The stream can do nothing now, but perhaps later.
+static inline bool ussl_would_block(int error) {
+#if MP_EWOULDBLOCK != MP_EAGAIN
+    if (error == MP_EWOULDBLOCK) {
+        return true;
+    }
+#endif
+    return error == MP_EAGAIN || error == MP_EINPROGRESS || error == MP_EALREADY;
+}
+
+// Waiting for descriptors, milliseconds. A signal may come just before the call, and another thread may
+// close the socket, or change what its connection waits for: that is noticed then.
+#define USSL_LONGEST_WAIT_MS (50)
+
 // Returned where Python code raised; the exception is kept.
 #define USSL_RAISED ((mp_uint_t)-2)
 

@@ -35,9 +35,6 @@ using delivery::max_bytes;
 using delivery::max_discarded_per_step;
 using delivery::Remainder;
 
-// A stream that is ready takes some bytes without blocking, but not any number of them.
-constexpr size_t piece = 512;
-
 // A stream without a peer that ends (a UART) is closed as soon as all is sent; so is TLS beneath
 // TLS, which has a delivery of its own.
 bool is_socket(mp_obj_t stream) {
@@ -51,13 +48,12 @@ bool is_socket(mp_obj_t stream) {
 // true also for a stream that cannot be polled.
 bool ready(const ussl_delivery_t* of, mp_uint_t flag, mp_obj_t* exception) {
     int error;
-    const mp_uint_t result = ussl_stream_ioctl(of->stream, MP_STREAM_POLL, flag, &error, exception);
+    const mp_uint_t result = ussl_stream_poll(of->stream, flag, &error, exception);
     return result == MP_STREAM_ERROR || result == USSL_RAISED || result != 0;
 }
 
 bool would_block(int error) {
-    return error == MP_EAGAIN || error == MP_EINPROGRESS || error == MP_EALREADY ||
-           error == MP_ETIMEDOUT;
+    return ussl_would_block(error) || error == MP_ETIMEDOUT;
 }
 
 void send_data(ussl_delivery_t* of, bool in_close, mp_obj_t* exception) {
@@ -67,7 +63,8 @@ void send_data(ussl_delivery_t* of, bool in_close, mp_obj_t* exception) {
         if (!(in_close && of->is_python) && !ready(of, MP_STREAM_POLL_WR, &cannot_poll))
             return;
         int error;
-        const size_t n = of->size - of->sent < piece ? of->size - of->sent : piece;
+        const size_t left = of->size - of->sent;
+        const size_t n = left < ussl::ready_piece ? left : ussl::ready_piece;
         const mp_uint_t count =
             ussl_stream_write(of->stream, of->data + of->sent, n, &error, exception);
         if (count == USSL_RAISED)
@@ -321,6 +318,14 @@ unsigned take_over(ussl_socket_obj_t* self, int fd) {
     return delivery::take_over(fd, take_remainder(self));
 }
 
+// Below 0: without limit.
+int blocks_for_ms(mp_obj_t stream) {
+    if (ussl_stream_never_blocks(stream))
+        return 0;
+    const uint32_t limit_ms = ussl_stream_timeout_ms(stream);
+    return limit_ms == 0 || limit_ms > INT32_MAX ? -1 : static_cast<int>(limit_ms);
+}
+
 void wait_for_descriptor(unsigned ticket, int timeout_ms) {
     const mp_uint_t start = mp_hal_ticks_ms();
     while (ticket != 0 && delivery::waits_in_list(ticket) &&
@@ -353,7 +358,7 @@ extern "C" void ussl_deliver(ussl_socket_obj_t* self) {
 #ifdef USSL_DELIVERS_DESCRIPTORS
     const int fd = ussl_stream_descriptor(stream);
     if (fd >= 0 && delivery::is_socket(fd)) {
-        const int timeout_ms = delivery::blocks_for_ms(fd);
+        const int timeout_ms = blocks_for_ms(stream);
         const unsigned ticket = take_over(self, fd);
         self->stream = MP_OBJ_NULL;
         close_now(stream);

@@ -53,10 +53,6 @@ int64_t now_ms() {
     return static_cast<int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1000000;
 }
 
-bool would_block(int error) {
-    return error == EAGAIN || error == EWOULDBLOCK;
-}
-
 void send_data(Delivery& of) {
     while (!of.is_sent()) {
         const ssize_t n = send(of.fd, of.data.data() + of.sent, of.data.size() - of.sent,
@@ -64,7 +60,7 @@ void send_data(Delivery& of) {
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
-            of.is_broken = !would_block(errno);
+            of.is_broken = !ussl_would_block(errno);
             return;
         }
         of.sent += static_cast<size_t>(n);
@@ -81,7 +77,7 @@ void discard_input(Delivery& of) {
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
-            of.is_broken = of.is_broken || !would_block(errno);
+            of.is_broken = of.is_broken || !ussl_would_block(errno);
             return;
         }
         of.peer_ended = n == 0;
@@ -223,19 +219,6 @@ unsigned take_over(int fd, Remainder&& left) {
         return 0;
     }
     return keep(made.release(), fd);
-}
-
-int blocks_for_ms(int fd) {
-    const int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || (flags & O_NONBLOCK) != 0)
-        return 0;
-    struct timeval timeout = {};
-    socklen_t size = sizeof timeout;
-    if (getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, &size) != 0 ||
-        (timeout.tv_sec == 0 && timeout.tv_usec == 0))
-        return -1;
-    return static_cast<int>(std::min<long>(timeout.tv_sec, 1000000) * 1000 +
-                            timeout.tv_usec / 1000);
 }
 
 bool waits_in_list(unsigned ticket) {

@@ -14,8 +14,6 @@ namespace delivery {
 
 /// Whether the descriptor is one of a stream socket.
 bool is_socket(int fd);
-/// Milliseconds that a write on it may block; 0: it is non-blocking; below 0: without limit.
-int blocks_for_ms(int fd);
 /// Sends what can be sent now, and keeps a duplicate of the descriptor where that is not all, or
 /// where the peer has not closed its direction. The caller closes `fd`. Returns a ticket for
 /// waits_in_list(); 0: nothing is kept.

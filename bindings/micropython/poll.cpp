@@ -27,10 +27,6 @@ constexpr int mark = 1 << 30;
 constexpr unsigned place_bits = 20;
 constexpr unsigned times_mask = (1U << (30 - place_bits)) - 1;
 
-// Another thread may change what a connection waits for, and a signal may come just before the
-// call: both are noticed then.
-constexpr int longest_wait_ms = 50;
-
 struct Place {
     ussl_socket_obj_t* socket;  // not for the collector to see: it would never be collected
     unsigned times;
@@ -141,8 +137,8 @@ int end(struct pollfd* all, nfds_t count, const Entry* entries, const struct pol
 // `watched` descriptors of closed sockets follow those that are asked about.
 int poll_all(struct pollfd* all, nfds_t count, int timeout_ms, struct pollfd* ask, nfds_t watched,
              Entry* entries) {
-    if (timeout_ms < 0 || timeout_ms > longest_wait_ms)
-        timeout_ms = longest_wait_ms;
+    if (timeout_ms < 0 || timeout_ms > USSL_LONGEST_WAIT_MS)
+        timeout_ms = USSL_LONGEST_WAIT_MS;
     // select.poll has let go of the GIL, where there is one.
     MP_THREAD_GIL_ENTER();
     ussl_deliver_objects();

@@ -204,9 +204,8 @@ class PyHost final : public ussl::Host {
         if (self_->stream_kind == USSL_STREAM_SOCKET)
             return ussl_stream_send(self_->stream, from.data(), from.size(), error);
 #endif
-        // What is ready takes some bytes without blocking, but not any number of them.
-        constexpr std::size_t piece = 512;
-        const std::size_t size = polls_first_ && from.size() > piece ? piece : from.size();
+        const std::size_t size =
+            polls_first_ && from.size() > ussl::ready_piece ? ussl::ready_piece : from.size();
         return ussl_stream_write(self_->stream, from.data(), size, error, &exception);
     }
 
@@ -222,20 +221,13 @@ class PyHost final : public ussl::Host {
             return IoResult::aborted();
         if (count != MP_STREAM_ERROR)  // more than was asked for is no count at all
             return count <= asked ? IoResult::moved(count) : IoResult::failed(MP_EIO);
-        switch (error) {
-            case MP_EAGAIN:
-#if MP_EWOULDBLOCK != MP_EAGAIN
-            case MP_EWOULDBLOCK:
-#endif
-            case MP_EINPROGRESS:
-            case MP_EALREADY:
-                self_->would_block = self_->would_block || self_->stream_kind == USSL_STREAM_BLOCKS;
-                return IoResult::would_block();
-            case MP_ETIMEDOUT:
-                return IoResult::timed_out();
-            default:
-                return IoResult::failed(error > 0 ? error : MP_EIO);
+        if (ussl_would_block(error)) {
+            self_->would_block = self_->would_block || self_->stream_kind == USSL_STREAM_BLOCKS;
+            return IoResult::would_block();
         }
+        if (error == MP_ETIMEDOUT)
+            return IoResult::timed_out();
+        return IoResult::failed(error > 0 ? error : MP_EIO);
     }
 
     [[nodiscard]] IoResult not_ready() const {

@@ -406,14 +406,12 @@ extern "C" uint32_t ussl_stream_timeout_ms(mp_obj_t stream) {
 extern "C" void ussl_stream_wait(mp_obj_t stream, mp_uint_t flags, uint32_t most_ms,
                                  mp_obj_t* exception) {
 #if defined(__unix__)
-    // A signal may come just before the call, and another thread may close the socket, or change
-    // what its connection waits for.
-    constexpr uint32_t longest_wait_ms = 50;
     const int fd = ussl_stream_descriptor(stream);
     if (fd >= 0) {
         struct pollfd ask = {fd, static_cast<short>(flags), 0};
         MP_THREAD_GIL_EXIT();
-        poll(&ask, 1, static_cast<int>(most_ms < longest_wait_ms ? most_ms : longest_wait_ms));
+        constexpr uint32_t longest_ms = USSL_LONGEST_WAIT_MS;
+        poll(&ask, 1, static_cast<int>(most_ms < longest_ms ? most_ms : longest_ms));
         MP_THREAD_GIL_ENTER();
         ussl_handle_pending(exception);
         return;

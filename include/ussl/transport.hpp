@@ -40,6 +40,10 @@ struct IoResult {
 
 enum class Direction : std::uint8_t { read, write };
 
+/// What to write at once where nothing may block: a stream that is ready takes some bytes, but not
+/// any number of them.
+inline constexpr std::size_t ready_piece = 512;
+
 /// The stream beneath a connection: anything that moves bytes, in order, both ways.
 ///
 /// A connection does not own its stream and keeps no pointer to it: each call is handed the
