@@ -742,8 +742,9 @@ bool has_namesake_shown(X509_STORE_CTX* store, X509* issuer) {
 // first. If none has, that of the first CA that is shown, or else trusted: that its signature is
 // wrong is found out later, and said. nullptr: too many signatures were looked at.
 EVP_PKEY* signer_of(X509_STORE_CTX* store, X509* certificate, int& checks) {
+    const X509_NAME* name = X509_get_issuer_name(certificate);
     const Handle<STACK_OF(X509), free_certificates> trusted{X509_STORE_CTX_get1_certs(
-        store, const_cast<X509_NAME*>(X509_get_issuer_name(certificate)))};
+        store, const_cast<X509_NAME*>(name))};  // not const up to OpenSSL 3.0
     EVP_PKEY* first = nullptr;
     for (const STACK_OF(X509) * candidates :
          {static_cast<const STACK_OF(X509)*>(trusted.get()),
