@@ -91,10 +91,13 @@ class PyHost final : public ussl::Host {
         return true;  // a stream that cannot be polled cannot tell
     }
 
-    /// An exception other than a refusal is kept.
+    /// Whether a poll reports anything. A stream whose ioctl returns 0 for every request, as many
+    /// do that are written in Python, would be waited for without end. An exception other than a
+    /// refusal is kept.
     bool can_be_polled() {
         mp_uint_t ready = 0;
-        return poll_or_refusal(MP_STREAM_POLL_RD | MP_STREAM_POLL_WR, &ready) == Polled::known;
+        return poll_or_refusal(MP_STREAM_POLL_RD | MP_STREAM_POLL_WR, &ready) == Polled::known &&
+               ready != 0;
     }
 
     ussl::PskAnswer find_psk(ussl::Bytes identity, ussl::MutableBytes key,
@@ -758,7 +761,7 @@ void set_mode(ussl_socket_obj_t* self, bool blocks, uint32_t timeout_ms) {
 #ifdef USSL_THREADS_SHARE_SOCKETS
     // A call that is under way may be waiting inside the stream. TLS beneath TLS is ready when part
     // of a record has arrived, and would wait for the rest.
-    if (self->stream_kind != USSL_STREAM_BLOCKS || connection_of(self)->busy() ||
+    if (!blocks || self->stream_kind != USSL_STREAM_BLOCKS || connection_of(self)->busy() ||
         mp_obj_is_exact_type(self->stream, &ussl_socket_type))
         return;
     PyHost host(self);

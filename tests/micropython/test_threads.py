@@ -356,6 +356,20 @@ def test_a_request_is_answered_while_the_reader_waits_without_a_descriptor():
         equal((a.waits, b.waits), (0, 0))
 
 
+class SaysNothing(Plain):
+    def ioctl(self, request, arg):
+        if request == IOCTL_CLOSE:
+            self.sock.close()
+        return 0
+
+
+def test_a_stream_whose_ioctl_always_returns_0_is_not_polled():
+    c, s, _, _ = connected_over(SaysNothing, False)
+    got = []
+    in_threads(lambda: c.write(b"hello"), lambda: got.append(s.read(5)))
+    equal(got, [b"hello"])
+
+
 def test_the_modes_of_a_stream_without_a_descriptor():
     c, s, a, b = connected_over(Pollable)
     c.settimeout(0.2)
