@@ -94,6 +94,10 @@ def link():
     return problems
 
 
+# The time of a run, in the text of a certificate that has expired.
+CLOCK = re.compile(r"clock \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+
+
 def main():
     names = sys.argv[1:]
     only = None
@@ -123,6 +127,7 @@ def main():
             if "# chip only\n" not in text and not only:
                 for engine in ("openssl", "mbedtls"):
                     outputs[engine] = output_of([ROOT / "run", program], engine)
+        outputs = {where: CLOCK.sub("clock NOW", output) for where, output in outputs.items()}
         chip = outputs["the chip"]
         ended = chip.endswith("done\n") if path.parent == HERE else "exit status" not in chip
         good = ended and all(output == chip for output in outputs.values())
