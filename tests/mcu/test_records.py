@@ -119,7 +119,7 @@ print("peers")
 
 record = bytes(i & 255 for i in range(4096))
 into = bytearray(4096)
-for largest in (3000, 1500):  # less is too little for a stream in Python, which gets a bytearray
+for largest in (3000, 2000):  # less is too little for a stream in Python, which gets a bytearray
     end, c, s = connected()
     assert c.write(record) == len(record)
     ballast = fragmented(largest)
