@@ -64,6 +64,11 @@ const char* why_not(const mbedtls_x509_crl& crl) {
 // Mbed TLS frees all of a list when it cannot read one more: each is read by itself first. false:
 // it cannot be read, or `fault` says what is wrong.
 bool add_crl(mbedtls_x509_crl& list, Bytes der, const char*& fault) {
+    fault = nullptr;
+    // As OpenSSL, each one once.
+    for (const mbedtls_x509_crl* at = &list; at != nullptr && at->version != 0; at = at->next)
+        if (at->raw.len == der.size() && std::memcmp(at->raw.p, der.data(), der.size()) == 0)
+            return true;
     mbedtls_x509_crl* last = &list;
     while (last->next != nullptr)
         last = last->next;
@@ -76,7 +81,6 @@ bool add_crl(mbedtls_x509_crl& list, Bytes der, const char*& fault) {
     }
     const int ret = mbedtls_x509_crl_parse_der(fresh, der.data(), der.size());
     const bool good = ret == 0;
-    fault = nullptr;
     if (good)
         fault = why_not(*fresh);
     else if (ret == MBEDTLS_ERR_X509_INVALID_EXTENSIONS + MBEDTLS_ERR_ASN1_UNEXPECTED_TAG)
