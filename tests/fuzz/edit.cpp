@@ -129,4 +129,10 @@ void Editor::records(Ring& ring, std::size_t from) {
     }
 }
 
+std::size_t put_message(std::string message, std::uint8_t* at, std::size_t room) {
+    message.resize(std::clamp(message.size(), message_header, room));
+    std::ranges::copy(message, at);
+    return message.size();
+}
+
 }  // namespace fuzz

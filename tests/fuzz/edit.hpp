@@ -47,4 +47,8 @@ class Editor {
     bool changed_ = false;
 };
 
+/// Puts a message of the handshake back where Mbed TLS has made it; returns its size, at the most
+/// `room`. It is no message without a header, whose length is Mbed TLS's to fill in.
+std::size_t put_message(std::string message, std::uint8_t* at, std::size_t room);
+
 }  // namespace fuzz

@@ -52,10 +52,7 @@ std::size_t edit(void* changes, mbedtls_ssl_context*, std::uint8_t record, std::
         hide_first_group(message);
     else
         mine.editor.next(message);
-    // It is no message without a header, and its length is Mbed TLS's to fill in.
-    message.resize(std::clamp(message.size(), message_header, room));
-    std::ranges::copy(message, at);
-    return message.size();
+    return fuzz::put_message(message, at, room);
 }
 
 }  // namespace

@@ -41,10 +41,7 @@ std::size_t edit(void* editor, mbedtls_ssl_context*, std::uint8_t record, std::u
                         message.substr(message_header, 2) != meant.substr(message_header, 2));
     only_finished = only_finished && message.size() == meant.size() &&
                     (!changed || (meant[0] == finished && message[0] == finished));
-    // It is no message without a header, and its length is Mbed TLS's to fill in.
-    message.resize(std::clamp(message.size(), message_header, room));
-    std::ranges::copy(message, at);
-    return message.size();
+    return fuzz::put_message(message, at, room);
 }
 
 }  // namespace
