@@ -1,11 +1,11 @@
 #include "failed_certificate.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 
 #include "pem.hpp"
 #include "ussl/error.hpp"
+#include "utc.hpp"
 
 namespace ussl {
 namespace {
@@ -185,23 +185,6 @@ void add_time(Writer& out, const FailedCertificate::Time& time) {
     add_part(time.second, 2, "Z");
 }
 
-FailedCertificate::Time time_of(std::int64_t clock) {
-    using std::chrono::seconds, std::chrono::days;
-    // The years that a certificate can name.
-    constexpr std::int64_t first = -62135596800;
-    constexpr std::int64_t last = 253402300799;
-    const std::chrono::sys_seconds at{seconds{std::clamp(clock, first, last)}};
-    const auto midnight = std::chrono::floor<days>(at);
-    const std::chrono::year_month_day date{midnight};
-    const std::chrono::hh_mm_ss<seconds> time{at - midnight};
-    return {static_cast<int>(date.year()),
-            static_cast<int>(static_cast<unsigned>(date.month())),
-            static_cast<int>(static_cast<unsigned>(date.day())),
-            static_cast<int>(time.hours().count()),
-            static_cast<int>(time.minutes().count()),
-            static_cast<int>(time.seconds().count())};
-}
-
 }  // namespace
 
 void FailedCertificate::keep(const Facts& facts) {
@@ -217,7 +200,7 @@ void FailedCertificate::keep(const Facts& facts) {
     add_time(out, facts.not_after);
     if (facts.clock) {
         out.add(", clock ");
-        add_time(out, time_of(*facts.clock));
+        add_time(out, utc_of(*facts.clock));
     }
     size_ = static_cast<std::uint16_t>(out.size());
 }

@@ -1,12 +1,10 @@
-// The time. On a board it is the port's (see docs/porting.md), also for a port's own Mbed TLS,
-// which may count from another year.
+// The time. On a board it is the port's (see docs/porting/README.md), also for a port's own Mbed
+// TLS, which may count from another year.
 
 #include <mbedtls/platform_util.h>
 
-#include <algorithm>
-#include <chrono>
-
 #include "mbedtls.hpp"
+#include "utc.hpp"
 
 #ifdef USSL_BOARD
 extern "C" long long ussl_port_time();
@@ -22,22 +20,9 @@ std::int64_t now() {
 #endif
 }
 
-// Not by mbedtls_x509_time_gmtime(), whose time_t may end in 2038.
 mbedtls_x509_time x509_time(std::int64_t seconds_since_1970) {
-    using std::chrono::seconds, std::chrono::days;
-    // The years that a certificate can name.
-    constexpr std::int64_t year_0 = -62167219200;
-    constexpr std::int64_t end_of_9999 = 253402300799;
-    const std::chrono::sys_seconds at{seconds{std::clamp(seconds_since_1970, year_0, end_of_9999)}};
-    const auto midnight = std::chrono::floor<days>(at);
-    const std::chrono::year_month_day date{midnight};
-    const std::chrono::hh_mm_ss<seconds> clock{at - midnight};
-    return {.year = static_cast<int>(date.year()),
-            .mon = static_cast<int>(static_cast<unsigned>(date.month())),
-            .day = static_cast<int>(static_cast<unsigned>(date.day())),
-            .hour = static_cast<int>(clock.hours().count()),
-            .min = static_cast<int>(clock.minutes().count()),
-            .sec = static_cast<int>(clock.seconds().count())};
+    const auto [year, month, day, hour, minute, second] = utc_of(seconds_since_1970);
+    return {.year = year, .mon = month, .day = day, .hour = hour, .min = minute, .sec = second};
 }
 
 }  // namespace ussl::mbedtls

@@ -88,7 +88,7 @@ TEST(FailedCertificate, IsDescribedByItsNamesAndDates) {
               "9999-12-31T23:59:59Z, clock 1970-01-01T00:00:00Z");
     EXPECT_TRUE(described(der(0x30, names), 951827696).ends_with(", clock 2000-02-29T12:34:56Z"));
     EXPECT_TRUE(described(der(0x30, names), INT64_MAX).ends_with(", clock 9999-12-31T23:59:59Z"));
-    EXPECT_TRUE(described(der(0x30, names), INT64_MIN).ends_with(", clock 0001-01-01T00:00:00Z"));
+    EXPECT_TRUE(described(der(0x30, names), INT64_MIN).ends_with(", clock 0000-01-01T00:00:00Z"));
 }
 
 TEST(FailedCertificate, HasNoBytesThatATerminalObeys) {
