@@ -23,8 +23,15 @@ int take_any_extension(void*, const mbedtls_x509_crt*, const mbedtls_x509_buf*, 
 }
 
 int add_certificate(mbedtls_x509_crt& chain, Bytes der) {
-    return mbedtls_x509_crt_parse_der_with_ext_cb(&chain, der.data(), der.size(), 1,
-                                                  take_any_extension, nullptr);
+    const int ret = mbedtls_x509_crt_parse_der_with_ext_cb(&chain, der.data(), der.size(), 1,
+                                                           take_any_extension, nullptr);
+    if (ret != 0)
+        return ret;
+    // OpenSSL rejects names that are not UTF-8 as it parses them.
+    const mbedtls_x509_crt* added = &chain;
+    while (added->next != nullptr)
+        added = added->next;
+    return names_are_readable(*added) ? 0 : MBEDTLS_ERR_X509_INVALID_NAME;
 }
 
 #ifdef MBEDTLS_X509_CRL_PARSE_C

@@ -371,10 +371,11 @@ class Session final : public EngineSession {
     mutable char cipher_name_[64];
 };
 
-/// One extension of a certificate or CRL: where its OID is, and whether it is critical.
+/// One extension of a certificate or CRL.
 struct Extension {
     Bytes oid;
     bool critical = false;
+    Bytes value;  ///< the OCTET STRING; empty: it cannot be read
 };
 
 /// Calls `take` with each extension of a list (RFC 5280 §4.2), which may be null, until it says
@@ -398,7 +399,10 @@ bool for_each_extension(unsigned char* at, const unsigned char* end, Take take) 
         at += size;
         int critical = 0;  // and stays, where it is left out
         (void)mbedtls_asn1_get_bool(&at, next, &critical);
-        if (!take(Extension{oid, critical != 0}))
+        Bytes value;
+        if (mbedtls_asn1_get_tag(&at, next, &size, MBEDTLS_ASN1_OCTET_STRING) == 0)
+            value = {at, size};
+        if (!take(Extension{oid, critical != 0, value}))
             return false;
         at = next;
     }
@@ -408,6 +412,8 @@ bool for_each_extension(unsigned char* at, const unsigned char* end, Take take) 
 // verify.cpp
 /// Whether a certificate that Mbed TLS has read is one by RFC 5280: it is not strict in everything.
 bool is_readable(const mbedtls_x509_crt& certificate);
+/// Returns whether the text of both names fits its type (UTF8String, BMPString).
+bool names_are_readable(const mbedtls_x509_crt& certificate);
 /// Keeps trusted certificates that are no authorities from issuing others.
 void restrict_issuers(mbedtls_x509_crt& trusted);
 /// Adds the failures of one certificate of a chain; `issuer` is null for the topmost.

@@ -8,7 +8,7 @@
 #ifdef MBEDTLS_CTR_DRBG_C
 #include <mbedtls/ctr_drbg.h>
 #endif
-// The port's; see docs/porting.md.
+// The port's; see docs/porting/adding-a-port.md.
 extern "C" int ussl_port_entropy(unsigned char* into, size_t size);
 extern "C" size_t ussl_port_unique_id(unsigned char* into, size_t size);
 #else

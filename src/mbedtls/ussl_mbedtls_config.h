@@ -1,7 +1,7 @@
 // What ussl builds Mbed TLS 3.6 with (MBEDTLS_CONFIG_FILE), on a host and on a board. Each line is
 // there for something that the contract promises, or for speed or size where it says so.
 //
-// USSL_BOARD: bare metal; the port gives memory, entropy and time (see docs/porting.md). A board that
+// USSL_BOARD: bare metal; the port gives memory, entropy and time (see docs/porting/README.md). A board that
 // wants less, or more, names a file of its own as MBEDTLS_USER_CONFIG_FILE, which is read after this
 // one and defines and undefines what it likes; bench/mcu --options measures what each thing costs.
 

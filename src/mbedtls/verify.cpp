@@ -1,5 +1,6 @@
 #include <cstring>
 
+#include "../pem.hpp"
 #include "../policy.hpp"
 #include "../text.hpp"
 #include "mbedtls.hpp"
@@ -228,6 +229,89 @@ bool alternatives_are_names(const mbedtls_x509_crt& certificate) {
     return true;
 }
 
+using pem::Der;
+
+// RFC 5280 §4.1.2.4.
+bool is_distinguished_name(Bytes name) {
+    Der parts(name);
+    const auto rdns = parts.take(Der::sequence);
+    if (!rdns || !parts.at_end())
+        return false;
+    for (Der left(*rdns); !left.at_end();) {
+        const auto rdn = left.take(Der::set);
+        if (!rdn)
+            return false;
+        for (Der attributes(*rdn); !attributes.at_end();) {
+            const auto attribute = attributes.take(Der::sequence);
+            Der pair(attribute ? *attribute : Bytes{});
+            const auto oid = pair.take(Der::oid);
+            const std::uint8_t type = pair.tag();
+            const auto value = pair.take(type);
+            if (!oid || !is_whole(*oid) || !value || !pair.at_end() ||
+                (type == MBEDTLS_ASN1_UTF8_STRING && !is_utf8(*value)))
+                return false;
+        }
+    }
+    return true;
+}
+
+// GeneralNames (RFC 5280 §4.2.1.6), without the tag of the list.
+bool are_general_names(Bytes list) {
+    constexpr std::uint8_t directory_name = 0xA4;
+    constexpr std::uint8_t kinds[] = {0xA0, 0x81, 0x82, 0xA3, directory_name,
+                                      0xA5, 0x86, 0x87, 0x88};
+    for (Der names(list); !names.at_end();) {
+        const std::uint8_t kind = names.tag();
+        const auto name = names.take(kind);
+        if (!name || std::ranges::find(kinds, kind) == std::end(kinds) ||
+            (kind == directory_name && !is_distinguished_name(*name)))
+            return false;
+    }
+    return true;
+}
+
+// RFC 5280 §4.2.1.13. OpenSSL reads them with each certificate, Mbed TLS does not.
+bool are_distribution_points(Bytes value) {
+    constexpr std::uint8_t name_tag = 0xA0, full_name = 0xA0, relative_name = 0xA1, reasons = 0x81,
+                           issuer = 0xA2;
+    Der parts(value);
+    const auto list = parts.take(Der::sequence);
+    if (!list || !parts.at_end())
+        return false;
+    for (Der points(*list); !points.at_end();) {
+        const auto point = points.take(Der::sequence);
+        if (!point)
+            return false;
+        Der fields(*point);
+        if (fields.is_next(name_tag)) {
+            const auto content = fields.take(name_tag);
+            Der name(content ? *content : Bytes{});
+            const auto full = name.take(full_name);
+            if ((full ? !are_general_names(*full) : !name.take(relative_name)) || !name.at_end())
+                return false;
+        }
+        if (fields.is_next(reasons) && !fields.take(reasons))
+            return false;
+        if (fields.is_next(issuer)) {
+            const auto names = fields.take(issuer);
+            if (!names || !are_general_names(*names))
+                return false;
+        }
+        if (!fields.at_end())
+            return false;
+    }
+    return true;
+}
+
+bool distribution_points_are_readable(const mbedtls_x509_crt& certificate) {
+    constexpr std::string_view distribution_points{
+        MBEDTLS_OID_CRL_DISTRIBUTION_POINTS, MBEDTLS_OID_SIZE(MBEDTLS_OID_CRL_DISTRIBUTION_POINTS)};
+    return for_each_extension(certificate, [&](const Extension& extension) {
+        return !is_oid(extension.oid, distribution_points) ||
+               are_distribution_points(extension.value);
+    });
+}
+
 // What Mbed TLS takes for a key though it cannot sign, or reads otherwise than it is meant: RSA
 // with numbers that are negative; points that are not written out (RFC 8422 §5.4.1).
 bool key_is_readable(const mbedtls_x509_crt& certificate) {
@@ -352,14 +436,18 @@ bool is_among_trusted(const Context& context, const mbedtls_x509_crt& certificat
     return false;
 }
 
+bool names_are_readable(const mbedtls_x509_crt& certificate) {
+    return name_is_readable(certificate.issuer) && name_is_readable(certificate.subject);
+}
+
 bool is_readable(const mbedtls_x509_crt& certificate) {
     constexpr std::size_t empty = 2;  // just a tag and a length
     return (certificate.v3_ext.p == nullptr || certificate.v3_ext.len > empty) &&
            extensions_have_oids(certificate) && !is_proxy(certificate) &&
            dates_are_whole(certificate) && serial_is_a_number(certificate.serial) &&
            key_is_readable(certificate) && signature_is_readable(certificate) &&
-           alternatives_are_names(certificate) && name_is_readable(certificate.issuer) &&
-           name_is_readable(certificate.subject) &&
+           alternatives_are_names(certificate) && distribution_points_are_readable(certificate) &&
+           names_are_readable(certificate) &&
            ((certificate.ext_types & MBEDTLS_X509_EXT_KEY_USAGE) == 0 ||
             certificate.key_usage != 0);
 }

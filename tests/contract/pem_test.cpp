@@ -154,6 +154,9 @@ TEST_P(Files, MalformedContentIsNamedWithItsPlace) {
            place + ": the PEM is malformed");
     starts(refusal_of_trusted(ca + pem("CERTIFICATE", cert("ca.der") + "x")), place);
     starts(refusal_of_trusted(ca + pem("CERTIFICATE", cert("ca.der").substr(0, 100))), place);
+    starts(refusal_of_trusted(
+               ca + pem("CERTIFICATE", replaced(cert("ca.der"), "test root", "test roo\xFF"))),
+           place);
     starts(refusal_of_trusted(ca + "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n"),
            place);
     for (const char* bad : {"QQ=", "Q===", "QQ=Q", "QQ==QQ==", "=", "====", "QQQQQ"})
