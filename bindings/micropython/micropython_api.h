@@ -46,6 +46,11 @@ extern const mp_obj_type_t mp_type_socket;
 #define MP_NORETURN NORETURN
 #endif
 
+#if !MICROPY_ENABLE_FINALISER
+// Forgotten sockets would never be closed, and a soft reset would leave pointers into the old heap.
+#error "ussl: MICROPY_ENABLE_FINALISER must be 1"
+#endif
+
 #if defined(__unix__) && MICROPY_ASYNC_KBD_INTR
 // Ctrl-C would jump out of the signal handler, and leave the TLS engine in the middle of a call.
 #error "ussl: MICROPY_ASYNC_KBD_INTR must be 0; build the unix port with VARIANT_DIR=<ussl>/bindings/micropython/unix, or set it in your own variant"

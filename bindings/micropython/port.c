@@ -1,4 +1,4 @@
-// What ussl asks of a board (see docs/porting.md): memory, entropy, a unique number, the time.
+// What ussl asks of a board (see docs/porting/README.md): memory, entropy, a unique number, the time.
 
 #include <string.h>
 
@@ -313,7 +313,7 @@ int ussl_port_entropy(unsigned char *into, size_t size) {
 }
 
 #else
-#error "ussl: this port has no source of entropy that ussl knows; define USSL_PORT_ENTROPY and ussl_port_entropy() as in docs/porting.md"
+#error "ussl: this port has no source of entropy that ussl knows; define USSL_PORT_ENTROPY and ussl_port_entropy() as in docs/porting/adding-a-port.md"
 #endif
 
 // --- a number that no other board has, and how many bytes of it there are

@@ -7,7 +7,7 @@
 namespace ussl {
 
 /// Where ussl's own memory comes from: malloc on a host; a port gives its own functions (see
-/// docs/porting.md). Returns nullptr when there is none; nothing here ever throws.
+/// docs/porting/README.md). Returns nullptr when there is none; nothing here ever throws.
 void* allocate(std::size_t bytes) noexcept;
 void release(void* memory) noexcept;
 /// A call of the library is over: a port that keeps released memory at hand lets go of it.
