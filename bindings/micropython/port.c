@@ -283,15 +283,7 @@ int ussl_port_entropy(unsigned char *into, size_t size) {
 
 #elif defined(PICO_RP2040) || defined(PICO_RP2350)
 
-// The port's, which turns its ring oscillator so many times for each byte.
-uint8_t rosc_random_u8(size_t cycles);
-
-int ussl_port_entropy(unsigned char *into, size_t size) {
-    for (size_t i = 0; i < size; ++i) {
-        into[i] = rosc_random_u8(32);
-    }
-    return 0;
-}
+#include "entropy_rp2.h"
 
 #elif defined(STM32_HAL_H) && MICROPY_HW_ENABLE_RNG
 

@@ -24,7 +24,7 @@ extern "C" bool ussl_stream_is_python(mp_obj_t stream) {
 namespace {
 
 // None: nothing now; a count; or a negative errno, as MicroPython's io.IOBase has it.
-mp_uint_t count_of(mp_obj_t returned, int* errcode) {
+mp_uint_t to_count(mp_obj_t returned, int* errcode) {
     if (returned == mp_const_none) {
         *errcode = MP_EAGAIN;
         return MP_STREAM_ERROR;
@@ -40,7 +40,7 @@ mp_uint_t call_python(mp_obj_t stream, qstr method, mp_obj_t argument, int* errc
     mp_obj_t call[3];
     mp_load_method(stream, method, call);
     call[2] = argument;
-    return count_of(mp_call_method_n_kw(1, 0, call), errcode);
+    return to_count(mp_call_method_n_kw(1, 0, call), errcode);
 }
 
 // A stream written in Python gets memory of the interpreter's heap: it may keep what it was given
@@ -87,7 +87,7 @@ mp_uint_t ioctl_stream(mp_obj_t stream, mp_uint_t request, uintptr_t arg, int* e
         return ioctl_without(stream, request, errcode);
     call[2] = mp_obj_new_int_from_uint(request);
     call[3] = mp_obj_new_int_from_uint(arg);
-    return count_of(mp_call_method_n_kw(2, 0, call), errcode);
+    return to_count(mp_call_method_n_kw(2, 0, call), errcode);
 }
 
 // Interrupted by a signal: pending exceptions (Ctrl-C) are raised here, then it is tried again.

@@ -1,0 +1,113 @@
+#pragma once
+
+// The source of entropy of the RP2040 and the RP2350, for port.c: samples of a ring oscillator, taken slowly, tested, and
+// several added up (exclusive or) to a bit; then pico_rand's numbers are added.
+//
+// pico_rand alone is not enough. It is not a cryptographic generator: its output reveals its state of 128 bits, and
+// os.urandom() returns its output to any program. A call adds one bit of the RP2040's oscillator, the time and a counter.
+// It is added because it was also seeded at the start, with the RAM's contents at power-on or the RP2350's per-boot number.
+// rosc_random_u8(), which MicroPython has until 1.27, reads the RP2040's oscillator (6 MHz) every 0.1 us: most samples
+// equal the one before.
+//
+// RP2040: its data sheet does not recommend the oscillator for security, because it can be influenced from outside. The
+// chip has nothing better. RP2350: the oscillator of its TRNG.
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "hardware/sync.h"
+#include "pico/rand.h"
+#include "pico/time.h"
+
+#define SAMPLES_OF_A_BYTE (32)
+
+#if defined(PICO_RP2040) && PICO_RP2040
+
+#include "hardware/structs/clocks.h"
+#include "hardware/structs/rosc.h"
+
+// machine.lightsleep() stops the oscillator for a while. If it is the system's clock as well, all samples are equal.
+static bool oscillator_runs(void) {
+    const uint32_t clock = clocks_hw->clk[clk_sys].ctrl;
+    const bool is_system_clock = (clock & CLOCKS_CLK_SYS_CTRL_SRC_BITS) != 0
+        && (clock & CLOCKS_CLK_SYS_CTRL_AUXSRC_BITS)
+        == CLOCKS_CLK_SYS_CTRL_AUXSRC_VALUE_ROSC_CLKSRC << CLOCKS_CLK_SYS_CTRL_AUXSRC_LSB;
+    return (rosc_hw->status & ROSC_STATUS_STABLE_BITS) != 0 && !is_system_clock;
+}
+
+static uint32_t take_samples(void) {
+    uint32_t samples = 0;
+    for (int i = 0; i < SAMPLES_OF_A_BYTE; ++i) {
+        busy_wait_us_32(10); // 60 periods
+        samples = samples << 1 | (rosc_hw->randombit & 1);
+    }
+    return samples;
+}
+
+#else
+
+#include "hardware/structs/trng.h"
+
+static bool oscillator_runs(void) {
+    return true; // take_samples() starts it
+}
+
+// Each is 6 of the oscillator's, added up. pico_rand sets the TRNG up anew for its own uses, under the same lock.
+static uint32_t take_samples(void) {
+    spin_lock_t *lock = spin_lock_instance(PICO_SPINLOCK_ID_RAND);
+    const uint32_t state = spin_lock_blocking(lock);
+    trng_hw->sample_cnt1 = 32; // cycles of the system's clock from sample to sample: 192 samples take 41 us
+    trng_hw->trng_debug_control = TRNG_TRNG_DEBUG_CONTROL_BITS; // no correction, no tests but those below
+    trng_hw->rnd_source_enable = TRNG_RND_SOURCE_ENABLE_BITS;
+    trng_hw->rng_icr = TRNG_RNG_ICR_BITS;
+    while (trng_hw->trng_busy != 0) {
+    }
+    uint32_t samples = 0;
+    for (int i = 0; i < 6; ++i) { // reading the last word starts the next samples
+        samples ^= trng_hw->ehr_data[i];
+    }
+    spin_unlock(lock, state);
+    return samples;
+}
+
+#endif
+
+// The health tests of NIST SP 800-90B, 4.4, for half a bit of entropy in each sample and one false alarm in 2^20: so many
+// equal samples in a row, and so many among 1,024. src/entropy.hpp tests the sums only.
+#define MOST_EQUAL_IN_A_ROW (41)
+#define MOST_EQUAL_OF_1024 (794)
+
+// It takes 0.3 ms for a byte.
+int ussl_port_entropy(unsigned char *into, size_t size) {
+    if (!oscillator_runs()) {
+        return -1;
+    }
+    uint32_t before = 2;
+    int row = 0, count = 0, ones = 0;
+    for (size_t i = 0; i < size; ++i) {
+        const uint32_t samples = take_samples();
+        for (int j = 0; j < SAMPLES_OF_A_BYTE; ++j) {
+            const uint32_t sample = samples >> (SAMPLES_OF_A_BYTE - 1 - j) & 1;
+            row = sample == before ? row + 1 : 1;
+            before = sample;
+            ones += (int)sample;
+            if (row >= MOST_EQUAL_IN_A_ROW) {
+                return -1;
+            }
+            if (++count == 1024) {
+                if (ones >= MOST_EQUAL_OF_1024 || count - ones >= MOST_EQUAL_OF_1024) {
+                    return -1;
+                }
+                count = ones = 0;
+            }
+        }
+        into[i] = (unsigned char)(samples ^ samples >> 8 ^ samples >> 16 ^ samples >> 24);
+    }
+    for (size_t i = 0; i < size;) {
+        const uint64_t random = get_rand_64();
+        for (size_t j = 0; j < sizeof(random) && i < size; ++j) {
+            into[i++] ^= (unsigned char)(random >> 8 * j);
+        }
+    }
+    return 0;
+}
