@@ -109,7 +109,7 @@ else()
     endforeach()
 endif()
 
-# A part of port.c's source of entropy, which MicroPython links since 1.26 only.
+# A part of port.c's source of entropy, which MicroPython links since 1.28 only.
 if(TARGET pico_rand)
     target_link_libraries(usermod_ussl INTERFACE $<1:pico_rand>)
 endif()
