@@ -9,9 +9,9 @@ import sys
 RULES = [
     (r"openssl/(?!tickets\.hpp).*", r"src/openssl/|tests/(faults|fuzz|load)/|tests/contract/(key\.hpp|(plain_client|tickets)_test)|bench/",
      "OpenSSL is the engine's business"),
-    (r"(mbedtls|psa)/.*", r"src/mbedtls/|src/engine_features\.h$|tests/hostile/|bench/client_mbedtls|patches/",
+    (r"(mbedtls|psa)/.*", r"src/mbedtls/|src/engine_features\.h$|tests/(hostile|cmake_port)/|bench/client_mbedtls|patches/",
      "Mbed TLS is the engine's business"),
-    (r"(py|extmod|shared)/.*", r"bindings/micropython/(micropython_api\.h$|qemu/|unix/)|bench/mcu_",
+    (r"(py|extmod|shared)/.*", r"bindings/micropython/(micropython_api\.h$|qemu/|unix/)|bench/mcu_|tests/cmake_port/",
      "MicroPython's internals come through micropython_api.h"),
     (r"(\.\./)*openssl/tickets\.hpp", r"src/openssl/|tests/contract/tickets_test", "the engine's own"),
     (r"(\.\./)*openssl/openssl\.hpp|openssl\.hpp", r"src/openssl/", "no one looks into an engine"),
