@@ -122,6 +122,8 @@ $(error ussl: $(CXX) has no headers of libstdc++ 12 or newer; USSL_LIBSTDCXX= na
 endif
 CXXFLAGS_USERMOD += -nostdinc++ -isystem $(USSL_LIBSTDCXX) -isystem $(USSL_LIBSTDCXX)/arm-none-eabi
 endif
+# The makers' headers are C as well, and are read through MicroPython's (ST: `register`, volatile parameters).
+CXXFLAGS_USERMOD += -Wno-register -Wno-volatile
 # Until MicroPython 1.28, a port whose Makefile knows no C++ (qemu) leaves the flags to us.
 ifeq ($(shell grep -l '^CXXFLAGS *[+:]*=' Makefile $(TOP)/py/mkrules.mk),)
 CXXFLAGS += $(filter-out -std=% -Wmissing-prototypes -Wold-style-definition,$(CFLAGS))

@@ -140,14 +140,16 @@ void wipe(const ussl_sources_t& sources) {
     ussl_source_wipe(&sources.trusted);
 }
 
+// Integer literals: where the port's floats are single (-fsingle-precision-constant), 1000.0 is a
+// float, and -Wdouble-promotion warns.
 double milliseconds_of(mp_obj_t seconds, qstr argument) {
 #if MICROPY_PY_BUILTINS_FLOAT
     mp_float_t value;
     if (!mp_obj_get_float_maybe(seconds, &value))
         raise_wrong_type(argument, "a number of seconds");
-    return 1000.0 * static_cast<double>(value);
+    return 1000 * static_cast<double>(value);
 #else
-    return 1000.0 * static_cast<double>(ussl_int(seconds, argument));
+    return 1000 * static_cast<double>(ussl_int(seconds, argument));
 #endif
 }
 
@@ -252,7 +254,7 @@ uint32_t ussl_milliseconds(mp_obj_t seconds, qstr argument) {
     if (seconds == mp_const_none)
         return 0;
     const double milliseconds = milliseconds_of(seconds, argument);
-    if (!(milliseconds >= 1) || milliseconds > 1e9)
+    if (!(milliseconds >= 1) || milliseconds > 1'000'000'000)
         mp_raise_msg_varg(&mp_type_ValueError,
                           MP_ERROR_TEXT("%q must be 0.001 to 1000000 seconds, or None"), argument);
     return static_cast<uint32_t>(milliseconds);
@@ -260,7 +262,7 @@ uint32_t ussl_milliseconds(mp_obj_t seconds, qstr argument) {
 
 uint32_t ussl_milliseconds_from_0(mp_obj_t seconds, qstr argument) {
     const double milliseconds = milliseconds_of(seconds, argument);
-    if (!(milliseconds >= 0) || milliseconds > 1e9)
+    if (!(milliseconds >= 0) || milliseconds > 1'000'000'000)
         mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("%q must be 0 to 1000000 seconds"),
                           argument);
     return static_cast<uint32_t>(milliseconds);

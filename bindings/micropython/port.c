@@ -288,20 +288,10 @@ int ussl_port_entropy(unsigned char *into, size_t size) {
 #elif defined(STM32_HAL_H) && MICROPY_HW_ENABLE_RNG
 
 #include "rng.h"
+#include "stm32_rng.h"
 
 int ussl_port_entropy(unsigned char *into, size_t size) {
-    while (size != 0) {
-        // It returns 0 if the generator is not ready within 10 ms.
-        const uint32_t random = rng_get();
-        if (random == 0) {
-            return -1;
-        }
-        const size_t n = MIN(size, sizeof(random));
-        memcpy(into, &random, n);
-        into += n;
-        size -= n;
-    }
-    return 0;
+    return ussl_rng_read(into, size);
 }
 
 #else
