@@ -212,6 +212,17 @@ class Ports(unittest.TestCase):
         # The partition is 1 MB, the program 1,000 bytes.
         self.assertEqual(rows(output)["with ussl"], [1000, (1 << 20) - 1000, 308, None])
         self.assertEqual(self.environment("ussl", "IDFPY_FLAGS"), "-D USSL_MBEDTLS=port")
+        board = self.folder_of_build / "board"
+        self.assertIn(f"BOARD_DIR={board}", self.options("ussl"))
+        self.assertIn("BOARD=TEST_BOARD_ONE", self.options("ussl"))
+        self.assertNotIn(f"BOARD_DIR={board}", self.options("none") | self.options("own"))
+        # CMake reads the board's own file, and then ussl's options.
+        original = self.tree / "ports/esp32/boards/TEST_BOARD_ONE"
+        self.assertEqual((board / "mpconfigboard.h").resolve(), original / "mpconfigboard.h")
+        self.assertEqual((board / "mpconfigboard.cmake").read_text(),
+                         f"include({original}/mpconfigboard.cmake)\n"
+                         f"list(APPEND SDKCONFIG_DEFAULTS {ROOT}/bindings/micropython/esp32/sdkconfig.ussl)\n")
+        self.assertTrue((ROOT / "bindings/micropython/esp32/sdkconfig.ussl").exists())
 
     def test_esp32_without_sdk(self):
         self.fails(1, "IDF_PATH is not set", "esp32", "TEST_BOARD_ONE")

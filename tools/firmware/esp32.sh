@@ -29,10 +29,25 @@ submodules() {
     touch "$dir/submodules"
 }
 
+# The board's folder, and ussl's options of ESP-IDF after those of the board.
+make_board() {
+    local original=$micropython/ports/esp32/boards/$board
+    mkdir -p "$dir/board"
+    ln -sf "$original"/* "$dir/board"
+    rm -f "$dir/board/mpconfigboard.cmake"
+    cat >"$dir/board/mpconfigboard.cmake" <<EOF
+include($original/mpconfigboard.cmake)
+list(APPEND SDKCONFIG_DEFAULTS $root/bindings/micropython/esp32/sdkconfig.ussl)
+EOF
+}
+
 build() {
     local word idf=() make=() modules=()
     case $1 in
-        ussl) modules=(USER_C_MODULES="$root/bindings/micropython/micropython.cmake") ;;
+        ussl)
+            make_board
+            modules=(USER_C_MODULES="$root/bindings/micropython/micropython.cmake" BOARD_DIR="$dir/board")
+            ;;
         none) modules=(USER_C_MODULES="$root/tools/firmware/without_tls.cmake") ;;
     esac
     for word in "${options[@]}"; do
