@@ -14,10 +14,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests"))
 from suite import main  # noqa: E402
 
-# 1,000 bytes of program, 8 of them initial values; 308 bytes of static RAM; a heap of 4,096; the file system begins at 64 KB.
+# 1,000 bytes of program, 12 of them initial values, one of which is constant; 312 bytes of static RAM; a heap of 4,096; the file system begins at 64 KB.
 PROGRAM = """\
-const char program[992] __attribute__((section(".program"))) = {1};
+const char program[988] __attribute__((section(".program"))) = {1};
 unsigned rp2_flash_obj[2] __attribute__((section(".data"))) = {0, 65536};
+const unsigned constant __attribute__((section(".fast"))) = 1;
 char variables[300] __attribute__((section(".bss")));
 """
 LINKER_SCRIPT = """\
@@ -29,13 +30,14 @@ MEMORY {
 SECTIONS {
     .text : { *(.program) } >FLASH_TEXT
     .data : { *(.data) } >RAM AT>FLASH_TEXT
+    .fast : { *(.fast) } >RAM AT>FLASH_TEXT
     .bss : { *(.bss) } >RAM
     .heap (NOLOAD) : { . = . + 1024; } >RAM
     _heap_start = 0x20001000;  _heap_end = 0x20002000;
     __GcHeapStart = 0x20001000;  __GcHeapEnd = 0x20002000;
 }
 """
-SIZES = [1000, (128 << 10) - 1000, 308, 4096]
+SIZES = [1000, (128 << 10) - 1000, 312, 4096]
 # Keeps what it was called with.
 MAKEFILE = """
 all:
@@ -196,7 +198,7 @@ class Ports(unittest.TestCase):
         self.assertIn("firmware.uf2", output)
         self.assertIn("BOOTSEL", output)
         self.assertEqual(list(rows(output)), ["with ussl", "without TLS", "with MicroPython's TLS"])
-        self.assertEqual(rows(output)["with ussl"], [1000, 65536 - 1000, 308, 4096])
+        self.assertEqual(rows(output)["with ussl"], [1000, 65536 - 1000, 312, 4096])
         self.assertEqual(self.environment("ussl", "CMAKE_ARGS"), "-DUSSL_MBEDTLS=own")
         options = self.options("ussl")
         self.assertLessEqual({"BOARD_VARIANT=X", f"USER_C_MODULES={ROOT}/bindings/micropython/micropython.cmake"}, options)
@@ -210,7 +212,7 @@ class Ports(unittest.TestCase):
         output = self.succeed("esp32", "TEST_BOARD_ONE", "USSL_MBEDTLS=port", IDF_PATH=f"{self.folder}/idf", PATH=path)
         self.assertIn("esptool", output)
         # The partition is 1 MB, the program 1,000 bytes.
-        self.assertEqual(rows(output)["with ussl"], [1000, (1 << 20) - 1000, 308, None])
+        self.assertEqual(rows(output)["with ussl"], [1000, (1 << 20) - 1000, 312, None])
         self.assertEqual(self.environment("ussl", "IDFPY_FLAGS"), "-D USSL_MBEDTLS=port")
         board = self.folder_of_build / "board"
         self.assertIn(f"BOARD_DIR={board}", self.options("ussl"))
