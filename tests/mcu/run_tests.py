@@ -5,6 +5,7 @@ all three must print the same. Then looks into the firmware, and resets it in th
     run_tests.py [NAME...]
     run_tests.py --firmware FILE [NAME...]    the programs on this firmware only
     run_tests.py --build "KIND VARIABLE=VALUE..." [NAME...]    on one that tools/micropython builds, with its size
+    run_tests.py --rp2040 FILE [NAME...]      on this firmware for the RP2040, in its emulator (tools/rp2040)
 
 With USSL_FILTER, only those run whose name it is a part of.
 
@@ -101,7 +102,13 @@ CLOCK = re.compile(r"clock \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 def main():
     names = sys.argv[1:]
     only = None
-    if names[:1] == ["--firmware"]:
+    runner = [ROOT / "run", "--mcu"]
+    if names[:1] == ["--rp2040"]:
+        only = names[1]
+        del names[:2]
+        runner = [ROOT / "tools" / "rp2040"]
+        os.environ["USSL_RP2040_FIRMWARE"] = only
+    elif names[:1] == ["--firmware"]:
         only = names[1]
         del names[:2]
         os.environ["USSL_MCU_FIRMWARE"] = only
@@ -123,7 +130,7 @@ def main():
         with tempfile.TemporaryDirectory(prefix="ussl-mcu-") as folder:
             program = pathlib.Path(folder) / path.name
             program.write_text(text)
-            outputs = {"the chip": output_of([ROOT / "run", "--mcu", program])}
+            outputs = {"the chip": output_of([*runner, program])}
             if "# chip only\n" not in text and not only:
                 for engine in ("openssl", "mbedtls"):
                     outputs[engine] = output_of([ROOT / "run", program], engine)
