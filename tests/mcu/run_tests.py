@@ -25,6 +25,7 @@ sys.path.append(str(HERE.parent))
 import suite  # noqa: E402
 
 SECONDS = 300
+SLOW_SECONDS = 1800  # in rp2040js
 
 
 def whole(path):
@@ -35,11 +36,11 @@ def whole(path):
     return (HERE / "common.py").read_text() + f"CERTS = {certs!r}\n" + text
 
 
-def output_of(command, engine=None):
+def output_of(command, engine=None, seconds=SECONDS):
     environment = os.environ | ({"USSL_ENGINE": engine} if engine else {})
     try:
         done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=SECONDS)
+                              stderr=subprocess.STDOUT, timeout=seconds)
     except subprocess.TimeoutExpired as e:
         return (e.stdout or b"").decode(errors="replace") + f"timed out after {e.timeout} s\n"
     status = f"exit status {done.returncode}\n" if done.returncode else ""
@@ -102,12 +103,13 @@ CLOCK = re.compile(r"clock \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 def main():
     names = sys.argv[1:]
     only = None
-    runner = [ROOT / "run", "--mcu"]
+    runner, seconds = [ROOT / "run", "--mcu"], SECONDS
     if names[:1] == ["--rp2040"]:
         only = names[1]
         del names[:2]
-        runner = [ROOT / "tools" / "rp2040"]
+        runner, seconds = [ROOT / "tools" / "rp2040"], SLOW_SECONDS + 60
         os.environ["USSL_RP2040_FIRMWARE"] = only
+        os.environ.setdefault("USSL_RP2040_TIMEOUT", str(SLOW_SECONDS))
     elif names[:1] == ["--firmware"]:
         only = names[1]
         del names[:2]
@@ -130,7 +132,7 @@ def main():
         with tempfile.TemporaryDirectory(prefix="ussl-mcu-") as folder:
             program = pathlib.Path(folder) / path.name
             program.write_text(text)
-            outputs = {"the chip": output_of([*runner, program])}
+            outputs = {"the chip": output_of([*runner, program], seconds=seconds)}
             if "# chip only\n" not in text and not only:
                 for engine in ("openssl", "mbedtls"):
                     outputs[engine] = output_of([ROOT / "run", program], engine)

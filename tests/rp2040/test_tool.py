@@ -35,7 +35,8 @@ class Tool(unittest.TestCase):
         return done.returncode, done.stdout, done.stderr
 
     def test_output_arguments_and_success(self):
-        done = self.run_program("import sys\nprint(sys.argv)\nprint('ä', 1.5 * 3, round(1000 * 2 ** 0.5), 7 // 2.0)", "a", "it's \"b\"")
+        done = self.run_program("import sys\nprint(sys.argv)\nprint('ä', 1.5 * 3, round(1000 * 2 ** 0.5), 7 // 2.0)",
+                                "a", "it's \"b\"")
         self.assertEqual(done, (0, "['program.py', 'a', 'it\\'s \"b\"']\nä 4.5 1414 3.0\n", ""))
 
     def test_exit_status(self):
