@@ -370,6 +370,11 @@ uint8_t ussl_verify_mode(mp_obj_t mode, qstr argument);
 int64_t ussl_seconds(mp_obj_t seconds, qstr argument);
 // Raises unless it is an int.
 mp_int_t ussl_int(mp_obj_t number, qstr argument);
+// A size, which a 32-bit processor may have in 64 bits: that of a file, and each mp_int_t with MICROPY_OBJ_REPR_D. What is
+// negative or too much becomes more than can be allocated.
+static inline size_t ussl_size(int64_t number) {
+    return number >= 0 && number < PTRDIFF_MAX ? (size_t)number : PTRDIFF_MAX;
+}
 // Raises unless it is a number of seconds above 0, or None (0).
 uint32_t ussl_milliseconds(mp_obj_t seconds, qstr argument);
 // Raises unless it is a number of seconds, 0 or more.

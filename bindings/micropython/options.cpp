@@ -55,21 +55,22 @@ mp_obj_t read_file(mp_obj_t file) {
         return read_file_by_method(file);
     // The size first: growing a buffer would leave copies of a key behind in the heap.
     int error = 0;
-    const mp_off_t size = mp_stream_seek(file, 0, MP_SEEK_END, &error);
-    if (size == static_cast<mp_off_t>(-1) || mp_stream_seek(file, 0, MP_SEEK_SET, &error) != 0)
+    const mp_off_t end = mp_stream_seek(file, 0, MP_SEEK_END, &error);
+    if (end == static_cast<mp_off_t>(-1) || mp_stream_seek(file, 0, MP_SEEK_SET, &error) != 0)
         return read_file_by_method(file);
     // A directory has a size, too, and only a read tells that it is one.
     read_from(file, m_new(char, 1), 1);
     if (mp_stream_seek(file, 0, MP_SEEK_SET, &error) != 0)
         mp_raise_OSError(error);
+    const size_t size = ussl_size(end);
     vstr_t vstr;
-    vstr_init_len(&vstr, static_cast<size_t>(size));
+    vstr_init_len(&vstr, size);
     nlr_buf_t nlr;
     if (nlr_push(&nlr) != 0) {
-        ussl::wipe(vstr.buf, static_cast<size_t>(size));
+        ussl::wipe(vstr.buf, size);
         nlr_jump(nlr.ret_val);
     }
-    vstr.len = read_from(file, vstr.buf, static_cast<size_t>(size));
+    vstr.len = read_from(file, vstr.buf, size);
     nlr_pop();
     return mp_obj_new_bytes_from_vstr(&vstr);
 }

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include <algorithm>
+
 #include "binding.h"
 #include "errors.hpp"
 #include "ussl/connection.hpp"
@@ -596,14 +598,14 @@ mp_obj_t read_all(ussl_socket_obj_t* self) {
 
 mp_obj_t read_bytes(size_t n_args, const mp_obj_t* args, bool once) {
     ussl_socket_obj_t* self = socket_of(args[0]);
-    const mp_int_t size = n_args > 1 && args[1] != mp_const_none ? mp_obj_get_int(args[1]) : -1;
-    if (size < 0)
+    const mp_int_t most = n_args > 1 && args[1] != mp_const_none ? mp_obj_get_int(args[1]) : -1;
+    if (most < 0)
         return read_all(self);
+    const size_t size = ussl_size(most);
     vstr_t vstr;
-    vstr_init_len(&vstr, static_cast<size_t>(size));
+    vstr_init_len(&vstr, size);
     bool none;
-    const size_t got = read_fully(self, reinterpret_cast<uint8_t*>(vstr.buf),
-                                  static_cast<size_t>(size), once, &none);
+    const size_t got = read_fully(self, reinterpret_cast<uint8_t*>(vstr.buf), size, once, &none);
     return new_bytes(&vstr, got, none);
 }
 
@@ -613,8 +615,8 @@ mp_obj_t read_into(size_t n_args, const mp_obj_t* args, bool once) {
     size_t size = buffer.len;
     if (n_args > 2) {
         const mp_int_t most = mp_obj_get_int(args[2]);
-        if (most >= 0 && static_cast<size_t>(most) < size)
-            size = static_cast<size_t>(most);
+        if (most >= 0)
+            size = std::min(size, ussl_size(most));
     }
     bool none;
     const size_t got =
@@ -914,7 +916,7 @@ mp_obj_t ussl_socket_readline(size_t n_args, const mp_obj_t* args) {
     vstr_init(&vstr, 64);
     PyHost host(self);
     bool none = false;
-    while (most < 0 || vstr.len < static_cast<size_t>(most)) {
+    while (most < 0 || vstr.len < ussl_size(most)) {
         char byte;
         const Progress progress = read_once(self, &host, &byte, 1);
         if (progress.kind != Progress::Kind::done) {
@@ -940,14 +942,11 @@ mp_obj_t ussl_socket_write(size_t n_args, const mp_obj_t* args) {
     size_t offset = 0;
     size_t size = buffer.len;
     if (n_args == 4) {
-        offset = static_cast<size_t>(mp_obj_get_int_truncated(args[2]));
-        offset = offset < buffer.len ? offset : buffer.len;
+        offset = std::min(buffer.len, ussl_size(mp_obj_get_int_truncated(args[2])));
         size = buffer.len - offset;
     }
-    if (n_args > 2) {
-        const auto most = static_cast<size_t>(mp_obj_get_int_truncated(args[n_args - 1]));
-        size = most < size ? most : size;
-    }
+    if (n_args > 2)
+        size = std::min(size, ussl_size(mp_obj_get_int_truncated(args[n_args - 1])));
     return write_bytes(socket_of(args[0]), static_cast<const uint8_t*>(buffer.buf) + offset, size,
                        false);
 }

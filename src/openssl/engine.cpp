@@ -188,6 +188,9 @@ bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out) {
 // --- Context
 
 std::expected<Owned<EngineContext>, Refusal> Context::make(const Options& options) {
+    // Where time_t has 32 bits, it ends in 2038: a later time would become one before 1970.
+    if (options.verify_time && static_cast<time_t>(*options.verify_time) != *options.verify_time)
+        return std::unexpected(Refusal{"verify_time is out of range for this build of OpenSSL"});
     auto made = try_to_make(options);
     // OpenSSL calls a key invalid that it had no memory to look into. What it says twice is so.
     if (!made && !made.error().out_of_memory)
