@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Runs the tests of this folder on MicroPython with ussl, each file in a process of its own.
 
-    run_tests.py [--micropython PROGRAM] [--list] [--failing FILE] [NAME...]
+    run_tests.py [--micropython PROGRAM] [--list] [--failing FILE] [--emulated PROCESSOR] [NAME...]
 
 NAME chooses files: `options` is test_options.py; a name that ends in .py is that file, for those
 that need a MicroPython of their own. With USSL_FILTER, only those of them run whose name it is a part of, and of other
@@ -9,6 +9,7 @@ files the tests whose name it is a part of. The program may also come in USSL_MI
 the folder of certificates in USSL_CERTS (by default they are made into a temporary folder).
 FILE lists tests that must fail, with the reason: "test_FILE.test_NAME: PATCH", or "…: PATCH, PATCH" of patches/mbedtls-PATCH.patch.
 If the program was built with AddressSanitizer, what that reports fails the test.
+--emulated is for a program that qemu-PROCESSOR runs: more time, and without the tests that emulated.txt lists.
 
 Prints a line per file, all output of a file that fails, and the names of the failed tests again at the end.
 """
@@ -37,18 +38,19 @@ TEST = re.compile(r"^def (test_\w+)", re.M)
 RESULT = re.compile(r"^(test_\w+) (ok|FAILED)$", re.M)
 
 
-def chosen(path):
+def chosen(path, left_out):
     """The names of the tests of a file to run: all of them ([]), some, or none of them (None)."""
-    if suite.matches(path.stem):
+    if suite.matches(path.stem) and not left_out:
         return []
-    return [name for name in TEST.findall(path.read_text()) if suite.matches(name)] or None
+    return [name for name in TEST.findall(path.read_text())
+            if name not in left_out and (suite.matches(name) or suite.matches(path.stem))] or None
 
 
-def run(program, path, tests, asan, environment):
+def run(program, path, tests, slow, environment):
     """Returns (passed, output)."""
     heap = HEAP.search(path.read_text()[:500])
     command = [program, *(["-X", f"heapsize={heap[1]}"] if heap else []), str(path), *tests]
-    seconds = SECONDS * (5 if asan else 1)
+    seconds = SECONDS * (5 if slow else 1)
     with subprocess.Popen(command, cwd=HERE, env=environment, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         try:
@@ -68,22 +70,32 @@ def run(program, path, tests, asan, environment):
     return not end and not SANITIZER.search(output), output
 
 
-def tests_that_fail(path):
-    """Of each file's name, the tests that `path` lists."""
-    patches = {patch.name for patch in (HERE.parents[1] / "patches").iterdir()}
-    failing = {}
+def listed_tests(path, check=lambda name, reason: None, processor=None):
+    """Of each file's name, the tests that `path` lists, each with a reason."""
+    tests = {}
     for line in path.read_text().splitlines():
         if not line or line.startswith("#"):
             continue
-        name, _, reasons = line.partition(": ")
-        for reason in reasons.split(", "):
-            if f"mbedtls-{reason}.patch" not in patches:
-                raise SystemExit(f"{path}: {name}: there is no patch {reason!r}")
+        name, _, reason = line.partition(": ")
+        only, _, name = name.rpartition(" ")
+        check(name, reason)
         file, test = name.split(".")
         if test not in TEST.findall((HERE / f"{file}.py").read_text()):
             raise SystemExit(f"{path}: there is no test {name}")
-        failing.setdefault(file, set()).add(test)
-    return failing
+        if only in ("", processor):
+            tests.setdefault(file, set()).add(test)
+    return tests
+
+
+def tests_that_fail(path):
+    patches = {patch.name for patch in (HERE.parents[1] / "patches").iterdir()}
+
+    def check(name, reasons):
+        for reason in reasons.split(", "):
+            if f"mbedtls-{reason}.patch" not in patches:
+                raise SystemExit(f"{path}: {name}: there is no patch {reason!r}")
+
+    return listed_tests(path, check)
 
 
 def main():
@@ -91,6 +103,7 @@ def main():
     parser.add_argument("--micropython", default=os.environ.get("USSL_MICROPYTHON"))
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--failing", type=pathlib.Path)
+    parser.add_argument("--emulated", metavar="PROCESSOR")
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
 
@@ -105,7 +118,8 @@ def main():
     if options.list:
         print(*(path.stem for path in files), sep="\n")
         return 0
-    tests_of = {path: tests for path in files if (tests := chosen(path)) is not None}
+    left_out = listed_tests(HERE / "emulated.txt", processor=options.emulated) if options.emulated else {}
+    tests_of = {path: tests for path in files if (tests := chosen(path, left_out.get(path.stem, ()))) is not None}
     if not tests_of:
         return suite.none_match()
     if not options.micropython:
@@ -125,13 +139,14 @@ def main():
             "USSL_CERTS": os.path.abspath(certs),
             "USSL_TMP": temporary,  # where tests may write
             "USSL_ASAN": "1" if asan else "0",
+            "USSL_SLOW": "1" if asan or options.emulated else "0",
             # MicroPython's own heap is one piece of memory that leaves with the process.
             "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:allocator_may_return_null=1:handle_abort=1",
             "UBSAN_OPTIONS": "print_stacktrace=1",
         }
         for path, wanted in tests_of.items():
             begin = time.monotonic()
-            good, output = run(options.micropython, path, wanted, asan, environment)
+            good, output = run(options.micropython, path, wanted, asan or options.emulated, environment)
             seconds = time.monotonic() - begin
             results = dict(RESULT.findall(output))
             bad = [name for name, result in results.items() if result == "FAILED"]

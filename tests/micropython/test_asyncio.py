@@ -75,7 +75,7 @@ async def talk(port, data, piece, context=None):
 
 def run_async(main, seconds=30):
     async def limited():
-        return await asyncio.wait_for(main, seconds if not ASAN else seconds * 4)
+        return await asyncio.wait_for(main, seconds if not SLOW else seconds * 4)
 
     try:
         return asyncio.run(limited())

@@ -193,7 +193,7 @@ def steady(make, rounds=300, most=6000):
         make()
         gc.collect()
     before = kilobytes()
-    for i in range(rounds if not ASAN else rounds // 5):
+    for i in range(rounds if not SLOW else rounds // 5):
         make()
         gc.collect()
     grown = kilobytes() - before

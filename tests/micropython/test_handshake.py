@@ -168,7 +168,7 @@ def test_wrap_socket_waits_without_spinning():
     used = time.clock() - begin
     server()
     # A loop without a pause would use all of these 600 ms.
-    limit = 0.2 if not ASAN else 0.45
+    limit = 0.2 if not SLOW else 0.45
     assert used < limit, used
 
 

@@ -11,7 +11,7 @@ import ussl
 from ussltest import *
 
 THREADS = 4
-ROUNDS = 6 if not ASAN else 3
+ROUNDS = 6 if not SLOW else 3
 
 
 def contexts():

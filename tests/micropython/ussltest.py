@@ -19,6 +19,7 @@ POLL_RD, POLL_WR, POLL_ERR, POLL_HUP, POLL_NVAL = 1, 4, 8, 16, 32
 IOCTL_FLUSH, IOCTL_SEEK, IOCTL_POLL, IOCTL_CLOSE, IOCTL_GET_FILENO = 1, 2, 3, 4, 10
 
 ASAN = os.getenv("USSL_ASAN") == "1"
+SLOW = os.getenv("USSL_SLOW") == "1"  # with sanitizers, or emulated
 
 
 
