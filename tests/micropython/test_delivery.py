@@ -1,4 +1,5 @@
 # Data that was accepted before close() arrives, whatever the stream and the peer do.
+# heap: 2m
 
 import asyncio
 import errno
