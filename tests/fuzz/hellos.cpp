@@ -62,7 +62,8 @@ void fuzz::run(Input& input) {
     scene.victim = Role::server;
     scene.plan = with_certificate();
     scene.plan.client.verify_time = today;
-    // Otherwise Mbed TLS ignores unknown types of names, and the name of the second hello may change.
+    // Otherwise Mbed TLS ignores unknown types of names, and the name of the second hello may
+    // change.
     scene.plan.server.choose_by_name = true;
     scene.plan.client_engine = scene.plan.server_engine = &ussl::mbedtls_engine;
     only(scene.plan, Version::tls1_3);
