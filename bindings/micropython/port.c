@@ -274,17 +274,12 @@ ATOMIC_OPERATIONS(4, uint32_t)
 
 #elif defined(ESP_PLATFORM)
 
-// The generator is a true one only while noise is fed into it: by a radio, or by the ADC. Otherwise it is pseudo-random
-// (ESP-IDF Programming Guide, "Random Number Generation"). Without a radio, the ADC feeds it during this call. This resets
-// the ADC, and on the ESP32 I2S0: docs/porting/esp32.md.
-
 #include "sdkconfig.h"
 
 #include "bootloader_random.h"
 #include "esp_random.h"
 #include "esp_rom_sys.h"
 #include "soc/soc_caps.h"
-
 #if SOC_WIFI_SUPPORTED && CONFIG_ESP_WIFI_ENABLED
 #include "esp_wifi.h"
 #endif
@@ -292,39 +287,7 @@ ATOMIC_OPERATIONS(4, uint32_t)
 #include "esp_bt.h"
 #endif
 
-static bool radio_is_on(void) {
-    #if SOC_WIFI_SUPPORTED && CONFIG_ESP_WIFI_ENABLED
-    int8_t power;
-    if (esp_wifi_get_max_tx_power(&power) == ESP_OK) { // an error unless Wi-Fi was started
-        return true;
-    }
-    #endif
-    #if SOC_BT_SUPPORTED && CONFIG_BT_CONTROLLER_ENABLED
-    if (esp_bt_controller_get_status() == ESP_BT_CONTROLLER_STATUS_ENABLED) {
-        return true;
-    }
-    #endif
-    return false;
-}
-
-int ussl_port_entropy(unsigned char *into, size_t size) {
-    if (radio_is_on()) {
-        esp_fill_random(into, size);
-        return 0;
-    }
-    bootloader_random_enable();
-    while (size != 0) {
-        // ESP-IDF's bootloader waits as long: the ADC gives one bit in 40 cycles of 80 MHz, and half of that is margin.
-        esp_rom_delay_us(64);
-        const uint32_t random = esp_random();
-        const size_t n = MIN(size, sizeof(random));
-        memcpy(into, &random, n);
-        into += n;
-        size -= n;
-    }
-    bootloader_random_disable();
-    return 0;
-}
+#include "entropy_esp32.h"
 
 #elif defined(PICO_RP2040) || defined(PICO_RP2350)
 
@@ -333,7 +296,7 @@ int ussl_port_entropy(unsigned char *into, size_t size) {
 #elif defined(STM32_HAL_H) && MICROPY_HW_ENABLE_RNG
 
 #include "rng.h"
-#include "stm32_rng.h"
+#include "entropy_stm32.h"
 
 int ussl_port_entropy(unsigned char *into, size_t size) {
     return ussl_rng_read(into, size);

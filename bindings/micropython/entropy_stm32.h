@@ -3,8 +3,8 @@
 // The port's rng_get() is used only to start the generator and its clock, whose setup differs between the families: it does not
 // look at the error bits, and returns 0 if the generator is not ready in time.
 
-#ifndef USSL_STM32_RNG_H
-#define USSL_STM32_RNG_H
+#ifndef USSL_ENTROPY_STM32_H
+#define USSL_ENTROPY_STM32_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-// bindings/micropython/stm32_rng.h with an RNG made of software, which fails as ST's manuals
+// bindings/micropython/entropy_stm32.h with an RNG made of software, which fails as ST's manuals
 // describe.
 
 #include <gtest/gtest.h>
@@ -59,7 +59,7 @@ uint32_t HAL_GetTick() {
 }
 
 #define RNG rng
-#include "../../bindings/micropython/stm32_rng.h"
+#include "../../bindings/micropython/entropy_stm32.h"
 
 struct Stm32Rng : testing::Test {
     Fake fake;
