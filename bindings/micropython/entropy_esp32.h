@@ -1,7 +1,6 @@
-// Entropy from an ESP32's random number generator, for port.c, which includes the headers of ESP-IDF.
+#pragma once
 
-#ifndef USSL_ENTROPY_ESP32_H
-#define USSL_ENTROPY_ESP32_H
+// Entropy from an ESP32's random number generator, for port.c, which includes the headers of ESP-IDF.
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -45,5 +44,3 @@ int ussl_port_entropy(unsigned char *into, size_t size) {
     bootloader_random_disable();
     return 0;
 }
-
-#endif

@@ -1,7 +1,7 @@
 #pragma once
 
 // The source of entropy of the RP2040 and the RP2350, for port.c: samples of a ring oscillator, taken slowly, tested, and
-// several added up (exclusive or) to a bit; then pico_rand's numbers are added.
+// several XORed to a bit; then pico_rand's numbers are XORed in.
 //
 // pico_rand alone is not enough. It is not a cryptographic generator: its output reveals its state of 128 bits, and
 // os.urandom() returns its output to any program. A call adds one bit of the RP2040's oscillator, the time and a counter.
@@ -12,6 +12,7 @@
 // RP2040: its data sheet does not recommend the oscillator for security, because it can be influenced from outside. The
 // chip has nothing better. RP2350: the oscillator of its TRNG.
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -73,35 +74,53 @@ static uint32_t take_samples(void) {
 #endif
 
 // The health tests of NIST SP 800-90B, 4.4, for half a bit of entropy in each sample and one false alarm in 2^20: so many
-// equal samples in a row, and so many among 1,024. src/entropy.hpp tests the sums only.
+// equal samples in a row, and so many among 1,024. The third one finds an oscillator with a short period: so many equal
+// bytes in a row. They go on from call to call. src/entropy.hpp cannot do this: pico_rand is added before.
 #define MOST_EQUAL_IN_A_ROW (41)
 #define MOST_EQUAL_OF_1024 (794)
+#define MOST_EQUAL_BYTES (6)
+
+typedef struct {
+    uint32_t sample, byte; // the last ones
+    int samples_in_a_row, bytes_in_a_row;
+    int count, ones;
+} ussl_health_t;
+
+static ussl_health_t ussl_health;
+
+static bool is_healthy(ussl_health_t *health, uint32_t samples, uint32_t byte) {
+    for (int i = SAMPLES_OF_A_BYTE - 1; i >= 0; --i) {
+        const uint32_t sample = samples >> i & 1;
+        health->samples_in_a_row = sample == health->sample ? health->samples_in_a_row + 1 : 1;
+        health->sample = sample;
+        if (health->samples_in_a_row >= MOST_EQUAL_IN_A_ROW) {
+            return false;
+        }
+        health->ones += (int)sample;
+        if (++health->count == 1024) {
+            if (health->ones >= MOST_EQUAL_OF_1024 || health->count - health->ones >= MOST_EQUAL_OF_1024) {
+                return false;
+            }
+            health->count = health->ones = 0;
+        }
+    }
+    health->bytes_in_a_row = byte == health->byte ? health->bytes_in_a_row + 1 : 1;
+    health->byte = byte;
+    return health->bytes_in_a_row < MOST_EQUAL_BYTES;
+}
 
 // It takes 0.3 ms for a byte.
 int ussl_port_entropy(unsigned char *into, size_t size) {
     if (!oscillator_runs()) {
         return -1;
     }
-    uint32_t before = 2;
-    int row = 0, count = 0, ones = 0;
     for (size_t i = 0; i < size; ++i) {
         const uint32_t samples = take_samples();
-        for (int j = 0; j < SAMPLES_OF_A_BYTE; ++j) {
-            const uint32_t sample = samples >> (SAMPLES_OF_A_BYTE - 1 - j) & 1;
-            row = sample == before ? row + 1 : 1;
-            before = sample;
-            ones += (int)sample;
-            if (row >= MOST_EQUAL_IN_A_ROW) {
-                return -1;
-            }
-            if (++count == 1024) {
-                if (ones >= MOST_EQUAL_OF_1024 || count - ones >= MOST_EQUAL_OF_1024) {
-                    return -1;
-                }
-                count = ones = 0;
-            }
-        }
         into[i] = (unsigned char)(samples ^ samples >> 8 ^ samples >> 16 ^ samples >> 24);
+        if (!is_healthy(&ussl_health, samples, into[i])) {
+            ussl_health = (ussl_health_t) {0};
+            return -1;
+        }
     }
     for (size_t i = 0; i < size;) {
         const uint64_t random = get_rand_64();

@@ -1,10 +1,9 @@
+#pragma once
+
 // Entropy from an STM32's random number generator (RNG), for port.c.
 
 // The port's rng_get() is used only to start the generator and its clock, whose setup differs between the families: it does not
 // look at the error bits, and returns 0 if the generator is not ready in time.
-
-#ifndef USSL_ENTROPY_STM32_H
-#define USSL_ENTROPY_STM32_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -58,7 +57,7 @@ static bool ussl_rng_fill(unsigned char *into, size_t size) {
 }
 
 // Fills `into`. If the generator fails, it is started again, once. 0: success.
-static int ussl_rng_read(unsigned char *into, size_t size) {
+int ussl_port_entropy(unsigned char *into, size_t size) {
     for (int attempt = 0; attempt < 2; ++attempt) {
         if (ussl_rng_fill(into, size)) {
             return 0;
@@ -68,5 +67,3 @@ static int ussl_rng_read(unsigned char *into, size_t size) {
     }
     return -1;
 }
-
-#endif

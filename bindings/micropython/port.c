@@ -298,10 +298,6 @@ ATOMIC_OPERATIONS(4, uint32_t)
 #include "rng.h"
 #include "entropy_stm32.h"
 
-int ussl_port_entropy(unsigned char *into, size_t size) {
-    return ussl_rng_read(into, size);
-}
-
 #else
 #error "ussl: this port has no source of entropy that ussl knows; define USSL_PORT_ENTROPY and ussl_port_entropy() as in docs/porting/adding-a-port.md"
 #endif

@@ -9,12 +9,16 @@
 
 static int percent_of_ones = 50; // in the samples that the health tests see
 static unsigned row;             // so many equal ones begin each 1,024
+static unsigned period;          // if not 0: 1 once in so many samples
 static uint64_t pico_rand;
 static unsigned state = 1;
 
 static uint32_t sample(void) {
     static unsigned taken;
     state = state * 1103515245 + 12345;
+    if (period != 0) {
+        return taken++ % period == 0;
+    }
     if (taken++ % 1024 < row) {
         return 1;
     }
@@ -97,6 +101,19 @@ int main(void) {
     expect(read_entropy(first, 85, 0) != 0, "mostly 1");
     expect(read_entropy(first, 15, 0) != 0, "mostly 0");
     expect(read_entropy(first, 50, 60) != 0, "stuck for a while");
+    expect(read_entropy(first, 50, 0) == 0, "it works again");
+    for (period = 2; period <= 32; period *= 2) {
+        expect(read_entropy(first, 50, 0) != 0, "a short period");
+    }
+    period = 0;
+    expect(read_entropy(first, 50, 0) == 0, "it works again");
+    // Few bytes in a call: the counts go on.
+    percent_of_ones = 85;
+    int failures = 0;
+    for (int i = 0; i < 64; ++i) {
+        failures += ussl_port_entropy(first, 4) != 0;
+    }
+    expect(failures > 0, "mostly 1, in small pieces");
     expect(read_entropy(first, 50, 0) == 0, "it works again");
     #if PICO_RP2040
     rosc.status = 0;

@@ -70,6 +70,9 @@ def run(program, path, tests, slow, environment):
     return not end and not SANITIZER.search(output), output
 
 
+PROCESSORS = ("i386", "ppc")
+
+
 def listed_tests(path, check=lambda name, reason: None, processor=None):
     """Of each file's name, the tests that `path` lists, each with a reason."""
     tests = {}
@@ -78,6 +81,8 @@ def listed_tests(path, check=lambda name, reason: None, processor=None):
             continue
         name, _, reason = line.partition(": ")
         only, _, name = name.rpartition(" ")
+        if only not in ("", *PROCESSORS):
+            raise SystemExit(f"{path}: there is no processor {only}")
         check(name, reason)
         file, test = name.split(".")
         if test not in TEST.findall((HERE / f"{file}.py").read_text()):
@@ -103,7 +108,7 @@ def main():
     parser.add_argument("--micropython", default=os.environ.get("USSL_MICROPYTHON"))
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--failing", type=pathlib.Path)
-    parser.add_argument("--emulated", metavar="PROCESSOR")
+    parser.add_argument("--emulated", metavar="PROCESSOR", choices=PROCESSORS)
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
 

@@ -65,7 +65,7 @@ struct Stm32Rng : testing::Test {
     Fake fake;
     std::vector<unsigned char> bytes = std::vector<unsigned char>(10);
     Stm32Rng() { rng = &fake; }
-    int read() { return ussl_rng_read(bytes.data(), bytes.size()); }
+    int read() { return ussl_port_entropy(bytes.data(), bytes.size()); }
 };
 
 TEST_F(Stm32Rng, FillsAllBytesAndSkipsTheFirstWord) {

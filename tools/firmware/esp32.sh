@@ -7,27 +7,22 @@ prepare() {
     if [[ -z ${IDF_PATH:-} ]]; then
         say "esp32 needs Espressif's SDK, ESP-IDF, which Debian does not have, and IDF_PATH is not set. Once:"
         cat >&2 <<'EOF'
-    git clone -b v5.4.2 --recursive https://github.com/espressif/esp-idf.git
+    git clone -b v5.5.1 --recursive https://github.com/espressif/esp-idf.git
     ./esp-idf/install.sh
 and in each new shell, before ./firmware:
     . ./esp-idf/export.sh
 MicroPython's ports/esp32/README.md names the versions of ESP-IDF that it supports.
 EOF
-        exit 1
+        exit 3
     fi
-    [[ -e $IDF_PATH/tools/cmake/project.cmake ]] || die "IDF_PATH=$IDF_PATH: this is not ESP-IDF (there is no tools/cmake/project.cmake)"
-    command -v idf.py >/dev/null || die "IDF_PATH is set, but idf.py is not in PATH: run '. $IDF_PATH/export.sh' first" \
+    [[ -e $IDF_PATH/tools/cmake/project.cmake ]] || bad "IDF_PATH=$IDF_PATH: this is not ESP-IDF (there is no tools/cmake/project.cmake)"
+    command -v idf.py >/dev/null || absent "IDF_PATH is set, but idf.py is not in PATH: run '. $IDF_PATH/export.sh' first" \
         "(and once, before that, $IDF_PATH/install.sh)"
 }
 
 boards() { boards_in_folders; }
 
-submodules() {
-    [[ ! -e $dir/submodules ]] || return 0
-    must "fetching the submodules of $board into $micropython" "$dir/submodules.log" \
-        make -C "$micropython/ports/esp32" BOARD="$board" BUILD="$dir/none" submodules
-    touch "$dir/submodules"
-}
+submodules() { fetch_submodules_of_cmake; }
 
 # The board's folder, and ussl's options of ESP-IDF after those of the board.
 make_board() {
@@ -42,19 +37,14 @@ EOF
 }
 
 build() {
-    local word idf=() make=() modules=()
-    case $1 in
-        ussl)
-            make_board
-            modules=(USER_C_MODULES="$root/bindings/micropython/micropython.cmake" BOARD_DIR="$dir/board")
-            ;;
-        none) modules=(USER_C_MODULES="$root/tools/firmware/without_tls.cmake") ;;
-    esac
-    for word in "${options[@]}"; do
-        [[ $word == USSL_* ]] && idf+=(-D "$word") || make+=("$word")
-    done
+    local modules cmake make
+    set_cmake_options "$1"
+    if [[ $1 == ussl ]]; then
+        make_board
+        modules+=(BOARD_DIR="$dir/board")
+    fi
     # By the environment, to which the Makefile adds.
-    IDFPY_FLAGS="${idf[*]}" must "building $board, ${names[$1]}" "$dir/$1.log" make -C "$micropython/ports/esp32" \
+    IDFPY_FLAGS="${cmake[*]}" must "building $board, ${names[$1]}" "$dir/$1.log" make -C "$micropython/ports/esp32" \
         BOARD="$board" BUILD="$dir/$1" "${modules[@]}" "${make[@]}"
 }
 

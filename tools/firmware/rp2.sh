@@ -6,28 +6,19 @@ comparisons=(none own)
 
 boards() { boards_in_folders; }
 
-# Once: it configures a build. CMake finds out what the board needs.
 submodules() {
-    [[ ! -e $dir/submodules ]] || return 0
     fetch_submodules lib/pico-sdk
-    must "fetching the submodules of $board into $micropython" "$dir/submodules.log" \
-        make -C "$micropython/ports/rp2" BOARD="$board" BUILD="$dir/none" submodules
-    touch "$dir/submodules"
+    fetch_submodules_of_cmake
 }
 
 build() {
-    local word cmake=() make=() modules=()
-    case $1 in
-        ussl) modules=(USER_C_MODULES="$root/bindings/micropython/micropython.cmake") ;;
-        none) modules=(USER_C_MODULES="$root/tools/firmware/without_tls.cmake") ;;
-    esac
-    for word in "${options[@]}"; do
-        [[ $word == USSL_* ]] && cmake+=("-D$word") || make+=("$word")
-    done
-    # By the environment: on make's command line, CMAKE_ARGS would replace what the Makefile adds to it. One picotool for all.
+    local modules cmake make
+    set_cmake_options "$1"
+    # By the environment: on make's command line, CMAKE_ARGS would replace what the Makefile adds to it. One picotool for all,
+    # which the first build makes.
     CMAKE_ARGS="${cmake[*]}" PICOTOOL_FETCH_FROM_GIT_PATH="$builds/picotool" \
-        must "building $board, ${names[$1]}" "$dir/$1.log" make -j"$(nproc)" -C "$micropython/ports/rp2" \
-        BOARD="$board" BUILD="$dir/$1" "${modules[@]}" "${make[@]}"
+        must "building $board, ${names[$1]}" "$dir/$1.log" flock "$builds/picotool.lock" \
+        make -j"$(nproc)" -C "$micropython/ports/rp2" BOARD="$board" BUILD="$dir/$1" "${modules[@]}" "${make[@]}"
 }
 
 product() { echo "$dir/$1/firmware.uf2"; }
