@@ -53,7 +53,7 @@ static bool oscillator_runs(void) {
     return true; // take_samples() starts it
 }
 
-// Each is 6 of the oscillator's, added up. pico_rand sets the TRNG up anew for its own uses, under the same lock.
+// Each is 6 of the oscillator's, XORed. pico_rand sets the TRNG up anew for its own uses, under the same lock.
 static uint32_t take_samples(void) {
     spin_lock_t *lock = spin_lock_instance(PICO_SPINLOCK_ID_RAND);
     const uint32_t state = spin_lock_blocking(lock);

@@ -117,7 +117,7 @@ def main():
     elif names[:1] == ["--build"]:
         only = firmware(*names[1].split())
         del names[:2]
-        print(output_of(["size", only]), end="", flush=True)
+        print(output_of([ROOT / "bench" / "mcu", "--sizes", only]), end="", flush=True)
         os.environ["USSL_MCU_FIRMWARE"] = only
     failed = count = 0
     if not only:

@@ -1,4 +1,4 @@
-// bindings/micropython/entropy_esp32.h with a generator made of software.
+// bindings/micropython/entropy_esp32.h with a simulated generator.
 
 #include <gtest/gtest.h>
 

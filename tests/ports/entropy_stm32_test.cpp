@@ -1,4 +1,4 @@
-// bindings/micropython/entropy_stm32.h with an RNG made of software, which fails as ST's manuals
+// bindings/micropython/entropy_stm32.h with a simulated RNG, which fails as ST's manuals
 // describe.
 
 #include <gtest/gtest.h>

@@ -29,6 +29,7 @@
 #define SYST_RVR (*(volatile uint32_t *)0xe000e014)
 #define SYST_CVR (*(volatile uint32_t *)0xe000e018)
 #define SCB_VTOR (*(volatile uint32_t *)0xe000ed08)
+#define SCB_CCR (*(volatile uint32_t *)0xe000ed14)
 #define CLOCK 25000000
 
 static bool ticking;
@@ -231,6 +232,9 @@ static const char *value_of(mp_obj_t word, const char *name) {
 }
 
 void ussl_board_boot(void) {
+    #if defined(__ARM_ARCH) && __ARM_ARCH == 6
+    SCB_CCR |= 8; // unaligned accesses are faults, as on a Cortex-M0+
+    #endif
     ussl_board_mount_host();
     #if MICROPY_PY_LWIP
     mod_network_init();

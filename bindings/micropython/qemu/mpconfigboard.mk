@@ -2,6 +2,8 @@
 # of a real board: make -C ports/qemu BOARD_DIR=…/ussl/bindings/micropython/qemu USER_C_MODULES=…/ussl/bindings
 #
 #   USSL_QEMU_BOARD=VIRT_RV32    a RISC-V (rv32imac) instead, without a network
+#   USSL_CPU=cortex-m0plus       for another processor: the Cortex-M3 has all instructions of a Cortex-M0+
+#   USSL_CPU=cortex-m33          a Cortex-M33 (MPS2 AN505), without a network
 
 USSL_QEMU_BOARD ?= MPS2_AN385
 include boards/$(USSL_QEMU_BOARD)/mpconfigboard.mk
@@ -15,10 +17,33 @@ ifeq ($(QEMU_ARCH),riscv32)
 CROSS_COMPILE ?= riscv64-unknown-elf-
 LDSCRIPT = $(BOARD_DIR)/rv32.ld
 MICROPY_PY_LWIP = 0
-# g++ 12 does not find the libraries for the port's rv32imac_zicsr. The last one counts.
-LIBS = -march=rv32imac
 else
 LDSCRIPT = $(BOARD_DIR)/board.ld
+endif
+# Since MicroPython 1.29, the port links with ld, without the compiler.
+USSL_LINKS_BY_LD := $(shell grep -F '$$(LD) $$(LDFLAGS)' Makefile)
+ussl_linker = $(if $(USSL_LINKS_BY_LD),$(1),$(addprefix -Wl$(USSL_COMMA),$(1)))
+USSL_COMMA := ,
+ifeq ($(QEMU_ARCH),riscv32)
+# g++ 12 does not find the libraries for the port's rv32imac_zicsr. Of several -march, the last one counts.
+override LIBS := $(if $(USSL_LINKS_BY_LD),$(shell $(CROSS_COMPILE)gcc -march=rv32imac -mabi=ilp32 -print-libgcc-file-name),-march=rv32imac)
+endif
+ifdef USSL_CPU
+# Of several -mcpu, the last one counts.
+AFLAGS += -mcpu=$(USSL_CPU)
+CFLAGS += -mcpu=$(USSL_CPU) -UMICROPY_HW_MCU_NAME -DMICROPY_HW_MCU_NAME='"$(USSL_CPU)"'
+endif
+ifeq ($(USSL_CPU),cortex-m0plus)
+SRC_BOARD_O := $(subst gchelper_thumb2,gchelper_thumb1,$(SRC_BOARD_O))
+else ifeq ($(USSL_CPU),cortex-m33)
+# It begins in the secure state, in which everything has another address.
+LDFLAGS += $(call ussl_linker,--defsym=ussl_rom=0x10000000 --defsym=ussl_ram=0x38000000)
+$(BUILD)/ussl/uart.c: uart.c
+	$(Q)mkdir -p $(@D)
+	$(Q)sed 's/0x40004000/0x50200000/' $< >$@
+$(BUILD)/uart.o: $(BUILD)/ussl/uart.c
+	$(call compile_c)
+MICROPY_PY_LWIP = 0
 endif
 
 CFLAGS += -DMP_CONFIGFILE='"$(BOARD_DIR)/mpconfigboard.h"' -I$(BOARD_DIR)
@@ -28,12 +53,7 @@ ifeq ($(shell grep -l mp_hal_ticks_us mphalport.c),)
 CFLAGS += -DUSSL_BOARD_CLOCK
 endif
 SRC_C += $(addprefix $(BOARD_DIR)/, board.c boot.c hostfs.c lan9118.c)
-# Since MicroPython 1.29, the port links with ld, without the compiler.
-ifeq ($(shell grep -F '$$(LD) $$(LDFLAGS)' Makefile),)
-LDFLAGS += -Wl,--wrap=uart_rx_chr,--wrap=mp_hal_delay_ms
-else
-LDFLAGS += --wrap=uart_rx_chr --wrap=mp_hal_delay_ms
-endif
+LDFLAGS += $(call ussl_linker,--wrap=uart_rx_chr --wrap=mp_hal_delay_ms)
 
 # lwIP, in MicroPython's lib/lwip, or on make's command line LWIP_DIR=…/lwip/src.
 MICROPY_PY_LWIP ?= 1
