@@ -78,12 +78,16 @@ USSL_OBJECTS := $(patsubst %.cpp,$(BUILD)/%.o,$(filter $(USSL_DIR)/%,$(SRC_USERM
 USSL_MBEDTLS_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(USSL_MBEDTLS_SOURCES))
 ifneq ($(USSL_MBEDTLS_SOURCES),)
 # The functions of two Mbed TLS have the same names: the linker's message does not say what to do, and there is none where
-# one of them is a library. Looked for in recipes only, when the port's makefile has been read to its end.
+# one of them is a library. Looked for in a recipe, when the port's makefile has been read to its end, and not through
+# CFLAGS, of which a port's LDFLAGS may be made (stm32).
 USSL_SECOND_MBEDTLS = $(firstword $(filter-out $(USSL_MBEDTLS_OBJECTS), \
     $(filter -lmbedtls -lmbedx509 -lmbedcrypto,$(LDFLAGS_EXTMOD) $(LDFLAGS) $(LIB)) \
     $(filter %/library/aes.o %/library/bignum.o %/library/ecp.o %/library/ssl_tls.o %/library/x509_crt.o,$(OBJ))))
-$(USSL_MBEDTLS_OBJECTS): CFLAGS += $(if $(USSL_SECOND_MBEDTLS),$(error ussl: two Mbed TLS in one firmware: \
+.PHONY: ussl_one_mbedtls
+ussl_one_mbedtls:
+	$(if $(USSL_SECOND_MBEDTLS),$(error ussl: two Mbed TLS in one firmware: \
     the port brings $(USSL_SECOND_MBEDTLS), and ussl its own. Leave it out: MICROPY_PY_SSL=0 MICROPY_SSL_MBEDTLS=0; or let ussl use it: USSL_MBEDTLS=port))
+$(USSL_MBEDTLS_OBJECTS): | ussl_one_mbedtls
 endif
 # Warnings of a library are for those who work on it.
 $(USSL_MBEDTLS_OBJECTS): CFLAGS += -w -I$(USSL_MBEDTLS_DIR)/library
