@@ -1,5 +1,5 @@
 # What a program sees when something fails, and that nothing it does crashes the interpreter.
-# heap: 2m
+# heap: 4m
 
 import errno
 import gc
