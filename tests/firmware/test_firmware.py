@@ -38,7 +38,7 @@ SECTIONS {
 }
 """
 SIZES = [1000, (128 << 10) - 1000, 312, 4096]
-# Keeps what it was called with.
+# Keeps its arguments.
 MAKEFILE = """
 all:
 	$(if $(FAIL),echo 'a.c:1: error: %s'; exit 1)
@@ -201,7 +201,7 @@ class Ports(unittest.TestCase):
         self.assertEqual(self.environment("ussl", "CMAKE_ARGS"), "-DUSSL_MBEDTLS=own")
         options = self.options("ussl")
         self.assertLessEqual({"BOARD_VARIANT=X", f"USER_C_MODULES={ROOT}/bindings/micropython/micropython.cmake"}, options)
-        # On the command line it would replace what the makefile adds.
+        # On the command line it would replace the makefile's additions.
         self.assertNotIn("CMAKE_ARGS", str(options))
 
     def test_esp32(self):
