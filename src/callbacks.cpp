@@ -31,18 +31,18 @@ bool is_name(std::string_view name) {
 
 }  // namespace
 
-std::uint8_t Callbacks::refuse(Code code, std::uint8_t alert) {
-    refusal_.code = code;
-    refusal_.alert = Error::Alert::sent;
-    refusal_.alert_number = alert;
+std::uint8_t EngineCallbacks::refuse(Code code, std::uint8_t alert) {
+    failure_.code = code;
+    failure_.alert = Error::Alert::sent;
+    failure_.alert_number = alert;
     return alert;
 }
 
-std::uint8_t Callbacks::alert() const {
-    return wire_.aborted() ? internal_error : refusal_.alert_number;
+std::uint8_t EngineCallbacks::alert() const {
+    return transport_.aborted() ? internal_error : failure_.alert_number;
 }
 
-std::uint8_t Callbacks::remember(Bytes what, SecretBytes& into) {
+std::uint8_t EngineCallbacks::remember(Bytes what, SecretBytes& into) {
     if (what.empty())
         return 0;
     into = SecretBytes(what.size());
@@ -52,7 +52,7 @@ std::uint8_t Callbacks::remember(Bytes what, SecretBytes& into) {
     return 0;
 }
 
-std::uint8_t Callbacks::choose_context(std::string_view name, bool uses_psk) {
+std::uint8_t EngineCallbacks::choose_context(std::string_view name, bool uses_psk) {
     // RFC 8446 §4.1.2. Otherwise a client could have the context of one name, with what that asks
     // of clients, and be served as the client of another.
     if (std::exchange(has_name_, true))
@@ -62,13 +62,13 @@ std::uint8_t Callbacks::choose_context(std::string_view name, bool uses_psk) {
     if (const std::uint8_t alert = remember(bytes_of(name), name_))
         return alert;
     std::uint8_t alert = unrecognized_name;
-    switch (wire_.host().choose_context(name, chosen_, alert)) {
+    switch (transport_.callbacks().choose_context(name, chosen_, alert)) {
         case NameAnswer::good:
             break;
         case NameAnswer::refused:
             return refuse(Code::UNKNOWN_NAME, alert);
         case NameAnswer::aborted:
-            wire_.abort();
+            transport_.abort();
             return internal_error;
     }
     // A pre-shared key and a certificate never replace each other.
@@ -77,7 +77,7 @@ std::uint8_t Callbacks::choose_context(std::string_view name, bool uses_psk) {
     return fits ? 0 : refuse(Code::UNKNOWN_NAME, internal_error);
 }
 
-std::uint8_t Callbacks::check_first_identity(Bytes identity) {
+std::uint8_t EngineCallbacks::check_first_identity(Bytes identity) {
     // Longer identities are unknown, and their binder never verifies: how they end does not matter.
     identity = identity.first(std::min(identity.size(), max_psk_identity + 1));
     if (!std::exchange(has_identity_, true))
@@ -87,7 +87,7 @@ std::uint8_t Callbacks::check_first_identity(Bytes identity) {
 
 // An unknown identity has a random key, so that it and a wrong key look the same from outside (RFC
 // 4279 §2). The random key is drawn for every client, so that both take the same work, too.
-Bytes Callbacks::find_psk(Bytes identity, RandomBytes random) {
+Bytes EngineCallbacks::find_psk(Bytes identity, RandomBytes random) {
     if (key_size_ != 0)
         return {key_.data(), key_size_};
     Secret<policy::random_psk> spare;
@@ -103,45 +103,47 @@ Bytes Callbacks::find_psk(Bytes identity, RandomBytes random) {
     PskAnswer answer = PskAnswer::unknown;
     std::size_t size = 0;
     if (!identity.empty() && identity.size() <= max_psk_identity)
-        answer = wire_.host().find_psk(identity, {key_.data(), key_.size()}, size);
+        answer = transport_.callbacks().find_psk(identity, {key_.data(), key_.size()}, size);
     psk_identity_unknown_ = answer == PskAnswer::unknown;
     if (psk_identity_unknown_) {
         size = policy::random_psk;
         std::memcpy(key_.data(), spare.data(), size);
     }
     if (answer == PskAnswer::aborted || size == 0 || size > max_psk_key) {
-        wire_.abort();
+        transport_.abort();
         return {};
     }
     key_size_ = static_cast<std::uint8_t>(size);
     return {key_.data(), key_size_};
 }
 
-std::uint16_t Callbacks::verify_certificate(Bytes certificate, int depth) {
-    if (wire_.aborted())
+std::uint16_t EngineCallbacks::verify_certificate(Bytes certificate, int depth) {
+    if (transport_.aborted())
         return policy::failure_bit(Code::CERT_REJECTED);
-    const Judgement judgement = wire_.host().judge(certificate, depth);
-    if (judgement == Judgement::aborted)
-        wire_.abort();
-    return judgement == Judgement::accepted ? 0 : policy::failure_bit(Code::CERT_REJECTED);
+    const CertificateDecision decision =
+        transport_.callbacks().verify_certificate(certificate, depth);
+    if (decision == CertificateDecision::aborted)
+        transport_.abort();
+    return decision == CertificateDecision::accepted ? 0 : policy::failure_bit(Code::CERT_REJECTED);
 }
 
-SignAnswer Callbacks::sign(SignatureScheme scheme, Bytes digest, Bytes scalar,
-                           MutableBytes signature, std::size_t& length) {
-    if (wire_.aborted())
+SignAnswer EngineCallbacks::sign(SignatureScheme scheme, Bytes digest, Bytes scalar,
+                                 MutableBytes signature, std::size_t& length) {
+    if (transport_.aborted())
         return SignAnswer::aborted;
-    const SignAnswer answer = wire_.host().sign(scheme, digest, scalar, signature, length);
+    const SignAnswer answer =
+        transport_.callbacks().sign(scheme, digest, scalar, signature, length);
     if (answer == SignAnswer::aborted)
-        wire_.abort();
+        transport_.abort();
     return answer;
 }
 
-void Callbacks::log_key(std::string_view line) {
-    if (!wire_.aborted() && !wire_.host().key_log(line))
-        wire_.abort();
+void EngineCallbacks::log_key(std::string_view line) {
+    if (!transport_.aborted() && !transport_.callbacks().key_log(line))
+        transport_.abort();
 }
 
-void Callbacks::end_handshake() {
+void EngineCallbacks::end_handshake() {
     name_ = {};
     identity_ = {};
     key_ = {};

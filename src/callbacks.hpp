@@ -3,16 +3,16 @@
 // The questions of a handshake to the program, each once, for every engine. An engine asks its Host
 // for nothing but through here and through the Wire.
 
+#include "record_transport.hpp"
 #include "ussl/context.hpp"
-#include "wire.hpp"
 
 namespace ussl {
 
-class Callbacks {
+class EngineCallbacks {
   public:
-    explicit Callbacks(Wire& wire) : wire_(wire) {}
-    Callbacks(const Callbacks&) = delete;
-    Callbacks& operator=(const Callbacks&) = delete;
+    explicit EngineCallbacks(RecordTransport& wire) : transport_(wire) {}
+    EngineCallbacks(const EngineCallbacks&) = delete;
+    EngineCallbacks& operator=(const EngineCallbacks&) = delete;
 
     /// Server: to be called with the name (SNI) of each ClientHello; empty: none. Asks the program
     /// for the first one; a second one, after HelloRetryRequest, must have the same name. Returns
@@ -36,15 +36,15 @@ class Callbacks {
     /// The program's result for a certificate of the peer's chain, as bits of
     /// Error::certificate_failures.
     std::uint16_t verify_certificate(Bytes certificate, int depth);
-    /// As Host::sign().
+    /// As Callbacks::sign().
     SignAnswer sign(SignatureScheme scheme, Bytes digest, Bytes scalar, MutableBytes signature,
                     std::size_t& length);
-    /// As Host::key_log().
+    /// As Callbacks::key_log().
     void log_key(std::string_view line);
 
     /// Why an answer ends the handshake; no error if none does, or if a callback failed
-    /// (Wire::aborted()).
-    [[nodiscard]] const Error& refusal() const { return refusal_; }
+    /// (RecordTransport::aborted()).
+    [[nodiscard]] const Error& failure() const { return failure_; }
     /// The alert of refusal(), or of a callback that failed; 0: neither.
     [[nodiscard]] std::uint8_t alert() const;
 
@@ -55,9 +55,9 @@ class Callbacks {
     std::uint8_t refuse(Code code, std::uint8_t alert);
     std::uint8_t remember(Bytes what, SecretBytes& into);
 
-    Wire& wire_;
+    RecordTransport& transport_;
     Ref<Context> chosen_;
-    Error refusal_;
+    Error failure_;
     SecretBytes name_, identity_, key_;  ///< of the first ClientHello
     std::uint8_t key_size_ = 0;
     bool has_name_ = false;

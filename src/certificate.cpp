@@ -9,23 +9,23 @@ bool describe_certificate(const Engine& engine, Bytes data, CertificateVisitor& 
     return engine.describe(data, visitor);
 }
 
-std::expected<SelfSigned, Refusal> make_self_signed(const Engine& engine,
-                                                    const SelfSignedFor& what) {
+std::expected<SelfSigned, ConfigError> make_self_signed(const Engine& engine,
+                                                        const SelfSignedFor& what) {
     const TrimAtEnd trim;
-    if (what.names.empty() || what.names.size() > most_self_signed_names)
-        return std::unexpected(Refusal{"a self-signed certificate has 1 to 8 names"});
+    if (what.names.empty() || what.names.size() > max_self_signed_names)
+        return std::unexpected(ConfigError{"a self-signed certificate has 1 to 8 names"});
     for (const std::string_view text : what.names)
         if (HostName name; !name.parse(text))
-            return std::unexpected(
-                Refusal{"a name must be a DNS name or an IP address: a letter, digit, '-' or '.'"});
+            return std::unexpected(ConfigError{
+                "a name must be a DNS name or an IP address: a letter, digit, '-' or '.'"});
     // RFC 5280 §4.1.2.5: from 1950 to 9999.
     if (what.since < -631152000 || what.until > 253402300799)
-        return std::unexpected(Refusal{"a certificate's dates are from 1950 to 9999"});
+        return std::unexpected(ConfigError{"a certificate's dates are from 1950 to 9999"});
     if (what.since >= what.until)
-        return std::unexpected(Refusal{"a certificate must end after it begins"});
+        return std::unexpected(ConfigError{"a certificate must end after it begins"});
     SelfSigned made;
-    if (const std::optional<Refusal> refusal = engine.make_self_signed(what, made))
-        return std::unexpected(*refusal);
+    if (const std::optional<ConfigError> config_error = engine.make_self_signed(what, made))
+        return std::unexpected(*config_error);
     return made;
 }
 

@@ -26,24 +26,24 @@ Error plain_error(Code code) {
 }
 
 /// The stream where the program does not expect to wait: nothing happens that could block.
-class NeverBlocking final : public Host {
+class NeverBlocking final : public Callbacks {
   public:
-    explicit NeverBlocking(Host& host) : host_(host) {}
+    explicit NeverBlocking(Callbacks& callbacks) : callbacks_(callbacks) {}
     IoResult read(MutableBytes into) override {
-        return host_.ready(Direction::read) ? host_.read(into) : IoResult::would_block();
+        return callbacks_.ready(Direction::read) ? callbacks_.read(into) : IoResult::would_block();
     }
     IoResult write(Bytes from) override {
-        if (!host_.ready(Direction::write))
+        if (!callbacks_.ready(Direction::write))
             return IoResult::would_block();
-        return host_.write(from.first(std::min(from.size(), ready_piece)));
+        return callbacks_.write(from.first(std::min(from.size(), ready_piece)));
     }
-    bool ready(Direction direction) override { return host_.ready(direction); }
+    bool ready(Direction direction) override { return callbacks_.ready(direction); }
 
-    const void* thread() override { return host_.thread(); }
-    TurnAnswer wait_for_turn() override { return host_.wait_for_turn(); }
+    const void* thread() override { return callbacks_.thread(); }
+    TurnAnswer wait_for_turn() override { return callbacks_.wait_for_turn(); }
 
   private:
-    Host& host_;
+    Callbacks& callbacks_;
 };
 
 // Marks in the place of a thread.
@@ -53,10 +53,10 @@ constexpr char closing = 0;
 }  // namespace
 
 /// One call's hold on the connection, and on the stream that it was handed.
-class Connection::Turn {
+class Connection::CallGuard {
   public:
-    Turn(Connection& connection, Host& host) : connection_(connection) {
-        const Begun begun = connection.begin(host);
+    CallGuard(Connection& connection, Callbacks& callbacks) : connection_(connection) {
+        const Begun begun = connection.begin(callbacks);
         if (begun != Begun::yes) {
             refused_ = begun == Begun::misuse ? Kind::misuse : Kind::interrupted;
             return;
@@ -68,21 +68,21 @@ class Connection::Turn {
         if (connection.state_ == State::closed || connection.close_requested_)
             refused_ = Kind::closed;
         else
-            connection.session_->wire().attach(host);
+            connection.session_->transport().attach(callbacks);
     }
-    ~Turn() {
+    ~CallGuard() {
         if (!holds_)
             return;
         if (connection_.session_)
-            connection_.session_->wire().detach();
+            connection_.session_->transport().detach();
         trim();
         connection_.end();
     }
-    Turn(const Turn&) = delete;
-    Turn& operator=(const Turn&) = delete;
+    CallGuard(const CallGuard&) = delete;
+    CallGuard& operator=(const CallGuard&) = delete;
 
     [[nodiscard]] bool refused() const { return refused_ != Kind::done; }
-    [[nodiscard]] Progress refusal() const { return {refused_}; }
+    [[nodiscard]] Progress config_error() const { return {refused_}; }
 
   private:
     Connection& connection_;
@@ -93,9 +93,9 @@ class Connection::Turn {
 Connection::Connection() = default;
 Connection::~Connection() = default;
 
-std::expected<Owned<Connection>, Refusal> Connection::make(Ref<Context> context,
-                                                           const Settings& settings) {
-    static constexpr Refusal no_memory{"out of memory", true};
+std::expected<Owned<Connection>, ConfigError> Connection::make(Ref<Context> context,
+                                                               const Settings& settings) {
+    static constexpr ConfigError no_memory{"out of memory", true};
     const TrimAtEnd trim;
     Owned<Connection> connection{new Connection};
     if (!connection)
@@ -105,62 +105,62 @@ std::expected<Owned<Connection>, Refusal> Connection::make(Ref<Context> context,
     const bool client = made_from.role() == Role::client;
     if (!settings.server_hostname.empty()) {
         if (!client)
-            return std::unexpected(Refusal{"`server_hostname` is only valid for a client"});
+            return std::unexpected(ConfigError{"`server_hostname` is only valid for a client"});
         connection->name_.reset(new HostName);
         if (!connection->name_)
             return std::unexpected(no_memory);
         if (!connection->name_->parse(settings.server_hostname))
-            return std::unexpected(
-                Refusal{"`server_hostname` must be a DNS name (ASCII, xn-- for others) or an IP "
-                        "address"});
+            return std::unexpected(ConfigError{
+                "`server_hostname` must be a DNS name (ASCII, xn-- for others) or an IP "
+                "address"});
     } else if (client && made_from.checks_hostname()) {
-        return std::unexpected(Refusal{"verification (`verify`) requires `server_hostname`"});
+        return std::unexpected(ConfigError{"verification (`verify`) requires `server_hostname`"});
     }
     connection->session_ = made_from.engine().make_session(connection->name_.get());
     if (!connection->session_)
         return std::unexpected(no_memory);
     connection->report_truncation_ = settings.report_truncation;
-    connection->session_->wire().reads_ahead(settings.read_ahead);
-    if (const auto refusal = connection->resume(settings.session, settings.server_hostname))
-        return std::unexpected(*refusal);
+    connection->session_->transport().reads_ahead(settings.read_ahead);
+    if (const auto config_error = connection->resume(settings.session, settings.server_hostname))
+        return std::unexpected(*config_error);
     // A client speaks first.
     if (client)
-        connection->read_waits_ = Waits::stream_writable;
+        connection->read_interest_ = PollInterest::stream_writable;
     else
-        connection->write_waits_ = Waits::stream_readable;
+        connection->write_interest_ = PollInterest::stream_readable;
     connection->publish_facts();
     return connection;
 }
 
-std::optional<Refusal> Connection::resume(Bytes session, std::string_view name) {
+std::optional<ConfigError> Connection::resume(Bytes session, std::string_view name) {
     const bool client = context_->role() == Role::client;
     if (!session.empty() && (!client || !context_->resumes()))
-        return Refusal{client ? "`session`: this context does not resume sessions"
-                              : "`session` is only valid for a client"};
-    keeps_sessions_ = client && context_->resumes() && context_->tag_of(name, tag_);
+        return ConfigError{client ? "`session`: this context does not resume sessions"
+                                  : "`session` is only valid for a client"};
+    keeps_sessions_ = client && context_->resumes() && context_->session_scope(name, scope_);
     is_named_ = !name.empty();
     if (!keeps_sessions_)
         return std::nullopt;
     if (!session.empty()) {
-        static constexpr Refusal of_no_use{
+        static constexpr ConfigError of_no_use{
             "`session` is damaged, or of another context or `server_hostname`"};
-        const Ref<SavedSession> given = SavedSession::load(*context_, tag_, session);
+        const Ref<StoredSession> given = StoredSession::load(*context_, scope_, session);
         if (!given || !resume(given))
             return of_no_use;
     } else if (is_named_) {
         // Nobody else's from now on: who sees the same ticket twice knows that it is the same
         // client (RFC 8446 §C.4).
-        if (const Ref<SavedSession> known = context_->take(tag_))
+        if (const Ref<StoredSession> known = context_->take(scope_))
             (void)resume(known);
     }
     return std::nullopt;
 }
 
 // Offers it to the server, if it is not too old. false: the engine cannot use it.
-bool Connection::resume(const Ref<SavedSession>& session) {
+bool Connection::resume(const Ref<StoredSession>& session) {
     if (!context_->is_in_time(session->times()))
         return true;
-    const Outcome outcome = session_->resume(session->of_engine());
+    const Outcome outcome = session_->resume(session->engine_data());
     if (outcome.kind == Outcome::Kind::done)
         resuming_ = session;
     return outcome.kind != Outcome::Kind::failed;
@@ -204,10 +204,11 @@ void Connection::keep_session() {
     if (!keeps_sessions_)
         return;
     const NewSession news = session_->take_session();
-    Ref<SavedSession> saved;
+    Ref<StoredSession> saved;
     times_.until = news.lifetime != 0 ? context_->now() + news.lifetime : INT64_MAX;
     if (!news.data.empty() && find_not_after())
-        saved = SavedSession::make(*context_, tag_, times_, {news.data.data(), news.data.size()});
+        saved =
+            StoredSession::make(*context_, scope_, times_, {news.data.data(), news.data.size()});
     // Sessions of TLS 1.2 are good for more than once.
     else if (resuming_ && session_->version() == Version::tls1_2 && session_->resumed())
         saved = resuming_;
@@ -219,131 +220,131 @@ void Connection::keep_session() {
         context_->remember(std::move(saved));
 }
 
-Progress Connection::handshake(Host& host) {
-    const Turn turn(*this, host);
-    if (turn.refused())
-        return turn.refusal();
+Progress Connection::handshake(Callbacks& callbacks) {
+    const CallGuard guard(*this, callbacks);
+    if (guard.refused())
+        return guard.config_error();
     if (has_failed())
         return {Kind::failed};
-    const Progress progress = run_handshake(host);
+    const Progress progress = run_handshake(callbacks);
     // A callback may have closed it.
     return close_requested_ ? Progress{Kind::closed} : progress;
 }
 
-Progress Connection::read(Host& host, MutableBytes into) {
-    const Turn turn(*this, host);
-    if (turn.refused())
-        return turn.refusal();
+Progress Connection::read(Callbacks& callbacks, MutableBytes into) {
+    const CallGuard guard(*this, callbacks);
+    if (guard.refused())
+        return guard.config_error();
     if (has_failed())
         return {Kind::failed};
     if (ended_)
         return {Kind::end};
-    Progress progress = run_handshake(host);
+    Progress progress = run_handshake(callbacks);
     if (progress.kind != Kind::done || into.empty())
         return progress;
     if (unsent_) {
         // Both ends may be writing: what does not leave now must not keep what has come from
         // being read.
-        progress = flush_unsent(host);
+        progress = flush_unsent(callbacks);
         if (progress.kind == Kind::failed && has_failed())
             return progress;
     }
     const Outcome outcome = session_->read(into);
     keep_session();
-    read_waits_ =
-        outcome.kind == Outcome::Kind::want_write ? Waits::stream_writable : Waits::stream_readable;
-    if (outcome.kind == Outcome::Kind::want_read && !session_->wire().paused())
-        let_rest();
-    progress = settle(host, outcome);
+    read_interest_ = outcome.kind == Outcome::Kind::want_write ? PollInterest::stream_writable
+                                                               : PollInterest::stream_readable;
+    if (outcome.kind == Outcome::Kind::want_read && !session_->transport().paused())
+        release_buffers_if_idle();
+    progress = settle(callbacks, outcome);
     // What was taken may be lost: there may never be an answer to wait for.
     if (error_ && (progress.kind == Kind::blocked || progress.kind == Kind::timed_out))
         return {Kind::failed};
     return progress;
 }
 
-Progress Connection::write(Host& host, Bytes from) {
-    const Turn turn(*this, host);
-    if (turn.refused())
-        return turn.refusal();
+Progress Connection::write(Callbacks& callbacks, Bytes from) {
+    const CallGuard guard(*this, callbacks);
+    if (guard.refused())
+        return guard.config_error();
     if (error_)
         return {Kind::failed};
-    Progress progress = run_handshake(host);
+    Progress progress = run_handshake(callbacks);
     if (progress.kind != Kind::done || from.empty())
         return progress;
-    if (goodbye_ != Goodbye::none)
+    if (close_state_ != CloseState::none)
         return {Kind::misuse};
-    progress = flush_unsent(host);
+    progress = flush_unsent(callbacks);
     if (progress.kind != Kind::done)
         return progress;
 
     from = from.first(std::min(from.size(), context_->record_size()));
     const Outcome outcome = session_->write(from);
-    write_waits_ =
-        outcome.kind == Outcome::Kind::want_read ? Waits::stream_readable : Waits::stream_writable;
-    if (session_->wire().write_errno() != 0)
-        return look_for_alert(host);
+    write_interest_ = outcome.kind == Outcome::Kind::want_read ? PollInterest::stream_readable
+                                                               : PollInterest::stream_writable;
+    if (session_->transport().write_errno() != 0)
+        return look_for_alert(callbacks);
     if (outcome.kind == Outcome::Kind::want_write && outcome.count != 0) {
         unsent_ = true;
         return {Kind::done, outcome.count};
     }
-    return settle(host, outcome);
+    return settle(callbacks, outcome);
 }
 
-Progress Connection::flush(Host& host) {
-    const Turn turn(*this, host);
-    if (!ciphertext_.empty() && turn.refusal().kind == Kind::closed)
-        return send_collected(host);
-    if (turn.refused())
-        return turn.refusal();
+Progress Connection::flush(Callbacks& callbacks) {
+    const CallGuard guard(*this, callbacks);
+    if (!ciphertext_.empty() && guard.config_error().kind == Kind::closed)
+        return send_collected(callbacks);
+    if (guard.refused())
+        return guard.config_error();
     if (error_)
         return {Kind::failed};
-    return flush_unsent(host);
+    return flush_unsent(callbacks);
 }
 
-Progress Connection::shutdown(Host& host) {
-    const Turn turn(*this, host);
-    if (turn.refused())
-        return turn.refusal();
+Progress Connection::shutdown(Callbacks& callbacks) {
+    const CallGuard guard(*this, callbacks);
+    if (guard.refused())
+        return guard.config_error();
     if (error_)
         return {Kind::failed};
     if (state_ == State::handshaking)
         return {Kind::misuse};
-    const Progress progress = flush_unsent(host);
+    const Progress progress = flush_unsent(callbacks);
     if (progress.kind != Kind::done)
         return progress;
-    if (goodbye_ != Goodbye::said) {
+    if (close_state_ != CloseState::sent) {
         if (session_->pending() != 0)
             return {Kind::misuse};
         // What the peer sends once it has heard ours may not be TLS.
-        session_->wire().reads_ahead(false);
-        goodbye_ = Goodbye::begun;
+        session_->transport().reads_ahead(false);
+        close_state_ = CloseState::begun;
         // The peer answers when it has heard ours: until that has left there is nothing to read.
         const Outcome outcome = session_->close_notify();
-        read_waits_ = outcome.kind == Outcome::Kind::want_write ? Waits::stream_writable
-                                                                : Waits::stream_readable;
-        if (session_->wire().write_errno() != 0)
-            return look_for_alert(host);
+        read_interest_ = outcome.kind == Outcome::Kind::want_write ? PollInterest::stream_writable
+                                                                   : PollInterest::stream_readable;
+        if (session_->transport().write_errno() != 0)
+            return look_for_alert(callbacks);
         if (outcome.kind != Outcome::Kind::done)
-            return settle(host, outcome);
-        goodbye_ = Goodbye::said;
+            return settle(callbacks, outcome);
+        close_state_ = CloseState::sent;
     }
     if (!ended_) {
         const Outcome outcome = session_->read({});
         if (outcome.kind == Outcome::Kind::done)
             return {Kind::misuse};
         if (outcome.kind != Outcome::Kind::end)
-            return settle(host, outcome);
+            return settle(callbacks, outcome);
         ended_ = true;
     }
     // Whoever waits for the goodbye wants to know that it was one.
-    if (session_->wire().ended())
-        return fail(host, plain_error(Code::TRUNCATED));
+    if (session_->transport().ended())
+        return fail(callbacks, plain_error(Code::TRUNCATED));
     return {Kind::done};
 }
 
-void Connection::close(Host& host) {
+void Connection::close(Callbacks& callbacks) {
     close();
-    NeverBlocking stream(host);
+    NeverBlocking stream(callbacks);
     flush(stream);
 }
 
@@ -358,7 +359,7 @@ void Connection::close() {
 void Connection::collect_unsent() {
     if (state_ == State::closed)
         return;
-    Wire& wire = session_->wire();
+    RecordTransport& wire = session_->transport();
     const bool was_unsent = unsent_;
     const bool is_usable = state_ == State::open && !error_;
     if (is_usable) {
@@ -366,7 +367,7 @@ void Connection::collect_unsent() {
         // The engine's own part of it never needs the stream.
         const bool flushed = !unsent_ || session_->flush().kind == Outcome::Kind::done;
         unsent_ = !flushed;
-        if (flushed && goodbye_ != Goodbye::said)
+        if (flushed && close_state_ != CloseState::sent)
             session_->close_notify();
         closed_in_order_ = flushed && !wire.lost();
     } else {
@@ -377,9 +378,9 @@ void Connection::collect_unsent() {
     release_session();
 }
 
-Progress Connection::send_collected(Host& host) {
+Progress Connection::send_collected(Callbacks& callbacks) {
     while (ciphertext_sent_ != ciphertext_.size()) {
-        const IoResult result = host.write(
+        const IoResult result = callbacks.write(
             {ciphertext_.data() + ciphertext_sent_, ciphertext_.size() - ciphertext_sent_});
         switch (result.kind) {
             case IoResult::Kind::bytes:
@@ -419,7 +420,7 @@ SecretBytes Connection::take_unsent() {
     return rest;
 }
 
-void Connection::abandon() {
+void Connection::discard() {
     release_session();
     ciphertext_ = {};
     publish_facts();
@@ -434,17 +435,17 @@ void Connection::release_session() {
     trim();
 }
 
-void Connection::rest() {
+void Connection::release_idle_buffers() {
     if (!try_begin(&resting))
         return;
-    let_rest();
+    release_buffers_if_idle();
     user_.store(nullptr, std::memory_order_release);
 }
 
-Connection::Held Connection::hold(Host& host) {
-    if (user_.load(std::memory_order_relaxed) == host.thread())
+Connection::Held Connection::hold(Callbacks& callbacks) {
+    if (user_.load(std::memory_order_relaxed) == callbacks.thread())
         return Held::already;
-    return begin(host) == Begun::yes ? Held::yes : Held::no;
+    return begin(callbacks) == Begun::yes ? Held::yes : Held::no;
 }
 
 void Connection::let_go() {
@@ -456,9 +457,9 @@ bool Connection::busy() const {
     return user != nullptr && user != &resting;
 }
 
-// Waits for its turn, and lets a thread go first that has waited.
-Connection::Begun Connection::begin(Host& host) {
-    const void* const thread = host.thread();
+// PollInterest for its turn, and lets a thread go first that has waited.
+Connection::Begun Connection::begin(Callbacks& callbacks) {
+    const void* const thread = callbacks.thread();
     for (;;) {
         const void* next = next_user_.load(std::memory_order_relaxed);
         const void* user = nullptr;
@@ -470,7 +471,7 @@ Connection::Begun Connection::begin(Host& host) {
         }
         if (user == thread)
             return Begun::misuse;
-        const TurnAnswer answer = user == &resting ? TurnAnswer::again : host.wait_for_turn();
+        const TurnAnswer answer = user == &resting ? TurnAnswer::again : callbacks.wait_for_turn();
         if (answer == TurnAnswer::again) {
             if (next == nullptr)
                 next_user_.compare_exchange_strong(next, thread, std::memory_order_relaxed);
@@ -505,14 +506,14 @@ void Connection::end() {
         close();
 }
 
-void Connection::let_rest() {
+void Connection::release_buffers_if_idle() {
     // Each poll comes here for each idle connection, and an engine walks through all of its buffers
     // to find that they are released.
     if (buffers_released_ || state_ != State::open || error_ || unsent_ ||
-        read_waits_ != Waits::stream_readable)
+        read_interest_ != PollInterest::stream_readable)
         return;
-    session_->rest();
-    session_->wire().rest();
+    session_->release_idle_buffers();
+    session_->transport().release_idle_buffers();
     buffers_released_ = true;
 }
 
@@ -520,20 +521,20 @@ void Connection::publish_facts() {
     const bool is_open = state_ == State::open;
     const std::size_t pending = is_open ? session_->pending() : 0;
     const bool is_over = state_ == State::closed || error_;
-    Facts now{state_, read_waits_, write_waits_, 0};
+    Facts now{state_, read_interest_, write_interest_, 0};
     if (is_over || ended_ || pending != 0)
-        now.read_waits = Waits::nothing;
+        now.read_interest = PollInterest::nothing;
     if (is_over)
-        now.write_waits = Waits::nothing;
+        now.write_interest = PollInterest::nothing;
     // An engine that wants to send something first, such as an answer to a HelloRequest (RFC 5246
     // §7.4.1.1), is not asked again before it can, whatever is held.
-    constexpr Waits readable = Waits::stream_readable;
-    if ((now.read_waits == readable || now.write_waits == readable) && (is_open || paused_) &&
-        session_->wire().holds_record()) {
-        if (now.read_waits == readable)
-            now.read_waits = Waits::nothing;
-        if (now.write_waits == readable)
-            now.write_waits = Waits::nothing;
+    constexpr PollInterest readable = PollInterest::stream_readable;
+    if ((now.read_interest == readable || now.write_interest == readable) && (is_open || paused_) &&
+        session_->transport().holds_record()) {
+        if (now.read_interest == readable)
+            now.read_interest = PollInterest::nothing;
+        if (now.write_interest == readable)
+            now.write_interest = PollInterest::nothing;
     }
     if (has_failed())
         now.flags |= is_failed;
@@ -561,8 +562,8 @@ std::size_t Connection::describe_error(std::span<char> into) const {
     return describe(error_, into, session_ ? session_->failed_certificate() : std::string_view{});
 }
 
-Bytes Connection::leftover() const {
-    return state_ == State::open && ended_ ? session_->wire().ahead() : Bytes{};
+Bytes Connection::trailing_plaintext() const {
+    return state_ == State::open && ended_ ? session_->transport().ahead() : Bytes{};
 }
 
 Bytes Connection::session() const {
@@ -590,70 +591,71 @@ bool Connection::describe_peer(CertificateVisitor& visitor) const {
     return state_ == State::open && session_->describe_peer(visitor);
 }
 
-Progress Connection::run_handshake(Host& host) {
+Progress Connection::run_handshake(Callbacks& callbacks) {
     if (state_ == State::open)
         return {Kind::done};
     const Outcome outcome = session_->handshake();
     const bool wants_write = outcome.kind == Outcome::Kind::want_write;
-    read_waits_ = write_waits_ = wants_write ? Waits::stream_writable : Waits::stream_readable;
+    read_interest_ = write_interest_ =
+        wants_write ? PollInterest::stream_writable : PollInterest::stream_readable;
     // The engine went on although the stream took nothing more, in case the peer has said why.
-    if (session_->wire().write_errno() != 0 && outcome.kind == Outcome::Kind::want_read)
-        return fail(host, stream_error(session_->wire().write_errno()));
+    if (session_->transport().write_errno() != 0 && outcome.kind == Outcome::Kind::want_read)
+        return fail(callbacks, stream_error(session_->transport().write_errno()));
     if (outcome.kind == Outcome::Kind::end) {
         // The stream's end, or a close_notify, which to an engine is no error.
         const Error error = explain();
-        return fail(host, error ? error : plain_error(Code::PEER_CLOSED));
+        return fail(callbacks, error ? error : plain_error(Code::PEER_CLOSED));
     }
     // No engine looks at less than a header, and a peer of another protocol may wait for an answer.
-    if (outcome.kind == Outcome::Kind::want_read && session_->wire().not_tls() &&
-        session_->wire().first_bytes().size() < sizeof Error::received)
-        return fail(host, explain());
+    if (outcome.kind == Outcome::Kind::want_read && session_->transport().not_tls() &&
+        session_->transport().first_bytes().size() < sizeof Error::received)
+        return fail(callbacks, explain());
     if (outcome.kind != Outcome::Kind::done)
-        return settle(host, outcome);
+        return settle(callbacks, outcome);
     state_ = State::open;
     if (session_->version() == Version::tls1_3)
-        session_->wire().reject_change_cipher_spec();
+        session_->transport().reject_change_cipher_spec();
     name_.reset();
     // A resumed session is as old as the one that it comes from.
     times_ = resuming_ && session_->resumed() ? resuming_->times()
                                               : SessionTimes{.verified_at = context_->now()};
     session_->callbacks().end_handshake();
     keep_session();
-    read_waits_ = Waits::stream_readable;
-    write_waits_ = Waits::stream_writable;
-    if (session_->wire().write_errno() == 0)
+    read_interest_ = PollInterest::stream_readable;
+    write_interest_ = PollInterest::stream_writable;
+    if (session_->transport().write_errno() == 0)
         return {Kind::done};
-    const Progress progress = look_for_alert(host);
+    const Progress progress = look_for_alert(callbacks);
     only_writes_fail_ = false;
     return progress;
 }
 
-Progress Connection::flush_unsent(Host& host) {
+Progress Connection::flush_unsent(Callbacks& callbacks) {
     if (!unsent_)
         return {Kind::done};
     const Outcome outcome = session_->flush();
-    if (session_->wire().write_errno() != 0)
-        return look_for_alert(host);
+    if (session_->transport().write_errno() != 0)
+        return look_for_alert(callbacks);
     unsent_ = outcome.kind != Outcome::Kind::done;
-    return settle(host, outcome);
+    return settle(callbacks, outcome);
 }
 
 /// The stream takes no more bytes. If the peer sent an alert before it went, that is the reason;
 /// plaintext that it sent stays readable.
-Progress Connection::look_for_alert(Host& host) {
+Progress Connection::look_for_alert(Callbacks& callbacks) {
     unsent_ = false;
-    const int write_errno = session_->wire().write_errno();
+    const int write_errno = session_->transport().write_errno();
     if (!ended_ && session_->pending() == 0 &&
-        (session_->wire().holds_record() || host.ready(Direction::read))) {
+        (session_->transport().holds_record() || callbacks.ready(Direction::read))) {
         // What comes first may be a ticket, with nothing behind it.
-        NeverBlocking stream(host);
-        session_->wire().attach(stream);
+        NeverBlocking stream(callbacks);
+        session_->transport().attach(stream);
         const Outcome outcome = session_->read({});
-        session_->wire().attach(host);
+        session_->transport().attach(callbacks);
         // An end is left for read() to find, which knows a bare one from a goodbye.
         if (outcome.kind == Outcome::Kind::failed) {
             const Error error = explain();
-            return fail(host, error.code == Code::stream ? stream_error(write_errno) : error);
+            return fail(callbacks, error.code == Code::stream ? stream_error(write_errno) : error);
         }
     }
     error_ = stream_error(write_errno);
@@ -661,8 +663,8 @@ Progress Connection::look_for_alert(Host& host) {
     return {Kind::failed};
 }
 
-Progress Connection::settle(Host& host, Outcome outcome) {
-    const Wire& wire = session_->wire();
+Progress Connection::settle(Callbacks& callbacks, Outcome outcome) {
+    const RecordTransport& wire = session_->transport();
     switch (outcome.kind) {
         case Outcome::Kind::done:
             return {Kind::done, outcome.count};
@@ -673,35 +675,35 @@ Progress Connection::settle(Host& host, Outcome outcome) {
             paused_ = wire.paused();
             return {wire.timed_out() ? Kind::timed_out : Kind::blocked};
         case Outcome::Kind::no_memory:
-            read_waits_ = Waits::nothing;  // what was received may be all
+            read_interest_ = PollInterest::nothing;  // what was received may be all
             return {Kind::no_memory};
         case Outcome::Kind::end:
             if (wire.ended() && (wire.inside_record() || report_truncation_))
-                return fail(host, plain_error(Code::TRUNCATED));
+                return fail(callbacks, plain_error(Code::TRUNCATED));
             ended_ = true;
             return {Kind::end};
         case Outcome::Kind::failed:
             break;
     }
-    return fail(host, explain());
+    return fail(callbacks, explain());
 }
 
-Progress Connection::fail(Host& host, const Error& error) {
+Progress Connection::fail(Callbacks& callbacks, const Error& error) {
     // A stream that has broken in one direction keeps the errno of the first.
     if (!only_writes_fail_ || error.code != Code::stream)
         error_ = error;
     only_writes_fail_ = false;
-    session_->wire().send_rest(host);
-    session_->wire().drop_ahead();
+    session_->transport().send_rest(callbacks);
+    session_->transport().drop_ahead();
     // RFC 5246 §7.2.2, RFC 8446 §6.2.
     if (saved_ && error.alert != Error::Alert::none)
-        context_->forget(saved_, tag_);
+        context_->forget(saved_, scope_);
     return {Kind::failed};
 }
 
 /// The engine's view of a failure, corrected by what only the wire and the policy know.
 Error Connection::explain() const {
-    const Wire& wire = session_->wire();
+    const RecordTransport& wire = session_->transport();
     const bool handshaking = state_ == State::handshaking;
     Error error = session_->failure();
     if (wire.aborted()) {

@@ -12,18 +12,19 @@ namespace ussl {
 
 Context::~Context() = default;
 
-std::expected<Ref<Context>, Refusal> Context::make(const Engine& engine, const Options& options) {
+std::expected<Ref<Context>, ConfigError> Context::make(const Engine& engine,
+                                                       const Options& options) {
     const TrimAtEnd trim;
-    if (const std::optional<Refusal> refusal = policy::check(engine, options))
-        return std::unexpected(*refusal);
+    if (const std::optional<ConfigError> config_error = policy::check(engine, options))
+        return std::unexpected(*config_error);
     Ref<Context> context{new Context};
     if (!context)
-        return std::unexpected(Refusal{"out of memory", true});
+        return std::unexpected(ConfigError{"out of memory", true});
     auto made = engine.make_context(options);
     if (!made)
         return std::unexpected(made.error());
     context->engine_ = std::move(*made);
-    if (options.trusted && options.verify == Verify::none && context->stored().crls != 0)
+    if (options.trusted && options.verify == Verify::none && context->store_stats().crls != 0)
         return std::unexpected(policy::crls_without_verification);
     context->role_ = options.role;
     context->verify_ = options.verify;
@@ -37,14 +38,14 @@ std::expected<Ref<Context>, Refusal> Context::make(const Engine& engine, const O
     context->verify_time_ = options.verify_time;
     if (context->resumes_ && options.role == Role::client &&
         !context->set_session_scope(engine, options))
-        return std::unexpected(Refusal{"out of memory", true});
+        return std::unexpected(ConfigError{"out of memory", true});
     context->record_size_ =
         static_cast<std::uint16_t>(options.record_size_limit.value_or(max_record_size));
     return context;
 }
 
-std::size_t describe(const Refusal& refusal, std::string_view argument, std::string_view file,
-                     std::span<char> into) {
+std::size_t describe(const ConfigError& config_error, std::string_view argument,
+                     std::string_view file, std::span<char> into) {
     std::size_t size = 0;
     const auto add = [&](std::string_view text) {
         const std::size_t n = std::min(text.size(), into.size() - size);
@@ -60,29 +61,29 @@ std::size_t describe(const Refusal& refusal, std::string_view argument, std::str
         add(before);
         add({digits + at, sizeof digits - at});
     };
-    const bool has_place = refusal.line != 0 || refusal.offset != 0;
-    if (!argument.empty() && (has_place || !file.empty() || refusal.hint != nullptr)) {
+    const bool has_place = config_error.line != 0 || config_error.offset != 0;
+    if (!argument.empty() && (has_place || !file.empty() || config_error.hint != nullptr)) {
         add(argument);
         if (!file.empty()) {
             add(" '");
             add(file);
             add("'");
         }
-        if (refusal.line != 0)
-            add_number(", line ", refusal.line);
-        else if (refusal.offset != 0)
-            add_number(", byte ", refusal.offset);
+        if (config_error.line != 0)
+            add_number(", line ", config_error.line);
+        else if (config_error.offset != 0)
+            add_number(", byte ", config_error.offset);
         add(": ");
     }
-    add(refusal.reason);
-    if (refusal.named[0] != '\0') {
+    add(config_error.reason);
+    if (config_error.named[0] != '\0') {
         add(": ");
-        add(refusal.named);
+        add(config_error.named);
     }
-    if (refusal.hint != nullptr) {
+    if (config_error.hint != nullptr) {
         add(": ");
-        add(refusal.hint);
-        if (std::string_view(refusal.hint).ends_with(' '))
+        add(config_error.hint);
+        if (std::string_view(config_error.hint).ends_with(' '))
             add(file.empty() ? "FILE" : file);
     }
     return size;
@@ -161,19 +162,20 @@ bool options_digest(const Engine& engine, const Options& options, std::span<std:
     return engine.sha256(input.parts(), out);
 }
 
-Stored Context::stored() const {
-    return engine_->stored();
+StoreStats Context::store_stats() const {
+    return engine_->store_stats();
 }
 
 bool Context::sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out) const {
     return sha256_(parts, out);
 }
 
-bool Context::tag_of(std::string_view server_hostname, std::span<std::uint8_t, 32> tag) const {
+bool Context::session_scope(std::string_view server_hostname,
+                            std::span<std::uint8_t, 32> scope) const {
     const Bytes parts[] = {
         session_scope_,
         {reinterpret_cast<const std::uint8_t*>(server_hostname.data()), server_hostname.size()}};
-    return sha256(parts, tag);
+    return sha256(parts, scope);
 }
 
 // Several threads may be at it. Nothing is allocated or computed while it is held.
@@ -191,32 +193,32 @@ class Context::SessionsLock {
     std::atomic_flag& flag_;
 };
 
-Ref<SavedSession> Context::take(std::span<const std::uint8_t, 32> tag) {
+Ref<StoredSession> Context::take(std::span<const std::uint8_t, 32> scope) {
     const SessionsLock lock(*this);
-    for (Ref<SavedSession>* at = &sessions_; *at; at = &(*at)->next_)
-        if (std::ranges::equal((*at)->tag_, tag)) {
-            Ref<SavedSession> taken = std::move(*at);
+    for (Ref<StoredSession>* at = &sessions_; *at; at = &(*at)->next_)
+        if (std::ranges::equal((*at)->scope_, scope)) {
+            Ref<StoredSession> taken = std::move(*at);
             *at = std::exchange(taken->next_, {});
             return taken;
         }
     return {};
 }
 
-void Context::forget(const Ref<SavedSession>& session, std::span<const std::uint8_t, 32> tag) {
+void Context::forget(const Ref<StoredSession>& session, std::span<const std::uint8_t, 32> scope) {
     // Another connection may have had a newer one since.
-    if (Ref<SavedSession> known = take(tag); known && known.get() != session.get())
+    if (Ref<StoredSession> known = take(scope); known && known.get() != session.get())
         remember(std::move(known));
 }
 
-void Context::remember(Ref<SavedSession> session) {
-    const Ref<SavedSession> before = take(session->tag_);
-    Ref<SavedSession> gone;  // released after the lock
+void Context::remember(Ref<StoredSession> session) {
+    const Ref<StoredSession> before = take(session->scope_);
+    Ref<StoredSession> gone;  // released after the lock
     const SessionsLock lock(*this);
     session->next_ = std::move(sessions_);
     sessions_ = std::move(session);
     std::size_t count = 0;
-    for (SavedSession* at = sessions_.get(); at != nullptr; at = at->next_.get())
-        if (++count == policy::most_sessions)
+    for (StoredSession* at = sessions_.get(); at != nullptr; at = at->next_.get())
+        if (++count == policy::max_sessions)
             gone = std::exchange(at->next_, {});
 }
 
@@ -235,11 +237,11 @@ namespace {
 
 constexpr std::int64_t SessionTimes::* all_times[] = {
     &SessionTimes::verified_at, &SessionTimes::not_after, &SessionTimes::until};
-static_assert(sizeof(SessionTimes) == SavedSession::times_size);
+static_assert(sizeof(SessionTimes) == StoredSession::times_size);
 
 }  // namespace
 
-SessionTimes SavedSession::times() const {
+SessionTimes StoredSession::times() const {
     SessionTimes times;
     const std::uint8_t* at = content_.data() + hash_size;
     for (const auto time : all_times) {
@@ -251,41 +253,43 @@ SessionTimes SavedSession::times() const {
     return times;
 }
 
-Ref<SavedSession> SavedSession::make(const Context& context, std::span<const std::uint8_t, 32> tag,
-                                     const SessionTimes& times, Bytes of_engine) {
-    SecretBytes content(hash_size + times_size + of_engine.size());
+Ref<StoredSession> StoredSession::make(const Context& context,
+                                       std::span<const std::uint8_t, 32> scope,
+                                       const SessionTimes& times, Bytes engine_data) {
+    SecretBytes content(hash_size + times_size + engine_data.size());
     if (content.empty())
         return {};
     std::uint8_t* at = content.data() + hash_size;
     for (const auto time : all_times)
         for (int shift = 56; shift >= 0; shift -= 8)
             *at++ = static_cast<std::uint8_t>(static_cast<std::uint64_t>(times.*time) >> shift);
-    std::memcpy(at, of_engine.data(), of_engine.size());
-    return seal(context, tag, std::move(content));
+    std::memcpy(at, engine_data.data(), engine_data.size());
+    return seal(context, scope, std::move(content));
 }
 
 // Writes the hash in front.
-Ref<SavedSession> SavedSession::seal(const Context& context, std::span<const std::uint8_t, 32> tag,
-                                     SecretBytes content) {
-    const Bytes parts[] = {tag, Bytes{content.data(), content.size()}.subspan(hash_size)};
+Ref<StoredSession> StoredSession::seal(const Context& context,
+                                       std::span<const std::uint8_t, 32> scope,
+                                       SecretBytes content) {
+    const Bytes parts[] = {scope, Bytes{content.data(), content.size()}.subspan(hash_size)};
     if (!context.sha256(parts, std::span<std::uint8_t, 32>(content.data(), hash_size)))
         return {};
-    Ref<SavedSession> session{new SavedSession(std::move(content))};
+    Ref<StoredSession> session{new StoredSession(std::move(content))};
     if (session)
-        std::ranges::copy(tag, session->tag_);
+        std::ranges::copy(scope, session->scope_);
     return session;
 }
 
-Ref<SavedSession> SavedSession::load(const Context& context, std::span<const std::uint8_t, 32> tag,
-                                     Bytes bytes) {
+Ref<StoredSession> StoredSession::load(const Context& context,
+                                       std::span<const std::uint8_t, 32> scope, Bytes bytes) {
     if (bytes.size() <= hash_size + times_size)
         return {};
     SecretBytes content(bytes.size());
     if (content.empty())
         return {};
     std::memcpy(content.data(), bytes.data(), bytes.size());
-    const Ref<SavedSession> session = seal(context, tag, std::move(content));
-    return session && std::ranges::equal(session->bytes(), bytes) ? session : Ref<SavedSession>{};
+    const Ref<StoredSession> session = seal(context, scope, std::move(content));
+    return session && std::ranges::equal(session->bytes(), bytes) ? session : Ref<StoredSession>{};
 }
 
 bool for_each_suite(const Engine& engine, SuiteVisitor& visitor) {

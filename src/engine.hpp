@@ -52,7 +52,7 @@ class EngineSession : public OnHeap {
     virtual Outcome close_notify() = 0;
     /// After the handshake, with nothing held back: lets go of memory that only records under way
     /// need.
-    virtual void rest() = 0;
+    virtual void release_idle_buffers() = 0;
 
     /// Client, before the handshake: what take_session() gave. `failed`: it cannot be used;
     /// `no_memory`: a full handshake is made.
@@ -78,14 +78,14 @@ class EngineSession : public OnHeap {
     [[nodiscard]] virtual Bytes peer_certificate() const = 0;
     virtual bool describe_peer(CertificateVisitor& visitor) const = 0;
 
-    Wire& wire() { return wire_; }
-    [[nodiscard]] const Wire& wire() const { return wire_; }
-    Callbacks& callbacks() { return callbacks_; }
-    [[nodiscard]] const Callbacks& callbacks() const { return callbacks_; }
+    RecordTransport& transport() { return transport_; }
+    [[nodiscard]] const RecordTransport& transport() const { return transport_; }
+    EngineCallbacks& callbacks() { return callbacks_; }
+    [[nodiscard]] const EngineCallbacks& callbacks() const { return callbacks_; }
 
   protected:
-    Wire wire_;
-    Callbacks callbacks_{wire_};
+    RecordTransport transport_;
+    EngineCallbacks callbacks_{transport_};
     FailedCertificate failed_;
 };
 
@@ -95,7 +95,7 @@ class EngineContext : public OnHeap {
     virtual ~EngineContext() = default;
     /// `name` (may be null) outlives the session's handshake. nullptr: out of memory.
     virtual Owned<EngineSession> make_session(const HostName* name) = 0;
-    [[nodiscard]] virtual Stored stored() const = 0;
+    [[nodiscard]] virtual StoreStats store_stats() const = 0;
     /// SHA-256 over what is trusted, the content of the system's store if that is in use. false: it
     /// could not be computed.
     virtual bool store_digest(std::span<std::uint8_t, 32> out) const = 0;
@@ -123,9 +123,9 @@ struct Engine {
     Owned<BlockCipher> (*make_aes)(Bytes key, BlockMode mode, Bytes iv, bool encrypt);
     /// As describe_certificate() and make_self_signed() of ussl/certificate.hpp; of good names.
     bool (*describe)(Bytes data, CertificateVisitor& visitor);
-    std::optional<Refusal> (*make_self_signed)(const SelfSignedFor& what, SelfSigned& made);
+    std::optional<ConfigError> (*make_self_signed)(const SelfSignedFor& what, SelfSigned& made);
     /// Parses and keeps what `options` says; option rules that need no parsing were checked.
-    std::expected<Owned<EngineContext>, Refusal> (*make_context)(const Options& options);
+    std::expected<Owned<EngineContext>, ConfigError> (*make_context)(const Options& options);
     /// As shut_down() of ussl/context.hpp.
     void (*shut_down)();
 };

@@ -17,8 +17,8 @@ constexpr std::string_view dashes = "-----";
 constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 constexpr std::string_view blanks = " \t\r\n\0"sv;
 
-constexpr Refusal invalid_certificate{"invalid cert"};
-constexpr Refusal no_memory{"out of memory", true};
+constexpr ConfigError invalid_certificate{"invalid cert"};
+constexpr ConfigError no_memory{"out of memory", true};
 constexpr char malformed_pem[] = "the PEM is malformed";
 
 // How to convert a file. Flash of a board is for other things.
@@ -142,7 +142,7 @@ class Reader {
     std::optional<Item> next();
     [[nodiscard]] bool has_pem() const { return has_pem_; }
     /// Says where in the file an item begins.
-    Refusal at(Refusal refusal, const Item& item) const;
+    ConfigError at(ConfigError config_error, const Item& item) const;
 
   private:
     std::string_view take(std::size_t size) {
@@ -157,14 +157,14 @@ class Reader {
     bool has_pem_;
 };
 
-Refusal Reader::at(Refusal refusal, const Item& item) const {
+ConfigError Reader::at(ConfigError config_error, const Item& item) const {
     const auto offset = static_cast<std::size_t>(item.all.data() - all_.data());
     if (item.kind == Item::Kind::pem || (has_pem_ && item.kind == Item::Kind::malformed))
-        refusal.line =
+        config_error.line =
             1 + static_cast<std::uint32_t>(std::ranges::count(up_to(all_, offset), '\n'));
     else
-        refusal.offset = static_cast<std::uint32_t>(offset);
-    return refusal;
+        config_error.offset = static_cast<std::uint32_t>(offset);
+    return config_error;
 }
 
 // What begins with begin_marker.
@@ -325,9 +325,9 @@ const char* looks_like(Bytes data, bool wants_key) {
     return nullptr;
 }
 
-Refusal with_hint(Refusal refusal, Bytes data, bool wants_key) {
-    refusal.hint = looks_like(data, wants_key);
-    return refusal;
+ConfigError with_hint(ConfigError config_error, Bytes data, bool wants_key) {
+    config_error.hint = looks_like(data, wants_key);
+    return config_error;
 }
 
 // What OpenSSL's TRUSTED CERTIFICATE has behind the certificate (X509_CERT_AUX): whether it says
@@ -347,11 +347,11 @@ Bytes first_value(Bytes der) {
 
 enum class Purpose : std::uint8_t { chain, trusted, system };
 
-class Values {
+class PemOrDerReader {
   public:
-    Values(Bytes data, Taker& taker, Purpose purpose)
+    PemOrDerReader(Bytes data, Taker& taker, Purpose purpose)
         : data_(data), taker_(taker), purpose_(purpose), reader_(data) {}
-    std::optional<Refusal> read();
+    std::optional<ConfigError> read();
     [[nodiscard]] std::size_t unsupported() const { return unsupported_; }
 
   private:
@@ -368,7 +368,7 @@ class Values {
     bool is_bad_pem_ = false;  ///< of the last that was malformed: not what is in it
 };
 
-Taker::Taken Values::take_certificate(Bytes der, bool trusted_label) {
+Taker::Taken PemOrDerReader::take_certificate(Bytes der, bool trusted_label) {
     if (trusted_label) {
         const Bytes certificate = first_value(der);
         if (certificate.empty())
@@ -387,7 +387,7 @@ Taker::Taken Values::take_certificate(Bytes der, bool trusted_label) {
     return taker_.certificate(der);
 }
 
-Taker::Taken Values::take(const Item& item, bool& lacks_memory) {
+Taker::Taken PemOrDerReader::take(const Item& item, bool& lacks_memory) {
     Bytes der = bytes_of(item.all);
     SecretBytes decoded;
     if (item.kind == Item::Kind::pem) {
@@ -420,8 +420,8 @@ Taker::Taken Values::take(const Item& item, bool& lacks_memory) {
     return taken;
 }
 
-std::optional<Refusal> Values::read() {
-    constexpr Refusal unsupported{"unsupported cert: this engine does not have its algorithm"};
+std::optional<ConfigError> PemOrDerReader::read() {
+    constexpr ConfigError unsupported{"unsupported cert: this engine does not have its algorithm"};
     std::optional<Item> skipped;
     while (const auto item = reader_.next()) {
         if (item->kind == Item::Kind::pem && item->is_beside() &&
@@ -442,20 +442,20 @@ std::optional<Refusal> Values::read() {
             continue;
         }
         if (taken == Taken::refused)
-            return reader_.at(Refusal{taker_.refusal()}, *item);
-        Refusal refusal = reader_.at(invalid_certificate, *item);
+            return reader_.at(ConfigError{taker_.config_error()}, *item);
+        ConfigError config_error = reader_.at(invalid_certificate, *item);
         if (certificates_ + crls_ + unsupported_ == 0)
-            refusal.hint = looks_like(data_, false);
-        if (refusal.hint == nullptr &&
+            config_error.hint = looks_like(data_, false);
+        if (config_error.hint == nullptr &&
             (is_bad_pem_ || (item->kind == Item::Kind::malformed && reader_.has_pem())))
-            refusal.hint = malformed_pem;
-        return refusal;
+            config_error.hint = malformed_pem;
+        return config_error;
     }
     if (purpose_ == Purpose::system)
         return std::nullopt;
     if (certificates_ == 0 && skipped) {
         // OpenSSL's own words for what takes them off.
-        constexpr Refusal settings{
+        constexpr ConfigError settings{
             "unsupported cert", false,
             USSL_LOOKS("a TRUSTED CERTIFICATE with trust settings", "openssl x509 -in")};
         return reader_.at(has_settings_ ? settings : unsupported, *skipped);
@@ -660,7 +660,7 @@ Algorithm algorithm_of_key(Bytes der) {
     return in.take(Der::integer) ? Algorithm::common : Algorithm::malformed;  // PKCS#1
 }
 
-Refusal unparsed_key(const KeyContent& key, Bytes der) {
+ConfigError unparsed_key(const KeyContent& key, Bytes der) {
     switch (algorithm_of_key(der)) {
         case Algorithm::malformed:
             // One wrong password of 256 comes to padding that is right, and to nonsense.
@@ -672,13 +672,13 @@ Refusal unparsed_key(const KeyContent& key, Bytes der) {
     }
 }
 
-Refusal unsupported_encryption(const KeyContent& key) {
-    Refusal refusal{"unsupported key encryption"};
-    std::memcpy(refusal.named, key.encryption, sizeof refusal.named);
-    return refusal;
+ConfigError unsupported_encryption(const KeyContent& key) {
+    ConfigError config_error{"unsupported key encryption"};
+    std::memcpy(config_error.named, key.encryption, sizeof config_error.named);
+    return config_error;
 }
 
-std::expected<KeyContent, Refusal> read_key(Bytes data) {
+std::expected<KeyContent, ConfigError> read_key(Bytes data) {
     Reader reader(data);
     KeyContent key;
     if (!reader.has_pem()) {
@@ -693,33 +693,33 @@ std::expected<KeyContent, Refusal> read_key(Bytes data) {
     while (const auto item = reader.next()) {
         if (!item->is_key() && item->kind != Item::Kind::malformed)
             continue;
-        Refusal refusal = reader.at(invalid_key, *item);
+        ConfigError config_error = reader.at(invalid_key, *item);
         if (item->kind == Item::Kind::malformed)
-            refusal.hint = malformed_pem;
+            config_error.hint = malformed_pem;
         if (const char* hint = looks_like_pem(*item, true)) {
-            refusal.hint = hint;
-            return std::unexpected(refusal);
+            config_error.hint = hint;
+            return std::unexpected(config_error);
         }
         if (item->label == "DSA PRIVATE KEY")
-            return std::unexpected(Refusal{"unsupported key: TLS does not sign with DSA"});
+            return std::unexpected(ConfigError{"unsupported key: TLS does not sign with DSA"});
         std::size_t size = 0;
         if (item->kind == Item::Kind::malformed || !decode(item->base64, key.decoded, size)) {
             if (item->kind == Item::Kind::pem && key.decoded.empty())
                 return std::unexpected(no_memory);
-            refusal.hint = malformed_pem;
-            return std::unexpected(refusal);
+            config_error.hint = malformed_pem;
+            return std::unexpected(config_error);
         }
         key.der = {key.decoded.data(), size};
         look_at_headers(key, item->headers);
         if (key.is_encrypted && key.dek_info.empty()) {
-            refusal.hint = malformed_pem;
-            return std::unexpected(refusal);
+            config_error.hint = malformed_pem;
+            return std::unexpected(config_error);
         }
         if (!key.is_encrypted)
             look_at_encryption(key);
         // What is encrypted in the old way is DER only when it has been decrypted.
         if (key.dek_info.empty() && !is_one_value(key.der))
-            return std::unexpected(refusal);
+            return std::unexpected(config_error);
         return key;
     }
     return std::unexpected(with_hint(invalid_key, data, true));
@@ -750,19 +750,19 @@ std::optional<Content> read_first_certificate(Bytes data) {
     return std::nullopt;
 }
 
-std::optional<Refusal> read_chain(Bytes data, Taker& taker) {
-    return Values(data, taker, Purpose::chain).read();
+std::optional<ConfigError> read_chain(Bytes data, Taker& taker) {
+    return PemOrDerReader(data, taker, Purpose::chain).read();
 }
 
-std::optional<Refusal> read_trusted(Bytes data, Taker& taker, std::size_t& unsupported) {
-    Values values(data, taker, Purpose::trusted);
-    std::optional<Refusal> refusal = values.read();
+std::optional<ConfigError> read_trusted(Bytes data, Taker& taker, std::size_t& unsupported) {
+    PemOrDerReader values(data, taker, Purpose::trusted);
+    std::optional<ConfigError> config_error = values.read();
     unsupported += values.unsupported();
-    return refusal;
+    return config_error;
 }
 
 bool read_system(Bytes data, Taker& taker, std::size_t& unsupported) {
-    Values values(data, taker, Purpose::system);
+    PemOrDerReader values(data, taker, Purpose::system);
     const bool has_memory = !values.read();
     unsupported += values.unsupported();
     return has_memory;

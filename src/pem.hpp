@@ -7,9 +7,9 @@
 
 namespace ussl::pem {
 
-inline Refusal about(Refusal::About option, Refusal refusal) {
-    refusal.about = option;
-    return refusal;
+inline ConfigError about(ConfigError::About option, ConfigError config_error) {
+    config_error.about = option;
+    return config_error;
 }
 
 /// Walks over DER (X.690 §8.1), one value after the other.
@@ -43,9 +43,10 @@ Algorithm algorithm_of_certificate(Bytes der);
 /// Of a private key that is not encrypted: PKCS#1, SEC 1, PKCS#8.
 Algorithm algorithm_of_key(Bytes der);
 
-inline constexpr Refusal invalid_key{"invalid key"};
-inline constexpr Refusal wrong_password{"invalid key: `key_password` is missing or wrong"};
-inline constexpr Refusal unsupported_key{"unsupported key: this engine cannot sign TLS with it"};
+inline constexpr ConfigError invalid_key{"invalid key"};
+inline constexpr ConfigError wrong_password{"invalid key: `key_password` is missing or wrong"};
+inline constexpr ConfigError unsupported_key{
+    "unsupported key: this engine cannot sign TLS with it"};
 
 /// The DER of a value, wiped when released if it had to be decoded.
 struct Content {
@@ -62,13 +63,13 @@ struct KeyContent : Content {
     bool is_common = false;
     /// PBES1 of PKCS#12, whose passwords are UTF-16 (RFC 7292 §B.1).
     bool is_pkcs12 = false;
-    char encryption[sizeof(Refusal::named)] = {};  ///< the algorithm's name, or its OID
+    char encryption[sizeof(ConfigError::named)] = {};  ///< the algorithm's name, or its OID
 };
 /// The first private key.
-std::expected<KeyContent, Refusal> read_key(Bytes data);
-Refusal unsupported_encryption(const KeyContent& key);
+std::expected<KeyContent, ConfigError> read_key(Bytes data);
+ConfigError unsupported_encryption(const KeyContent& key);
 /// Why the engine could not parse a key, whose DER is `der` once it has been decrypted.
-Refusal unparsed_key(const KeyContent& key, Bytes der);
+ConfigError unparsed_key(const KeyContent& key, Bytes der);
 
 /// What an engine makes of certificates and CRLs.
 class Taker {
@@ -82,7 +83,7 @@ class Taker {
     /// `der` is one value.
     virtual Taken certificate(Bytes der) = 0;
     virtual Taken crl(Bytes der) = 0;
-    [[nodiscard]] virtual const char* refusal() const { return nullptr; }
+    [[nodiscard]] virtual const char* config_error() const { return nullptr; }
 
   protected:
     ~Taker() = default;
@@ -92,9 +93,9 @@ class Taker {
 /// memory.
 std::optional<Content> read_first_certificate(Bytes data);
 /// This side's own certificates, in order: each must be taken.
-std::optional<Refusal> read_chain(Bytes data, Taker& taker);
+std::optional<ConfigError> read_chain(Bytes data, Taker& taker);
 /// Certificates and CRLs to trust. Those that are unsupported are passed over, and counted.
-std::optional<Refusal> read_trusted(Bytes data, Taker& taker, std::size_t& unsupported);
+std::optional<ConfigError> read_trusted(Bytes data, Taker& taker, std::size_t& unsupported);
 /// The same for a file of the system: so is everything that cannot be read. false: no memory.
 bool read_system(Bytes data, Taker& taker, std::size_t& unsupported);
 

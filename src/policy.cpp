@@ -31,7 +31,7 @@ bool fits(std::uint16_t suite, bool psk) {
     if (is_tls1_3(suite))
         return !psk || suite != with_sha384;
     return psk == (std::ranges::find(suites_tls1_2_psk, suite) != std::end(suites_tls1_2_psk) ||
-                   std::ranges::find(suites_by_name_psk, suite) != std::end(suites_by_name_psk));
+                   std::ranges::find(opt_in_psk_suites, suite) != std::end(opt_in_psk_suites));
 }
 
 // A key exchange with RSA: the server's key decrypts, where in all others it signs.
@@ -129,94 +129,96 @@ bool is_pinned(Bytes pins, std::span<const std::uint8_t, 32> hash) {
     return false;
 }
 
-// The reasons name members of Options: see Refusal.
-std::optional<Refusal> check(const Engine& engine, const Options& o) {
+// The reasons name members of Options: see ConfigError.
+std::optional<ConfigError> check(const Engine& engine, const Options& o) {
     const bool server = o.role == Role::server;
     const bool psk_client = o.psk_identity || o.psk_key;
     const bool psk = psk_client || o.psk_server;
     const bool verifies = o.verify != Verify::none && !psk;
 
     if (out_of_bounds(o.psk_identity, max_psk_identity))
-        return Refusal{"`psk_identity` must be 1 to 128 bytes"};
+        return ConfigError{"`psk_identity` must be 1 to 128 bytes"};
     if (out_of_bounds(o.psk_key, max_psk_key))
-        return Refusal{"`psk_key` must be 1 to 48 bytes"};
+        return ConfigError{"`psk_key` must be 1 to 48 bytes"};
     if (out_of_bounds(o.psk_hint, max_psk_identity))
-        return Refusal{"`psk_hint` must be 1 to 128 bytes"};
+        return ConfigError{"`psk_hint` must be 1 to 128 bytes"};
     if (o.psk_hint && std::ranges::find(*o.psk_hint, 0) != o.psk_hint->end())
-        return Refusal{"`psk_hint` must not contain NUL"};
+        return ConfigError{"`psk_hint` must not contain NUL"};
     if (o.psk_identity && !o.psk_key)
-        return Refusal{"`psk_identity` requires `psk_key`"};
+        return ConfigError{"`psk_identity` requires `psk_key`"};
     if (o.psk_key && !o.psk_identity)
-        return Refusal{"`psk_key` requires `psk_identity`"};
+        return ConfigError{"`psk_key` requires `psk_identity`"};
     if (psk_client && server)
-        return Refusal{
+        return ConfigError{
             "`psk_identity` and `psk_key` are only valid for a client; a server requires "
             "`psk_server`"};
     if (o.psk_server && !server)
-        return Refusal{
+        return ConfigError{
             "`psk_server` is only valid for a server; a client requires `psk_identity` and "
             "`psk_key`"};
     if (o.psk_hint && !o.psk_server)
-        return Refusal{"`psk_hint` requires `psk_server`"};
+        return ConfigError{"`psk_hint` requires `psk_server`"};
     if (psk && (o.key || o.certificate || o.trusted))
-        return Refusal{server ? "`psk_server` excludes `key`, `certificate` and `trusted`"
-                              : "`psk_identity` excludes `key`, `certificate` and `trusted`"};
+        return ConfigError{server ? "`psk_server` excludes `key`, `certificate` and `trusted`"
+                                  : "`psk_identity` excludes `key`, `certificate` and `trusted`"};
     if (psk && o.pins)
-        return Refusal{server ? "`psk_server` excludes `pins`" : "`psk_identity` excludes `pins`"};
+        return ConfigError{server ? "`psk_server` excludes `pins`"
+                                  : "`psk_identity` excludes `pins`"};
 
     if (psk && !engine.has_psk)
-        return Refusal{"this build's TLS library has no pre-shared keys"};
+        return ConfigError{"this build's TLS library has no pre-shared keys"};
 
     if (o.certificate && !o.key && !o.sign_by_program)
-        return Refusal{"`certificate` requires `key`"};
+        return ConfigError{"`certificate` requires `key`"};
     if (o.key && !o.certificate)
-        return Refusal{"`key` requires `certificate`"};
+        return ConfigError{"`key` requires `certificate`"};
     if (o.sign_by_program && !o.certificate)
-        return Refusal{"`sign_by_program` requires `certificate`"};
+        return ConfigError{"`sign_by_program` requires `certificate`"};
     if (o.sign_by_program && !engine.has_signing_by_program)
-        return Refusal{"this build's TLS library cannot sign with a callback"};
+        return ConfigError{"this build's TLS library cannot sign with a callback"};
     if (o.crl_check.value_or(CrlCheck::none) != CrlCheck::none && !engine.has_crls)
-        return Refusal{"this build's TLS library has no CRLs"};
+        return ConfigError{"this build's TLS library has no CRLs"};
     if (server && !psk && !o.certificate)
-        return Refusal{"a server requires `key` and `certificate`, or `psk_server`"};
+        return ConfigError{"a server requires `key` and `certificate`, or `psk_server`"};
     if (o.choose_by_name && !server)
-        return Refusal{"`choose_by_name` is only valid for a server"};
+        return ConfigError{"`choose_by_name` is only valid for a server"};
     if (o.key_password && !o.key)
-        return Refusal{"`key_password` requires `key`"};
+        return ConfigError{"`key_password` requires `key`"};
     // Public authorities issue client certificates to anybody.
     if (server && verifies && !o.trusted && !o.system_store)
-        return Refusal{"`verify` of a server requires `trusted` or `system_store`"};
+        return ConfigError{"`verify` of a server requires `trusted` or `system_store`"};
     if (uses_system_store(o) && !engine.has_system_store)
-        return Refusal{"`verify` requires `trusted`: this port has no system store"};
+        return ConfigError{"`verify` requires `trusted`: this port has no system store"};
     if (o.verify_by_program && !verifies && !psk)
-        return Refusal{"`verify_by_program` requires verification (`verify`)"};
+        return ConfigError{"`verify_by_program` requires verification (`verify`)"};
     if (o.crl_check.value_or(CrlCheck::none) != CrlCheck::none && !verifies)
         return crls_without_verification;
     if (o.pins && (o.pins->empty() || o.pins->size() % 32 != 0))
-        return Refusal{"`pins` must be SHA-256 hashes, 32 bytes each"};
+        return ConfigError{"`pins` must be SHA-256 hashes, 32 bytes each"};
     if (o.pins && server && o.verify == Verify::none)
-        return Refusal{"`pins` of a server require `verify`: it requests no certificates"};
+        return ConfigError{"`pins` of a server require `verify`: it requests no certificates"};
     if (o.alpn && !engine.has_alpn)
-        return Refusal{"this build's TLS library has no ALPN"};
+        return ConfigError{"this build's TLS library has no ALPN"};
     if (o.alpn && !is_alpn(*o.alpn))
-        return Refusal{"`alpn`: a protocol must be 1 to 255 bytes, without NUL; all of them 65535"};
+        return ConfigError{
+            "`alpn`: a protocol must be 1 to 255 bytes, without NUL; all of them 65535"};
     if (o.minimum_version < Version::tls1_2 || o.maximum_version > Version::tls1_3)
-        return Refusal{"`minimum_version` and `maximum_version` must be TLS 1.2 or 1.3"};
+        return ConfigError{"`minimum_version` and `maximum_version` must be TLS 1.2 or 1.3"};
     if (o.minimum_version > o.maximum_version)
-        return Refusal{"`minimum_version` must not be above `maximum_version`"};
+        return ConfigError{"`minimum_version` must not be above `maximum_version`"};
     if (o.minimum_version > Version::tls1_2 && !engine.has_tls1_3)
-        return Refusal{"this build's TLS library has no TLS 1.3"};
+        return ConfigError{"this build's TLS library has no TLS 1.3"};
     if (o.suites && o.suites->empty())
-        return Refusal{"`suites` must not be empty"};
+        return ConfigError{"`suites` must not be empty"};
     if (offer_of(o).count == 0)
-        return Refusal{
+        return ConfigError{
             "`suites`: none of these cipher suites fits the versions, and certificates or "
             "pre-shared keys"};
     if (o.session_lifetime == 0 || o.session_lifetime > max_session_lifetime)
-        return Refusal{"`session_lifetime` must be 1 to 604800 seconds"};
+        return ConfigError{"`session_lifetime` must be 1 to 604800 seconds"};
     if (o.record_size_limit &&
         (*o.record_size_limit < min_record_size || *o.record_size_limit > max_record_size))
-        return Refusal{"`record_size_limit` must be 512 to 16384"};
+        return ConfigError{"`record_size_limit` must be 512 to 16384"};
     return std::nullopt;
 }
 

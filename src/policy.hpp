@@ -51,7 +51,7 @@ inline constexpr std::uint16_t suites_tls1_2_psk[] = {
 };
 
 /// Those that are there for whoever names them: short tags, CBC, no forward secrecy.
-inline constexpr std::uint16_t suites_by_name[] = {
+inline constexpr std::uint16_t opt_in_suites[] = {
     0x1304,  // TLS_AES_128_CCM_SHA256
     0x1305,  // TLS_AES_128_CCM_8_SHA256
     0xC0AE,  // TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8
@@ -71,7 +71,7 @@ inline constexpr std::uint16_t suites_by_name[] = {
     0x003C,  // TLS_RSA_WITH_AES_128_CBC_SHA256
     0x002F,  // TLS_RSA_WITH_AES_128_CBC_SHA
 };
-inline constexpr std::uint16_t suites_by_name_psk[] = {
+inline constexpr std::uint16_t opt_in_psk_suites[] = {
     0xC0A8,  // TLS_PSK_WITH_AES_128_CCM_8
     0xC0A9,  // TLS_PSK_WITH_AES_256_CCM_8
     0xC037,  // TLS_ECDHE_PSK_WITH_AES_128_CBC_SHA256
@@ -84,16 +84,16 @@ inline constexpr std::uint16_t suites_by_name_psk[] = {
 /// All of the above, each once.
 inline constexpr auto every_suite = [] {
     std::array<std::uint16_t, std::size(suites_tls1_3) + std::size(suites_tls1_2) +
-                                  std::size(suites_tls1_2_psk) + std::size(suites_by_name) +
-                                  std::size(suites_by_name_psk)>
+                                  std::size(suites_tls1_2_psk) + std::size(opt_in_suites) +
+                                  std::size(opt_in_psk_suites)>
         all{};
     std::size_t at = 0;
     for (const std::span<const std::uint16_t> list :
          {std::span<const std::uint16_t>(suites_tls1_3),
           std::span<const std::uint16_t>(suites_tls1_2),
           std::span<const std::uint16_t>(suites_tls1_2_psk),
-          std::span<const std::uint16_t>(suites_by_name),
-          std::span<const std::uint16_t>(suites_by_name_psk)})
+          std::span<const std::uint16_t>(opt_in_suites),
+          std::span<const std::uint16_t>(opt_in_psk_suites)})
         for (const std::uint16_t suite : list)
             all[at++] = suite;
     return all;
@@ -126,8 +126,8 @@ bool uses_psk(const Options& options);
 Offer offer_of(const Options& options);
 
 /// Whoever gives CRLs wants them looked at.
-inline CrlCheck crl_check_of(const Options& options, const Stored& stored) {
-    return options.crl_check.value_or(stored.crls != 0 ? CrlCheck::leaf : CrlCheck::none);
+inline CrlCheck crl_check_of(const Options& options, const StoreStats& stats) {
+    return options.crl_check.value_or(stats.crls != 0 ? CrlCheck::leaf : CrlCheck::none);
 }
 
 /// Whether connections are resumed.
@@ -150,7 +150,7 @@ void for_each_protocol(Bytes alpn, Take take) {
 bool is_pinned(Bytes pins, std::span<const std::uint8_t, 32> hash);
 
 /// How many servers' sessions a client's context remembers.
-inline constexpr std::size_t most_sessions = 8;
+inline constexpr std::size_t max_sessions = 8;
 /// How long one of a server's sessions can be resumed, in seconds; those that come of it, until
 /// Options::session_lifetime has passed.
 inline constexpr std::uint32_t ticket_lifetime = 7200;
@@ -168,10 +168,10 @@ inline constexpr int minimum_dh_bits = 2048;
 
 /// How many certificates may stand between a peer's and a trusted one. Mbed TLS has room for no
 /// more.
-inline constexpr int most_intermediates = 8;
+inline constexpr int max_intermediates = 8;
 /// How many signatures are verified at most to find the chain of a peer: it may send many
 /// certificates with the name of an issuer, before it is authenticated.
-inline constexpr int most_signature_checks = 16;
+inline constexpr int max_signature_checks = 16;
 /// The longest message with certificates, in bytes, without its header of 4: a message fits into
 /// one record.
 inline constexpr std::size_t longest_chain = 16380;
@@ -188,10 +188,10 @@ inline constexpr std::size_t around_certificate = 5;
 bool may_be_critical(Bytes oid);
 
 /// Checks what can be checked without parsing; nullopt: nothing to refuse.
-std::optional<Refusal> check(const Engine& engine, const Options& options);
+std::optional<ConfigError> check(const Engine& engine, const Options& options);
 
 /// CRLs, or the wish to check them, have no effect if nothing is verified.
-inline constexpr Refusal crls_without_verification{
+inline constexpr ConfigError crls_without_verification{
     "CRLs (`trusted`, `crl_check`) require verification (`verify`)"};
 
 /// Why a CRL is refused.

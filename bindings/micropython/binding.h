@@ -143,7 +143,7 @@ typedef struct _ussl_session_obj_t {
 typedef struct _ussl_unwrapped_obj_t {
     mp_obj_base_t base;
     mp_obj_t stream;   // a socket
-    mp_obj_t leftover; // bytes, to be read before those of the stream
+    mp_obj_t trailing_plaintext; // bytes, to be read before those of the stream
     size_t taken;      // how many of them have been
 } ussl_unwrapped_obj_t;
 extern const mp_obj_type_t ussl_unwrapped_type;
@@ -254,7 +254,7 @@ extern const mp_obj_fun_builtin_fixed_t ussl_step_scheduled_obj;
 // --- after unwrap() (unwrapped.cpp)
 
 #ifdef USSL_READS_AHEAD
-mp_obj_t ussl_unwrapped_new(mp_obj_t stream, const uint8_t *leftover, size_t size);
+mp_obj_t ussl_unwrapped_new(mp_obj_t stream, const uint8_t *trailing_plaintext, size_t size);
 mp_uint_t ussl_unwrapped_stream_read(mp_obj_t self, void *buf, mp_uint_t size, int *errcode);
 mp_uint_t ussl_unwrapped_stream_write(mp_obj_t self, const void *buf, mp_uint_t size, int *errcode);
 mp_uint_t ussl_unwrapped_stream_ioctl(mp_obj_t self, mp_uint_t request, uintptr_t arg, int *errcode);

@@ -263,7 +263,7 @@ extern "C" mp_obj_t ussl_self_signed(size_t n_args, const mp_obj_t* args, mp_map
     mp_obj_t* given = &one;
     if (!mp_obj_is_str(one))
         mp_obj_get_array(one, &count, &given);
-    std::string_view names[ussl::most_self_signed_names + 1];
+    std::string_view names[ussl::max_self_signed_names + 1];
     for (size_t i = 0; i < count && i < std::size(names); ++i) {
         size_t size;
         const char* name = mp_obj_str_get_data(given[i], &size);

@@ -75,9 +75,9 @@ struct Shared {
 Shared shared[8];
 // Of those that nobody uses.
 #ifdef USSL_BOARD
-constexpr unsigned most_kept = 1;
+constexpr unsigned max_kept = 1;
 #else
-constexpr unsigned most_kept = 4;
+constexpr unsigned max_kept = 4;
 #endif
 uint32_t uses;
 std::atomic_flag shared_lock = ATOMIC_FLAG_INIT;
@@ -161,7 +161,7 @@ void leave_shared(const Context* context, bool keep) {
     }
     if (gone != nullptr)
         gone->drop();
-    drop_unused(most_kept);
+    drop_unused(max_kept);
 }
 
 std::optional<Bytes> key_of(const ussl_context_obj_t* self) {
@@ -263,7 +263,7 @@ Context* publish(ussl_context_obj_t* self, Context* mine, bool is_shared, bool k
 }
 
 // Why not; none: it was made.
-std::optional<ussl::Refusal> make(ussl_context_obj_t* self, Context** result) {
+std::optional<ussl::ConfigError> make(ussl_context_obj_t* self, Context** result) {
     const uint32_t generation = self->generation;
     const ussl::Engine& engine = ussl::default_engine();
     const Options options = options_of(self);
@@ -449,15 +449,15 @@ void* get(ussl_context_obj_t* self, const ussl_sources_t* sources) {
     if (Context* before = made_of(self))
         return before;
     Context* result = nullptr;
-    std::optional<ussl::Refusal> refusal = make(self, &result);
-    if (refusal && refusal->out_of_memory) {
+    std::optional<ussl::ConfigError> config_error = make(self, &result);
+    if (config_error && config_error->out_of_memory) {
         // What forgotten sockets hold is memory that the collector does not see.
         ussl_context_trim();
         gc_collect();
-        refusal = make(self, &result);
+        config_error = make(self, &result);
     }
-    if (refusal)
-        ussl_raise(*refusal, sources, self);
+    if (config_error)
+        ussl_raise(*config_error, sources, self);
     return result;
 }
 
@@ -621,16 +621,16 @@ bool set_attribute(ussl_context_obj_t* self, qstr name, mp_obj_t value) {
 }
 
 // What a context was given as trusted; raises what is wrong with it.
-ussl::Stored stored_of(mp_obj_t trusted, bool system_store, const ussl_sources_t* sources) {
+ussl::StoreStats stats_of(mp_obj_t trusted, bool system_store, const ussl_sources_t* sources) {
     ussl_context_obj_t* trial = ussl_context_new(false);
     trial->verify_mode = trusted != mp_const_none ? 2 : 0;  // CRLs require it
     trial->trusted = trusted;
     trial->system_store = system_store ? 1 : 0;
     auto* made = static_cast<Context*>(get(trial, sources));
-    const ussl::Stored stored = made->stored();
+    const ussl::StoreStats stats = made->store_stats();
     made->drop();
     forget_made(trial);
-    return stored;
+    return stats;
 }
 
 // Certificates and CRLs, one behind the other.
@@ -664,7 +664,7 @@ void load_verify_locations(ussl_context_obj_t* self, mp_obj_t cadata, mp_obj_t c
     ussl_load(&sources.trusted, has_data ? MP_QSTR_cadata : MP_QSTR_cafile,
               has_data ? cadata : cafile, has_data && is_content);
     const mp_obj_t more = sources.trusted.content;
-    const ussl::Stored stored = stored_of(more, false, &sources);
+    const ussl::StoreStats stats = stats_of(more, false, &sources);
     // A key that stands there is of no use.
     mp_buffer_info_t bytes;
     if (sources.trusted.from_file && mp_get_buffer(more, &bytes, MP_BUFFER_READ))
@@ -672,7 +672,7 @@ void load_verify_locations(ussl_context_obj_t* self, mp_obj_t cadata, mp_obj_t c
 
     self->trusted = joined(self->trusted, more);
     // Whoever gives one wants it looked at.
-    if (stored.crls != 0 && self->verify_flags < 0)
+    if (stats.crls != 0 && self->verify_flags < 0)
         self->verify_flags = USSL_VERIFY_CRL_CHECK_LEAF;
     forget_made(self);
 }
@@ -936,15 +936,15 @@ mp_obj_t ussl_context_load_default_certs(size_t n_args, const mp_obj_t* args) {
 
 mp_obj_t ussl_context_cert_store_stats(mp_obj_t self_in) {
     const ussl_context_obj_t* self = context_of(self_in);
-    const ussl::Stored stored = stored_of(self->trusted, self->system_store != 0, nullptr);
+    const ussl::StoreStats counts = stats_of(self->trusted, self->system_store != 0, nullptr);
     const mp_obj_t stats = mp_obj_new_dict(4);
     const auto store = [stats](qstr name, size_t count) {
         mp_obj_dict_store(stats, MP_OBJ_NEW_QSTR(name), mp_obj_new_int_from_uint(count));
     };
-    store(MP_QSTR_x509, stored.certificates);
-    store(MP_QSTR_x509_ca, stored.authorities);
-    store(MP_QSTR_crl, stored.crls);
-    store(MP_QSTR_unsupported, stored.unsupported);
+    store(MP_QSTR_x509, counts.certificates);
+    store(MP_QSTR_x509_ca, counts.authorities);
+    store(MP_QSTR_crl, counts.crls);
+    store(MP_QSTR_unsupported, counts.unsupported);
     return stats;
 }
 

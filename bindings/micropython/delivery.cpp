@@ -285,7 +285,7 @@ void wait_for_object(ussl_delivery_t* of, uint32_t timeout_ms) {
 }
 
 /// For a hold on a connection that is closed: what another thread's call does there is short.
-class NoStream final : public ussl::Host {
+class NoStream final : public ussl::Callbacks {
   public:
     ussl::IoResult read(ussl::MutableBytes) override { return ussl::IoResult::would_block(); }
     ussl::IoResult write(ussl::Bytes) override { return ussl::IoResult::would_block(); }
@@ -301,8 +301,8 @@ class NoStream final : public ussl::Host {
 
 Remainder take_remainder(ussl_socket_obj_t* self) {
     auto* connection = static_cast<ussl::Connection*>(self->connection);
-    NoStream host;
-    const bool holds = connection->hold(host) == ussl::Connection::Held::yes;
+    NoStream callbacks;
+    const bool holds = connection->hold(callbacks) == ussl::Connection::Held::yes;
     Remainder left;
     left.data = connection->take_unsent();
     left.discarded = connection->discarded();

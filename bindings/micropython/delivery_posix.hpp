@@ -32,7 +32,7 @@ void step();
 /// Goes on with all deliveries. Returns how many connections have data that the peer's kernel has
 /// not acknowledged.
 unsigned not_delivered();
-/// Waits until one can go on, at most 10 ms.
+/// PollInterest until one can go on, at most 10 ms.
 void wait(int timeout_ms);
 
 }  // namespace delivery

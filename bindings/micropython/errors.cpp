@@ -58,16 +58,16 @@ constexpr size_t max_row = 256;  // of a text that has no more than one row
 
 extern "C" MP_NORETURN void ussl_raise_refusal(const ussl_context_obj_t* context,
                                                const char* reason, bool out_of_memory) {
-    ussl_raise(ussl::Refusal{reason, out_of_memory}, nullptr, context);
+    ussl_raise(ussl::ConfigError{reason, out_of_memory}, nullptr, context);
 }
 
-MP_NORETURN void ussl_raise(const ussl::Refusal& refusal, const ussl_sources_t* sources,
+MP_NORETURN void ussl_raise(const ussl::ConfigError& config_error, const ussl_sources_t* sources,
                             const ussl_context_obj_t* context) {
-    if (refusal.out_of_memory)
+    if (config_error.out_of_memory)
         mp_raise_OSError(MP_ENOMEM);
     vstr_t reason;
     vstr_init(&reason, 64);
-    const char* rest = refusal.reason;
+    const char* rest = config_error.reason;
     for (const char* quote; (quote = strchr(rest, '`')) != nullptr;) {
         const char* end = strchr(quote + 1, '`');
         vstr_add_strn(&reason, rest, static_cast<size_t>(quote - rest));
@@ -75,14 +75,14 @@ MP_NORETURN void ussl_raise(const ussl::Refusal& refusal, const ussl_sources_t* 
         rest = end + 1;
     }
     vstr_add_str(&reason, rest);
-    ussl::Refusal named = refusal;
+    ussl::ConfigError named = config_error;
     named.reason = vstr_null_terminated_str(&reason);
-    using About = ussl::Refusal::About;
+    using About = ussl::ConfigError::About;
     const ussl_source_t* source = nullptr;
-    if (sources != nullptr && refusal.about != About::call)
-        source = refusal.about == About::key           ? &sources->key
-                 : refusal.about == About::certificate ? &sources->certificate
-                                                       : &sources->trusted;
+    if (sources != nullptr && config_error.about != About::call)
+        source = config_error.about == About::key           ? &sources->key
+                 : config_error.about == About::certificate ? &sources->certificate
+                                                            : &sources->trusted;
     std::string_view argument;
     std::string_view file;
     if (source != nullptr) {

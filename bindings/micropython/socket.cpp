@@ -1,7 +1,7 @@
 // SSLSocket: a stream of MicroPython over a ussl::Connection.
 //
 // Every function here may raise, and MicroPython raises by longjmp: nothing with a destructor may
-// be alive at a call that can. PyHost has none; the library's calls have returned by then.
+// be alive at a call that can. PyCallbacks has none; the library's calls have returned by then.
 
 #include <string.h>
 
@@ -31,10 +31,10 @@ Connection* connection_of(ussl_socket_obj_t* self) {
 }
 
 /// The Python side of a connection, for the duration of a call.
-class PyHost final : public ussl::Host {
+class PyCallbacks final : public ussl::Callbacks {
   public:
     /// `never_waits`: also a stream that blocks is read and written only when it is ready.
-    explicit PyHost(ussl_socket_obj_t* self, bool never_waits = false)
+    explicit PyCallbacks(ussl_socket_obj_t* self, bool never_waits = false)
         : self_(self),
           polls_first_((self->stream_kind == USSL_STREAM_POLLED && !self->never_blocks) ||
                        (never_waits && self->stream_kind == USSL_STREAM_BLOCKS)) {}
@@ -114,12 +114,13 @@ class PyHost final : public ussl::Host {
         return length != 0 ? ussl::PskAnswer::found : ussl::PskAnswer::unknown;
     }
 
-    ussl::Judgement judge(ussl::Bytes certificate, int depth) override {
+    ussl::CertificateDecision verify_certificate(ussl::Bytes certificate, int depth) override {
         const mp_uint_t answer = ussl_call_verify(self_->verify_callback, certificate.data(),
                                                   certificate.size(), depth, &exception);
         if (answer == USSL_RAISED)
-            return ussl::Judgement::aborted;
-        return answer == 0 ? ussl::Judgement::accepted : ussl::Judgement::refused;
+            return ussl::CertificateDecision::aborted;
+        return answer == 0 ? ussl::CertificateDecision::accepted
+                           : ussl::CertificateDecision::refused;
     }
 
     ussl::NameAnswer choose_context(std::string_view name, ussl::Ref<ussl::Context>& instead,
@@ -280,33 +281,33 @@ void raise_earlier(ussl_socket_obj_t* self) {
         nlr_raise(exception);
 }
 
-void raise_own(const PyHost& host) {
-    if (host.exception != MP_OBJ_NULL)
-        nlr_raise(host.exception);
+void raise_own(const PyCallbacks& callbacks) {
+    if (callbacks.exception != MP_OBJ_NULL)
+        nlr_raise(callbacks.exception);
 }
 
 // But Ctrl-C does not wait for the next call.
-void raise_soon_if_interrupt(const PyHost& host) {
-    if (host.exception != MP_OBJ_NULL && !ussl_is_error(host.exception))
-        mp_sched_exception(host.exception);
+void raise_soon_if_interrupt(const PyCallbacks& callbacks) {
+    if (callbacks.exception != MP_OBJ_NULL && !ussl_is_error(callbacks.exception))
+        mp_sched_exception(callbacks.exception);
 }
 
-void raise_later(ussl_socket_obj_t* self, const PyHost& host) {
-    if (host.exception != MP_OBJ_NULL && ussl_is_error(host.exception))
-        self->exception = host.exception;
-    raise_soon_if_interrupt(host);
+void raise_later(ussl_socket_obj_t* self, const PyCallbacks& callbacks) {
+    if (callbacks.exception != MP_OBJ_NULL && ussl_is_error(callbacks.exception))
+        self->exception = callbacks.exception;
+    raise_soon_if_interrupt(callbacks);
 }
 
 // Another thread's call may set an error, too.
 ussl::Error copy_error(ussl_socket_obj_t* self, std::span<char> text, size_t* size) {
     Connection* connection = connection_of(self);
-    PyHost host(self);
-    const bool holds = connection->hold(host) == Connection::Held::yes;
+    PyCallbacks callbacks(self);
+    const bool holds = connection->hold(callbacks) == Connection::Held::yes;
     const ussl::Error error = connection->error();
     *size = connection->describe_error(text);
     if (holds)
         connection->let_go();
-    raise_soon_if_interrupt(host);
+    raise_soon_if_interrupt(callbacks);
     return error;
 }
 
@@ -319,8 +320,9 @@ ussl::Error copy_error(ussl_socket_obj_t* self, std::span<char> text, size_t* si
 }
 
 // The errors of a call that moved nothing; returns where it merely could not go on.
-void raise_unless_progress(ussl_socket_obj_t* self, const PyHost& host, Progress::Kind kind) {
-    raise_own(host);
+void raise_unless_progress(ussl_socket_obj_t* self, const PyCallbacks& callbacks,
+                           Progress::Kind kind) {
+    raise_own(callbacks);
     switch (kind) {
         case Progress::Kind::done:
         case Progress::Kind::end:
@@ -344,10 +346,10 @@ void raise_unless_progress(ussl_socket_obj_t* self, const PyHost& host, Progress
 template <class View>
 mp_obj_t look(ussl_socket_obj_t* self, View view) {
     Connection* connection = connection_of(self);
-    PyHost host(self);
-    const Connection::Held held = connection->hold(host);
+    PyCallbacks callbacks(self);
+    const Connection::Held held = connection->hold(callbacks);
     if (held == Connection::Held::no) {
-        raise_own(host);
+        raise_own(callbacks);
         ussl_raise_row(static_cast<unsigned>(Code::BAD_USE));
     }
     nlr_buf_t nlr;
@@ -387,7 +389,7 @@ uint32_t time_limit(const ussl_socket_obj_t* self) {
 struct CallKind {
     bool reads;
     bool writes;
-    Direction direction;      // of Connection::waits_for()
+    Direction direction;      // of Connection::poll_interest()
     bool to_the_end = false;  // waits also for a stream that does not block
 };
 constexpr CallKind reading = {true, false, Direction::read};
@@ -441,9 +443,9 @@ uint32_t time_left(ussl_socket_obj_t* self, Waited* waited) {
     return left;
 }
 
-// Waits for the stream where the call is blocked and may wait. false: it is over, as `progress`
-// says.
-bool goes_on(ussl_socket_obj_t* self, PyHost* host, const CallKind& kind, Waited* waited,
+// PollInterest for the stream where the call is blocked and may wait. false: it is over, as
+// `progress` says.
+bool goes_on(ussl_socket_obj_t* self, PyCallbacks* callbacks, const CallKind& kind, Waited* waited,
              Progress* progress) {
     if (progress->kind != Progress::Kind::blocked)
         return false;
@@ -455,8 +457,8 @@ bool goes_on(ussl_socket_obj_t* self, PyHost* host, const CallKind& kind, Waited
         return false;
     const auto* connection = static_cast<Connection*>(self->connection);
     // After 32 records without plaintext, or where another thread's call has read ahead.
-    const ussl::Waits waits = connection->waits_for(kind.direction);
-    const bool is_ready = waits == ussl::Waits::nothing || connection->paused();
+    const ussl::PollInterest waits = connection->poll_interest(kind.direction);
+    const bool is_ready = waits == ussl::PollInterest::nothing || connection->paused();
     if (!is_ready && !kind.to_the_end && self->stream_kind == USSL_STREAM_BLOCKS)
         return false;
     const uint32_t left_ms = time_left(self, waited);
@@ -465,22 +467,22 @@ bool goes_on(ussl_socket_obj_t* self, PyHost* host, const CallKind& kind, Waited
         return false;
     }
     if (is_ready) {
-        ussl_handle_pending(&host->exception);
+        ussl_handle_pending(&callbacks->exception);
     } else {
         mp_uint_t flags =
-            waits == ussl::Waits::stream_writable ? MP_STREAM_POLL_WR : MP_STREAM_POLL_RD;
+            waits == ussl::PollInterest::stream_writable ? MP_STREAM_POLL_WR : MP_STREAM_POLL_RD;
         if (connection->unsent())
             flags |= MP_STREAM_POLL_WR;
-        ussl_stream_wait(self->stream, flags, left_ms, &host->exception);
+        ussl_stream_wait(self->stream, flags, left_ms, &callbacks->exception);
     }
-    if (host->exception != MP_OBJ_NULL)
+    if (callbacks->exception != MP_OBJ_NULL)
         progress->kind = Progress::Kind::interrupted;
-    return host->exception == MP_OBJ_NULL;
+    return callbacks->exception == MP_OBJ_NULL;
 }
 
 // Runs a call of the library until it is done, or does not wait any longer.
 template <class Step>
-Progress run(ussl_socket_obj_t* self, PyHost* host, const CallKind& kind, Step step) {
+Progress run(ussl_socket_obj_t* self, PyCallbacks* callbacks, const CallKind& kind, Step step) {
     raise_earlier(self);
     Connection* connection = connection_of(self);
     if (is_late(self))
@@ -491,7 +493,7 @@ Progress run(ussl_socket_obj_t* self, PyHost* host, const CallKind& kind, Step s
     Progress progress;
     do {
         progress = step(connection);
-    } while (goes_on(self, host, kind, &waited, &progress));
+    } while (goes_on(self, callbacks, kind, &waited, &progress));
     end_call(self, kind);
     if (self->closing)
         close_after_call(self);
@@ -501,62 +503,62 @@ Progress run(ussl_socket_obj_t* self, PyHost* host, const CallKind& kind, Step s
 // Runs the handshake to its end, waiting for a non-blocking stream, and, if there is a time limit,
 // for any stream.
 void handshake_to_the_end(ussl_socket_obj_t* self) {
-    PyHost host(self, time_limit(self) != 0 || self->handshake_ms != 0);
+    PyCallbacks callbacks(self, time_limit(self) != 0 || self->handshake_ms != 0);
     const Progress progress =
-        run(self, &host, handshaking_to_the_end,
-            [&host](Connection* connection) { return connection->handshake(host); });
-    raise_unless_progress(self, host, progress.kind);
+        run(self, &callbacks, handshaking_to_the_end,
+            [&callbacks](Connection* connection) { return connection->handshake(callbacks); });
+    raise_unless_progress(self, callbacks, progress.kind);
 }
 
-Progress read_once(ussl_socket_obj_t* self, PyHost* host, void* buf, size_t size) {
-    return run(self, host, reading, [=](Connection* connection) {
-        return connection->read(*host, {static_cast<uint8_t*>(buf), size});
+Progress read_once(ussl_socket_obj_t* self, PyCallbacks* callbacks, void* buf, size_t size) {
+    return run(self, callbacks, reading, [=](Connection* connection) {
+        return connection->read(*callbacks, {static_cast<uint8_t*>(buf), size});
     });
 }
 
 // On a stream that blocks, all of the record is in it in the end, unless its timeout is over.
-Progress write_once(ussl_socket_obj_t* self, PyHost* host, const void* buf, size_t size) {
+Progress write_once(ussl_socket_obj_t* self, PyCallbacks* callbacks, const void* buf, size_t size) {
     Progress taken = {Progress::Kind::blocked};
-    const Progress progress = run(self, host, writing, [&, host](Connection* connection) {
+    const Progress progress = run(self, callbacks, writing, [&, callbacks](Connection* connection) {
         if (taken.kind == Progress::Kind::done)
-            return connection->flush(*host);
-        taken = connection->write(*host, {static_cast<const uint8_t*>(buf), size});
+            return connection->flush(*callbacks);
+        taken = connection->write(*callbacks, {static_cast<const uint8_t*>(buf), size});
         const bool is_rest_unsent = taken.kind == Progress::Kind::done && connection->unsent() &&
                                     self->stream_kind != USSL_STREAM_BLOCKS;
         return is_rest_unsent ? Progress{Progress::Kind::blocked} : taken;
     });
     ussl_note_unsent(self);
-    raise_own(*host);
+    raise_own(*callbacks);
     return taken.kind == Progress::Kind::done ? taken : progress;
 }
 
 // For a poll: without waiting for the stream.
 void flush_some(ussl_socket_obj_t* self) {
-    PyHost host(self);
-    connection_of(self)->flush(host);
+    PyCallbacks callbacks(self);
+    connection_of(self)->flush(callbacks);
     close_after_call(self);
-    raise_own(host);
+    raise_own(callbacks);
 }
 
 // Reads until `size` bytes are there, or the stream has no more for now or ever. What was read is
 // never lost: an error after some bytes is raised by the next call. `*none`: nothing now.
 size_t read_fully(ussl_socket_obj_t* self, uint8_t* buf, size_t size, bool once, bool* none) {
-    PyHost host(self);
+    PyCallbacks callbacks(self);
     size_t got = 0;
     *none = false;
     do {
-        const Progress progress = read_once(self, &host, buf + got, size - got);
+        const Progress progress = read_once(self, &callbacks, buf + got, size - got);
         if (progress.kind != Progress::Kind::done) {
             if (got == 0) {
-                raise_unless_progress(self, host, progress.kind);
+                raise_unless_progress(self, callbacks, progress.kind);
                 *none = progress.kind == Progress::Kind::blocked;
             }
             break;
         }
         got += progress.count;
-    } while (got < size && !once && host.exception == MP_OBJ_NULL);
+    } while (got < size && !once && callbacks.exception == MP_OBJ_NULL);
     if (got != 0)
-        raise_later(self, host);
+        raise_later(self, callbacks);
     return got;
 }
 
@@ -572,27 +574,27 @@ mp_obj_t new_bytes(vstr_t* vstr, size_t size, bool none) {
 mp_obj_t read_all(ussl_socket_obj_t* self) {
     vstr_t vstr;
     vstr_init(&vstr, 256);
-    PyHost host(self);
+    PyCallbacks callbacks(self);
     size_t got = 0;
     bool none = false;
     for (;;) {
         vstr_hint_size(&vstr, 256);
         const size_t room = vstr.alloc - got;
-        const Progress progress = read_once(self, &host, vstr.buf + got, room);
+        const Progress progress = read_once(self, &callbacks, vstr.buf + got, room);
         if (progress.kind != Progress::Kind::done) {
             if (got == 0) {
-                raise_unless_progress(self, host, progress.kind);
+                raise_unless_progress(self, callbacks, progress.kind);
                 none = progress.kind == Progress::Kind::blocked;
             }
             break;
         }
         got += progress.count;
         vstr.len = got;
-        if (host.exception != MP_OBJ_NULL)
+        if (callbacks.exception != MP_OBJ_NULL)
             break;
     }
     if (got != 0)
-        raise_later(self, host);
+        raise_later(self, callbacks);
     return new_bytes(&vstr, got, none);
 }
 
@@ -632,19 +634,20 @@ bool waits_for_poll(ussl_socket_obj_t* self) {
         return false;
     const bool may_write = self->may_write;
     self->may_write = false;
-    return !may_write && connection_of(self)->waits_for(Direction::write) != ussl::Waits::nothing;
+    return !may_write &&
+           connection_of(self)->poll_interest(Direction::write) != ussl::PollInterest::nothing;
 }
 
 mp_obj_t write_bytes(ussl_socket_obj_t* self, const uint8_t* buf, size_t size, bool once) {
     if (waits_for_poll(self))
         return mp_const_none;
-    PyHost host(self);
+    PyCallbacks callbacks(self);
     size_t taken = 0;
     do {
-        const Progress progress = write_once(self, &host, buf + taken, size - taken);
+        const Progress progress = write_once(self, &callbacks, buf + taken, size - taken);
         if (progress.kind != Progress::Kind::done) {
             if (taken == 0) {
-                raise_unless_progress(self, host, progress.kind);
+                raise_unless_progress(self, callbacks, progress.kind);
                 return mp_const_none;
             }
             break;
@@ -685,14 +688,14 @@ PollPlan plan_poll(const Connection* connection, mp_uint_t wanted) {
     const auto look = [&](mp_uint_t flag, Direction direction, mp_uint_t* when) {
         if ((wanted & flag) == 0)
             return;
-        switch (connection->waits_for(direction)) {
-            case ussl::Waits::nothing:
+        switch (connection->poll_interest(direction)) {
+            case ussl::PollInterest::nothing:
                 plan.found |= flag;
                 break;
-            case ussl::Waits::stream_readable:
+            case ussl::PollInterest::stream_readable:
                 *when = MP_STREAM_POLL_RD;
                 break;
-            case ussl::Waits::stream_writable:
+            case ussl::PollInterest::stream_writable:
                 *when = MP_STREAM_POLL_WR;
                 break;
         }
@@ -705,7 +708,7 @@ PollPlan plan_poll(const Connection* connection, mp_uint_t wanted) {
 // What a poll says in the end.
 mp_uint_t found_or_rest(ussl_socket_obj_t* self, mp_uint_t found) {
     if (found == 0)
-        connection_of(self)->rest();
+        connection_of(self)->release_idle_buffers();
     if ((found & ~MP_STREAM_POLL_RD) != 0)
         self->may_write = true;
     return found;
@@ -716,15 +719,15 @@ mp_uint_t poll_socket(ussl_socket_obj_t* self, mp_uint_t wanted) {
     ussl_deliver_some();
     if (is_closed(self))
         return MP_STREAM_POLL_NVAL;
-    PyHost host(self);
+    PyCallbacks callbacks(self);
     mp_uint_t ready = 0;
     // A stream written in Python may close the socket each time that it is asked.
     if (connection_of(self)->unsent() && !connection_of(self)->busy()) {
-        const PyHost::Polled polled = host.poll(MP_STREAM_POLL_WR, &ready);
-        raise_own(host);
+        const PyCallbacks::Polled polled = callbacks.poll(MP_STREAM_POLL_WR, &ready);
+        raise_own(callbacks);
         if (is_closed(self))
             return MP_STREAM_POLL_NVAL;
-        if (polled == PyHost::Polled::known && (ready & MP_STREAM_POLL_WR) != 0)
+        if (polled == PyCallbacks::Polled::known && (ready & MP_STREAM_POLL_WR) != 0)
             flush_some(self);
     }
     if (is_closed(self) || connection_of(self)->failed() || is_late(self))
@@ -734,13 +737,14 @@ mp_uint_t poll_socket(ussl_socket_obj_t* self, mp_uint_t wanted) {
     // What is there already needs no look at the stream, unless more was asked for.
     if (plan.ask() == 0)
         return plan.found;
-    switch (host.poll(plan.ask() | (wanted & ~(MP_STREAM_POLL_RD | MP_STREAM_POLL_WR)), &ready)) {
-        case PyHost::Polled::known:
+    switch (
+        callbacks.poll(plan.ask() | (wanted & ~(MP_STREAM_POLL_RD | MP_STREAM_POLL_WR)), &ready)) {
+        case PyCallbacks::Polled::known:
             break;
-        case PyHost::Polled::unknown:
+        case PyCallbacks::Polled::unknown:
             return MP_STREAM_ERROR;
-        case PyHost::Polled::raised:
-            raise_own(host);
+        case PyCallbacks::Polled::raised:
+            raise_own(callbacks);
     }
     return is_closed(self) ? MP_STREAM_POLL_NVAL : found_or_rest(self, plan.found_with(ready));
 }
@@ -766,16 +770,16 @@ void set_mode(ussl_socket_obj_t* self, bool blocks, uint32_t timeout_ms) {
     if (!blocks || self->stream_kind != USSL_STREAM_BLOCKS || connection_of(self)->busy() ||
         mp_obj_is_exact_type(self->stream, &ussl_socket_type))
         return;
-    PyHost host(self);
-    if (host.can_be_polled())
+    PyCallbacks callbacks(self);
+    if (callbacks.can_be_polled())
         self->stream_kind = USSL_STREAM_POLLED;
-    raise_own(host);
+    raise_own(callbacks);
 #endif
 }
 
 // The library's part of making a socket; returns what to raise.
 struct Made {
-    const char* refusal;
+    const char* config_error;
     bool out_of_memory;
 };
 Made make_connection(ussl_socket_obj_t* self, void* context, mp_obj_t stream, const char* name,
@@ -877,8 +881,8 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_f
             make_connection(self, shared, stream, name, name_size, !suppress_ragged_eofs, &saved);
     }
     ussl_context_drop(shared);
-    if (made.refusal != nullptr)
-        ussl_raise_refusal(context, made.refusal, made.out_of_memory);
+    if (made.config_error != nullptr)
+        ussl_raise_refusal(context, made.config_error, made.out_of_memory);
 
     self->stream = stream;
     self->stream_identity = ussl_stream_identity(stream);
@@ -887,7 +891,7 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_f
         nlr_buf_t nlr;
         if (nlr_push(&nlr) != 0) {
             self->stream = MP_OBJ_NULL;
-            connection_of(self)->abandon();
+            connection_of(self)->discard();
             nlr_jump(nlr.ret_val);
         }
         handshake_to_the_end(self);
@@ -914,24 +918,24 @@ mp_obj_t ussl_socket_readline(size_t n_args, const mp_obj_t* args) {
     const mp_int_t most = n_args > 1 && args[1] != mp_const_none ? mp_obj_get_int(args[1]) : -1;
     vstr_t vstr;
     vstr_init(&vstr, 64);
-    PyHost host(self);
+    PyCallbacks callbacks(self);
     bool none = false;
     while (most < 0 || vstr.len < ussl_size(most)) {
         char byte;
-        const Progress progress = read_once(self, &host, &byte, 1);
+        const Progress progress = read_once(self, &callbacks, &byte, 1);
         if (progress.kind != Progress::Kind::done) {
             if (vstr.len == 0) {
-                raise_unless_progress(self, host, progress.kind);
+                raise_unless_progress(self, callbacks, progress.kind);
                 none = progress.kind == Progress::Kind::blocked;
             }
             break;
         }
         vstr_add_byte(&vstr, static_cast<unsigned char>(byte));
-        if (byte == '\n' || host.exception != MP_OBJ_NULL)
+        if (byte == '\n' || callbacks.exception != MP_OBJ_NULL)
             break;
     }
     if (vstr.len != 0)
-        raise_later(self, host);
+        raise_later(self, callbacks);
     return new_bytes(&vstr, vstr.len, none);
 }
 
@@ -959,10 +963,11 @@ mp_obj_t ussl_socket_send(mp_obj_t self, mp_obj_t data) {
 
 mp_obj_t ussl_socket_flush(mp_obj_t self_in) {
     ussl_socket_obj_t* self = socket_of(self_in);
-    PyHost host(self);
-    const Progress progress = run(
-        self, &host, writing, [&host](Connection* connection) { return connection->flush(host); });
-    raise_unless_progress(self, host, progress.kind);
+    PyCallbacks callbacks(self);
+    const Progress progress = run(self, &callbacks, writing, [&callbacks](Connection* connection) {
+        return connection->flush(callbacks);
+    });
+    raise_unless_progress(self, callbacks, progress.kind);
     return mp_obj_new_bool(progress.kind == Progress::Kind::done);
 }
 
@@ -981,14 +986,14 @@ void ussl_socket_flush_ready(ussl_socket_obj_t* self) {
     nlr_buf_t nlr;
     if (connection->busy() || self->exception != MP_OBJ_NULL || nlr_push(&nlr) != 0)
         return;
-    PyHost host(self, true);
+    PyCallbacks callbacks(self, true);
     // A stream that cannot be polled might block.
     mp_uint_t ready = 0;
-    if (host.poll(MP_STREAM_POLL_WR, &ready) == PyHost::Polled::known &&
+    if (callbacks.poll(MP_STREAM_POLL_WR, &ready) == PyCallbacks::Polled::known &&
         (ready & MP_STREAM_POLL_WR) != 0 && !is_closed(self))
-        connection->flush(host);
+        connection->flush(callbacks);
     raise_soon_if_interrupt(
-        host);  // an error of the stream: the program's next call meets it again
+        callbacks);  // an error of the stream: the program's next call meets it again
     close_after_call(self);
     nlr_pop();
 }
@@ -1033,11 +1038,11 @@ mp_obj_t ussl_socket_do_handshake(mp_obj_t self_in) {
         handshake_to_the_end(self);
         return mp_const_none;
     }
-    PyHost host(self);
-    const Progress progress = run(self, &host, handshaking, [&host](Connection* connection) {
-        return connection->handshake(host);
-    });
-    raise_unless_progress(self, host, progress.kind);
+    PyCallbacks callbacks(self);
+    const Progress progress =
+        run(self, &callbacks, handshaking,
+            [&callbacks](Connection* connection) { return connection->handshake(callbacks); });
+    raise_unless_progress(self, callbacks, progress.kind);
     if (progress.kind == Progress::Kind::blocked)
         mp_raise_OSError(MP_EAGAIN);
     return mp_const_none;
@@ -1045,18 +1050,19 @@ mp_obj_t ussl_socket_do_handshake(mp_obj_t self_in) {
 
 mp_obj_t ussl_socket_unwrap(mp_obj_t self_in) {
     ussl_socket_obj_t* self = socket_of(self_in);
-    PyHost host(self);
-    const Progress progress = run(self, &host, unwrapping, [&host](Connection* connection) {
-        return connection->shutdown(host);
-    });
-    raise_unless_progress(self, host, progress.kind);
+    PyCallbacks callbacks(self);
+    const Progress progress =
+        run(self, &callbacks, unwrapping,
+            [&callbacks](Connection* connection) { return connection->shutdown(callbacks); });
+    raise_unless_progress(self, callbacks, progress.kind);
     if (progress.kind == Progress::Kind::blocked)
         mp_raise_OSError(MP_EAGAIN);
     const mp_obj_t stream = look(self, [self](const Connection* connection) {
 #ifdef USSL_READS_AHEAD
-        const ussl::Bytes leftover = connection->leftover();
-        if (!leftover.empty() && self->stream != MP_OBJ_NULL)
-            return ussl_unwrapped_new(self->stream, leftover.data(), leftover.size());
+        const ussl::Bytes trailing_plaintext = connection->trailing_plaintext();
+        if (!trailing_plaintext.empty() && self->stream != MP_OBJ_NULL)
+            return ussl_unwrapped_new(self->stream, trailing_plaintext.data(),
+                                      trailing_plaintext.size());
 #else
         (void)connection;
 #endif
@@ -1163,12 +1169,12 @@ void ussl_socket_attr(mp_obj_t self_in, qstr attr, mp_obj_t* dest) {
 // --- the stream protocol: errors are raised with their text, except "nothing now"
 
 mp_uint_t ussl_socket_stream_read(mp_obj_t self, void* buf, mp_uint_t size, int* errcode) {
-    PyHost host(socket_of(self));
-    const Progress progress = read_once(socket_of(self), &host, buf, size);
+    PyCallbacks callbacks(socket_of(self));
+    const Progress progress = read_once(socket_of(self), &callbacks, buf, size);
     if (progress.kind == Progress::Kind::done)
-        raise_later(socket_of(self), host);
+        raise_later(socket_of(self), callbacks);
     else
-        raise_unless_progress(socket_of(self), host, progress.kind);
+        raise_unless_progress(socket_of(self), callbacks, progress.kind);
     if (progress.kind == Progress::Kind::blocked) {
         *errcode = MP_EAGAIN;
         return MP_STREAM_ERROR;
@@ -1179,9 +1185,9 @@ mp_uint_t ussl_socket_stream_read(mp_obj_t self, void* buf, mp_uint_t size, int*
 mp_uint_t ussl_socket_stream_write(mp_obj_t self_in, const void* buf, mp_uint_t size,
                                    int* errcode) {
     ussl_socket_obj_t* self = socket_of(self_in);
-    PyHost host(self);
-    const Progress progress = write_once(self, &host, buf, size);
-    raise_unless_progress(self, host, progress.kind);
+    PyCallbacks callbacks(self);
+    const Progress progress = write_once(self, &callbacks, buf, size);
+    raise_unless_progress(self, callbacks, progress.kind);
     if (progress.kind == Progress::Kind::blocked) {
         *errcode = MP_EAGAIN;
         return MP_STREAM_ERROR;
@@ -1243,14 +1249,14 @@ mp_uint_t ussl_socket_poll_ends(ussl_socket_obj_t* self, mp_uint_t wanted, mp_ui
         return MP_STREAM_POLL_NVAL;
     Connection* connection = connection_of(self);
     if (connection->unsent() && !connection->busy() && (ready & MP_STREAM_POLL_WR) != 0) {
-        PyHost host(self);
-        connection->flush(host);
+        PyCallbacks callbacks(self);
+        connection->flush(callbacks);
         close_after_call(self);
         // There may be no more room now.
-        if ((wanted & MP_STREAM_POLL_WR) != 0 && !host.ready(Direction::write))
+        if ((wanted & MP_STREAM_POLL_WR) != 0 && !callbacks.ready(Direction::write))
             ready &= ~MP_STREAM_POLL_WR;
         // Ctrl-C: select.poll itself cannot be left here.
-        raise_later(self, host);
+        raise_later(self, callbacks);
         if (is_closed(self))
             return MP_STREAM_POLL_NVAL;
     }

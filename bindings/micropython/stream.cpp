@@ -403,7 +403,7 @@ extern "C" uint32_t ussl_stream_timeout_ms(mp_obj_t stream) {
     return 0;
 }
 
-extern "C" void ussl_stream_wait(mp_obj_t stream, mp_uint_t flags, uint32_t most_ms,
+extern "C" void ussl_stream_wait(mp_obj_t stream, mp_uint_t flags, uint32_t max_ms,
                                  mp_obj_t* exception) {
 #if defined(__unix__)
     const int fd = ussl_stream_descriptor(stream);
@@ -411,13 +411,13 @@ extern "C" void ussl_stream_wait(mp_obj_t stream, mp_uint_t flags, uint32_t most
         struct pollfd ask = {fd, static_cast<short>(flags), 0};
         MP_THREAD_GIL_EXIT();
         constexpr uint32_t longest_ms = USSL_LONGEST_WAIT_MS;
-        poll(&ask, 1, static_cast<int>(most_ms < longest_ms ? most_ms : longest_ms));
+        poll(&ask, 1, static_cast<int>(max_ms < longest_ms ? max_ms : longest_ms));
         MP_THREAD_GIL_ENTER();
         ussl_handle_pending(exception);
         return;
     }
 #else
-    (void)stream, (void)flags, (void)most_ms;
+    (void)stream, (void)flags, (void)max_ms;
 #endif
     int error;
     guarded(

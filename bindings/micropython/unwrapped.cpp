@@ -18,18 +18,18 @@ ussl_unwrapped_obj_t* unwrapped_of(mp_obj_t self) {
 // What is to be read before the stream.
 std::string_view held_by(const ussl_unwrapped_obj_t* self) {
     size_t all;
-    const char* leftover = mp_obj_str_get_data(self->leftover, &all);
-    return std::string_view(leftover, all).substr(self->taken);
+    const char* trailing_plaintext = mp_obj_str_get_data(self->trailing_plaintext, &all);
+    return std::string_view(trailing_plaintext, all).substr(self->taken);
 }
 
 }  // namespace
 
 extern "C" {
 
-mp_obj_t ussl_unwrapped_new(mp_obj_t stream, const uint8_t* leftover, size_t size) {
+mp_obj_t ussl_unwrapped_new(mp_obj_t stream, const uint8_t* trailing_plaintext, size_t size) {
     ussl_unwrapped_obj_t* self = mp_obj_malloc(ussl_unwrapped_obj_t, &ussl_unwrapped_type);
     self->stream = stream;
-    self->leftover = mp_obj_new_bytes(leftover, size);
+    self->trailing_plaintext = mp_obj_new_bytes(trailing_plaintext, size);
     self->taken = 0;
     return MP_OBJ_FROM_PTR(self);
 }

@@ -49,11 +49,11 @@ struct SelfSigned {
     SecretBytes certificate;  ///< DER
 };
 
-inline constexpr std::size_t most_self_signed_names = 8;
+inline constexpr std::size_t max_self_signed_names = 8;
 
 /// What a self-signed certificate says.
 struct SelfSignedFor {
-    /// DNS names and IP addresses, 1 to most_self_signed_names; the first is the subject's common
+    /// DNS names and IP addresses, 1 to max_self_signed_names; the first is the subject's common
     /// name, too.
     std::span<const std::string_view> names;
     /// Seconds since 1970: from 2000 to the end of time (RFC 5280 §4.1.2.5), for a device may not
@@ -63,7 +63,7 @@ struct SelfSignedFor {
 };
 
 /// A new key and a certificate for it.
-std::expected<SelfSigned, Refusal> make_self_signed(const Engine& engine,
-                                                    const SelfSignedFor& what);
+std::expected<SelfSigned, ConfigError> make_self_signed(const Engine& engine,
+                                                        const SelfSignedFor& what);
 
 }  // namespace ussl

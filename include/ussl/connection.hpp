@@ -18,8 +18,8 @@ struct Cipher {
 /// What a call on a connection came to.
 struct Progress {
     enum class Kind : std::uint8_t {
-        done,         ///< it is done; `count` bytes were moved, where bytes are moved
-        blocked,      ///< the stream must become ready (Connection::waits_for) before it can go on
+        done,     ///< it is done; `count` bytes were moved, where bytes are moved
+        blocked,  ///< the stream must become ready (Connection::poll_interest) before it can go on
         timed_out,    ///< as blocked, after waiting as long as the stream itself waits
         interrupted,  ///< as blocked: the stream ended the call (IoResult::aborted)
         end,          ///< read: the peer sends nothing more
@@ -33,7 +33,7 @@ struct Progress {
 };
 
 /// What a read (or write) waits for.
-enum class Waits : std::uint8_t {
+enum class PollInterest : std::uint8_t {
     nothing,  ///< it makes progress, or fails, without the stream
     stream_readable,
     stream_writable,
@@ -45,11 +45,11 @@ enum class Waits : std::uint8_t {
 /// waits in a loop. The first fatal error is kept; later calls fail with it again.
 ///
 /// One call at a time uses the connection. A call that finds another thread's under way waits for
-/// it as Host::wait_for_turn() says; so, over a stream that does not block, one thread may read
-/// while another one writes. A call from within a callback is misuse and changes nothing. What a
-/// poll asks (waits_for(), unsent(), pending() and the like) may be called by any thread at any
-/// time, and says what was true at the end of the last call; everything else that is read of the
-/// connection beside other threads needs hold().
+/// it as Callbacks::wait_for_turn() says; so, over a stream that does not block, one thread may
+/// read while another one writes. A call from within a callback is misuse and changes nothing. What
+/// a poll asks (poll_interest(), unsent(), pending() and the like) may be called by any thread at
+/// any time, and says what was true at the end of the last call; everything else that is read of
+/// the connection beside other threads needs hold().
 class Connection final : public OnHeap {
   public:
     struct Settings {
@@ -60,7 +60,8 @@ class Connection final : public OnHeap {
         /// During the handshake or inside a record it is an error in any case.
         bool report_truncation = false;
         /// The stream gives what is there, however much is asked for, as a socket does: fewer and
-        /// larger reads, of up to 32 KB, which are held until they are read. See leftover().
+        /// larger reads, of up to 32 KB, which are held until they are read. See
+        /// trailing_plaintext().
         bool read_ahead = false;
         /// Client: what session() gave on an earlier connection; empty: whatever the context has of
         /// this server, if Options::resumption says so.
@@ -68,26 +69,26 @@ class Connection final : public OnHeap {
     };
 
     /// Does no I/O.
-    static std::expected<Owned<Connection>, Refusal> make(Ref<Context> context,
-                                                          const Settings& settings);
+    static std::expected<Owned<Connection>, ConfigError> make(Ref<Context> context,
+                                                              const Settings& settings);
     ~Connection();
 
-    Progress handshake(Host& host);
+    Progress handshake(Callbacks& callbacks);
     /// Reads 1 to `into.size()` bytes of plaintext; runs the handshake first if it is not done.
-    Progress read(Host& host, MutableBytes into);
+    Progress read(Callbacks& callbacks, MutableBytes into);
     /// Takes 1 to `from.size()` bytes, at most one record. What was taken is sent, once, in order:
     /// `done` with a count means that the caller never hands those bytes in again.
-    Progress write(Host& host, Bytes from);
+    Progress write(Callbacks& callbacks, Bytes from);
     /// Sends accepted data that is still unsent; after close(), also close_notify.
-    Progress flush(Host& host);
+    Progress flush(Callbacks& callbacks);
     /// Says goodbye (close_notify) and waits for the peer's; the stream may then carry other
-    /// things, of which leftover() may have come already. Plaintext that was not read yet is
-    /// BAD_USE: read to the end first.
-    Progress shutdown(Host& host);
+    /// things, of which trailing_plaintext() may have come already. Plaintext that was not read yet
+    /// is BAD_USE: read to the end first.
+    Progress shutdown(Callbacks& callbacks);
     /// Encrypts unsent data and close_notify, releases the engine's memory, and writes as much of
     /// the ciphertext as the stream accepts without blocking. The rest is sent by flush(); until
     /// that is done, the stream must stay open.
-    void close(Host& host);
+    void close(Callbacks& callbacks);
     /// Closes without touching the stream: all of the ciphertext is left for flush(), or for
     /// take_unsent().
     void close();
@@ -101,7 +102,7 @@ class Connection final : public OnHeap {
     /// handshake was not complete, or the connection had failed.
     [[nodiscard]] bool closed_in_order() const { return closed_in_order_; }
     /// Releases everything without touching the stream (for a collector's finaliser).
-    void abandon();
+    void discard();
 
     [[nodiscard]] bool closed() const { return facts().state == State::closed; }
     [[nodiscard]] bool handshake_done() const { return facts().state == State::open; }
@@ -121,33 +122,34 @@ class Connection final : public OnHeap {
     [[nodiscard]] bool busy() const;
 
     /// What a poll has to wait for, before a read or a write makes progress. Does no I/O.
-    [[nodiscard]] Waits waits_for(Direction direction) const {
-        return direction == Direction::read ? facts().read_waits : facts().write_waits;
+    [[nodiscard]] PollInterest poll_interest(Direction direction) const {
+        return direction == Direction::read ? facts().read_interest : facts().write_interest;
     }
-    /// Bytes of plaintext that are there. Records that are held may hold more: waits_for() knows.
+    /// Bytes of plaintext that are there. Records that are held may hold more: poll_interest()
+    /// knows.
     [[nodiscard]] std::size_t pending() const { return pending_.load(std::memory_order_relaxed); }
 
     enum class Held : std::uint8_t {
         yes,      ///< until let_go()
         already,  ///< a call of this thread is under way; not to be let go of
-        no,       ///< Host::wait_for_turn() did not wait for another thread's call
+        no,       ///< Callbacks::wait_for_turn() did not wait for another thread's call
     };
     /// Keeps calls of other threads from beginning, and from closing the connection, while what
     /// follows is read of it.
-    Held hold(Host& host);
+    Held hold(Callbacks& callbacks);
     void let_go();
 
     /// Nothing moves for now, a poll says: lets go of memory that only bytes under way need (65 KB
     /// at the most). A read that finds nothing does so by itself. A call of another thread is let
     /// through.
-    void rest();
+    void release_idle_buffers();
 
     /// Version::none and an empty name before the handshake is done.
     [[nodiscard]] Version version() const;
     [[nodiscard]] Cipher cipher() const;
     /// After shutdown(), with Settings::read_ahead: what the peer sent behind its goodbye, before
     /// it had ours; the stream goes on after it. Valid until the connection closes.
-    [[nodiscard]] Bytes leftover() const;
+    [[nodiscard]] Bytes trailing_plaintext() const;
     /// What both ends agreed to speak (ALPN, RFC 7301); empty: nothing.
     [[nodiscard]] Bytes alpn() const;
     /// Client: what another connection can resume with, which may come with the first reads only
@@ -167,55 +169,55 @@ class Connection final : public OnHeap {
   private:
     enum class State : std::uint8_t { handshaking, open, closed };
     /// Our close_notify: nothing may be written once it is begun.
-    enum class Goodbye : std::uint8_t { none, begun, said };
+    enum class CloseState : std::uint8_t { none, begun, sent };
 
     /// What other threads may know, as of the end of the last call.
     struct Facts {
         State state;
-        Waits read_waits;
-        Waits write_waits;
+        PollInterest read_interest;
+        PollInterest write_interest;
         std::uint8_t flags;  ///< FactFlag
     };
     enum FactFlag : std::uint8_t { is_failed = 1, is_unsent = 2, is_paused = 4 };
     enum class Begun : std::uint8_t { yes, misuse, interrupted };
 
-    class Turn;
+    class CallGuard;
 
     Connection();
     friend struct OnHeap;
 
-    Progress run_handshake(Host& host);
-    Progress flush_unsent(Host& host);
-    Progress settle(Host& host, Outcome outcome);
-    Progress fail(Host& host, const Error& error);
-    Progress look_for_alert(Host& host);
+    Progress run_handshake(Callbacks& callbacks);
+    Progress flush_unsent(Callbacks& callbacks);
+    Progress settle(Callbacks& callbacks, Outcome outcome);
+    Progress fail(Callbacks& callbacks, const Error& error);
+    Progress look_for_alert(Callbacks& callbacks);
     [[nodiscard]] Error explain() const;
     void collect_unsent();
     void release_session();
-    Progress send_collected(Host& host);
+    Progress send_collected(Callbacks& callbacks);
     void keep_session();
-    Begun begin(Host& host);
+    Begun begin(Callbacks& callbacks);
     bool try_begin(const void* mark);
     void end();
-    void let_rest();
+    void release_buffers_if_idle();
     [[nodiscard]] bool has_failed() const { return error_ && !only_writes_fail_; }
     [[nodiscard]] Facts facts() const { return facts_.load(std::memory_order_acquire); }
     void publish_facts();
-    std::optional<Refusal> resume(Bytes session, std::string_view name);
-    bool resume(const Ref<SavedSession>& session);
+    std::optional<ConfigError> resume(Bytes session, std::string_view name);
+    bool resume(const Ref<StoredSession>& session);
     bool find_not_after();
 
     Ref<Context> context_;
     Owned<HostName> name_;
     Owned<EngineSession> session_;
-    Ref<SavedSession> saved_;
-    Ref<SavedSession> resuming_;  ///< until the handshake is done
-    std::uint8_t tag_[32] = {};
+    Ref<StoredSession> saved_;
+    Ref<StoredSession> resuming_;  ///< until the handshake is done
+    std::uint8_t scope_[32] = {};
     SessionTimes times_;      ///< of the sessions that this connection gets
     SecretBytes ciphertext_;  ///< after close(): what the stream has not accepted
     std::size_t ciphertext_sent_ = 0;
     Error error_;
-    /// The thread whose call is under way (Host::thread()), or a mark; nullptr: none.
+    /// The thread whose call is under way (Callbacks::thread()), or a mark; nullptr: none.
     std::atomic<const void*> user_{nullptr};
     /// A thread that waits for its turn: the one that ends a call lets it go first.
     std::atomic<const void*> next_user_{nullptr};
@@ -225,12 +227,12 @@ class Connection final : public OnHeap {
     /// a call beside it closes.
     std::atomic<bool> close_requested_{false};
     State state_ = State::handshaking;
-    Waits read_waits_ = Waits::stream_readable;
-    Waits write_waits_ = Waits::stream_writable;
+    PollInterest read_interest_ = PollInterest::stream_readable;
+    PollInterest write_interest_ = PollInterest::stream_writable;
     bool paused_ = false;
     bool unsent_ = false;  ///< taken, not flushed
     bool ended_ = false;   ///< the peer sends nothing more
-    Goodbye goodbye_ = Goodbye::none;
+    CloseState close_state_ = CloseState::none;
     bool only_writes_fail_ = false;  ///< error_ is the stream's that takes no more bytes
     bool buffers_released_ = false;  ///< and no call since
     bool discarded_ = false;

@@ -49,7 +49,7 @@ struct Options {
     std::optional<Bytes> key{};           ///< PKCS#1, SEC1, PKCS#8, encrypted PKCS#8
     std::optional<Bytes> key_password{};  ///< for an encrypted key
     std::optional<Bytes> certificate{};   ///< this side's, then the rest of its chain
-    /// In place of `key`, or before it is used: Host::sign() is asked for signatures.
+    /// In place of `key`, or before it is used: Callbacks::sign() is asked for signatures.
     bool sign_by_program = false;
     /// The roots, and CRLs; absent: the system's store, if there is one.
     std::optional<Bytes> trusted{};
@@ -59,7 +59,8 @@ struct Options {
     std::optional<CrlCheck> crl_check{};  ///< absent: leaf, if there are CRLs in `trusted`
     /// Client that verifies: the certificate must be for Connection::Settings::server_hostname.
     bool check_hostname = true;
-    /// Host::judge() has a say, too: about each certificate of a chain that is verified.
+    /// Callbacks::verify_certificate() has a say, too: about each certificate of a chain that is
+    /// verified.
     bool verify_by_program = false;
     /// Dates of certificates are checked against this time, in seconds since 1970 (UTC); absent:
     /// the clock's.
@@ -73,7 +74,7 @@ struct Options {
 
     std::optional<Bytes> psk_identity{};  ///< client: 1 to max_psk_identity bytes
     std::optional<Bytes> psk_key{};       ///< client: 1 to max_psk_key bytes
-    bool psk_server = false;              ///< server: keys are looked up with Host::find_psk
+    bool psk_server = false;              ///< server: keys are looked up with Callbacks::find_psk
     std::optional<Bytes> psk_hint{};      ///< server: sent in TLS 1.2 (RFC 4279 §5.2)
 
     Version minimum_version = Version::tls1_2;
@@ -85,10 +86,10 @@ struct Options {
     /// before it; without NULs.
     std::optional<Bytes> alpn{};
 
-    /// Server: Host::choose_context() is asked with what name a client comes.
+    /// Server: Callbacks::choose_context() is asked with what name a client comes.
     bool choose_by_name = false;
 
-    /// The secrets of each connection go to Host::key_log(), for whoever looks at its packets.
+    /// The secrets of each connection go to Callbacks::key_log(), for whoever looks at its packets.
     bool key_log = false;
 
     /// Sessions are resumed (RFC 8446 §2.2, RFC 5246 §7.3, RFC 5077). A client keeps what servers
@@ -115,7 +116,7 @@ inline constexpr std::size_t max_record_size = 16384;
 /// Why a call was refused before anything happened: the caller's mistake.
 /// Members of Options and Connection::Settings are named in it between backquotes, so that a
 /// binding can put the names there that its programs know.
-struct Refusal {
+struct ConfigError {
     const char* reason;  ///< a string literal
     bool out_of_memory = false;
     /// What the content looks like instead, and how to convert it: a string literal or nullptr. If
@@ -132,8 +133,8 @@ struct Refusal {
 /// Writes what is known of a refusal: "ca_certs 'roots.pem', line 12: invalid cert: …". `argument`
 /// is what the option is called, and `file` where its content comes from; both may be empty.
 /// Returns the length; never NUL-terminated, cut off at the end of `into`.
-std::size_t describe(const Refusal& refusal, std::string_view argument, std::string_view file,
-                     std::span<char> into);
+std::size_t describe(const ConfigError& config_error, std::string_view argument,
+                     std::string_view file, std::span<char> into);
 
 /// A private key out of `content` without its PEM: DER, encrypted if it was; PEM that is encrypted
 /// as in RFC 1421 stays as it is, and so does what holds no key. Empty: no memory.
@@ -150,22 +151,22 @@ struct SessionTimes {
 };
 
 /// What a client needs to resume a connection. Holds secrets; immutable, and shared.
-class SavedSession final : public OnHeap {
+class StoredSession final : public OnHeap {
   public:
     /// What it is as bytes: a SHA-256 over its tag and the rest, its times, then what the engine
     /// made.
-    explicit SavedSession(SecretBytes content) : content_(std::move(content)) {}
+    explicit StoredSession(SecretBytes content) : content_(std::move(content)) {}
 
     [[nodiscard]] Bytes bytes() const { return {content_.data(), content_.size()}; }
-    [[nodiscard]] Bytes of_engine() const { return bytes().subspan(hash_size + times_size); }
+    [[nodiscard]] Bytes engine_data() const { return bytes().subspan(hash_size + times_size); }
     [[nodiscard]] SessionTimes times() const;
     /// None: no memory, or it could not be computed.
-    static Ref<SavedSession> make(const Context& context, std::span<const std::uint8_t, 32> tag,
-                                  const SessionTimes& times, Bytes of_engine);
+    static Ref<StoredSession> make(const Context& context, std::span<const std::uint8_t, 32> scope,
+                                   const SessionTimes& times, Bytes engine_data);
     /// From bytes() of another. None: they are damaged, or of another context or server (or there
     /// is no memory).
-    static Ref<SavedSession> load(const Context& context, std::span<const std::uint8_t, 32> tag,
-                                  Bytes bytes);
+    static Ref<StoredSession> load(const Context& context, std::span<const std::uint8_t, 32> scope,
+                                   Bytes bytes);
 
     void retain() { uses_.fetch_add(1, std::memory_order_relaxed); }
     void drop() {
@@ -178,17 +179,17 @@ class SavedSession final : public OnHeap {
 
   private:
     friend class Context;
-    static Ref<SavedSession> seal(const Context& context, std::span<const std::uint8_t, 32> tag,
-                                  SecretBytes content);
+    static Ref<StoredSession> seal(const Context& context, std::span<const std::uint8_t, 32> scope,
+                                   SecretBytes content);
     std::atomic<unsigned> uses_{1};
-    std::uint8_t tag_[32] = {};
-    Ref<SavedSession> next_;
+    std::uint8_t scope_[32] = {};
+    Ref<StoredSession> next_;
     SecretBytes content_;
 };
 
 /// How many certificates and CRLs a context was given as trusted; a system's store may be looked
 /// into only when it is needed.
-struct Stored {
+struct StoreStats {
     std::size_t certificates = 0;
     std::size_t authorities = 0;  ///< those of `certificates` that may issue others
     std::size_t crls = 0;
@@ -201,7 +202,8 @@ class Context final : public OnHeap {
   public:
     /// Checks every option and parses every key and certificate: a context that was made cannot be
     /// wrong later.
-    static std::expected<Ref<Context>, Refusal> make(const Engine& engine, const Options& options);
+    static std::expected<Ref<Context>, ConfigError> make(const Engine& engine,
+                                                         const Options& options);
 
     [[nodiscard]] Role role() const { return role_; }
     [[nodiscard]] Verify verify() const { return verify_; }
@@ -212,13 +214,13 @@ class Context final : public OnHeap {
     /// The most plaintext in a record that is sent.
     [[nodiscard]] std::size_t record_size() const { return record_size_; }
     [[nodiscard]] EngineContext& engine() const { return *engine_; }
-    [[nodiscard]] Stored stored() const;
+    [[nodiscard]] StoreStats store_stats() const;
 
     /// Whether connections of this context can be resumed.
     [[nodiscard]] bool resumes() const { return resumes_; }
     /// What a session belongs to: the name of a server, and how it was verified. false: it could
     /// not be computed.
-    bool tag_of(std::string_view server_hostname, std::span<std::uint8_t, 32> tag) const;
+    bool session_scope(std::string_view server_hostname, std::span<std::uint8_t, 32> scope) const;
     /// SHA-256 over the parts; false: it could not be computed.
     bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out) const;
     /// Seconds since 1970 by Options::verify_time, or the clock.
@@ -226,11 +228,11 @@ class Context final : public OnHeap {
     /// Whether a session is as young as it must be.
     [[nodiscard]] bool is_in_time(const SessionTimes& times) const;
     /// The session of that tag, remembered no longer, or none.
-    Ref<SavedSession> take(std::span<const std::uint8_t, 32> tag);
+    Ref<StoredSession> take(std::span<const std::uint8_t, 32> scope);
     /// In place of any other of the same tag.
-    void remember(Ref<SavedSession> session);
+    void remember(Ref<StoredSession> session);
     /// The session of that tag is remembered no longer, if it is this one.
-    void forget(const Ref<SavedSession>& session, std::span<const std::uint8_t, 32> tag);
+    void forget(const Ref<StoredSession>& session, std::span<const std::uint8_t, 32> scope);
 
     void retain() { uses_.fetch_add(1, std::memory_order_relaxed); }
     void drop() {
@@ -256,7 +258,7 @@ class Context final : public OnHeap {
     bool checks_hostname_ = false;
     bool resumes_ = false;
     std::atomic_flag sessions_lock_ = ATOMIC_FLAG_INIT;
-    Ref<SavedSession> sessions_;  ///< the newest first
+    Ref<StoredSession> sessions_;  ///< the newest first
     bool (*sha256_)(std::span<const Bytes>, std::span<std::uint8_t, 32>) = nullptr;
     std::int64_t (*now_)() = nullptr;
     std::uint8_t session_scope_[32] = {};

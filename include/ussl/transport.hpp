@@ -80,7 +80,7 @@ enum class NameAnswer : std::uint8_t {
 };
 
 /// What the program says of a certificate.
-enum class Judgement : std::uint8_t {
+enum class CertificateDecision : std::uint8_t {
     accepted,
     refused,
     aborted,  ///< the callback failed, and the program keeps the reason: CALLBACK
@@ -110,7 +110,7 @@ enum class TurnAnswer : std::uint8_t {
 };
 
 /// The program's side of a connection: its stream, and its answers to the engine's questions.
-class Host : public Transport {
+class Callbacks : public Transport {
   public:
     /// The calling thread: a value of its own for each, never nullptr. By default, all threads are
     /// one, and a call beside another one is misuse.
@@ -129,9 +129,9 @@ class Host : public Transport {
     }
     /// With Options::verify_by_program: called for each certificate of the peer's chain (DER), the
     /// topmost first; the peer's own has depth 0. Adds to what is checked, and replaces nothing.
-    virtual Judgement judge(Bytes certificate, int depth) {
+    virtual CertificateDecision verify_certificate(Bytes certificate, int depth) {
         (void)certificate, (void)depth;
-        return Judgement::refused;
+        return CertificateDecision::refused;
     }
 
     /// Server, with Options::choose_by_name: called once in a handshake with the name that the
@@ -161,7 +161,7 @@ class Host : public Transport {
     }
 
   protected:
-    ~Host() = default;
+    ~Callbacks() = default;
 };
 
 }  // namespace ussl

@@ -12,8 +12,8 @@ using pem::invalid_key;
 using pem::unsupported_key;
 using pem::wrong_password;
 
-constexpr Refusal invalid_certificate{"invalid cert"};
-constexpr Refusal mismatch{"`key` and `certificate` do not match"};
+constexpr ConfigError invalid_certificate{"invalid cert"};
+constexpr ConfigError mismatch{"`key` and `certificate` do not match"};
 
 // What this side's own certificate says to others is for them to judge; what a root says, for
 // verification (verify.cpp).
@@ -144,7 +144,7 @@ class Taker final : public pem::Taker {
             return Taken::yes;
         return fault_ != nullptr ? Taken::refused : Taken::malformed;
     }
-    [[nodiscard]] const char* refusal() const override { return fault_; }
+    [[nodiscard]] const char* config_error() const override { return fault_; }
 
   private:
     mbedtls_x509_crt& certificates_;
@@ -166,8 +166,8 @@ struct Plain {
 
 // RFC 5958 §3. By itself, Mbed TLS would call a key that it does not have the algorithm of a wrong
 // password.
-[[maybe_unused]] std::optional<Refusal> decrypt_pkcs8(const pem::KeyContent& content,
-                                                      Bytes password, Plain& plain) {
+[[maybe_unused]] std::optional<ConfigError> decrypt_pkcs8(const pem::KeyContent& content,
+                                                          Bytes password, Plain& plain) {
     constexpr int sequence = MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE;
     auto* at = const_cast<unsigned char*>(content.der.data());
     const unsigned char* end = at + content.der.size();
@@ -179,7 +179,7 @@ struct Plain {
         return invalid_key;
     plain.decrypted = SecretBytes(size);
     if (plain.decrypted.empty())
-        return size == 0 ? invalid_key : Refusal{"out of memory", true};
+        return size == 0 ? invalid_key : ConfigError{"out of memory", true};
     [[maybe_unused]] std::size_t length = 0;
     int ret = MBEDTLS_ERR_PK_FEATURE_UNAVAILABLE;
     if (content.is_pkcs12) {
@@ -187,7 +187,7 @@ struct Plain {
         // Mbed TLS makes UTF-16 of ISO 8859-1, and not of UTF-8.
         for (const std::uint8_t byte : password)
             if (byte >= 0x80)
-                return Refusal{"unsupported `key_password`: for this key it must be ASCII"};
+                return ConfigError{"unsupported `key_password`: for this key it must be ASCII"};
         mbedtls_md_type_t md = MBEDTLS_MD_NONE;
         mbedtls_cipher_type_t cipher = MBEDTLS_CIPHER_NONE;
         if (mbedtls_oid_get_pkcs12_pbe_alg(&oid, &md, &cipher) == 0)
@@ -220,13 +220,14 @@ struct Plain {
 
 // RFC 1421 §4.6.1.3, which Mbed TLS decrypts only as the PEM that it stands in.
 #if defined(MBEDTLS_PEM_PARSE_C) && defined(MBEDTLS_BASE64_C)
-std::optional<Refusal> decrypt_pem(const pem::KeyContent& content, Bytes password, Plain& plain) {
+std::optional<ConfigError> decrypt_pem(const pem::KeyContent& content, Bytes password,
+                                       Plain& plain) {
     constexpr std::string_view begin = "-----BEGIN KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: ";
     constexpr std::string_view end = "\n-----END KEY-----\n";
     const std::size_t base64 = content.der.size() / 3 * 4 + 5;
     const SecretBytes text(begin.size() + content.dek_info.size() + 1 + base64 + end.size() + 1);
     if (text.empty())
-        return Refusal{"out of memory", true};
+        return ConfigError{"out of memory", true};
     std::size_t size = 0;
     const auto add = [&](std::string_view part) {
         std::memcpy(text.data() + size, part.data(), part.size());
@@ -258,18 +259,18 @@ std::optional<Refusal> decrypt_pem(const pem::KeyContent& content, Bytes passwor
     const unsigned char* der = mbedtls_pem_get_buffer(&pem, &written);
     plain.decrypted = SecretBytes(written);
     if (plain.decrypted.empty())
-        return Refusal{"out of memory", true};
+        return ConfigError{"out of memory", true};
     std::memcpy(plain.decrypted.data(), der, written);
     plain.der = {plain.decrypted.data(), written};
     return std::nullopt;
 }
 #else
-std::optional<Refusal> decrypt_pem(const pem::KeyContent& content, Bytes, Plain&) {
+std::optional<ConfigError> decrypt_pem(const pem::KeyContent& content, Bytes, Plain&) {
     return pem::unsupported_encryption(content);
 }
 #endif
 
-std::optional<Refusal> parse_key(mbedtls_pk_context& key, Bytes data, Bytes password) {
+std::optional<ConfigError> parse_key(mbedtls_pk_context& key, Bytes data, Bytes password) {
     const auto content = pem::read_key(data);
     if (!content)
         return content.error();
@@ -279,10 +280,11 @@ std::optional<Refusal> parse_key(mbedtls_pk_context& key, Bytes data, Bytes pass
             return wrong_password;
         if (!content->is_common)
             return pem::unsupported_encryption(*content);
-        const auto refusal = content->dek_info.empty() ? decrypt_pkcs8(*content, password, plain)
-                                                       : decrypt_pem(*content, password, plain);
-        if (refusal)
-            return refusal;
+        const auto config_error = content->dek_info.empty()
+                                      ? decrypt_pkcs8(*content, password, plain)
+                                      : decrypt_pem(*content, password, plain);
+        if (config_error)
+            return config_error;
     }
     const int ret = mbedtls_pk_parse_key(&key, plain.der.data(), plain.der.size(), nullptr, 0,
                                          random_bytes, nullptr);
@@ -321,34 +323,35 @@ bool parse_first_certificate(Bytes data, mbedtls_x509_crt& certificate) {
 }
 
 // Without a key of its own, what is asked about it is what the certificate's public key says.
-mbedtls_pk_context& Context::signer() {
+mbedtls_pk_context& MbedContext::signer() {
     return has_key() ? key_ : chain_.pk;
 }
 
-std::optional<Refusal> Context::load_identity(const Options& options) {
+std::optional<ConfigError> MbedContext::load_identity(const Options& options) {
     if (!options.certificate)
         return std::nullopt;
     if (options.key)
-        if (const auto refusal =
+        if (const auto config_error =
                 parse_key(key_, *options.key, options.key_password.value_or(Bytes{})))
-            return pem::about(Refusal::About::key, *refusal);
+            return pem::about(ConfigError::About::key, *config_error);
     Taker<CrlList> taker(chain_, false);
-    if (const auto refusal = pem::read_chain(*options.certificate, taker))
-        return pem::about(Refusal::About::certificate, *refusal);
+    if (const auto config_error = pem::read_chain(*options.certificate, taker))
+        return pem::about(ConfigError::About::certificate, *config_error);
     std::size_t size = policy::before_chain;
     for (const mbedtls_x509_crt* at = &chain_; at != nullptr; at = at->next)
         size += policy::around_certificate + at->raw.len;
     if (size > policy::longest_chain)
-        return Refusal{policy::chain_is_long};
+        return ConfigError{policy::chain_is_long};
     constexpr std::size_t header = 4;
     if (header + size > MBEDTLS_SSL_OUT_CONTENT_LEN)
-        return Refusal{"certificate chain too long for this build (MBEDTLS_SSL_OUT_CONTENT_LEN)"};
+        return ConfigError{
+            "certificate chain too long for this build (MBEDTLS_SSL_OUT_CONTENT_LEN)"};
     // What a certificate says it is for, too, is for the peer to judge.
     for (mbedtls_x509_crt* at = &chain_; at != nullptr; at = at->next)
         at->ext_types &= ~(MBEDTLS_X509_EXT_KEY_USAGE | MBEDTLS_X509_EXT_EXTENDED_KEY_USAGE);
     if (options.sign_by_program) {
-        if (const auto refusal = set_up_signing())
-            return refusal;
+        if (const auto config_error = set_up_signing())
+            return config_error;
     } else if (mbedtls_pk_check_pair(&chain_.pk, &key_, random_bytes, nullptr) != 0) {
         return mismatch;
     }
@@ -358,10 +361,10 @@ std::optional<Refusal> Context::load_identity(const Options& options) {
 }
 
 // A key that only says where the real one is fits the certificate as far as its public half does.
-std::optional<Refusal> Context::set_up_signing() {
+std::optional<ConfigError> MbedContext::set_up_signing() {
 #if USSL_HAS_SIGNING_BY_PROGRAM
     if (!can_sign(chain_.pk))
-        return Refusal{"unsupported certificate: a sign callback is for RSA and ECDSA"};
+        return ConfigError{"unsupported certificate: a sign callback is for RSA and ECDSA"};
     if (!has_key())
         return std::nullopt;
     // As SubjectPublicKeyInfo, written from the end of the buffer.
@@ -376,12 +379,12 @@ std::optional<Refusal> Context::set_up_signing() {
     const mbedtls_mpi& scalar = mbedtls_pk_ec(key_)->d;
     scalar_ = SecretBytes(mbedtls_mpi_size(&scalar));
     if (mbedtls_mpi_write_binary(&scalar, scalar_.data(), scalar_.size()) != 0)
-        return Refusal{"out of memory", true};
+        return ConfigError{"out of memory", true};
 #endif
     return std::nullopt;
 }
 
-bool Context::add_system_store() {
+bool MbedContext::add_system_store() {
 #ifdef USSL_HAS_SYSTEM_STORE
     Taker<CrlList> taker(trusted_, true);
     NamedStore store = read_named_store(taker, unsupported_);
@@ -395,25 +398,25 @@ bool Context::add_system_store() {
 #endif
 }
 
-std::optional<Refusal> Context::load_trusted(const Options& options) {
+std::optional<ConfigError> MbedContext::load_trusted(const Options& options) {
 #ifdef MBEDTLS_X509_CRL_PARSE_C
     Taker<CrlList> taker(trusted_, true, &crls_);
 #else
     Taker<CrlList> taker(trusted_, true);
 #endif
     if (options.trusted)
-        if (const auto refusal = pem::read_trusted(*options.trusted, taker, unsupported_))
-            return pem::about(Refusal::About::trusted, *refusal);
+        if (const auto config_error = pem::read_trusted(*options.trusted, taker, unsupported_))
+            return pem::about(ConfigError::About::trusted, *config_error);
     const bool by_default = !options.trusted && verify_ != Verify::none && !psk_;
     if ((options.system_store || by_default) && !add_system_store())
-        return Refusal{"out of memory", true};
+        return ConfigError{"out of memory", true};
     restrict_issuers(trusted_);
     if (trusted_.version != 0)
         mbedtls_ssl_conf_ca_chain(&config_, &trusted_, nullptr);
     return std::nullopt;
 }
 
-bool Context::store_digest(std::span<std::uint8_t, 32> out) const {
+bool MbedContext::store_digest(std::span<std::uint8_t, 32> out) const {
     Holder<mbedtls_md_context_t, mbedtls_md_init, mbedtls_md_free> hash;
     bool good = mbedtls_md_setup(&hash, mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), 0) == 0 &&
                 mbedtls_md_starts(&hash) == 0;
@@ -422,18 +425,18 @@ bool Context::store_digest(std::span<std::uint8_t, 32> out) const {
     return good && mbedtls_md_finish(&hash, out.data()) == 0;
 }
 
-Stored Context::stored() const {
-    Stored stored;
-    stored.unsupported = unsupported_;
+StoreStats MbedContext::store_stats() const {
+    StoreStats stats;
+    stats.unsupported = unsupported_;
     for (const mbedtls_x509_crt* at = &trusted_; at != nullptr && at->version != 0; at = at->next) {
-        ++stored.certificates;
-        stored.authorities += at->ca_istrue != 0 ? 1 : 0;
+        ++stats.certificates;
+        stats.authorities += at->ca_istrue != 0 ? 1 : 0;
     }
 #ifdef MBEDTLS_X509_CRL_PARSE_C
     for (const mbedtls_x509_crl* at = &crls_; at != nullptr && at->version != 0; at = at->next)
-        ++stored.crls;
+        ++stats.crls;
 #endif
-    return stored;
+    return stats;
 }
 
 }  // namespace ussl::mbedtls

@@ -27,20 +27,20 @@ constexpr std::uint16_t signature_algorithms[] = {
 constexpr mbedtls_x509_crt_profile any_profile = {0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0};
 
 int receive_hook(void* session, unsigned char* into, std::size_t size) {
-    return static_cast<Session*>(session)->receive({into, size});
+    return static_cast<MbedSession*>(session)->receive({into, size});
 }
 
 int send_hook(void* session, const unsigned char* from, std::size_t size) {
-    return static_cast<Session*>(session)->send({from, size});
+    return static_cast<MbedSession*>(session)->send({from, size});
 }
 
 int verify_hook(void* session, mbedtls_x509_crt* certificate, int depth, std::uint32_t* flags) {
-    return static_cast<Session*>(session)->verify(*certificate, depth, *flags);
+    return static_cast<MbedSession*>(session)->verify(*certificate, depth, *flags);
 }
 
 #ifdef MBEDTLS_SSL_HANDSHAKE_WITH_PSK_ENABLED
 int psk_hook(void*, mbedtls_ssl_context* ssl, const unsigned char* identity, std::size_t size) {
-    return static_cast<Session*>(mbedtls_ssl_get_user_data_p(ssl))->find_psk({identity, size});
+    return static_cast<MbedSession*>(mbedtls_ssl_get_user_data_p(ssl))->find_psk({identity, size});
 }
 #endif
 
@@ -67,11 +67,12 @@ std::string_view label_of(mbedtls_ssl_key_export_type type) {
 void key_hook(void* session, mbedtls_ssl_key_export_type type, const unsigned char* secret,
               std::size_t size, const unsigned char client_random[32], const unsigned char*,
               mbedtls_tls_prf_types) {
-    static_cast<Session*>(session)->log_key(label_of(type), {client_random, 32}, {secret, size});
+    static_cast<MbedSession*>(session)->log_key(label_of(type), {client_random, 32},
+                                                {secret, size});
 }
 
 int name_hook(mbedtls_ssl_context* ssl) {
-    return static_cast<Session*>(mbedtls_ssl_get_user_data_p(ssl))->choose_context();
+    return static_cast<MbedSession*>(mbedtls_ssl_get_user_data_p(ssl))->choose_context();
 }
 
 bool for_each_suite(SuiteVisitor& visitor) {
@@ -131,9 +132,9 @@ std::string_view suite_name(int suite, std::span<char> into) {
 
 // --- Context
 
-std::expected<Owned<EngineContext>, Refusal> Context::make(const Options& options) {
-    static constexpr Refusal no_memory{"out of memory", true};
-    Owned<Context> context{new Context};
+std::expected<Owned<EngineContext>, ConfigError> MbedContext::make(const Options& options) {
+    static constexpr ConfigError no_memory{"out of memory", true};
+    Owned<MbedContext> context{new MbedContext};
     if (!context)
         return std::unexpected(no_memory);
     context->role_ = options.role;
@@ -152,25 +153,25 @@ std::expected<Owned<EngineContext>, Refusal> Context::make(const Options& option
         std::memcpy(context->pins_.get(), options.pins->data(), context->pins_size_);
     }
     take_lack_of_memory();
-    std::optional<Refusal> refusal;
+    std::optional<ConfigError> config_error;
     if (!context->set_up(options))
-        refusal = Refusal{"the TLS engine could not be set up"};
-    if (!refusal)
-        refusal = context->load_identity(options);
-    if (!refusal)
-        refusal = context->load_trusted(options);
-    if (!refusal)
-        context->crl_check_ = policy::crl_check_of(options, context->stored());
-    if (!refusal)
+        config_error = ConfigError{"the TLS engine could not be set up"};
+    if (!config_error)
+        config_error = context->load_identity(options);
+    if (!config_error)
+        config_error = context->load_trusted(options);
+    if (!config_error)
+        context->crl_check_ = policy::crl_check_of(options, context->store_stats());
+    if (!config_error)
         context->limit_records(options.record_size_limit);
     if (take_lack_of_memory())
         return std::unexpected(no_memory);
-    if (refusal)
-        return std::unexpected(*refusal);
+    if (config_error)
+        return std::unexpected(*config_error);
     return context;
 }
 
-bool Context::set_up(const Options& options) {
+bool MbedContext::set_up(const Options& options) {
     const bool client = role_ == Role::client;
     mbedtls_ssl_config* config = &config_;
     if (!start_up() ||
@@ -225,7 +226,7 @@ bool Context::set_up(const Options& options) {
 }
 
 // Not with the Mbed TLS of a port: it keeps what it needs of the handshake to itself.
-bool Context::set_up_sessions([[maybe_unused]] const Options& options) {
+bool MbedContext::set_up_sessions([[maybe_unused]] const Options& options) {
 #if USSL_HAS_RESUMPTION
     const bool client = role_ == Role::client;
     resumes_ = policy::resumes(options);
@@ -271,7 +272,7 @@ bool Context::set_up_sessions([[maybe_unused]] const Options& options) {
     return true;
 }
 
-bool Context::set_up_suites(const policy::Offer& offer) {
+bool MbedContext::set_up_suites(const policy::Offer& offer) {
     auto* list = static_cast<int*>(allocate((offer.count + 1) * sizeof(int)));
     suites_.reset(list);
     if (list == nullptr)
@@ -282,7 +283,7 @@ bool Context::set_up_suites(const policy::Offer& offer) {
     return true;
 }
 
-bool Context::set_up_alpn([[maybe_unused]] Bytes alpn) {
+bool MbedContext::set_up_alpn([[maybe_unused]] Bytes alpn) {
 #ifdef MBEDTLS_SSL_ALPN
     std::size_t count = 0;
     policy::for_each_protocol(alpn, [&](Bytes) { ++count; });
@@ -326,7 +327,7 @@ static bool has_long_key_exchange(const int* suites) {
 
 // Mbed TLS does not divide its messages of the handshake, so that a size which it agreed on with
 // the peer must be one that they fit into.
-void Context::limit_records(std::optional<std::size_t> limit) {
+void MbedContext::limit_records(std::optional<std::size_t> limit) {
     // A client's key exchange with DHE or RSA; a server's, and its tickets. With ECDHE and a
     // pre-shared key, a client's is much shorter.
     longest_message_ = role_ == Role::server || has_long_key_exchange(suites_.get()) ? 600 : 300;
@@ -356,14 +357,14 @@ void Context::limit_records(std::optional<std::size_t> limit) {
     mbedtls_ssl_conf_set_user_data_n(&config_, limit.value_or(max_record_size));
 }
 
-Owned<EngineSession> Context::make_session(const HostName* name) {
-    return Session::make(*this, name);
+Owned<EngineSession> MbedContext::make_session(const HostName* name) {
+    return MbedSession::make(*this, name);
 }
 
 // --- Session
 
-Owned<EngineSession> Session::make(const Context& context, const HostName* name) {
-    Owned<Session> session{new Session(context, name)};
+Owned<EngineSession> MbedSession::make(const MbedContext& context, const HostName* name) {
+    Owned<MbedSession> session{new MbedSession(context, name)};
     if (!session)
         return nullptr;
     mbedtls_ssl_context* ssl = &session->ssl_;
@@ -382,8 +383,8 @@ Owned<EngineSession> Session::make(const Context& context, const HostName* name)
     return session;
 }
 
-int Session::receive(MutableBytes into) {
-    if (const int ret = flight_.send(wire()); ret != 0)
+int MbedSession::receive(MutableBytes into) {
+    if (const int ret = flight_.send(transport()); ret != 0)
         return ret;
     if (!records_.within_a_record()) {
         // A client of TLS 1.3 expects certificates also instead of a request for its own.
@@ -397,10 +398,10 @@ int Session::receive(MutableBytes into) {
         if (const int ret = judge_passed_over(); ret != 0)
             return ret;
     }
-    return records_.receive(wire(), into);
+    return records_.receive(transport(), into);
 }
 
-bool Session::is_tls1_3() const {
+bool MbedSession::is_tls1_3() const {
     // Before that, it may be a number that a peer has made up.
     return ssl_.state > MBEDTLS_SSL_SERVER_HELLO && ssl_.tls_version == MBEDTLS_SSL_VERSION_TLS1_3;
 }
@@ -408,8 +409,8 @@ bool Session::is_tls1_3() const {
 // Mbed TLS passes over every alert that is not called fatal, and in TLS 1.3 over every
 // ChangeCipherSpec, for as long as they come. The last of them is still there when it asks for the
 // next record.
-int Session::judge_passed_over() {
-    constexpr std::uint8_t most_in_a_row = 5;
+int MbedSession::judge_passed_over() {
+    constexpr std::uint8_t max_in_a_row = 5;
     const bool tls1_3 = is_tls1_3();
     if (ssl_.in_msgtype == MBEDTLS_SSL_MSG_ALERT) {
         const std::uint8_t level = ssl_.in_msg[0];
@@ -436,11 +437,11 @@ int Session::judge_passed_over() {
         return 0;
     }
     ssl_.in_msgtype = 0;  // it has been looked at
-    return ++passed_over_ > most_in_a_row ? MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE : 0;
+    return ++passed_over_ > max_in_a_row ? MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE : 0;
 }
 
 // When a callback ends the handshake, Mbed TLS blames the peer, or its own certificate.
-std::uint8_t Session::choose_alert(std::uint8_t alert) {
+std::uint8_t MbedSession::choose_alert(std::uint8_t alert) {
     use_application_keys();
     const std::uint8_t instead = callbacks_.alert();
     return instead != 0 ? instead : alert;
@@ -448,7 +449,7 @@ std::uint8_t Session::choose_alert(std::uint8_t alert) {
 
 // A server of TLS 1.3 that has sent its Finished sends with the application's keys (RFC 8446
 // appendix A.2), which Mbed TLS takes up only when the client has finished, too.
-void Session::use_application_keys() {
+void MbedSession::use_application_keys() {
 #ifdef MBEDTLS_SSL_PROTO_TLS1_3
     if (context().role() == Role::server && ssl_.transform_application != nullptr &&
         ssl_.transform_out != ssl_.transform_application) {
@@ -459,20 +460,20 @@ void Session::use_application_keys() {
 }
 
 // As much as most servers take; and what each record adds to it.
-bool Session::may_skip(std::size_t early_data) {
+bool MbedSession::may_skip(std::size_t early_data) {
     constexpr std::size_t most = max_record_size + 1024;
     skipped_ = static_cast<std::uint16_t>(std::min(skipped_ + early_data, most + 1));
     return skipped_ <= most;
 }
 
-int Session::send(Bytes from) {
-    return mbedtls_ssl_is_handshake_over(&ssl_) == 0 ? flight_.write(wire(), from)
-                                                     : Flight::write_now(wire(), from);
+int MbedSession::send(Bytes from) {
+    return mbedtls_ssl_is_handshake_over(&ssl_) == 0 ? flight_.write(transport(), from)
+                                                     : Flight::write_now(transport(), from);
 }
 
 // A step of Mbed TLS's, and again once there is room for the record that it stopped at.
 template <class Step>
-int Session::with_room(Step step) {
+int MbedSession::with_room(Step step) {
     for (;;) {
         const int ret = step();
         if (!records_.wants_room())
@@ -488,10 +489,10 @@ int Session::with_room(Step step) {
 static bool has_key_slots() {
     // A key exchange, the keys of the handshake and of the connection, one in passing; twice, for
     // another handshake may have begun.
-    constexpr std::size_t most_at_once = 12;
+    constexpr std::size_t max_at_once = 12;
     mbedtls_psa_stats_t stats;
     mbedtls_psa_get_stats(&stats);
-    return stats.empty_slots >= most_at_once;
+    return stats.empty_slots >= max_at_once;
 }
 #else
 static bool has_key_slots() {
@@ -499,7 +500,7 @@ static bool has_key_slots() {
 }
 #endif
 
-Outcome Session::handshake() {
+Outcome MbedSession::handshake() {
     if (ssl_.state <= MBEDTLS_SSL_CLIENT_HELLO && !has_key_slots()) {
         collect();
         if (!has_key_slots()) {
@@ -539,7 +540,7 @@ Outcome Session::handshake() {
         if (lacked_memory_)
             return fail(MBEDTLS_ERR_SSL_ALLOC_FAILED);
     }
-    if (const int ret = flight_.send(wire()); ret != 0)
+    if (const int ret = flight_.send(transport()); ret != 0)
         return outcome_of(ret);
     const bool must_verify =
         (context().verify() != Verify::none || !context().pins().empty()) && !context().uses_psk();
@@ -547,7 +548,7 @@ Outcome Session::handshake() {
         context().role() == Role::server && context().verify() == Verify::optional;
     const bool is_absent =
         (mbedtls_ssl_get_verify_result(&ssl_) & MBEDTLS_X509_BADCERT_MISSING) != 0;
-    // Of the session that is resumed, the tag says how it was verified (ussl::SavedSession).
+    // Of the session that is resumed, the tag says how it was verified (ussl::StoredSession).
     if (must_verify && !was_verified_ && !(may_be_absent && is_absent) && !resumed_)
         return fail(MBEDTLS_ERR_SSL_INTERNAL_ERROR);
     flight_.end();
@@ -561,7 +562,7 @@ Outcome Session::handshake() {
 }
 
 // What Mbed TLS has found of the peer's certificate so far.
-Outcome Session::judge_peer() {
+Outcome MbedSession::judge_peer() {
     const bool client = context().role() == Role::client;
     if (take_lack_of_memory()) {
         lacked_memory_ = true;
@@ -571,8 +572,8 @@ Outcome Session::judge_peer() {
             return refuse(error, MBEDTLS_SSL_ALERT_MSG_INTERNAL_ERROR);
         }
     }
-    if (callbacks_.refusal())
-        return refuse(callbacks_.refusal(), callbacks_.alert());
+    if (callbacks_.failure())
+        return refuse(callbacks_.failure(), callbacks_.alert());
     if (certificate_failures_ != 0) {
         const Error error = policy::certificate_error(certificate_failures_);
         return refuse(error, alert_of(error.code));
@@ -589,22 +590,22 @@ Outcome Session::judge_peer() {
     return Outcome::done();
 }
 
-Outcome Session::refuse(const Error& error, std::uint8_t alert) {
+Outcome MbedSession::refuse(const Error& error, std::uint8_t alert) {
     failure_ = error;
     failure_.alert = Error::Alert::sent;
     failure_.alert_number = alert;
     use_application_keys();
     // When a callback refuses, Mbed TLS may have sent an alert, which choose_alert() has changed.
-    if (!callbacks_.refusal() || ssl_.out_msgtype != MBEDTLS_SSL_MSG_ALERT)
+    if (!callbacks_.failure() || ssl_.out_msgtype != MBEDTLS_SSL_MSG_ALERT)
         (void)mbedtls_ssl_send_alert_message(&ssl_, MBEDTLS_SSL_ALERT_LEVEL_FATAL, alert);
-    (void)flight_.send(wire());
+    (void)flight_.send(transport());
     return Outcome::failed();
 }
 
 #ifdef USSL_PATCHED_MBEDTLS
 
 // Between ClientHello and what the server says to it.
-void Session::agree_on_record_size() {
+void MbedSession::agree_on_record_size() {
 #ifdef MBEDTLS_SSL_MAX_FRAGMENT_LENGTH
     if (context().role() == Role::client && ssl_.conf->mfl_code != MBEDTLS_SSL_MAX_FRAG_LEN_NONE)
         ussl_mbedtls_offered_max_fragment_length(&ssl_);
@@ -627,14 +628,14 @@ void Session::agree_on_record_size() {
 #endif
 }
 
-bool Session::lacks_group() const {
+bool MbedSession::lacks_group() const {
     return ussl_mbedtls_lacks_group(&ssl_) != 0;
 }
 
 // What only the handshake needed.
-void Session::let_go_of_the_handshake() {
+void MbedSession::let_go_of_the_handshake() {
     ussl_mbedtls_end_handshake(&ssl_);
-    records_.rest();
+    records_.release_idle_buffers();
     shorten_peer_certificate();
 #ifdef MBEDTLS_SSL_MAX_FRAGMENT_LENGTH
     if (wanted_fragment_code_ != 0)
@@ -644,7 +645,7 @@ void Session::let_go_of_the_handshake() {
 
 // Of the peer's chain, what a program may still ask for is its first certificate. Parsed, all of it
 // takes several times the room.
-void Session::shorten_peer_certificate() {
+void MbedSession::shorten_peer_certificate() {
     const mbedtls_x509_crt* certificate = mbedtls_ssl_get_peer_cert(&ssl_);
     if (certificate == nullptr ||
         !keep_peer_certificate({certificate->raw.p, certificate->raw.len}))
@@ -656,11 +657,11 @@ void Session::shorten_peer_certificate() {
 
 #else
 
-void Session::agree_on_record_size() {}
-bool Session::lacks_group() const {
+void MbedSession::agree_on_record_size() {}
+bool MbedSession::lacks_group() const {
     return false;
 }
-void Session::let_go_of_the_handshake() {}
+void MbedSession::let_go_of_the_handshake() {}
 
 #endif
 
@@ -668,7 +669,7 @@ void Session::let_go_of_the_handshake() {}
 
 // A session as bytes: the length of the peer's certificate (2 bytes), the certificate, and what
 // Mbed TLS makes of the rest.
-void Session::keep_session() {
+void MbedSession::keep_session() {
     if (!context().resumes() || context().role() != Role::client || ssl_.session == nullptr)
         return;
     if (ssl_.session->ticket_len == 0 && ssl_.session->id_len == 0)
@@ -689,7 +690,7 @@ void Session::keep_session() {
         new_session_ = {std::move(saved), ssl_.session->ticket_lifetime};
 }
 
-Outcome Session::resume(Bytes session) {
+Outcome MbedSession::resume(Bytes session) {
     if (session.size() < 2)
         return Outcome::failed();
     const std::size_t peer_size = static_cast<std::size_t>(session[0]) << 8 | session[1];
@@ -716,7 +717,7 @@ Outcome Session::resume(Bytes session) {
     return lacked_memory ? Outcome::no_memory() : Outcome::failed();
 }
 
-void Session::note_resumption() {
+void MbedSession::note_resumption() {
     if (ussl_mbedtls_resumes(&ssl_) == 0 || !context().resumes())
         return;
     resumed_ = true;
@@ -727,7 +728,7 @@ void Session::note_resumption() {
 // Every session of TLS 1.2 that is kept, and every ticket, is of a handshake with
 // extended_master_secret, so that nothing is resumed without (RFC 7627 §5.3). For a server before
 // its ServerHello, for a client behind it.
-bool Session::may_resume() {
+bool MbedSession::may_resume() {
     has_extended_secret_ = ussl_mbedtls_has_extended_master_secret(&ssl_) != 0;
     if (version() == Version::tls1_3 || has_extended_secret_)
         return true;
@@ -739,14 +740,14 @@ bool Session::may_resume() {
     return ussl_mbedtls_resumes(&ssl_) == 0;
 }
 
-Outcome Session::refuse_resumption() {
+Outcome MbedSession::refuse_resumption() {
     Error error;
     error.code = Code::PROTOCOL;
     return refuse(error, MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE);
 }
 
 // Of a server, the session of this connection.
-void Session::forget_cached_session() {
+void MbedSession::forget_cached_session() {
 #ifdef MBEDTLS_SSL_CACHE_C
     const mbedtls_ssl_session* session = ssl_.session;
     if (context().role() == Role::server && session != nullptr && session->id_len != 0)
@@ -755,7 +756,7 @@ void Session::forget_cached_session() {
 }
 
 // The server has not resumed. Mbed TLS would keep the ticket, beside the secret of a new session.
-void Session::forget_declined_session() {
+void MbedSession::forget_declined_session() {
     mbedtls_ssl_session* session = ssl_.session_negotiate;
     if (session == nullptr || ussl_mbedtls_resumes(&ssl_) != 0 || session->ticket == nullptr)
         return;
@@ -766,7 +767,7 @@ void Session::forget_declined_session() {
 }
 
 // The message is there, and Mbed TLS has taken it for the beginning of a handshake.
-int Session::take_ticket() {
+int MbedSession::take_ticket() {
     int ret = ussl_mbedtls_begin_message(&ssl_);
     if (ret == 0)
         ret = mbedtls_ssl_handshake_step(&ssl_);
@@ -786,7 +787,7 @@ int Session::take_ticket() {
     return 0;
 }
 
-bool Session::waits_for_ticket() const {
+bool MbedSession::waits_for_ticket() const {
 #if defined(MBEDTLS_SSL_PROTO_TLS1_3)
     return ssl_.state == MBEDTLS_SSL_TLS1_3_NEW_SESSION_TICKET;
 #else
@@ -796,29 +797,29 @@ bool Session::waits_for_ticket() const {
 
 #else
 
-void Session::keep_session() {}
-Outcome Session::resume(Bytes) {
+void MbedSession::keep_session() {}
+Outcome MbedSession::resume(Bytes) {
     return Outcome::failed();
 }
-void Session::note_resumption() {}
-bool Session::may_resume() {
+void MbedSession::note_resumption() {}
+bool MbedSession::may_resume() {
     return true;
 }
-Outcome Session::refuse_resumption() {
+Outcome MbedSession::refuse_resumption() {
     return Outcome::failed();
 }
-void Session::forget_declined_session() {}
-void Session::forget_cached_session() {}
-int Session::take_ticket() {
+void MbedSession::forget_declined_session() {}
+void MbedSession::forget_cached_session() {}
+int MbedSession::take_ticket() {
     return 0;
 }
-bool Session::waits_for_ticket() const {
+bool MbedSession::waits_for_ticket() const {
     return false;
 }
 
 #endif
 
-int Session::read_some(MutableBytes into) {
+int MbedSession::read_some(MutableBytes into) {
     for (;;) {
         if (waits_for_ticket())
             if (const int ret = take_ticket(); ret != 0)
@@ -832,11 +833,11 @@ int Session::read_some(MutableBytes into) {
     }
 }
 
-Outcome Session::read(MutableBytes into) {
+Outcome MbedSession::read(MutableBytes into) {
     take_lack_of_memory();
     // Records may be empty, but a peer that sends nothing else wants to keep us busy. OpenSSL
     // tolerates as many.
-    constexpr int most_empty_records = 32;
+    constexpr int max_empty_records = 32;
     int ret = 0;
     do {
         // Mbed TLS would take four of them for a forged record.
@@ -846,15 +847,15 @@ Outcome Session::read(MutableBytes into) {
         empty_records_ = static_cast<std::uint8_t>(empty_records_ + ssl_.nb_zero);
         if (ret > 0 || pending() != 0)
             empty_records_ = 0;
-        if (empty_records_ > most_empty_records)
+        if (empty_records_ > max_empty_records)
             ret = MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE;
-    } while (ret == 0 && !wire_.ended() && pending() == 0 && ssl_.nb_zero != 0);
+    } while (ret == 0 && !transport_.ended() && pending() == 0 && ssl_.nb_zero != 0);
     Outcome outcome = Outcome::done();
     if (ret > 0)
         outcome = Outcome::done(static_cast<std::size_t>(ret));
     else if (ret < 0)
         outcome = records_.take_lack_of_room() ? Outcome::no_memory() : outcome_of(ret);
-    else if (wire_.ended())
+    else if (transport_.ended())
         outcome = Outcome::end();
     else if (pending() == 0)
         outcome = fail(MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE);
@@ -862,7 +863,7 @@ Outcome Session::read(MutableBytes into) {
     return outcome;
 }
 
-Outcome Session::write(Bytes from) {
+Outcome MbedSession::write(Bytes from) {
     // An alert that a read could not send: Mbed TLS would send that alone, and call it a success.
     if (const Outcome outcome = flush(); outcome.kind != Outcome::Kind::done)
         return outcome;
@@ -885,7 +886,7 @@ Outcome Session::write(Bytes from) {
     return ret > 0 ? Outcome::done(static_cast<std::size_t>(ret)) : outcome_of(ret);
 }
 
-Outcome Session::flush() {
+Outcome MbedSession::flush() {
     take_lack_of_memory();
     // It could not be looked at because something had to leave first.
     if (waits_for_ticket())
@@ -900,7 +901,7 @@ Outcome Session::flush() {
     return ret > 0 ? Outcome::done() : outcome_of(ret);
 }
 
-Outcome Session::close_notify() {
+Outcome MbedSession::close_notify() {
     // What stands before the goodbye; once that is begun, Mbed TLS goes on with it by itself.
     if (!goodbye_begun_)
         if (const Outcome outcome = flush(); outcome.kind != Outcome::Kind::done)
@@ -909,7 +910,7 @@ Outcome Session::close_notify() {
     return outcome_of(mbedtls_ssl_close_notify(&ssl_));
 }
 
-Outcome Session::outcome_of(int ret) {
+Outcome MbedSession::outcome_of(int ret) {
     switch (ret) {
         case 0:
             return Outcome::done();
@@ -930,7 +931,7 @@ Outcome Session::outcome_of(int ret) {
     }
 }
 
-Outcome Session::fail(int ret) {
+Outcome MbedSession::fail(int ret) {
     // RFC 5246 §7.2.2: it cannot be resumed.
     forget_cached_session();
     failure_ = {};
@@ -958,7 +959,7 @@ Outcome Session::fail(int ret) {
         failure_.alert_number = record[6];
         return Outcome::failed();
     }
-    if (wire_.ended() || wire_.read_errno() != 0)
+    if (transport_.ended() || transport_.read_errno() != 0)
         return Outcome::failed();
     const bool established = mbedtls_ssl_is_handshake_over(&ssl_) != 0;
     // Only what is protected is as the peer made it: a header is not, and a record of TLS 1.3 that
@@ -1037,11 +1038,11 @@ Outcome Session::fail(int ret) {
         default:
             break;
     }
-    (void)flight_.send(wire());
+    (void)flight_.send(transport());
     return Outcome::failed();
 }
 
-bool Session::peer_can_sign() const {
+bool MbedSession::peer_can_sign() const {
 #ifdef MBEDTLS_SSL_KEEP_PEER_CERTIFICATE
     const mbedtls_ssl_session* session = ssl_.session_negotiate;
     if (session != nullptr && session->peer_cert != nullptr)
@@ -1052,7 +1053,7 @@ bool Session::peer_can_sign() const {
 
 // From the topmost of the path on, which ends at the first trusted certificate (RFC 5280 §6.1): if
 // that is the peer's own, what else it has shown does not matter.
-void Session::judge_path(int depth, Found& found) {
+void MbedSession::judge_path(int depth, Found& found) {
     const Link* path = path_.get();
     const bool alone = is_among_trusted(context(), *path->certificate);
     for (int i = alone ? 0 : depth; i >= 0; --i) {
@@ -1070,7 +1071,7 @@ void Session::judge_path(int depth, Found& found) {
 
 // The signatures that Mbed TLS may verify to find a path: of each certificate, with each that has
 // the name of its issuer.
-bool Session::limit_signatures(const mbedtls_x509_crt& chain, const mbedtls_x509_crt* trusted) {
+bool MbedSession::limit_signatures(const mbedtls_x509_crt& chain, const mbedtls_x509_crt* trusted) {
     signatures_are_limited_ = true;
     int checks = 0;
     const auto count = [&](const mbedtls_x509_buf& issuer, const mbedtls_x509_crt* among) {
@@ -1083,12 +1084,12 @@ bool Session::limit_signatures(const mbedtls_x509_crt& chain, const mbedtls_x509
         count(at->issuer_raw, at->next);
         count(at->issuer_raw, trusted);
     }
-    return checks <= policy::most_signature_checks;
+    return checks <= policy::max_signature_checks;
 }
 
 #endif
 
-int Session::verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t& flags) {
+int MbedSession::verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t& flags) {
 #ifndef USSL_PATCHED_MBEDTLS
     // The firmware was linked without --wrap.
     if (!signatures_are_limited_)
@@ -1125,7 +1126,7 @@ int Session::verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t& fla
     return 0;
 }
 
-void Session::keep_found(const Found& found) {
+void MbedSession::keep_found(const Found& found) {
     certificate_failures_ = found.all();
     if (found.worst() == nullptr)
         return;
@@ -1140,7 +1141,7 @@ void Session::keep_found(const Found& found) {
                   .clock = clock});
 }
 
-int Session::choose_context() {
+int MbedSession::choose_context() {
     std::size_t size = 0;
     const unsigned char* name = mbedtls_ssl_get_hs_sni(&ssl_, &size);
     const std::string_view text{reinterpret_cast<const char*>(name), name != nullptr ? size : 0};
@@ -1148,20 +1149,20 @@ int Session::choose_context() {
         return MBEDTLS_ERR_SSL_INTERNAL_ERROR;
     if (callbacks_.chosen() == nullptr)
         return 0;
-    const auto& instead = static_cast<const Context&>(callbacks_.chosen()->engine());
+    const auto& instead = static_cast<const MbedContext&>(callbacks_.chosen()->engine());
     // Of a second ClientHello, nothing is left to do.
     if (context_ == &instead)
         return 0;
     context_ = &instead;
     // Mbed TLS does not change what it is given here.
-    auto& others = const_cast<Context&>(instead);
+    auto& others = const_cast<MbedContext&>(instead);
     mbedtls_ssl_set_hs_ca_chain(&ssl_, &others.trusted_, nullptr);
     mbedtls_ssl_set_hs_authmode(&ssl_, instead.config_.authmode);
     return mbedtls_ssl_set_hs_own_cert(&ssl_, &others.chain_, &others.signer());
 }
 
-int Session::sign(mbedtls_pk_type_t type, mbedtls_pk_context& key, mbedtls_md_type_t hash,
-                  Bytes digest, MutableBytes signature, std::size_t& length) {
+int MbedSession::sign(mbedtls_pk_type_t type, mbedtls_pk_context& key, mbedtls_md_type_t hash,
+                      Bytes digest, MutableBytes signature, std::size_t& length) {
     const auto sign_here = [&] {
         return mbedtls_pk_sign_ext(type, &key, hash, digest.data(), digest.size(), signature.data(),
                                    signature.size(), &length, random_bytes, nullptr);
@@ -1191,11 +1192,11 @@ int Session::sign(mbedtls_pk_type_t type, mbedtls_pk_context& key, mbedtls_md_ty
     return MBEDTLS_ERR_SSL_INTERNAL_ERROR;
 }
 
-void Session::log_key(std::string_view label, Bytes client_random, Bytes secret) {
-    constexpr std::size_t most_secret = 64;
-    if (label.empty() || secret.size() > most_secret)
+void MbedSession::log_key(std::string_view label, Bytes client_random, Bytes secret) {
+    constexpr std::size_t max_secret = 64;
+    if (label.empty() || secret.size() > max_secret)
         return;
-    constexpr std::size_t longest = 40 + 2 * 32 + 2 * most_secret + 2;
+    constexpr std::size_t longest = 40 + 2 * 32 + 2 * max_secret + 2;
     Secret<longest> line;
     std::size_t size = label.size();
     std::memcpy(line.data(), label.data(), size);
@@ -1214,7 +1215,7 @@ void Session::log_key(std::string_view label, Bytes client_random, Bytes secret)
 
 // Mbed TLS takes the first identity that has a key, and every one has; it asks for further ones if
 // it cannot use the first.
-int Session::find_psk(Bytes identity) {
+int MbedSession::find_psk(Bytes identity) {
     const bool is_first = std::exchange(identity_is_first_, false);
     if (!is_first || callbacks_.check_first_identity(identity) != 0)
         return MBEDTLS_ERR_SSL_UNKNOWN_IDENTITY;
@@ -1227,15 +1228,15 @@ int Session::find_psk(Bytes identity) {
 
 #endif
 
-std::size_t Session::pending() const {
+std::size_t MbedSession::pending() const {
     return mbedtls_ssl_get_bytes_avail(&ssl_);
 }
 
-Version Session::version() const {
+Version MbedSession::version() const {
     return static_cast<Version>(mbedtls_ssl_get_version_number(&ssl_));
 }
 
-Cipher Session::cipher() const {
+Cipher MbedSession::cipher() const {
     const int id = mbedtls_ssl_get_ciphersuite_id_from_ssl(&ssl_);
     const mbedtls_ssl_ciphersuite_t* suite = mbedtls_ssl_ciphersuite_from_id(id);
     if (suite == nullptr)
@@ -1244,7 +1245,7 @@ Cipher Session::cipher() const {
             static_cast<int>(mbedtls_ssl_ciphersuite_get_cipher_key_bitlen(suite))};
 }
 
-Bytes Session::alpn() const {
+Bytes MbedSession::alpn() const {
 #ifdef MBEDTLS_SSL_ALPN
     if (const char* protocol = mbedtls_ssl_get_alpn_protocol(&ssl_))
         return {reinterpret_cast<const std::uint8_t*>(protocol), std::strlen(protocol)};
@@ -1252,7 +1253,7 @@ Bytes Session::alpn() const {
     return {};
 }
 
-bool Session::keep_peer_certificate(Bytes certificate) {
+bool MbedSession::keep_peer_certificate(Bytes certificate) {
     auto* der = static_cast<std::uint8_t*>(allocate(certificate.size()));
     if (der == nullptr)
         return false;
@@ -1262,14 +1263,14 @@ bool Session::keep_peer_certificate(Bytes certificate) {
     return true;
 }
 
-Bytes Session::peer_certificate() const {
+Bytes MbedSession::peer_certificate() const {
     if (peer_der_)
         return {peer_der_.get(), peer_der_size_};
     const mbedtls_x509_crt* certificate = mbedtls_ssl_get_peer_cert(&ssl_);
     return certificate != nullptr ? Bytes{certificate->raw.p, certificate->raw.len} : Bytes{};
 }
 
-bool Session::describe_peer(CertificateVisitor& visitor) const {
+bool MbedSession::describe_peer(CertificateVisitor& visitor) const {
     const Bytes der = peer_certificate();
     Certificates certificate;
     return !der.empty() &&
@@ -1304,7 +1305,7 @@ const Engine mbedtls_engine{
     .make_aes = mbedtls::make_aes,
     .describe = mbedtls::describe_first,
     .make_self_signed = mbedtls::make_self_signed,
-    .make_context = mbedtls::Context::make,
+    .make_context = mbedtls::MbedContext::make,
     .shut_down = mbedtls::shut_down,
 };
 
@@ -1313,18 +1314,19 @@ const Engine mbedtls_engine{
 #ifdef USSL_PATCHED_MBEDTLS
 
 unsigned char ussl_mbedtls_choose_alert(mbedtls_ssl_context* ssl, unsigned char alert) {
-    return static_cast<ussl::mbedtls::Session*>(mbedtls_ssl_get_user_data_p(ssl))
+    return static_cast<ussl::mbedtls::MbedSession*>(mbedtls_ssl_get_user_data_p(ssl))
         ->choose_alert(alert);
 }
 
 int ussl_mbedtls_may_skip(mbedtls_ssl_context* ssl, std::size_t size) {
-    return static_cast<ussl::mbedtls::Session*>(mbedtls_ssl_get_user_data_p(ssl))->may_skip(size);
+    return static_cast<ussl::mbedtls::MbedSession*>(mbedtls_ssl_get_user_data_p(ssl))
+        ->may_skip(size);
 }
 
 int ussl_mbedtls_sign(mbedtls_ssl_context* ssl, mbedtls_pk_type_t type, mbedtls_pk_context* key,
                       mbedtls_md_type_t hash, const unsigned char* digest, std::size_t digest_size,
                       unsigned char* signature, std::size_t capacity, std::size_t* length) {
-    return static_cast<ussl::mbedtls::Session*>(mbedtls_ssl_get_user_data_p(ssl))
+    return static_cast<ussl::mbedtls::MbedSession*>(mbedtls_ssl_get_user_data_p(ssl))
         ->sign(type, *key, hash, {digest, digest_size}, {signature, capacity}, *length);
 }
 
@@ -1345,7 +1347,7 @@ int __wrap_mbedtls_x509_crt_verify_restartable(
     int (*verify)(void*, mbedtls_x509_crt*, int, std::uint32_t*), void* session,
     mbedtls_x509_crt_restart_ctx* restart) {
     if (verify == ussl::mbedtls::verify_hook &&
-        !static_cast<ussl::mbedtls::Session*>(session)->limit_signatures(*chain, trusted)) {
+        !static_cast<ussl::mbedtls::MbedSession*>(session)->limit_signatures(*chain, trusted)) {
         *flags = UINT32_MAX;
         return MBEDTLS_ERR_X509_FATAL_ERROR;
     }

@@ -8,7 +8,7 @@ Flight::~Flight() {
     release(held_);
 }
 
-int Flight::write(Wire& wire, Bytes from) {
+int Flight::write(RecordTransport& wire, Bytes from) {
     if (from.size() > most - size_)
         if (const int ret = send(wire); ret != 0)
             return ret;
@@ -37,7 +37,7 @@ bool Flight::make_room(std::size_t bytes) {
     return true;
 }
 
-int Flight::send(Wire& wire) {
+int Flight::send(RecordTransport& wire) {
     while (size_ != 0) {
         const int ret = write_now(wire, {held_, size_});
         if (ret < 0)
@@ -54,7 +54,7 @@ void Flight::end() {
     capacity_ = 0;
 }
 
-int Flight::write_now(Wire& wire, Bytes from) {
+int Flight::write_now(RecordTransport& wire, Bytes from) {
     const int ret = result_of(wire.write(from), MBEDTLS_ERR_SSL_WANT_WRITE);
     return ret != 0 ? ret : MBEDTLS_ERR_SSL_INTERNAL_ERROR;
 }

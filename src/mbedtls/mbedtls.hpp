@@ -61,13 +61,13 @@ using Tickets =
 #endif
 using Key = Holder<mbedtls_pk_context, mbedtls_pk_init, mbedtls_pk_free>;
 
-class Session;
+class MbedSession;
 
-class Context final : public EngineContext {
+class MbedContext final : public EngineContext {
   public:
-    static std::expected<Owned<EngineContext>, Refusal> make(const Options& options);
+    static std::expected<Owned<EngineContext>, ConfigError> make(const Options& options);
     Owned<EngineSession> make_session(const HostName* name) override;
-    [[nodiscard]] Stored stored() const override;
+    [[nodiscard]] StoreStats store_stats() const override;
     bool store_digest(std::span<std::uint8_t, 32> out) const override;
 
     [[nodiscard]] Role role() const { return role_; }
@@ -91,18 +91,18 @@ class Context final : public EngineContext {
     [[nodiscard]] std::size_t longest_message() const { return longest_message_; }
 
   private:
-    friend class Session;
+    friend class MbedSession;
     friend struct OnHeap;
-    Context() = default;
+    MbedContext() = default;
 
     bool set_up(const Options& options);
     bool set_up_suites(const policy::Offer& offer);
     bool set_up_alpn(Bytes alpn);
     bool set_up_sessions(const Options& options);
-    std::optional<Refusal> load_identity(const Options& options);
-    std::optional<Refusal> load_trusted(const Options& options);
+    std::optional<ConfigError> load_identity(const Options& options);
+    std::optional<ConfigError> load_trusted(const Options& options);
     bool add_system_store();
-    std::optional<Refusal> set_up_signing();
+    std::optional<ConfigError> set_up_signing();
     mbedtls_pk_context& signer();
     void limit_records(std::optional<std::size_t> limit);
 
@@ -158,7 +158,7 @@ class Records {
     ~Records();
 
     /// For Mbed TLS's hook.
-    int receive(Wire& wire, MutableBytes into);
+    int receive(RecordTransport& wire, MutableBytes into);
     /// Something of a record has come, and not yet all of it.
     [[nodiscard]] bool within_a_record() const;
 #ifdef USSL_PATCHED_MBEDTLS
@@ -174,12 +174,12 @@ class Records {
     /// Room for a record of so many bytes. false: there is no memory.
     bool room_to_write(std::size_t bytes);
     /// Lets go of what holds nothing.
-    void rest();
+    void release_idle_buffers();
     /// The same on a board, which lacks memory. On a host, making room anew takes a tenth of the
     /// time of a short record: what is there stays until the connection is at rest.
     void record_is_done() {
 #ifdef USSL_BOARD
-        rest();
+        release_idle_buffers();
 #endif
     }
 
@@ -190,7 +190,7 @@ class Records {
     [[nodiscard]] bool version_fits() const;
     [[nodiscard]] bool is_rejected(std::size_t body) const;
     [[nodiscard]] std::size_t body_begin() const;
-    int receive_body(Wire& wire, std::size_t body);
+    int receive_body(RecordTransport& wire, std::size_t body);
     [[nodiscard]] bool can_decrypt() const;
 
     /// Sequence number, header, and what protection adds at the most (nonce, MAC, padding of CBC).
@@ -213,7 +213,7 @@ class Records {
     static bool make_room() { return true; }
     static bool take_lack_of_room() { return false; }
     static bool room_to_write(std::size_t) { return true; }
-    static void rest() {}
+    static void release_idle_buffers() {}
     static void record_is_done() {}
 
   private:
@@ -231,12 +231,12 @@ class Flight {
     Flight& operator=(const Flight&) = delete;
     ~Flight();
 
-    int write(Wire& wire, Bytes from);
+    int write(RecordTransport& wire, Bytes from);
     /// Sends what is held.
-    int send(Wire& wire);
+    int send(RecordTransport& wire);
     /// The handshake is over, and nothing is held.
     void end();
-    static int write_now(Wire& wire, Bytes from);
+    static int write_now(RecordTransport& wire, Bytes from);
 
   private:
     bool make_room(std::size_t bytes);
@@ -250,16 +250,16 @@ class Flight {
 
 using Found = Failures<const mbedtls_x509_crt>;
 
-class Session final : public EngineSession {
+class MbedSession final : public EngineSession {
   public:
-    static Owned<EngineSession> make(const Context& context, const HostName* name);
+    static Owned<EngineSession> make(const MbedContext& context, const HostName* name);
 
     Outcome handshake() override;
     Outcome read(MutableBytes into) override;
     Outcome write(Bytes from) override;
     Outcome flush() override;
     Outcome close_notify() override;
-    void rest() override { records_.rest(); }
+    void release_idle_buffers() override { records_.release_idle_buffers(); }
     Outcome resume(Bytes session) override;
     [[nodiscard]] bool resumed() const override { return resumed_; }
     NewSession take_session() override { return std::exchange(new_session_, {}); }
@@ -285,7 +285,7 @@ class Session final : public EngineSession {
     bool may_skip(std::size_t early_data);
     /// Called for each certificate of a chain, the topmost first.
 #ifndef USSL_PATCHED_MBEDTLS
-    /// Called before that; false: there would be too many (policy::most_signature_checks).
+    /// Called before that; false: there would be too many (policy::max_signature_checks).
     bool limit_signatures(const mbedtls_x509_crt& chain, const mbedtls_x509_crt* trusted);
 #endif
     int verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t& flags);
@@ -301,7 +301,7 @@ class Session final : public EngineSession {
 
   private:
     friend struct OnHeap;
-    explicit Session(const Context& context, const HostName* name)
+    explicit MbedSession(const MbedContext& context, const HostName* name)
         : context_(&context), name_(name) {}
     template <class Step>
     int with_room(Step step);
@@ -331,9 +331,9 @@ class Session final : public EngineSession {
     int judge_passed_over();
     bool keep_peer_certificate(Bytes der);
 
-    [[nodiscard]] const Context& context() const { return *context_; }
+    [[nodiscard]] const MbedContext& context() const { return *context_; }
 
-    const Context* context_;
+    const MbedContext* context_;
     const HostName* name_;
     Ssl ssl_;
     Records records_{ssl_};
@@ -417,9 +417,9 @@ bool names_are_readable(const mbedtls_x509_crt& certificate);
 /// Keeps trusted certificates that are no authorities from issuing others.
 void restrict_issuers(mbedtls_x509_crt& trusted);
 /// Adds the failures of one certificate of a chain; `issuer` is null for the topmost.
-void find_failures(const Context& context, const mbedtls_x509_crt& certificate,
+void find_failures(const MbedContext& context, const mbedtls_x509_crt& certificate,
                    const mbedtls_x509_crt* issuer, int depth, std::uint32_t flags, Found& found);
-bool is_among_trusted(const Context& context, const mbedtls_x509_crt& certificate);
+bool is_among_trusted(const MbedContext& context, const mbedtls_x509_crt& certificate);
 bool is_for(const mbedtls_x509_crt& certificate, const HostName& name);
 /// Whether the certificate, or its public key, is one of those.
 bool is_pinned(Bytes pins, const mbedtls_x509_crt& certificate);
@@ -438,7 +438,7 @@ bool can_sign(const mbedtls_pk_context& key);
 bool parse_first_certificate(Bytes data, mbedtls_x509_crt& certificate);
 
 // self_signed.cpp
-std::optional<Refusal> make_self_signed(const SelfSignedFor& what, SelfSigned& made);
+std::optional<ConfigError> make_self_signed(const SelfSignedFor& what, SelfSigned& made);
 
 // engine.cpp
 /// What Mbed TLS needs before its cryptography is used; any number of times.

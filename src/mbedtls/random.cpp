@@ -20,7 +20,7 @@ namespace {
 #if !defined(USSL_BOARD)
 
 // The kernel's: right after a fork, and for any number of threads.
-constexpr std::size_t most_at_once = 256;
+constexpr std::size_t max_at_once = 256;
 
 bool fill(std::uint8_t* into, std::size_t size) {
     return getentropy(into, size) == 0;
@@ -30,7 +30,7 @@ bool fill(std::uint8_t* into, std::size_t size) {
 
 // A generator of NIST SP 800-90A seeded by the port. No destructor runs at the end of a board's
 // program, and nothing of this is on the heap, which MicroPython empties with every soft reset.
-constexpr std::size_t most_at_once = MBEDTLS_CTR_DRBG_MAX_REQUEST;
+constexpr std::size_t max_at_once = MBEDTLS_CTR_DRBG_MAX_REQUEST;
 mbedtls_ctr_drbg_context generator;
 bool seeded = false;
 constinit ussl::EntropySource source{ussl_port_entropy};
@@ -55,7 +55,7 @@ bool fill(std::uint8_t* into, std::size_t size) {
 
 #else
 
-constexpr std::size_t most_at_once = 64;
+constexpr std::size_t max_at_once = 64;
 constinit ussl::EntropySource source{ussl_port_entropy};
 
 bool fill(std::uint8_t* into, std::size_t size) {
@@ -70,7 +70,7 @@ namespace ussl::mbedtls {
 
 int random_bytes(void*, unsigned char* into, std::size_t size) {
     for (std::size_t done = 0; done < size;) {
-        const std::size_t n = size - done < most_at_once ? size - done : most_at_once;
+        const std::size_t n = size - done < max_at_once ? size - done : max_at_once;
         if (!fill(into + done, n))
             return MBEDTLS_ERR_PLATFORM_FEATURE_UNSUPPORTED;
         done += n;

@@ -64,7 +64,7 @@ bool Records::chain_is_too_long() const {
 // Mbed TLS wants a place for the whole body before it asks for any of it. So the body is received
 // first, behind the place of the header, into a buffer that grows with it: a header costs its
 // sender nothing, and may announce 16 KB. Mbed TLS gets the header when the whole record is there.
-int Records::receive(Wire& wire, MutableBytes into) {
+int Records::receive(RecordTransport& wire, MutableBytes into) {
     // in_left: what Mbed TLS has of the record so far. It asks for the body, which is in its place.
     if (ssl_.in_left >= header_bytes) {
         const std::size_t n = std::min(into.size(), body_size_);
@@ -117,7 +117,7 @@ std::size_t Records::body_begin() const {
 }
 
 // 1: the body is there. Otherwise what receive() returns.
-int Records::receive_body(Wire& wire, std::size_t body) {
+int Records::receive_body(RecordTransport& wire, std::size_t body) {
     constexpr std::size_t least = 1024;
     constexpr std::size_t growth = 4;
     // Of a message in several records, the next one's header goes behind it.
@@ -188,7 +188,7 @@ bool Records::room_to_write(std::size_t bytes) {
     return buffer != nullptr;
 }
 
-void Records::rest() {
+void Records::release_idle_buffers() {
     // A message of the handshake stays where it is until the next one is looked for.
     const bool message_is_done = ssl_.in_hslen == 0 || ssl_.in_hslen >= ssl_.in_msglen;
     if (ssl_.in_buf != smallest_input_ && ssl_.in_left == 0 && header_size_ == 0 &&
@@ -207,7 +207,7 @@ bool Records::within_a_record() const {
     return ssl_.in_left != 0;
 }
 
-int Records::receive(Wire& wire, MutableBytes into) {
+int Records::receive(RecordTransport& wire, MutableBytes into) {
     return result_of(wire.read(into), MBEDTLS_ERR_SSL_WANT_READ);
 }
 

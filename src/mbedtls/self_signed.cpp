@@ -33,8 +33,8 @@ struct AlternativeNames : OnHeap {
         return true;
     }
 
-    HostName names[most_self_signed_names];
-    mbedtls_x509_san_list list[most_self_signed_names] = {};
+    HostName names[max_self_signed_names];
+    mbedtls_x509_san_list list[max_self_signed_names] = {};
 };
 
 /// "20000101000000": a time as Mbed TLS wants it, which makes a UTCTime of it until 2049
@@ -133,21 +133,21 @@ bool make(const SelfSignedFor& what, SelfSigned& made) {
 
 }  // namespace
 
-std::optional<Refusal> make_self_signed(const SelfSignedFor& what, SelfSigned& made) {
+std::optional<ConfigError> make_self_signed(const SelfSignedFor& what, SelfSigned& made) {
     take_lack_of_memory();
     if (!start_up())
-        return Refusal{"the TLS engine could not be set up"};
+        return ConfigError{"the TLS engine could not be set up"};
     if (make(what, made))
         return std::nullopt;
     if (take_lack_of_memory())
-        return Refusal{"out of memory", true};
-    return Refusal{"the certificate could not be made"};
+        return ConfigError{"out of memory", true};
+    return ConfigError{"the certificate could not be made"};
 }
 
 #else
 
-std::optional<Refusal> make_self_signed(const SelfSignedFor&, SelfSigned&) {
-    return Refusal{"this build's TLS library cannot make certificates"};
+std::optional<ConfigError> make_self_signed(const SelfSignedFor&, SelfSigned&) {
+    return ConfigError{"this build's TLS library cannot make certificates"};
 }
 
 #endif

@@ -11,7 +11,7 @@ namespace {
 using policy::failure_bit;
 
 #ifdef USSL_PATCHED_MBEDTLS
-static_assert(USSL_MOST_SIGNATURE_CHECKS == policy::most_signature_checks);
+static_assert(USSL_MOST_SIGNATURE_CHECKS == policy::max_signature_checks);
 #endif
 
 bool same(const mbedtls_x509_buf& a, const mbedtls_x509_buf& b) {
@@ -87,7 +87,7 @@ Signature signature_of(const Signed& what, const mbedtls_x509_crt& issuer) {
 // Mbed TLS says of every certificate that nobody vouches for no more than that. Those in the peer's
 // chain, and the roots, tell why: a signature that is wrong, or an issuer that may not issue it,
 // which is the one that fails then.
-void add_reason(const Context& context, const mbedtls_x509_crt& certificate, int depth,
+void add_reason(const MbedContext& context, const mbedtls_x509_crt& certificate, int depth,
                 Found& found) {
     const auto add = [&](Code code) { found.add(failure_bit(code), &certificate, depth); };
     const bool is_own_issuer = issued(certificate, certificate);
@@ -373,7 +373,7 @@ bool is_signed_by(const mbedtls_x509_crl& crl, const mbedtls_x509_crt& issuer) {
 // RFC 5280 §6.3, for CRLs that are about all certificates of their issuer. Mbed TLS looks at those
 // that there are, and does not mind if there is none. The newest that is good decides; without one,
 // what another says is told as well.
-std::uint16_t revocation_of(const Context& context, const mbedtls_x509_crt& certificate,
+std::uint16_t revocation_of(const MbedContext& context, const mbedtls_x509_crt& certificate,
                             const mbedtls_x509_crt* issuer) {
     const std::int64_t clock = now();
     const mbedtls_x509_time time = x509_time(context.verify_time().at(clock));
@@ -407,7 +407,7 @@ std::uint16_t revocation_of(const Context& context, const mbedtls_x509_crt& cert
 
 // A trust anchor needs no CRL, and none can revoke one that issued itself. Another one is revoked
 // as any other certificate, by a CRL that is there.
-std::uint16_t revocation_of_anchor(const Context& context, const mbedtls_x509_crt& anchor) {
+std::uint16_t revocation_of_anchor(const MbedContext& context, const mbedtls_x509_crt& anchor) {
     if (same(anchor.subject_raw, anchor.issuer_raw))
         return 0;
     const mbedtls_x509_crt* issuer = &context.trusted();
@@ -418,10 +418,10 @@ std::uint16_t revocation_of_anchor(const Context& context, const mbedtls_x509_cr
 
 #else
 
-std::uint16_t revocation_of(const Context&, const mbedtls_x509_crt&, const mbedtls_x509_crt*) {
+std::uint16_t revocation_of(const MbedContext&, const mbedtls_x509_crt&, const mbedtls_x509_crt*) {
     return 0;
 }
-std::uint16_t revocation_of_anchor(const Context&, const mbedtls_x509_crt&) {
+std::uint16_t revocation_of_anchor(const MbedContext&, const mbedtls_x509_crt&) {
     return 0;
 }
 
@@ -429,7 +429,7 @@ std::uint16_t revocation_of_anchor(const Context&, const mbedtls_x509_crt&) {
 
 }  // namespace
 
-bool is_among_trusted(const Context& context, const mbedtls_x509_crt& certificate) {
+bool is_among_trusted(const MbedContext& context, const mbedtls_x509_crt& certificate) {
     for (const mbedtls_x509_crt* root = &context.trusted(); root != nullptr; root = root->next)
         if (root->version != 0 && same(root->raw, certificate.raw))
             return true;
@@ -465,7 +465,7 @@ void restrict_issuers(mbedtls_x509_crt& trusted) {
     }
 }
 
-void find_failures(const Context& context, const mbedtls_x509_crt& certificate,
+void find_failures(const MbedContext& context, const mbedtls_x509_crt& certificate,
                    const mbedtls_x509_crt* issuer, int depth, std::uint32_t flags, Found& found) {
     std::uint16_t failures = 0;
 #ifndef USSL_PATCHED_MBEDTLS

@@ -114,7 +114,7 @@ class Taker final : public pem::Taker {
             return Taken::refused;
         return take_crl_(crl.get()) ? Taken::yes : Taken::malformed;
     }
-    [[nodiscard]] const char* refusal() const override { return refusal_; }
+    [[nodiscard]] const char* config_error() const override { return refusal_; }
 
   private:
     TakeCertificate take_certificate_;
@@ -149,13 +149,14 @@ struct Plain {
     Bytes der;
 };
 
-Refusal not_decrypted(const pem::KeyContent& content) {
+ConfigError not_decrypted(const pem::KeyContent& content) {
     return !content.is_common && is_unsupported() ? pem::unsupported_encryption(content)
                                                   : wrong_password;
 }
 
 // RFC 1421 §4.6.1.3.
-std::optional<Refusal> decrypt_pem(const pem::KeyContent& content, Bytes password, Plain& plain) {
+std::optional<ConfigError> decrypt_pem(const pem::KeyContent& content, Bytes password,
+                                       Plain& plain) {
     char header[128];
     std::size_t size = 0;
     for (const std::string_view part : {std::string_view("Proc-Type: 4,ENCRYPTED\nDEK-Info: "),
@@ -171,7 +172,7 @@ std::optional<Refusal> decrypt_pem(const pem::KeyContent& content, Bytes passwor
         return content.is_common ? invalid_key : pem::unsupported_encryption(content);
     plain.decrypted = SecretBytes(content.der.size());
     if (plain.decrypted.empty())
-        return Refusal{"out of memory", true};
+        return ConfigError{"out of memory", true};
     std::memcpy(plain.decrypted.data(), content.der.data(), content.der.size());
     auto length = static_cast<long>(content.der.size());
     if (PEM_do_header(&info, plain.decrypted.data(), &length, give_password, &password) != 1)
@@ -181,7 +182,8 @@ std::optional<Refusal> decrypt_pem(const pem::KeyContent& content, Bytes passwor
 }
 
 // RFC 5958 §3.
-std::optional<Refusal> decrypt_pkcs8(const pem::KeyContent& content, Bytes password, Plain& plain) {
+std::optional<ConfigError> decrypt_pkcs8(const pem::KeyContent& content, Bytes password,
+                                         Plain& plain) {
     using Locked = Handle<X509_SIG, X509_SIG_free>;
     using Info = Handle<PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free>;
     const auto locked = parse_whole<Locked>(content.der, d2i_X509_SIG);
@@ -197,12 +199,12 @@ std::optional<Refusal> decrypt_pkcs8(const pem::KeyContent& content, Bytes passw
     plain.decrypted = SecretBytes(static_cast<std::size_t>(size));
     unsigned char* at = plain.decrypted.data();
     if (plain.decrypted.empty())
-        return Refusal{"out of memory", true};
+        return ConfigError{"out of memory", true};
     plain.der = {at, static_cast<std::size_t>(i2d_PKCS8_PRIV_KEY_INFO(info.get(), &at))};
     return std::nullopt;
 }
 
-std::optional<Refusal> parse_key(Bytes data, Bytes password, Key& key) {
+std::optional<ConfigError> parse_key(Bytes data, Bytes password, Key& key) {
     const auto content = pem::read_key(data);
     if (!content)
         return content.error();
@@ -210,10 +212,11 @@ std::optional<Refusal> parse_key(Bytes data, Bytes password, Key& key) {
     if (content->is_encrypted) {
         if (password.empty())
             return wrong_password;
-        const auto refusal = content->dek_info.empty() ? decrypt_pkcs8(*content, password, plain)
-                                                       : decrypt_pem(*content, password, plain);
-        if (refusal)
-            return refusal;
+        const auto config_error = content->dek_info.empty()
+                                      ? decrypt_pkcs8(*content, password, plain)
+                                      : decrypt_pem(*content, password, plain);
+        if (config_error)
+            return config_error;
     }
     key = parse_whole<Key>(plain.der, d2i_AutoPrivateKey);
     if (key)
@@ -257,15 +260,16 @@ bool is_spoiled(X509* certificate) {
     return !copy || is_sound(copy.get());
 }
 
-std::optional<Refusal> Context::load_identity(const Options& options) {
+std::optional<ConfigError> OpenSslContext::load_identity(const Options& options) {
     if (!options.certificate)
         return std::nullopt;
     if (options.key) {
-        auto refusal = parse_key(*options.key, options.key_password.value_or(Bytes{}), own_key_);
-        if (!refusal && !can_sign(own_key_.get()))
-            refusal = unsupported_key;
-        if (refusal)
-            return pem::about(Refusal::About::key, *refusal);
+        auto config_error =
+            parse_key(*options.key, options.key_password.value_or(Bytes{}), own_key_);
+        if (!config_error && !can_sign(own_key_.get()))
+            config_error = unsupported_key;
+        if (config_error)
+            return pem::about(ConfigError::About::key, *config_error);
     }
 
     SSL_CTX* ctx = ctx_.get();
@@ -283,12 +287,12 @@ std::optional<Refusal> Context::load_identity(const Options& options) {
             return !matches || SSL_CTX_use_certificate(ctx, certificate) == 1;
         },
         [](X509_CRL*) { return false; });
-    if (const auto refusal = pem::read_chain(*options.certificate, taker))
-        return pem::about(Refusal::About::certificate, *refusal);
+    if (const auto config_error = pem::read_chain(*options.certificate, taker))
+        return pem::about(ConfigError::About::certificate, *config_error);
     if (!matches)
-        return Refusal{"`key` and `certificate` do not match"};
+        return ConfigError{"`key` and `certificate` do not match"};
     if (size > policy::longest_chain)
-        return Refusal{policy::chain_is_long};
+        return ConfigError{policy::chain_is_long};
     if (options.sign_by_program)
         return set_up_signing();
     return SSL_CTX_use_PrivateKey(ctx, own_key_.get()) == 1 ? std::nullopt
@@ -296,14 +300,14 @@ std::optional<Refusal> Context::load_identity(const Options& options) {
 }
 
 // The key that signs is made for each session: only that knows whom to ask.
-std::optional<Refusal> Context::set_up_signing() {
+std::optional<ConfigError> OpenSslContext::set_up_signing() {
     const EVP_PKEY* public_key = X509_get0_pubkey(SSL_CTX_get0_certificate(ctx_.get()));
     const int type = public_key != nullptr ? EVP_PKEY_get_base_id(public_key) : EVP_PKEY_NONE;
     if ((type != EVP_PKEY_RSA && type != EVP_PKEY_EC) || !can_sign(public_key))
-        return Refusal{"unsupported certificate: a sign callback is for RSA and ECDSA"};
+        return ConfigError{"unsupported certificate: a sign callback is for RSA and ECDSA"};
     signers_ = make_signers(provider_);
     if (!signers_)
-        return Refusal{"the TLS engine could not be set up"};
+        return ConfigError{"the TLS engine could not be set up"};
     if (!own_key_ || type != EVP_PKEY_EC)
         return std::nullopt;
     BIGNUM* scalar = nullptr;
@@ -317,7 +321,7 @@ std::optional<Refusal> Context::set_up_signing() {
     return std::nullopt;
 }
 
-std::optional<Refusal> Context::load_trusted(const Options& options) {
+std::optional<ConfigError> OpenSslContext::load_trusted(const Options& options) {
     SSL_CTX* ctx = ctx_.get();
     X509_STORE* store = SSL_CTX_get_cert_store(ctx);
     const bool by_default = !options.trusted && verify_ != Verify::none && !psk_;
@@ -331,9 +335,9 @@ std::optional<Refusal> Context::load_trusted(const Options& options) {
         Taker taker(take, [](X509_CRL*) { return true; });
         const NamedStore named = read_named_store(taker, unsupported_);
         if (named == NamedStore::no_memory)
-            return Refusal{"out of memory", true};
+            return ConfigError{"out of memory", true};
         if (named == NamedStore::none && SSL_CTX_set_default_verify_paths(ctx) != 1)
-            return Refusal{"the system's certificate store cannot be read"};
+            return ConfigError{"the system's certificate store cannot be read"};
     }
     if (!options.trusted)
         return std::nullopt;
@@ -343,25 +347,25 @@ std::optional<Refusal> Context::load_trusted(const Options& options) {
                    (role_ == Role::client || SSL_CTX_add_client_CA(ctx, certificate) == 1);
         },
         [&](X509_CRL* crl) { return X509_STORE_add_crl(store, crl) == 1; });
-    if (const auto refusal = pem::read_trusted(*options.trusted, taker, unsupported_))
-        return pem::about(Refusal::About::trusted, *refusal);
+    if (const auto config_error = pem::read_trusted(*options.trusted, taker, unsupported_))
+        return pem::about(ConfigError::About::trusted, *config_error);
     return std::nullopt;
 }
 
-Stored Context::stored() const {
-    Stored stored;
-    stored.unsupported = unsupported_;
+StoreStats OpenSslContext::store_stats() const {
+    StoreStats stats;
+    stats.unsupported = unsupported_;
     STACK_OF(X509_OBJECT)* objects = X509_STORE_get0_objects(SSL_CTX_get_cert_store(ctx_.get()));
     for (int i = 0; i < sk_X509_OBJECT_num(objects); ++i) {
         const X509_OBJECT* object = sk_X509_OBJECT_value(objects, i);
         if (X509_OBJECT_get_type(object) == X509_LU_CRL) {
-            ++stored.crls;
+            ++stats.crls;
         } else if (X509* certificate = X509_OBJECT_get0_X509(object)) {
-            ++stored.certificates;
-            stored.authorities += X509_check_ca(certificate) != 0 ? 1 : 0;
+            ++stats.certificates;
+            stats.authorities += X509_check_ca(certificate) != 0 ? 1 : 0;
         }
     }
-    return stored;
+    return stats;
 }
 
 namespace {
@@ -395,7 +399,7 @@ bool add_folder(const char* name, std::uint8_t (&sum)[32]) {
 
 }  // namespace
 
-bool Context::store_digest(std::span<std::uint8_t, 32> out) const {
+bool OpenSslContext::store_digest(std::span<std::uint8_t, 32> out) const {
     const DigestContext digest{EVP_MD_CTX_new()};
     bool good = digest && EVP_DigestInit_ex(digest.get(), EVP_sha256(), nullptr) == 1;
     STACK_OF(X509_OBJECT)* objects = X509_STORE_get0_objects(SSL_CTX_get_cert_store(ctx_.get()));

@@ -41,14 +41,14 @@ int returned(const IoResult& result) {
     }
 }
 
-Session* session_of(BIO* bio) {
-    return static_cast<Session*>(BIO_get_data(bio));
+OpenSslSession* session_of(BIO* bio) {
+    return static_cast<OpenSslSession*>(BIO_get_data(bio));
 }
 
 int bio_read(BIO* bio, char* into, std::size_t size, std::size_t* count) {
     BIO_clear_retry_flags(bio);
     const IoResult result =
-        session_of(bio)->wire().read({reinterpret_cast<std::uint8_t*>(into), size});
+        session_of(bio)->transport().read({reinterpret_cast<std::uint8_t*>(into), size});
     if (result.kind == IoResult::Kind::would_block || result.kind == IoResult::Kind::timed_out)
         BIO_set_retry_read(bio);
     *count = result.count;
@@ -58,7 +58,7 @@ int bio_read(BIO* bio, char* into, std::size_t size, std::size_t* count) {
 int bio_write(BIO* bio, const char* from, std::size_t size, std::size_t* count) {
     BIO_clear_retry_flags(bio);
     const IoResult result =
-        session_of(bio)->wire().write({reinterpret_cast<const std::uint8_t*>(from), size});
+        session_of(bio)->transport().write({reinterpret_cast<const std::uint8_t*>(from), size});
     if (result.kind == IoResult::Kind::would_block || result.kind == IoResult::Kind::timed_out)
         BIO_set_retry_write(bio);
     *count = result.count;
@@ -70,7 +70,7 @@ long bio_control(BIO* bio, int command, long, void*) {
         case BIO_CTRL_FLUSH:
             return 1;
         case BIO_CTRL_EOF:
-            return session_of(bio)->wire().ended() ? 1 : 0;
+            return session_of(bio)->transport().ended() ? 1 : 0;
         default:
             return 0;
     }
@@ -107,7 +107,7 @@ int security_callback(const SSL* ssl, const SSL_CTX* ctx, int op, int bits, int 
 void info_callback(const SSL* ssl, int where, int value) {
     constexpr int fatal = 2;
     if ((where & SSL_CB_WRITE_ALERT) == SSL_CB_WRITE_ALERT && value >> 8 == fatal)
-        Session::of(ssl)->alert_sent(static_cast<std::uint8_t>(value & 0xFF));
+        OpenSslSession::of(ssl)->alert_sent(static_cast<std::uint8_t>(value & 0xFF));
 }
 
 const SSL_CIPHER* find_suite(SSL* ssl, std::uint16_t suite) {
@@ -149,7 +149,7 @@ bool for_each_suite(SuiteVisitor& visitor) {
 // RFC 7301 §3.2: this side's order decides, and nothing in common ends the handshake.
 int choose_protocol(SSL*, const unsigned char** out, unsigned char* size,
                     const unsigned char* offered, unsigned offered_size, void* context) {
-    const Bytes known = static_cast<const Context*>(context)->alpn();
+    const Bytes known = static_cast<const OpenSslContext*>(context)->alpn();
     if (known.empty())
         return SSL_TLSEXT_ERR_NOACK;
     unsigned char* chosen = nullptr;
@@ -161,7 +161,7 @@ int choose_protocol(SSL*, const unsigned char** out, unsigned char* size,
 }
 
 int choose_context(SSL* ssl, int* alert, void*) {
-    *alert = Session::of(ssl)->choose_context();
+    *alert = OpenSslSession::of(ssl)->choose_context();
     return *alert == 0 ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
@@ -187,10 +187,11 @@ bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out) {
 
 // --- Context
 
-std::expected<Owned<EngineContext>, Refusal> Context::make(const Options& options) {
+std::expected<Owned<EngineContext>, ConfigError> OpenSslContext::make(const Options& options) {
     // Where time_t has 32 bits, it ends in 2038: a later time would become one before 1970.
     if (options.verify_time && static_cast<time_t>(*options.verify_time) != *options.verify_time)
-        return std::unexpected(Refusal{"verify_time is out of range for this build of OpenSSL"});
+        return std::unexpected(
+            ConfigError{"verify_time is out of range for this build of OpenSSL"});
     auto made = try_to_make(options);
     // OpenSSL calls a key invalid that it had no memory to look into. What it says twice is so.
     if (!made && !made.error().out_of_memory)
@@ -198,9 +199,10 @@ std::expected<Owned<EngineContext>, Refusal> Context::make(const Options& option
     return made;
 }
 
-std::expected<Owned<Context>, Refusal> Context::try_to_make(const Options& options) {
-    static constexpr Refusal no_memory{"out of memory", true};
-    Owned<Context> context{new Context};
+std::expected<Owned<OpenSslContext>, ConfigError> OpenSslContext::try_to_make(
+    const Options& options) {
+    static constexpr ConfigError no_memory{"out of memory", true};
+    Owned<OpenSslContext> context{new OpenSslContext};
     if (!context)
         return std::unexpected(no_memory);
     context->role_ = options.role;
@@ -212,24 +214,24 @@ std::expected<Owned<Context>, Refusal> Context::try_to_make(const Options& optio
     if (options.pins && !copy(*options.pins, context->pins_, context->pins_size_))
         return std::unexpected(no_memory);
     const bool set_up = context->set_up(options);
-    std::optional<Refusal> refusal;
+    std::optional<ConfigError> config_error;
     if (!set_up)
-        refusal = Refusal{"the TLS engine could not be set up"};
-    if (!refusal)
-        refusal = context->load_identity(options);
-    if (!refusal)
-        refusal = context->load_trusted(options);
-    if (!refusal)
-        context->crl_check_ = policy::crl_check_of(options, context->stored());
+        config_error = ConfigError{"the TLS engine could not be set up"};
+    if (!config_error)
+        config_error = context->load_identity(options);
+    if (!config_error)
+        config_error = context->load_trusted(options);
+    if (!config_error)
+        context->crl_check_ = policy::crl_check_of(options, context->store_stats());
     const bool lacked_memory = take_lack_of_memory();
-    if (!refusal)
+    if (!config_error)
         return context;
     if (lacked_memory)
         return std::unexpected(no_memory);
-    return std::unexpected(*refusal);
+    return std::unexpected(*config_error);
 }
 
-bool Context::set_up(const Options& options) {
+bool OpenSslContext::set_up(const Options& options) {
     ERR_clear_error();
     const bool client = role_ == Role::client;
     bio_method_.reset(make_bio_method());
@@ -266,13 +268,13 @@ bool Context::set_up(const Options& options) {
         SSL_CTX_set_tlsext_servername_callback(ctx, choose_context);
     if (options.key_log)
         SSL_CTX_set_keylog_callback(ctx, [](const SSL* ssl, const char* line) {
-            Session::of(ssl)->callbacks().log_key(line);
+            OpenSslSession::of(ssl)->callbacks().log_key(line);
         });
     SSL_CTX_set_info_callback(ctx, info_callback);
     // Asked for a certificate if there is none that the server accepts signatures of.
     if (client && options.certificate)
         SSL_CTX_set_client_cert_cb(ctx, [](SSL* ssl, X509**, EVP_PKEY**) {
-            Session::of(ssl)->withhold_certificate();
+            OpenSslSession::of(ssl)->withhold_certificate();
             return 0;
         });
     SSL_CTX_set_dh_auto(ctx, 1);
@@ -313,14 +315,14 @@ bool Context::set_up(const Options& options) {
            (!psk_ || set_up_psk(options)) && (!options.alpn || set_up_alpn(*options.alpn));
 }
 
-void Context::set_up_sessions(const Options& options) {
+void OpenSslContext::set_up_sessions(const Options& options) {
     SSL_CTX* ctx = ctx_.get();
     if (role_ == Role::client) {
         SSL_CTX_clear_options(ctx, SSL_OP_NO_TICKET);
         SSL_CTX_set_session_cache_mode(ctx,
                                        SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL_STORE);
         SSL_CTX_sess_set_new_cb(ctx, [](SSL* ssl, SSL_SESSION* session) {
-            Session::of(ssl)->keep_session(session);
+            OpenSslSession::of(ssl)->keep_session(session);
             return 0;  // it stays OpenSSL's
         });
         return;
@@ -342,20 +344,20 @@ void Context::set_up_sessions(const Options& options) {
     SSL_CTX_set_session_ticket_cb(
         ctx,
         [](SSL* ssl, void*) {
-            Session::of(ssl)->limit_session();
+            OpenSslSession::of(ssl)->limit_session();
             return 1;
         },
         nullptr, nullptr);
 }
 
-bool Context::set_up_alpn(Bytes alpn) {
+bool OpenSslContext::set_up_alpn(Bytes alpn) {
     if (role_ == Role::client)
         return SSL_CTX_set_alpn_protos(ctx_.get(), alpn.data(),
                                        static_cast<unsigned>(alpn.size())) == 0;
     return copy(alpn, alpn_, alpn_size_);
 }
 
-bool Context::set_suites(const policy::Offer& offer) {
+bool OpenSslContext::set_suites(const policy::Offer& offer) {
     // OpenSSL finds a suite by its number only through a connection.
     const Ssl probe{SSL_new(ctx_.get())};
     if (!probe)
@@ -370,8 +372,8 @@ bool Context::set_suites(const policy::Offer& offer) {
            SSL_CTX_set_ciphersuites(ctx_.get(), tls1_3) == 1;
 }
 
-Owned<EngineSession> Context::make_session(const HostName* name) {
-    return Session::make(*this, name);
+Owned<EngineSession> OpenSslContext::make_session(const HostName* name) {
+    return OpenSslSession::make(*this, name);
 }
 
 // --- Session
@@ -382,8 +384,8 @@ static void forget_others_errors() {
         ERR_clear_error();
 }
 
-Owned<EngineSession> Session::make(const Context& context, const HostName* name) {
-    Owned<Session> session{new Session(context, name)};
+Owned<EngineSession> OpenSslSession::make(const OpenSslContext& context, const HostName* name) {
+    Owned<OpenSslSession> session{new OpenSslSession(context, name)};
     if (!session)
         return nullptr;
     session->ssl_.reset(SSL_new(context.ctx_.get()));
@@ -417,7 +419,7 @@ Owned<EngineSession> Session::make(const Context& context, const HostName* name)
     return session;
 }
 
-Session::~Session() {
+OpenSslSession::~OpenSslSession() {
     // For a connection that merely ended OpenSSL would forget the session. It has to after a
     // failure only (RFC 5246 §7.2.2).
     if (established_ && failure_.code == Code::none)
@@ -437,7 +439,7 @@ static void free_buffers(SSL* ssl) {
         SSL_set_options(ssl, SSL_OP_CLEANSE_PLAINTEXT);
 }
 
-Outcome Session::handshake() {
+Outcome OpenSslSession::handshake() {
     forget_others_errors();
     const Outcome outcome = outcome_of(SSL_do_handshake(ssl_.get()));
     established_ = outcome.kind == Outcome::Kind::done;
@@ -450,7 +452,7 @@ Outcome Session::handshake() {
 // What OpenSSL receives a record into, and a little more.
 constexpr std::size_t read_buffer = max_record_size + 1024;
 
-Outcome Session::read(MutableBytes into) {
+Outcome OpenSslSession::read(MutableBytes into) {
     // OpenSSL gives a connection up that it has no memory for a record of. It is asked first.
     if (established_ && !has_buffers_) {
         void* probe = OPENSSL_malloc(read_buffer);
@@ -476,7 +478,7 @@ Outcome Session::read(MutableBytes into) {
     return outcome;
 }
 
-Outcome Session::write(Bytes from) {
+Outcome OpenSslSession::write(Bytes from) {
     forget_others_errors();
     std::size_t count = 0;
     const int ret = SSL_write_ex(ssl_.get(), from.data(), from.size(), &count);
@@ -495,7 +497,7 @@ Outcome Session::write(Bytes from) {
     return Outcome::want_write(from.size());
 }
 
-Outcome Session::flush() {
+Outcome OpenSslSession::flush() {
     forget_others_errors();
     std::size_t count = 0;
     const int ret = SSL_write_ex(ssl_.get(), retry_, retry_size_, &count);
@@ -507,26 +509,26 @@ Outcome Session::flush() {
     return Outcome::done();
 }
 
-Outcome Session::close_notify() {
+Outcome OpenSslSession::close_notify() {
     forget_others_errors();
     // 0: sent, and the peer's has not come yet.
     const int ret = SSL_shutdown(ssl_.get());
     return ret >= 0 ? Outcome::done() : outcome_of(ret);
 }
 
-void Session::rest() {
+void OpenSslSession::release_idle_buffers() {
     // What is being read, OpenSSL up to 3.0.13 would free under its own feet (CVE-2024-4741).
-    if (pending() == 0 && !wire_.inside_record()) {
+    if (pending() == 0 && !transport_.inside_record()) {
         free_buffers(ssl_.get());
         has_buffers_ = false;
     }
 }
 
-Outcome Session::outcome_of(int ret) {
+Outcome OpenSslSession::outcome_of(int ret) {
     if (ret == 1)
         return Outcome::done();
     // After the peer's goodbye, OpenSSL would call a write that the program ended an end, too.
-    if (wire_.aborted()) {
+    if (transport_.aborted()) {
         failure_ = take_error(*this);
         return Outcome::failed();
     }
@@ -547,14 +549,14 @@ Outcome Session::outcome_of(int ret) {
     }
 }
 
-std::uint8_t Session::choose_context() {
+std::uint8_t OpenSslSession::choose_context() {
     const char* name = SSL_get_servername(ssl_.get(), TLSEXT_NAMETYPE_host_name);
     if (const std::uint8_t alert =
             callbacks_.choose_context(name != nullptr ? name : "", context_->uses_psk()))
         return alert;
     if (callbacks_.chosen() == nullptr)
         return 0;
-    const auto& other = static_cast<const Context&>(callbacks_.chosen()->engine());
+    const auto& other = static_cast<const OpenSslContext&>(callbacks_.chosen()->engine());
     // Of a second ClientHello, nothing is left to do.
     if (context_ == &other)
         return 0;
@@ -564,7 +566,7 @@ std::uint8_t Session::choose_context() {
 
 // Shows another context's certificate, and verifies clients as it does. SSL_set_SSL_CTX() would
 // take over its cipher suites, too, some of them in TLS 1.2 and others after HelloRetryRequest.
-bool Session::use_identity(const Context& other) {
+bool OpenSslSession::use_identity(const OpenSslContext& other) {
     SSL* ssl = ssl_.get();
     SSL_CTX* ctx = other.ctx_.get();
     STACK_OF(X509)* chain = nullptr;
@@ -581,7 +583,7 @@ bool Session::use_identity(const Context& other) {
 }
 
 // Where the program signs for the context, the key is the session's own.
-bool Session::use_signer(const Context& context) {
+bool OpenSslSession::use_signer(const OpenSslContext& context) {
     if (!context.signers_)
         return true;
     EVP_PKEY* public_key = X509_get0_pubkey(SSL_get_certificate(ssl_.get()));
@@ -589,8 +591,8 @@ bool Session::use_signer(const Context& context) {
     return signer && SSL_use_PrivateKey(ssl_.get(), signer.get()) == 1;
 }
 
-bool Session::sign(SignatureScheme scheme, Bytes digest, MutableBytes signature,
-                   std::size_t& length) {
+bool OpenSslSession::sign(SignatureScheme scheme, Bytes digest, MutableBytes signature,
+                          std::size_t& length) {
     const Secret<max_scalar>& scalar = context().scalar_;
     switch (callbacks_.sign(scheme, digest, {scalar.data(), scalar.size()}, signature, length)) {
         case SignAnswer::made:
@@ -603,7 +605,7 @@ bool Session::sign(SignatureScheme scheme, Bytes digest, MutableBytes signature,
     return false;
 }
 
-void Session::keep_session(SSL_SESSION* session) {
+void OpenSslSession::keep_session(SSL_SESSION* session) {
     if (SSL_SESSION_is_resumable(session) != 1)
         return;
     const int size = i2d_SSL_SESSION(session, nullptr);
@@ -616,7 +618,7 @@ void Session::keep_session(SSL_SESSION* session) {
                     static_cast<std::uint32_t>(SSL_SESSION_get_ticket_lifetime_hint(session))};
 }
 
-Outcome Session::resume(Bytes session) {
+Outcome OpenSslSession::resume(Bytes session) {
     const unsigned char* at = session.data();
     const SslSession saved{d2i_SSL_SESSION(nullptr, &at, static_cast<long>(session.size()))};
     // Another version of OpenSSL may have read the certificate.
@@ -629,7 +631,7 @@ Outcome Session::resume(Bytes session) {
 
 // A ticket of a resumed connection is as old as the full handshake that it comes from, which
 // OpenSSL carries along in its application data.
-void Session::limit_session() {
+void OpenSslSession::limit_session() {
     SSL_SESSION* session = SSL_get_session(ssl_.get());
     const std::int64_t now = time(nullptr);
     std::int64_t verified_at = now;
@@ -646,32 +648,32 @@ void Session::limit_session() {
         session, static_cast<long>(std::clamp<std::int64_t>(left, 0, policy::ticket_lifetime)));
 }
 
-void Session::alert_sent(std::uint8_t number) {
+void OpenSslSession::alert_sent(std::uint8_t number) {
     was_alert_sent_ = true;
     alert_sent_ = number;
 }
 
-std::size_t Session::pending() const {
+std::size_t OpenSslSession::pending() const {
     return static_cast<std::size_t>(SSL_pending(ssl_.get()));
 }
 
-Version Session::version() const {
+Version OpenSslSession::version() const {
     return static_cast<Version>(SSL_version(ssl_.get()));
 }
 
-Cipher Session::cipher() const {
+Cipher OpenSslSession::cipher() const {
     const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl_.get());
     return {SSL_CIPHER_standard_name(cipher), SSL_CIPHER_get_bits(cipher, nullptr)};
 }
 
-Bytes Session::alpn() const {
+Bytes OpenSslSession::alpn() const {
     const unsigned char* protocol = nullptr;
     unsigned size = 0;
     SSL_get0_alpn_selected(ssl_.get(), &protocol, &size);
     return {protocol, size};
 }
 
-std::uint16_t Session::judge(X509* certificate, int depth) {
+std::uint16_t OpenSslSession::verify_certificate(X509* certificate, int depth) {
     unsigned char* der = nullptr;
     const int size = i2d_X509(certificate, &der);
     if (size <= 0) {
@@ -684,7 +686,7 @@ std::uint16_t Session::judge(X509* certificate, int depth) {
     return failures;
 }
 
-Bytes Session::peer_certificate() const {
+Bytes OpenSslSession::peer_certificate() const {
     X509* certificate = SSL_get0_peer_certificate(ssl_.get());
     if (certificate == nullptr)
         return {};
@@ -695,7 +697,7 @@ Bytes Session::peer_certificate() const {
     return {peer_der_, static_cast<std::size_t>(peer_der_size_)};
 }
 
-bool Session::describe_peer(CertificateVisitor& visitor) const {
+bool OpenSslSession::describe_peer(CertificateVisitor& visitor) const {
     X509* certificate = SSL_get0_peer_certificate(ssl_.get());
     if (certificate == nullptr)
         return false;
@@ -731,7 +733,7 @@ const Engine openssl_engine{
     .make_aes = openssl::make_aes,
     .describe = openssl::describe_first,
     .make_self_signed = openssl::make_self_signed,
-    .make_context = openssl::Context::make,
+    .make_context = openssl::OpenSslContext::make,
     .shut_down = [] {},  // a host's process ends with its heap
 };
 

@@ -114,7 +114,7 @@ bool take_lack_of_memory() {
     return take_causes().lack_of_memory;
 }
 
-Error take_error(const Session& session) {
+Error take_error(const OpenSslSession& session) {
     // What OpenSSL makes of it further up is mostly an "internal error".
     const Causes causes = take_causes();
     const unsigned long last = causes.newest;
@@ -129,8 +129,8 @@ Error take_error(const Session& session) {
         error.code = Code::PSK_REFUSED;
         return error;
     }
-    if (session.callbacks().refusal()) {
-        error.code = session.callbacks().refusal().code;
+    if (session.callbacks().failure()) {
+        error.code = session.callbacks().failure().code;
         return error;
     }
     if (ERR_GET_LIB(last) != ERR_LIB_SSL)
@@ -160,7 +160,7 @@ Error take_error(const Session& session) {
         error.code = Code::PROTOCOL;
     // What stands inside of a protected record of TLS 1.3 is as the peer made it.
     constexpr std::uint8_t protected_record = SSL3_RT_APPLICATION_DATA;
-    if (reason == SSL_R_BAD_RECORD_TYPE && session.wire().record_type() == protected_record)
+    if (reason == SSL_R_BAD_RECORD_TYPE && session.transport().record_type() == protected_record)
         error.code = Code::PROTOCOL;
     // A record's own version; and once both have agreed on one, a wrong one is noise.
     const bool in_header = reason == SSL_R_WRONG_VERSION_NUMBER;

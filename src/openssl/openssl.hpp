@@ -44,13 +44,13 @@ using AlternativeNames = Handle<GENERAL_NAMES, GENERAL_NAMES_free>;
 /// A private key of P-521, in bytes.
 inline constexpr std::size_t max_scalar = 66;
 
-class Session;
+class OpenSslSession;
 
-class Context final : public EngineContext {
+class OpenSslContext final : public EngineContext {
   public:
-    static std::expected<Owned<EngineContext>, Refusal> make(const Options& options);
+    static std::expected<Owned<EngineContext>, ConfigError> make(const Options& options);
     Owned<EngineSession> make_session(const HostName* name) override;
-    [[nodiscard]] Stored stored() const override;
+    [[nodiscard]] StoreStats store_stats() const override;
     bool store_digest(std::span<std::uint8_t, 32> out) const override;
 
     [[nodiscard]] Role role() const { return role_; }
@@ -69,19 +69,19 @@ class Context final : public EngineContext {
     [[nodiscard]] const Secret<max_psk_key>& psk_key() const { return psk_key_; }
 
   private:
-    friend class Session;
+    friend class OpenSslSession;
     friend struct OnHeap;
-    Context() = default;
+    OpenSslContext() = default;
 
     bool set_up(const Options& options);
     bool set_suites(const policy::Offer& offer);
     bool set_up_alpn(Bytes alpn);
     void set_up_sessions(const Options& options);
     bool set_up_psk(const Options& options);
-    static std::expected<Owned<Context>, Refusal> try_to_make(const Options& options);
-    std::optional<Refusal> load_identity(const Options& options);
-    std::optional<Refusal> set_up_signing();
-    std::optional<Refusal> load_trusted(const Options& options);
+    static std::expected<Owned<OpenSslContext>, ConfigError> try_to_make(const Options& options);
+    std::optional<ConfigError> load_identity(const Options& options);
+    std::optional<ConfigError> set_up_signing();
+    std::optional<ConfigError> load_trusted(const Options& options);
 
     SslCtx ctx_;
     /// Where the keys live that the program signs with (signer.cpp); in this order.
@@ -109,20 +109,21 @@ class Context final : public EngineContext {
     mutable TicketKeys ticket_keys_;
 };
 
-class Session final : public EngineSession {
+class OpenSslSession final : public EngineSession {
   public:
-    static Owned<EngineSession> make(const Context& context, const HostName* name);
-    static Session* of(const SSL* ssl) {
-        return static_cast<Session*>(SSL_get_ex_data(ssl, 0));  // SSL_get_app_data of a const SSL
+    static Owned<EngineSession> make(const OpenSslContext& context, const HostName* name);
+    static OpenSslSession* of(const SSL* ssl) {
+        return static_cast<OpenSslSession*>(
+            SSL_get_ex_data(ssl, 0));  // SSL_get_app_data of a const SSL
     }
-    ~Session() override;
+    ~OpenSslSession() override;
 
     Outcome handshake() override;
     Outcome read(MutableBytes into) override;
     Outcome write(Bytes from) override;
     Outcome flush() override;
     Outcome close_notify() override;
-    void rest() override;
+    void release_idle_buffers() override;
     Outcome resume(Bytes session) override;
     [[nodiscard]] bool resumed() const override { return SSL_session_reused(ssl_.get()) == 1; }
     NewSession take_session() override { return std::exchange(new_session_, {}); }
@@ -136,7 +137,7 @@ class Session final : public EngineSession {
     bool describe_peer(CertificateVisitor& visitor) const override;
 
     // For the callbacks that OpenSSL calls.
-    [[nodiscard]] const Context& context() const { return *context_; }
+    [[nodiscard]] const OpenSslContext& context() const { return *context_; }
     /// Asks the program for the context of the client's name. An alert, or 0.
     std::uint8_t choose_context();
     [[nodiscard]] const HostName* name() const { return name_; }
@@ -166,7 +167,7 @@ class Session final : public EngineSession {
     /// Signs a digest for the key of this side's certificate. false: it could not be done.
     bool sign(SignatureScheme scheme, Bytes digest, MutableBytes signature, std::size_t& length);
     /// What the program says of a certificate, as bits.
-    std::uint16_t judge(X509* certificate, int depth);
+    std::uint16_t verify_certificate(X509* certificate, int depth);
     void alert_sent(std::uint8_t number);
     /// A client's certificate cannot be shown to this server.
     void withhold_certificate() { withholds_certificate_ = true; }
@@ -180,13 +181,13 @@ class Session final : public EngineSession {
 
   private:
     friend struct OnHeap;
-    explicit Session(const Context& context, const HostName* name)
+    explicit OpenSslSession(const OpenSslContext& context, const HostName* name)
         : context_(&context), name_(name) {}
     Outcome outcome_of(int ret);
-    bool use_signer(const Context& context);
-    bool use_identity(const Context& other);
+    bool use_signer(const OpenSslContext& context);
+    bool use_identity(const OpenSslContext& other);
 
-    const Context* context_;
+    const OpenSslContext* context_;
     const HostName* name_;
     Ssl ssl_;
     Error failure_;
@@ -228,7 +229,7 @@ bool describe_first(Bytes data, CertificateVisitor& visitor);
 Certificate first_certificate(Bytes data);
 
 // self_signed.cpp
-std::optional<Refusal> make_self_signed(const SelfSignedFor& what, SelfSigned& made);
+std::optional<ConfigError> make_self_signed(const SelfSignedFor& what, SelfSigned& made);
 
 // signer.cpp
 /// Signs with a key that is here, or does not (nullptr).
@@ -237,14 +238,14 @@ bool sign_with(EVP_PKEY* key, SignatureScheme scheme, Bytes digest, MutableBytes
 /// None: there is no memory.
 LibCtx make_signers(Provider& provider);
 /// A key that has `session` sign, and is otherwise the public key of a certificate.
-Key make_signer(OSSL_LIB_CTX* signers, Session& session, EVP_PKEY* public_key);
+Key make_signer(OSSL_LIB_CTX* signers, OpenSslSession& session, EVP_PKEY* public_key);
 
 // error.cpp
 /// After a failure. Empties OpenSSL's error queue; whether memory ran out anywhere below what
 /// failed.
 bool take_lack_of_memory();
 /// What OpenSSL's error queue says; empties it.
-Error take_error(const Session& session);
+Error take_error(const OpenSslSession& session);
 
 // memory.cpp
 /// From here on OpenSSL wipes all memory that it gives back. false: it is too late for that, or

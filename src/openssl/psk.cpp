@@ -26,7 +26,7 @@ int client_tls1_3(SSL* ssl, const EVP_MD* md, const unsigned char** identity,
     *session = nullptr;
     if (md != nullptr && EVP_MD_get_type(md) != NID_sha256)
         return 1;
-    const Context& context = Session::of(ssl)->context();
+    const OpenSslContext& context = OpenSslSession::of(ssl)->context();
     *identity = context.psk_identity().data();
     *identity_size = context.psk_identity().size();
     *session =
@@ -36,7 +36,7 @@ int client_tls1_3(SSL* ssl, const EVP_MD* md, const unsigned char** identity,
 
 unsigned client_tls1_2(SSL* ssl, const char* /*hint*/, char* identity, unsigned identity_size,
                        unsigned char* key, unsigned key_size) {
-    const Context& context = Session::of(ssl)->context();
+    const OpenSslContext& context = OpenSslSession::of(ssl)->context();
     const auto& name = context.psk_identity();
     const auto& secret = context.psk_key();
     if (name.size() >= identity_size || secret.size() > key_size)
@@ -62,7 +62,7 @@ int see_hello(SSL* ssl, int* alert, void*) {
         const std::size_t length = static_cast<std::size_t>(data[2]) << 8 | data[3];
         first = {data + before, std::min(length, size - before)};
     }
-    *alert = Session::of(ssl)->callbacks().check_first_identity(first);
+    *alert = OpenSslSession::of(ssl)->callbacks().check_first_identity(first);
     return *alert == 0 ? SSL_CLIENT_HELLO_SUCCESS : SSL_CLIENT_HELLO_ERROR;
 }
 
@@ -72,7 +72,7 @@ int server_tls1_3(SSL* ssl, const unsigned char* identity, std::size_t identity_
     // Otherwise OpenSSL would go on to ask for the identity in the words of TLS 1.2.
     SSL_set_psk_server_callback(ssl, nullptr);
     const Bytes key =
-        Session::of(ssl)->callbacks().find_psk({identity, identity_size}, random_bytes);
+        OpenSslSession::of(ssl)->callbacks().find_psk({identity, identity_size}, random_bytes);
     if (key.empty())
         return 0;
     *session = external_session(ssl, key).release();
@@ -80,7 +80,7 @@ int server_tls1_3(SSL* ssl, const unsigned char* identity, std::size_t identity_
 }
 
 unsigned server_tls1_2(SSL* ssl, const char* /*identity*/, unsigned char* out, unsigned out_size) {
-    Session& session = *Session::of(ssl);
+    OpenSslSession& session = *OpenSslSession::of(ssl);
     const Bytes key = session.callbacks().find_psk(
         {session.raw_identity, session.raw_identity_size}, random_bytes);
     if (key.empty())
@@ -99,7 +99,7 @@ void see_message(int sent, int /*version*/, int type, const void* data, std::siz
     if (sent != 0 || type != SSL3_RT_HANDSHAKE || size < header + 2 ||
         message[0] != SSL3_MT_CLIENT_KEY_EXCHANGE)
         return;
-    Session& session = *Session::of(ssl);
+    OpenSslSession& session = *OpenSslSession::of(ssl);
     const std::size_t length = static_cast<std::size_t>(message[header]) << 8 | message[header + 1];
     const bool fits = length <= max_psk_identity && length <= size - header - 2;
     session.raw_identity_size = static_cast<std::uint8_t>(fits ? length : 0);
@@ -108,7 +108,7 @@ void see_message(int sent, int /*version*/, int type, const void* data, std::siz
 
 }  // namespace
 
-bool Context::set_up_psk(const Options& options) {
+bool OpenSslContext::set_up_psk(const Options& options) {
     SSL_CTX* ctx = ctx_.get();
     if (role_ == Role::server) {
         SSL_CTX_set_psk_find_session_callback(ctx, server_tls1_3);

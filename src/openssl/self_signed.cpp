@@ -8,7 +8,7 @@
 namespace ussl::openssl {
 namespace {
 
-constexpr Refusal failed{"the certificate could not be made"};
+constexpr ConfigError failed{"the certificate could not be made"};
 constexpr int serial_bytes = 16;
 constexpr std::size_t longest_common_name = 64;  // RFC 5280, appendix A.1
 
@@ -93,7 +93,7 @@ bool encode(T* object, Encode encoder, SecretBytes& into) {
 
 }  // namespace
 
-std::optional<Refusal> make_self_signed(const SelfSignedFor& what, SelfSigned& made) {
+std::optional<ConfigError> make_self_signed(const SelfSignedFor& what, SelfSigned& made) {
     const Key key{EVP_EC_gen("P-256")};
     const Certificate certificate{X509_new()};
     const bool good =
@@ -112,7 +112,7 @@ std::optional<Refusal> make_self_signed(const SelfSignedFor& what, SelfSigned& m
     if (good && !lacked_memory)
         return std::nullopt;
     made = {};
-    return lacked_memory ? Refusal{"out of memory", true} : failed;
+    return lacked_memory ? ConfigError{"out of memory", true} : failed;
 }
 
 }  // namespace ussl::openssl

@@ -18,7 +18,7 @@ namespace {
 // --- keys (provider-keymgmt(7))
 
 struct Signer {
-    Session* session = nullptr;
+    OpenSslSession* session = nullptr;
     EVP_PKEY* public_key = nullptr;  ///< the context's
 };
 constexpr char signer_parameter[] = "ussl-signer";
@@ -239,7 +239,7 @@ LibCtx make_signers(Provider& provider) {
     return signers;
 }
 
-Key make_signer(OSSL_LIB_CTX* signers, Session& session, EVP_PKEY* public_key) {
+Key make_signer(OSSL_LIB_CTX* signers, OpenSslSession& session, EVP_PKEY* public_key) {
     const Handle<EVP_PKEY_CTX, EVP_PKEY_CTX_free> maker{EVP_PKEY_CTX_new_from_name(
         signers, EVP_PKEY_get_base_id(public_key) == EVP_PKEY_RSA ? "RSA" : "EC", nullptr)};
     Signer signer{&session, public_key};

@@ -63,8 +63,8 @@ int TicketKeys::use(unsigned char name[name_size], unsigned char* iv, EVP_CIPHER
 
 int use_ticket_key(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
                    EVP_MAC_CTX* mac, int seals) {
-    return Session::of(ssl)->context().ticket_keys().use(name, iv, cipher, mac, seals != 0,
-                                                         TicketKeys::Clock::now());
+    return OpenSslSession::of(ssl)->context().ticket_keys().use(name, iv, cipher, mac, seals != 0,
+                                                                TicketKeys::Clock::now());
 }
 
 // A client that has TLS 1.3 gets it, if the server does, too; and there OpenSSL gives numbers

@@ -51,10 +51,10 @@ Code code_of(int error) {
     }
 }
 
-Session* session_of(X509_STORE_CTX* store) {
+OpenSslSession* session_of(X509_STORE_CTX* store) {
     const auto* ssl = static_cast<const SSL*>(
         X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
-    return Session::of(ssl);
+    return OpenSslSession::of(ssl);
 }
 
 // RFC 5280 §4.1.2.5: the last second counts.
@@ -622,7 +622,7 @@ int verify_alone(X509_STORE_CTX* store, X509* certificate) {
 }
 
 // As X509_verify_cert(), but for two paths that OpenSSL does not take as RFC 5280 §6.1 has them.
-int verify_path(X509_STORE_CTX* store, Session& session) {
+int verify_path(X509_STORE_CTX* store, OpenSslSession& session) {
     X509* peer = X509_STORE_CTX_get0_cert(store);
     // It ends at the first trusted certificate: if that is the peer's own, what else it has shown
     // does not matter, and may have expired. A CRL can still revoke it.
@@ -660,18 +660,18 @@ int verify_path(X509_STORE_CTX* store, Session& session) {
 }
 
 // Instead of what was found: no certificate of the chain can be blamed.
-void set_invalid(Session& session) {
+void set_invalid(OpenSslSession& session) {
     session.found = {};
     session.found.add(failure_bit(Code::CERT_INVALID), nullptr, 0);
 }
 
-void verify(X509_STORE_CTX* store, Session& session) {
-    const Context& context = session.context();
+void verify(X509_STORE_CTX* store, OpenSslSession& session) {
+    const OpenSslContext& context = session.context();
     X509_VERIFY_PARAM* param = X509_STORE_CTX_get0_param(store);
     // Whatever stands in ca_certs is trusted, root or not; strength is judged below.
     X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
     X509_VERIFY_PARAM_set_auth_level(param, 0);
-    X509_VERIFY_PARAM_set_depth(param, policy::most_intermediates);
+    X509_VERIFY_PARAM_set_depth(param, policy::max_intermediates);
     if (const std::optional<std::int64_t> time = context.verify_time().given)
         X509_VERIFY_PARAM_set_time(param, static_cast<time_t>(*time));
     if (context.crl_check() != CrlCheck::none)
@@ -682,7 +682,7 @@ void verify(X509_STORE_CTX* store, Session& session) {
         set_invalid(session);
     // No engine looks further than that.
     if (X509_STORE_CTX_get_error(store) == X509_V_ERR_CERT_CHAIN_TOO_LONG ||
-        session.signature_checks > policy::most_signature_checks)
+        session.signature_checks > policy::max_signature_checks)
         return set_invalid(session);
     X509* peer = X509_STORE_CTX_get0_cert(store);
     STACK_OF(X509)* chain = X509_STORE_CTX_get0_chain(store);
@@ -709,9 +709,9 @@ void verify(X509_STORE_CTX* store, Session& session) {
         session.found.add(failure_bit(Code::CERT_HOSTNAME), peer, 0);
     if (!context.verifies_by_program())
         return;
-    for (int i = sk_X509_num(chain) - 1; i >= 0 && !session.wire().aborted(); --i) {
+    for (int i = sk_X509_num(chain) - 1; i >= 0 && !session.transport().aborted(); --i) {
         X509* certificate = sk_X509_value(chain, i);
-        session.found.add(session.judge(certificate, i), certificate, i);
+        session.found.add(session.verify_certificate(certificate, i), certificate, i);
     }
 }
 
@@ -754,7 +754,7 @@ EVP_PKEY* signer_of(X509_STORE_CTX* store, X509* certificate, int& checks) {
             X509* candidate = sk_X509_value(candidates, i);
             if (!can_be_issuer(candidate, certificate))
                 continue;
-            if (++checks > policy::most_signature_checks)
+            if (++checks > policy::max_signature_checks)
                 return nullptr;
             EVP_PKEY* key = X509_get0_pubkey(candidate);
             if (X509_verify(certificate, key) == 1)
@@ -774,7 +774,7 @@ Bytes encoded(const X509_NAME* name) {
 
 }  // namespace
 
-void Session::keep_found() {
+void OpenSslSession::keep_found() {
     certificate_failures = found.all();
     const X509* certificate = found.worst();
     found = {};
@@ -795,7 +795,7 @@ int is_issued(X509_STORE_CTX* store, X509* certificate, X509* issuer) {
         return 0;
     // Of several with one name, the one that signed is the issuer: OpenSSL by itself would try the
     // first and no other.
-    Session& session = *session_of(store);
+    OpenSslSession& session = *session_of(store);
     if (!session.context().trusts_namesakes() && !has_namesake_shown(store, issuer))
         return 1;
     if (session.signed_certificate != certificate) {
@@ -809,8 +809,8 @@ int is_issued(X509_STORE_CTX* store, X509* certificate, X509* issuer) {
 }
 
 int verify_chain(X509_STORE_CTX* store, void*) {
-    Session& session = *session_of(store);
-    const Context& context = session.context();
+    OpenSslSession& session = *session_of(store);
+    const OpenSslContext& context = session.context();
     if (context.uses_psk()) {
         session.psk_ignored = true;
         X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
@@ -835,7 +835,7 @@ int verify_chain(X509_STORE_CTX* store, void*) {
     }
     // Both of the first two are sent as internal_error (RFC 8446 §6.2).
     X509_STORE_CTX_set_error(store, lacked_memory ? X509_V_ERR_OUT_OF_MEM
-                                    : session.wire().aborted()
+                                    : session.transport().aborted()
                                         ? X509_V_ERR_UNSPECIFIED
                                         : x509_error_of(policy::certificate_error(failures).code));
     return 0;

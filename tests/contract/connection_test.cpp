@@ -67,12 +67,12 @@ TEST_P(Contract, MovesDataBothWaysOverRingsOfAnySize) {
                 << "nothing moves any more: " << capacity << " " << up.size() << " " << down.size()
                 << " " << describe(pair.client->error()) << " / " << describe(pair.server->error());
             const std::size_t piece = 1 + static_cast<std::size_t>(round) * 37 % 40000;
-            sent_up += write_some(*pair.client, pair.client_host,
+            sent_up += write_some(*pair.client, pair.client_callbacks,
                                   std::string_view(to_server).substr(sent_up, piece));
-            sent_down += write_some(*pair.server, pair.server_host,
+            sent_down += write_some(*pair.server, pair.server_callbacks,
                                     std::string_view(to_client).substr(sent_down, piece));
-            up += read_all(*pair.server, pair.server_host);
-            down += read_all(*pair.client, pair.client_host);
+            up += read_all(*pair.server, pair.server_callbacks);
+            down += read_all(*pair.client, pair.client_callbacks);
         }
         EXPECT_TRUE(up == to_server);
         EXPECT_TRUE(down == to_client);
@@ -86,8 +86,8 @@ TEST_P(Contract, TheFirstReadAndTheFirstWriteDoTheHandshake) {
     std::string got;
     for (int round = 0; round < 20 && got.empty(); ++round) {
         if (taken == 0)
-            taken = write_some(*pair.client, pair.client_host, "hello");
-        got = read_all(*pair.server, pair.server_host);
+            taken = write_some(*pair.client, pair.client_callbacks, "hello");
+        got = read_all(*pair.server, pair.server_callbacks);
     }
     EXPECT_EQ(taken, 5U);
     EXPECT_EQ(got, "hello");
@@ -99,9 +99,9 @@ TEST_P(Contract, AConnectionThatIsCutDuringTheHandshakeSaysSo) {
     std::size_t up = 0;
     std::size_t down = 0;
     for (int round = 0; round < 10; ++round) {
-        whole.client->handshake(whole.client_host);
+        whole.client->handshake(whole.client_callbacks);
         up += whole.to_server.bytes.size();
-        whole.server->handshake(whole.server_host);
+        whole.server->handshake(whole.server_callbacks);
         down += whole.to_client.bytes.size();
     }
     ASSERT_TRUE(whole.client->handshake_done() && whole.server->handshake_done());
@@ -111,11 +111,11 @@ TEST_P(Contract, AConnectionThatIsCutDuringTheHandshakeSaysSo) {
         Progress progress{Kind::blocked};
         std::size_t passed = 0;
         Ring held;
-        MemoryHost server_host(pair.to_server, held);
-        server_host.keys = pair.server_host.keys;
+        MemoryCallbacks server_callbacks(pair.to_server, held);
+        server_callbacks.keys = pair.server_callbacks.keys;
         for (int round = 0; round < 10 && progress.kind == Kind::blocked; ++round) {
-            progress = pair.client->handshake(pair.client_host);
-            pair.server->handshake(server_host);
+            progress = pair.client->handshake(pair.client_callbacks);
+            pair.server->handshake(server_callbacks);
             for (; !held.bytes.empty() && passed < cut; ++passed) {
                 pair.to_client.bytes.push_back(held.bytes.front());
                 held.bytes.pop_front();
@@ -132,12 +132,12 @@ TEST_P(Contract, AConnectionThatIsCutDuringTheHandshakeSaysSo) {
 
 TEST_P(Contract, NothingIsReadOrWrittenBeforeItIsAskedFor) {
     const Pair pair(setup());
-    EXPECT_EQ(pair.client_host.reads + pair.client_host.writes, 0);
-    EXPECT_EQ(pair.server_host.reads + pair.server_host.writes, 0);
+    EXPECT_EQ(pair.client_callbacks.reads + pair.client_callbacks.writes, 0);
+    EXPECT_EQ(pair.server_callbacks.reads + pair.server_callbacks.writes, 0);
     EXPECT_EQ(pair.client->version(), Version::none);
     EXPECT_TRUE(pair.client->cipher().name.empty());
-    EXPECT_EQ(pair.client->waits_for(Direction::read), ussl::Waits::stream_writable);
-    EXPECT_EQ(pair.server->waits_for(Direction::write), ussl::Waits::stream_readable);
+    EXPECT_EQ(pair.client->poll_interest(Direction::read), ussl::PollInterest::stream_writable);
+    EXPECT_EQ(pair.server->poll_interest(Direction::write), ussl::PollInterest::stream_readable);
 }
 
 using Connections = EachPair;
@@ -153,14 +153,14 @@ TEST_P(Connections, OfOneContextAreIndependent) {
         for (int i = 0; i < 20; ++i) {
             Ring up;
             Ring down;
-            MemoryHost client_host(down, up);
-            MemoryHost server_host(up, down);
+            MemoryCallbacks client_callbacks(down, up);
+            MemoryCallbacks server_callbacks(up, down);
             auto one =
                 Connection::make(*client, {.server_hostname = i % 2 == 0 ? "localhost" : "other"});
             auto other = Connection::make(*server, {});
             for (int round = 0; round < 6; ++round) {
-                (*one)->handshake(client_host);
-                (*other)->handshake(server_host);
+                (*one)->handshake(client_callbacks);
+                (*other)->handshake(server_callbacks);
             }
             EXPECT_EQ((*one)->handshake_done(), i % 2 == 0);
             EXPECT_EQ((*one)->error().code, i % 2 == 0 ? Code::none : Code::CERT_HOSTNAME);
@@ -176,24 +176,24 @@ TEST_P(Connections, OfOneContextAreIndependent) {
 }
 
 // A program that only has a stream: to every question, the answer is the careful one.
-class OnlyAStream final : public ussl::Host {
+class OnlyAStream final : public ussl::Callbacks {
   public:
-    explicit OnlyAStream(MemoryHost& stream) : stream_(stream) {}
+    explicit OnlyAStream(MemoryCallbacks& stream) : stream_(stream) {}
     IoResult read(MutableBytes into) override { return stream_.read(into); }
     IoResult write(Bytes from) override { return stream_.write(from); }
 
   private:
-    MemoryHost& stream_;
+    MemoryCallbacks& stream_;
 };
 
 void shake(Pair& pair) {
-    OnlyAStream client(pair.client_host);
-    OnlyAStream server(pair.server_host);
+    OnlyAStream client(pair.client_callbacks);
+    OnlyAStream server(pair.server_callbacks);
     for (std::size_t before = 0, now = 1; before != now;) {
         before = now;
         pair.client_progress = pair.client->handshake(client);
         pair.server_progress = pair.server->handshake(server);
-        now = 1 + pair.client_host.moved + pair.server_host.moved;
+        now = 1 + pair.client_callbacks.moved + pair.server_callbacks.moved;
     }
 }
 

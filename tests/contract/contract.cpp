@@ -20,7 +20,7 @@ const std::string& cert(const std::string& name) {
     return content;
 }
 
-IoResult MemoryHost::read(MutableBytes into) {
+IoResult MemoryCallbacks::read(MutableBytes into) {
     ++reads;
     if (next_read)
         return *next_read;
@@ -36,7 +36,7 @@ IoResult MemoryHost::read(MutableBytes into) {
     return IoResult::moved(n);
 }
 
-IoResult MemoryHost::write(Bytes from) {
+IoResult MemoryCallbacks::write(Bytes from) {
     ++writes;
     if (on_write)
         on_write();
@@ -54,7 +54,7 @@ IoResult MemoryHost::write(Bytes from) {
     return IoResult::moved(n);
 }
 
-ussl::PskAnswer MemoryHost::find_psk(Bytes identity, MutableBytes key, std::size_t& length) {
+ussl::PskAnswer MemoryCallbacks::find_psk(Bytes identity, MutableBytes key, std::size_t& length) {
     asked.emplace_back(identity.begin(), identity.end());
     if (on_lookup)
         on_lookup();
@@ -68,9 +68,9 @@ ussl::PskAnswer MemoryHost::find_psk(Bytes identity, MutableBytes key, std::size
     return ussl::PskAnswer::found;
 }
 
-ussl::Judgement MemoryHost::judge(Bytes certificate, int depth) {
+ussl::CertificateDecision MemoryCallbacks::verify_certificate(Bytes certificate, int depth) {
     judged.emplace_back(depth, std::string(certificate.begin(), certificate.end()));
-    return on_judge ? on_judge(depth) : ussl::Judgement::accepted;
+    return on_verify ? on_verify(depth) : ussl::CertificateDecision::accepted;
 }
 
 Plan with_certificate(const std::string& server, const std::string& root) {
@@ -167,7 +167,7 @@ namespace {
 ussl::Owned<Connection> connect(const ussl::Engine& engine, const Options& options,
                                 const ussl::Ref<Context>& made,
                                 const Connection::Settings& settings) {
-    auto context = made ? std::expected<ussl::Ref<Context>, ussl::Refusal>(made)
+    auto context = made ? std::expected<ussl::Ref<Context>, ussl::ConfigError>(made)
                         : Context::make(engine, options);
     if (!context) {
         ADD_FAILURE() << context.error().reason;
@@ -192,7 +192,7 @@ Pair::Pair(const Plan& setup)
       server(connect(*setup.server_engine, setup.server, setup.server_context,
                      {.read_ahead = setup.read_ahead})) {
     to_server.capacity = to_client.capacity = setup.capacity;
-    server_host.keys = setup.keys;
+    server_callbacks.keys = setup.keys;
 }
 
 bool Pair::handshake() {
@@ -203,21 +203,21 @@ bool Pair::handshake() {
 void Pair::run_until_still() {
     for (std::size_t before = 0, now = 1; before != now;) {
         before = now;
-        client_progress = client->handshake(client_host);
-        server_progress = server->handshake(server_host);
-        now = 1 + client_host.moved + server_host.moved;
+        client_progress = client->handshake(client_callbacks);
+        server_progress = server->handshake(server_callbacks);
+        now = 1 + client_callbacks.moved + server_callbacks.moved;
     }
     saw(client->error());
     saw(server->error());
 }
 
-std::string read_all(Connection& connection, MemoryHost& host, bool* end) {
+std::string read_all(Connection& connection, MemoryCallbacks& callbacks, bool* end) {
     std::string got;
     if (end != nullptr)
         *end = false;
     for (;;) {
         std::uint8_t buffer[4096];
-        const Progress progress = connection.read(host, buffer);
+        const Progress progress = connection.read(callbacks, buffer);
         if (progress.kind == Kind::end && end != nullptr)
             *end = true;
         if (progress.kind == Kind::blocked && connection.paused())
@@ -230,10 +230,10 @@ std::string read_all(Connection& connection, MemoryHost& host, bool* end) {
     }
 }
 
-std::size_t write_some(Connection& connection, MemoryHost& host, std::string_view data) {
+std::size_t write_some(Connection& connection, MemoryCallbacks& callbacks, std::string_view data) {
     std::size_t taken = 0;
     while (taken < data.size()) {
-        const Progress progress = connection.write(host, bytes(data.substr(taken)));
+        const Progress progress = connection.write(callbacks, bytes(data.substr(taken)));
         if (progress.kind != Kind::done) {
             saw(connection.error());
             break;

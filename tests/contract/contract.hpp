@@ -58,9 +58,9 @@ struct Ring {
 };
 
 /// One end's view of two rings; what a call comes to can be forced.
-class MemoryHost final : public ussl::Host {
+class MemoryCallbacks final : public ussl::Callbacks {
   public:
-    MemoryHost(Ring& in, Ring& out) : in(in), out(out) {}
+    MemoryCallbacks(Ring& in, Ring& out) : in(in), out(out) {}
 
     IoResult read(MutableBytes into) override;
     IoResult write(Bytes from) override;
@@ -69,7 +69,7 @@ class MemoryHost final : public ussl::Host {
                                             : out.bytes.size() < out.capacity;
     }
     ussl::PskAnswer find_psk(Bytes identity, MutableBytes key, std::size_t& length) override;
-    ussl::Judgement judge(Bytes certificate, int depth) override;
+    ussl::CertificateDecision verify_certificate(Bytes certificate, int depth) override;
     ussl::NameAnswer choose_context(std::string_view name, ussl::Ref<Context>& instead,
                                     std::uint8_t& alert) override {
         names.emplace_back(name);
@@ -82,9 +82,9 @@ class MemoryHost final : public ussl::Host {
     std::optional<IoResult> next_write;  ///< the same for writes
     std::map<std::string, std::string> keys;
     bool lookup_aborts = false;
-    std::vector<std::string> asked;                      ///< identities that were looked up
-    std::vector<std::pair<int, std::string>> judged;     ///< depths and certificates, as they came
-    std::function<ussl::Judgement(int depth)> on_judge;  ///< otherwise all are accepted
+    std::vector<std::string> asked;                   ///< identities that were looked up
+    std::vector<std::pair<int, std::string>> judged;  ///< depths and certificates, as they came
+    std::function<ussl::CertificateDecision(int depth)> on_verify;  ///< otherwise all are accepted
     ussl::SignAnswer sign(ussl::SignatureScheme scheme, Bytes digest, Bytes scalar,
                           MutableBytes signature, std::size_t& length) override {
         return on_sign ? on_sign(scheme, digest, scalar, signature, length)
@@ -191,17 +191,17 @@ class Pair {
     void run_until_still();
 
     Ring to_server, to_client;
-    MemoryHost client_host{to_client, to_server};
-    MemoryHost server_host{to_server, to_client};
+    MemoryCallbacks client_callbacks{to_client, to_server};
+    MemoryCallbacks server_callbacks{to_server, to_client};
     ussl::Owned<Connection> client, server;
     Progress client_progress{Kind::blocked};
     Progress server_progress{Kind::blocked};
 };
 
 /// Everything that can be read now; `end` is set if the stream ended.
-std::string read_all(Connection& connection, MemoryHost& host, bool* end = nullptr);
+std::string read_all(Connection& connection, MemoryCallbacks& callbacks, bool* end = nullptr);
 /// Writes until nothing more is taken; returns how much was.
-std::size_t write_some(Connection& connection, MemoryHost& host, std::string_view data);
+std::size_t write_some(Connection& connection, MemoryCallbacks& callbacks, std::string_view data);
 std::string describe(const Error& error);
 /// With the certificate that failed.
 std::string describe(const Connection& failed);

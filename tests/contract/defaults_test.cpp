@@ -86,13 +86,13 @@ class Defaults : public EachPair {
     static bool is_openssl(const ussl::Engine* engine) { return engine == &ussl::openssl_engine; }
     static Hello client_hello(const Plan& made) {
         Pair pair(made);
-        pair.client->handshake(pair.client_host);
+        pair.client->handshake(pair.client_callbacks);
         return Hello(pair.to_server, Hello::client);
     }
     static Hello server_hello(const Plan& made) {
         Pair pair(made);
-        pair.client->handshake(pair.client_host);
-        pair.server->handshake(pair.server_host);
+        pair.client->handshake(pair.client_callbacks);
+        pair.server->handshake(pair.server_callbacks);
         return Hello(pair.to_client, Hello::server);
     }
 };

@@ -20,8 +20,8 @@ class Hostile : public testing::TestWithParam<Parameters> {
     /// The ring that is tampered with, and the end that reads from it.
     static Ring& ring(Pair& pair) { return to_client() ? pair.to_client : pair.to_server; }
     static Connection& victim(Pair& pair) { return to_client() ? *pair.client : *pair.server; }
-    static MemoryHost& host(Pair& pair) {
-        return to_client() ? pair.client_host : pair.server_host;
+    static MemoryCallbacks& callbacks(Pair& pair) {
+        return to_client() ? pair.client_callbacks : pair.server_callbacks;
     }
     static const ussl::Engine* engine() {
         const Engines& engines = std::get<0>(GetParam()).engines;
@@ -32,10 +32,10 @@ class Hostile : public testing::TestWithParam<Parameters> {
     /// A whole handshake in which `tamper` is called whenever something may have been written.
     static void handshake(Pair& pair, const std::function<void()>& tamper) {
         for (int round = 0; round < 6; ++round) {
-            pair.client->handshake(pair.client_host);
+            pair.client->handshake(pair.client_callbacks);
             if (!to_client())
                 tamper();
-            pair.server->handshake(pair.server_host);
+            pair.server->handshake(pair.server_callbacks);
             if (to_client())
                 tamper();
         }
@@ -166,13 +166,13 @@ TEST_P(Hostile, ABitFlippedInARecordIsRecordCorrupt) {
         Pair pair(setup());
         ASSERT_TRUE(pair.handshake());
         Connection& sender = to_client() ? *pair.server : *pair.client;
-        MemoryHost& sender_host = to_client() ? pair.server_host : pair.client_host;
+        MemoryCallbacks& sender_host = to_client() ? pair.server_callbacks : pair.client_callbacks;
         write_some(sender, sender_host, "data");
         size = ring(pair).bytes.size();
         // More follows, for a length that has grown.
         write_some(sender, sender_host, pattern(40000));
         ring(pair).bytes[at] ^= static_cast<std::uint8_t>(1U << at % 8);
-        EXPECT_EQ(read_all(victim(pair), host(pair)), "");
+        EXPECT_EQ(read_all(victim(pair), callbacks(pair)), "");
         EXPECT_EQ(victim(pair).error().code, Code::RECORD_CORRUPT) << at;
         EXPECT_EQ(victim(pair).error().alert, Error::Alert::sent) << at;
     }
@@ -231,9 +231,10 @@ TEST_P(Hostile, AShortRecordIsRecordCorrupt) {
                 } else {
                     ASSERT_TRUE(pair.handshake());
                     Connection& sender = to_client() ? *pair.server : *pair.client;
-                    write_some(sender, to_client() ? pair.server_host : pair.client_host, "data");
+                    write_some(sender, to_client() ? pair.server_callbacks : pair.client_callbacks,
+                               "data");
                     cut_record();
-                    EXPECT_EQ(read_all(victim(pair), host(pair)), "");
+                    EXPECT_EQ(read_all(victim(pair), callbacks(pair)), "");
                 }
                 ASSERT_TRUE(cut);
                 // To a server of keys it looks as if the client's were another.
@@ -260,7 +261,7 @@ TEST_P(Hostile, RecordsThatAreMadeUpAreExplained) {
             ring.bytes.push_back(static_cast<std::uint8_t>(random() % (i % 4 < 2 ? 256 : 4)));
         ring.closed = true;
         for (int k = 0; k < 4; ++k)
-            read_all(victim(pair), host(pair));
+            read_all(victim(pair), callbacks(pair));
         EXPECT_TRUE(victim(pair).failed()) << i;
         expect_explained(victim(pair), i);
     }
@@ -276,10 +277,10 @@ TEST_P(FirstRecord, ThatIsAnAlertIsReported) {
             SCOPED_TRACE(testing::Message() << minor << at_client);
             Pair pair(plan(with_certificate()));
             Connection& victim = at_client ? *pair.client : *pair.server;
-            MemoryHost& host = at_client ? pair.client_host : pair.server_host;
-            host.in.bytes = {21, 3, static_cast<std::uint8_t>(minor), 0, 2, 2, 40};
-            victim.handshake(host);
-            victim.handshake(host);
+            MemoryCallbacks& callbacks = at_client ? pair.client_callbacks : pair.server_callbacks;
+            callbacks.in.bytes = {21, 3, static_cast<std::uint8_t>(minor), 0, 2, 2, 40};
+            victim.handshake(callbacks);
+            victim.handshake(callbacks);
             EXPECT_EQ(victim.error().code, Code::HANDSHAKE_FAILED);
             EXPECT_EQ(victim.error().alert, Error::Alert::received);
             EXPECT_EQ(victim.error().alert_number, 40) << describe(victim.error());
@@ -294,14 +295,14 @@ TEST_P(Ancient, ClientsWithoutSignatureAlgorithmsHaveNoneInCommon) {
     Plan made = plan(with_certificate());
     only(made, Version::tls1_2);
     Pair pair(made);
-    pair.client->handshake(pair.client_host);
+    pair.client->handshake(pair.client_callbacks);
     auto& hello = pair.to_server.bytes;
     constexpr std::uint8_t signature_algorithms[] = {0, 13, 0};
     const auto at = std::search(hello.begin() + 80, hello.end(), std::begin(signature_algorithms),
                                 std::end(signature_algorithms));
     ASSERT_NE(at, hello.end());
     *at = 0x7F;  // an extension that nobody knows
-    pair.server->handshake(pair.server_host);
+    pair.server->handshake(pair.server_callbacks);
     const bool goes_on = lacks(GetParam().server, Lacks::no_signature_algorithms);
     EXPECT_EQ(pair.server->error().code, goes_on ? Code::none : Code::NO_SHARED_CIPHER);
 }
@@ -313,15 +314,15 @@ TEST_P(Unreadable, AKeyInACertificateIsCertInvalid) {
     Plan made = plan(with_certificate());
     only(made, Version::tls1_2);
     Pair pair(made);
-    pair.client->handshake(pair.client_host);
-    pair.server->handshake(pair.server_host);
+    pair.client->handshake(pair.client_callbacks);
+    pair.server->handshake(pair.server_callbacks);
     // The name of the curve, secp256r1 (RFC 5480 §2.1.1.1), has another tag than an object
     // identifier.
     static constexpr std::uint8_t curve[] = {6, 8, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 3, 1, 7};
     const auto found = std::ranges::search(pair.to_client.bytes, curve);
     ASSERT_FALSE(found.empty());
     *found.begin() = 0xE2;
-    pair.client->handshake(pair.client_host);
+    pair.client->handshake(pair.client_callbacks);
     EXPECT_EQ(pair.client->error().code, Code::CERT_INVALID) << describe(pair.client->error());
 }
 
@@ -336,8 +337,8 @@ TEST_P(Strangers, WhoSayAWordAndGoDoNotSpeakTls) {
             ring->bytes.assign(sent.begin(), sent.end());
             ring->closed = true;
         }
-        pair.client->handshake(pair.client_host);
-        pair.server->handshake(pair.server_host);
+        pair.client->handshake(pair.client_callbacks);
+        pair.server->handshake(pair.server_callbacks);
         EXPECT_EQ(pair.client->error().code, Code::NOT_TLS) << word;
         EXPECT_EQ(pair.server->error().code, Code::NOT_TLS) << word;
     }

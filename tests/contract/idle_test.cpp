@@ -22,16 +22,18 @@ class PlainSession final : public ussl::EngineSession {
   public:
     Outcome handshake() override { return Outcome::done(); }
     Outcome read(MutableBytes into) override {
-        return outcome_of(wire_.read(into), Outcome::want_read());
+        return outcome_of(transport_.read(into), Outcome::want_read());
     }
     Outcome write(Bytes from) override {
         // One byte, so that taken bytes can be unsent.
         byte_ = from[0];
-        return outcome_of(wire_.write({&byte_, 1}), Outcome::want_write(1));
+        return outcome_of(transport_.write({&byte_, 1}), Outcome::want_write(1));
     }
-    Outcome flush() override { return outcome_of(wire_.write({&byte_, 1}), Outcome::want_write()); }
+    Outcome flush() override {
+        return outcome_of(transport_.write({&byte_, 1}), Outcome::want_write());
+    }
     Outcome close_notify() override { return Outcome::done(); }
-    void rest() override { ++released; }
+    void release_idle_buffers() override { ++released; }
     Outcome resume(Bytes) override { return Outcome::failed(); }
     [[nodiscard]] bool resumed() const override { return false; }
     ussl::NewSession take_session() override { return {}; }
@@ -52,14 +54,14 @@ class PlainContext final : public ussl::EngineContext {
     Owned<ussl::EngineSession> make_session(const ussl::HostName*) override {
         return Owned<ussl::EngineSession>{new PlainSession};
     }
-    [[nodiscard]] ussl::Stored stored() const override { return {}; }
+    [[nodiscard]] ussl::StoreStats store_stats() const override { return {}; }
     bool store_digest(std::span<std::uint8_t, 32>) const override { return false; }
 };
 
 ussl::Engine plain_engine() {
     ussl::Engine engine = ussl::openssl_engine;
     engine.make_context =
-        [](const Options&) -> std::expected<Owned<ussl::EngineContext>, ussl::Refusal> {
+        [](const Options&) -> std::expected<Owned<ussl::EngineContext>, ussl::ConfigError> {
         return Owned<ussl::EngineContext>{new PlainContext};
     };
     return engine;
@@ -74,19 +76,19 @@ struct IdleConnection : testing::Test {
         ASSERT_TRUE(made.has_value());
         connection = std::move(*made);
         released = 0;
-        connection->rest();
+        connection->release_idle_buffers();
         EXPECT_EQ(released, 0);  // the handshake is not done
-        ASSERT_EQ(connection->handshake(host).kind, Kind::done);
+        ASSERT_EQ(connection->handshake(callbacks).kind, Kind::done);
     }
     /// How often the engine is asked by a thousand polls that find nothing.
     int polls() {
         released = 0;
         for (int i = 0; i < 1000; ++i)
-            connection->rest();
+            connection->release_idle_buffers();
         return released;
     }
     Ring in, out;
-    MemoryHost host{in, out};
+    MemoryCallbacks callbacks{in, out};
     Owned<Connection> connection;
 };
 
@@ -98,14 +100,14 @@ TEST_F(IdleConnection, ReleasesItsBuffersOnce) {
 TEST_F(IdleConnection, ReleasesItsBuffersAgainAfterEachCall) {
     std::uint8_t byte = 0;
     const std::function<void()> calls[] = {
-        [&] { EXPECT_EQ(connection->write(host, bytes("a")).kind, Kind::done); },
+        [&] { EXPECT_EQ(connection->write(callbacks, bytes("a")).kind, Kind::done); },
         [&] {
             in.add("b");
-            EXPECT_EQ(connection->read(host, {&byte, 1}).kind, Kind::done);
+            EXPECT_EQ(connection->read(callbacks, {&byte, 1}).kind, Kind::done);
         },
-        [&] { EXPECT_EQ(connection->flush(host).kind, Kind::done); },
-        [&] { EXPECT_EQ(connection->handshake(host).kind, Kind::done); },
-        [&] { EXPECT_EQ(connection->shutdown(host).kind, Kind::blocked); },
+        [&] { EXPECT_EQ(connection->flush(callbacks).kind, Kind::done); },
+        [&] { EXPECT_EQ(connection->handshake(callbacks).kind, Kind::done); },
+        [&] { EXPECT_EQ(connection->shutdown(callbacks).kind, Kind::blocked); },
     };
     for (const auto& call : calls) {
         call();
@@ -116,7 +118,7 @@ TEST_F(IdleConnection, ReleasesItsBuffersAgainAfterEachCall) {
 TEST_F(IdleConnection, ReleasesItsBuffersByItselfWhenAReadFindsNothing) {
     std::uint8_t byte = 0;
     for (int i = 1; i < 4; ++i) {
-        EXPECT_EQ(connection->read(host, {&byte, 1}).kind, Kind::blocked);
+        EXPECT_EQ(connection->read(callbacks, {&byte, 1}).kind, Kind::blocked);
         EXPECT_EQ(released, i);
     }
     EXPECT_EQ(polls(), 0);
@@ -124,13 +126,13 @@ TEST_F(IdleConnection, ReleasesItsBuffersByItselfWhenAReadFindsNothing) {
 
 TEST_F(IdleConnection, KeepsItsBuffersWhileDataIsUnsent) {
     out.capacity = 0;
-    EXPECT_EQ(connection->write(host, bytes("a")).count, 1U);
+    EXPECT_EQ(connection->write(callbacks, bytes("a")).count, 1U);
     EXPECT_TRUE(connection->unsent());
     EXPECT_EQ(polls(), 0);
     out.capacity = 1;
-    EXPECT_EQ(connection->flush(host).kind, Kind::done);
+    EXPECT_EQ(connection->flush(callbacks).kind, Kind::done);
     EXPECT_EQ(polls(), 1);
-    connection->close(host);
+    connection->close(callbacks);
     EXPECT_EQ(polls(), 0);
 }
 

@@ -28,14 +28,14 @@ TEST_P(Names, AreToldToTheServer) {
         Pair pair(made);
         ASSERT_TRUE(pair.handshake()) << describe(pair.client->error());
         // An address is no name for SNI (RFC 6066 §3).
-        EXPECT_EQ(pair.server_host.names,
+        EXPECT_EQ(pair.server_callbacks.names,
                   std::vector<std::string>{name == "localhost" ? name : ""});
     }
     Plan made = plan(asking());
     made.server.choose_by_name = false;
     Pair pair(made);
     ASSERT_TRUE(pair.handshake());
-    EXPECT_TRUE(pair.server_host.names.empty());
+    EXPECT_TRUE(pair.server_callbacks.names.empty());
 }
 
 TEST_P(Names, HaveACertificateEach) {
@@ -49,16 +49,16 @@ TEST_P(Names, HaveACertificateEach) {
     }
     Pair pair(made);
     const auto instead = make(*made.server_engine, other.server);
-    pair.server_host.on_name = [&](ussl::Ref<Context>& context, std::uint8_t&) {
+    pair.server_callbacks.on_name = [&](ussl::Ref<Context>& context, std::uint8_t&) {
         context = instead;
         return NameAnswer::good;
     };
     ASSERT_TRUE(pair.handshake()) << describe(pair.client->error());
     const std::string data = pattern(20000);
-    write_some(*pair.server, pair.server_host, data);
-    EXPECT_EQ(read_all(*pair.client, pair.client_host), data);
-    write_some(*pair.client, pair.client_host, data);
-    EXPECT_EQ(read_all(*pair.server, pair.server_host), data);
+    write_some(*pair.server, pair.server_callbacks, data);
+    EXPECT_EQ(read_all(*pair.client, pair.client_callbacks), data);
+    write_some(*pair.client, pair.client_callbacks, data);
+    EXPECT_EQ(read_all(*pair.server, pair.server_callbacks), data);
 }
 
 TEST_P(Names, MayAskForTheClientsCertificate) {
@@ -73,7 +73,7 @@ TEST_P(Names, MayAskForTheClientsCertificate) {
     };
     {
         Pair pair(made);
-        pair.server_host.on_name = choose;
+        pair.server_callbacks.on_name = choose;
         pair.handshake();
         EXPECT_EQ(pair.server->error().code, Code::CERT_MISSING);
     }
@@ -81,7 +81,7 @@ TEST_P(Names, MayAskForTheClientsCertificate) {
         made.client.key = bytes(cert(name + ".key"));
         made.client.certificate = bytes(cert(name + ".crt"));
         Pair pair(made);
-        pair.server_host.on_name = choose;
+        pair.server_callbacks.on_name = choose;
         pair.handshake();
         const bool good = name == "client";
         EXPECT_EQ(pair.server->error().code, good ? Code::none : Code::CERT_UNKNOWN_ISSUER);
@@ -97,7 +97,7 @@ TEST_P(Names, LeaveTheRestAsItIs) {
     other.server.alpn = bytes("\4mqtt");
     const auto instead = make(*made.server_engine, other.server);
     Pair pair(made);
-    pair.server_host.on_name = [&](ussl::Ref<Context>& context, std::uint8_t&) {
+    pair.server_callbacks.on_name = [&](ussl::Ref<Context>& context, std::uint8_t&) {
         context = instead;
         return NameAnswer::good;
     };
@@ -116,7 +116,7 @@ TEST_P(Names, DoNotChangeTheSuites) {
         other.server.suites = suites[swapped ? 0 : 1];
         const auto instead = make(*made.server_engine, other.server);
         Pair pair(made);
-        pair.server_host.on_name = [&](ussl::Ref<Context>& context, std::uint8_t&) {
+        pair.server_callbacks.on_name = [&](ussl::Ref<Context>& context, std::uint8_t&) {
             context = instead;
             return NameAnswer::good;
         };
@@ -139,19 +139,19 @@ TEST_P(Names, AreUtf8WithoutNul) {
                       {"\xED\xA0\x80.test!"sv, false}, {"local\0ost"sv, false}};
     for (const auto& [name, good] : rows) {
         Pair pair(plan(asking()));
-        pair.client->handshake(pair.client_host);
+        pair.client->handshake(pair.client_callbacks);
         std::string hello = pair.to_server.text();
         const std::size_t at = hello.find("localhost");
         ASSERT_NE(at, std::string::npos);
         hello.replace(at, 9, std::string(name) + std::string(9 - name.size(), 'x'));
         pair.to_server.bytes.assign(hello.begin(), hello.end());
-        pair.server->handshake(pair.server_host);
-        EXPECT_EQ(pair.server_host.names.size(), good ? 1U : 0U) << hello.substr(at, 9);
+        pair.server->handshake(pair.server_callbacks);
+        EXPECT_EQ(pair.server_callbacks.names.size(), good ? 1U : 0U) << hello.substr(at, 9);
         if (good)
             continue;
         EXPECT_EQ(pair.server->error().code, Code::PROTOCOL);
         EXPECT_EQ(pair.server->error().alert_number, unrecognized_name);
-        pair.client->handshake(pair.client_host);
+        pair.client->handshake(pair.client_callbacks);
         EXPECT_EQ(pair.client->error().alert_number, unrecognized_name);
     }
 }
@@ -159,7 +159,7 @@ TEST_P(Names, AreUtf8WithoutNul) {
 TEST_P(Names, CanBeRefused) {
     constexpr int unrecognized_name = 112;
     Pair pair(plan(asking()));
-    pair.server_host.on_name = [](ussl::Ref<Context>&, std::uint8_t&) {
+    pair.server_callbacks.on_name = [](ussl::Ref<Context>&, std::uint8_t&) {
         return NameAnswer::refused;
     };
     EXPECT_FALSE(pair.handshake());
@@ -169,7 +169,7 @@ TEST_P(Names, CanBeRefused) {
     }
     Pair other(plan(asking()));
     constexpr int access_denied = 49;
-    other.server_host.on_name = [](ussl::Ref<Context>&, std::uint8_t& alert) {
+    other.server_callbacks.on_name = [](ussl::Ref<Context>&, std::uint8_t& alert) {
         alert = access_denied;
         return NameAnswer::refused;
     };
@@ -180,7 +180,7 @@ TEST_P(Names, CanBeRefused) {
 
 TEST_P(Names, EndTheConnectionWhenTheProgramCannotSay) {
     Pair pair(plan(asking()));
-    pair.server_host.on_name = [](ussl::Ref<Context>&, std::uint8_t&) {
+    pair.server_callbacks.on_name = [](ussl::Ref<Context>&, std::uint8_t&) {
         return NameAnswer::aborted;
     };
     EXPECT_FALSE(pair.handshake());
@@ -193,7 +193,7 @@ TEST_P(Names, AreAServersWithACertificate) {
     for (const Options& wrong : {made.client, with_psk().server}) {
         const auto instead = make(*made.server_engine, wrong);
         Pair pair(made);
-        pair.server_host.on_name = [&](ussl::Ref<Context>& context, std::uint8_t&) {
+        pair.server_callbacks.on_name = [&](ussl::Ref<Context>& context, std::uint8_t&) {
             context = instead;
             return NameAnswer::good;
         };
@@ -210,7 +210,7 @@ TEST_P(Names, CannotReplacePreSharedKeys) {
     for (const Options& wrong : {certificate.server, other_key.server, certificate.client}) {
         const auto instead = make(*made.server_engine, wrong);
         Pair pair(made);
-        pair.server_host.on_name = [&](ussl::Ref<Context>& context, std::uint8_t&) {
+        pair.server_callbacks.on_name = [&](ussl::Ref<Context>& context, std::uint8_t&) {
             context = instead;
             return NameAnswer::good;
         };
@@ -230,8 +230,8 @@ TEST_P(Names, AreAskedForEveryTime) {
         Pair pair(made);
         ASSERT_TRUE(pair.handshake());
         EXPECT_FALSE(pair.client->session_reused());
-        write_some(*pair.server, pair.server_host, "hello");
-        EXPECT_EQ(read_all(*pair.client, pair.client_host), "hello");
+        write_some(*pair.server, pair.server_callbacks, "hello");
+        EXPECT_EQ(read_all(*pair.client, pair.client_callbacks), "hello");
     }
 }
 

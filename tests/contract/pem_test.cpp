@@ -10,8 +10,8 @@
 namespace contract {
 namespace {
 
-using ussl::Refusal;
-using ussl::Stored;
+using ussl::ConfigError;
+using ussl::StoreStats;
 
 class Files : public testing::TestWithParam<const ussl::Engine*> {
   protected:
@@ -36,14 +36,12 @@ class Files : public testing::TestWithParam<const ussl::Engine*> {
             options.key_password = bytes(*password);
         return refusal_of(options, "keyfile");
     }
-    static Stored stored_of(std::string_view content) {
+    static StoreStats stats_of(std::string_view content) {
         const auto made = Context::make(engine(), {.trusted = bytes(content)});
         EXPECT_TRUE(made.has_value()) << content.substr(0, 60) << made.error().reason;
-        return made ? (*made)->stored() : Stored{};
+        return made ? (*made)->store_stats() : StoreStats{};
     }
-    static std::size_t count_of(std::string_view content) {
-        return stored_of(content).certificates;
-    }
+    static std::size_t count_of(std::string_view content) { return stats_of(content).certificates; }
 };
 INSTANTIATE_TEST_SUITE_P(Engines, Files,
                          testing::Values(&ussl::openssl_engine, &ussl::mbedtls_engine));
@@ -184,9 +182,9 @@ TEST_P(Files, TrustSettingsAreNotPassedOver) {
          {std::string_view("\x30\x0C\x30\x0A\x06\x08\x2B\x06\x01\x05\x05\x07\x03\x01"),
           std::string_view("\x30\x0C\xA0\x0A\x06\x08\x2B\x06\x01\x05\x05\x07\x03\x04"),
           std::string_view("\x30\x03garbage")}) {
-        const Stored stored = stored_of(cert("ca-rsa.crt") + trusted_pem(settings));
-        EXPECT_EQ(stored.certificates, 1U);
-        EXPECT_EQ(stored.unsupported, 1U);
+        const StoreStats stats = stats_of(cert("ca-rsa.crt") + trusted_pem(settings));
+        EXPECT_EQ(stats.certificates, 1U);
+        EXPECT_EQ(stats.unsupported, 1U);
         const std::string text = refusal_of_trusted(trusted_pem(settings));
         EXPECT_NE(text.find("TRUSTED CERTIFICATE"), std::string::npos) << text;
         EXPECT_NE(text.find("openssl x509 -in FILE"), std::string::npos) << text;
@@ -198,19 +196,19 @@ TEST_P(Files, UnsupportedCertificatesAreCountedAndTheOthersLoaded) {
     std::size_t count = 0;
     for (const char* name :
          {"unsupported-dsa.crt", "unsupported-brainpool.crt", "unsupported-secp256k1.crt"}) {
-        const Stored stored = stored_of(cert(name) + cert("ca.crt"));
-        EXPECT_EQ(stored.certificates, 1U) << name;
-        EXPECT_EQ(stored.unsupported, 1U) << name;
+        const StoreStats stats = stats_of(cert(name) + cert("ca.crt"));
+        EXPECT_EQ(stats.certificates, 1U) << name;
+        EXPECT_EQ(stats.unsupported, 1U) << name;
         EXPECT_EQ(refusal_of_trusted(cert(name)),
                   "ca_certs, line 1: unsupported cert: this engine does not have its algorithm");
         EXPECT_NE(refusal_of_trusted(cert(name) + cert("ca.crl")), "");
         all += cert(name);
         ++count;
     }
-    const Stored stored = stored_of(all + cert("ca-ed25519.crt") + cert("ca-rsa.crt"));
+    const StoreStats stats = stats_of(all + cert("ca-ed25519.crt") + cert("ca-rsa.crt"));
     const bool lacks_eddsa = lacks(&engine(), Lacks::eddsa);
-    EXPECT_EQ(stored.unsupported, count + (lacks_eddsa ? 1 : 0));
-    EXPECT_EQ(stored.certificates, lacks_eddsa ? 2U : 3U);
+    EXPECT_EQ(stats.unsupported, count + (lacks_eddsa ? 1 : 0));
+    EXPECT_EQ(stats.certificates, lacks_eddsa ? 2U : 3U);
 }
 
 TEST_P(Files, EveryEncryptionOfAKeyIsDecrypted) {
@@ -367,21 +365,21 @@ TEST_P(Files, TheEnvironmentNamesTheSystemsStore) {
     write("not-a-hash.pem", cert("ca-intermediate.crt"));
     const Variable no_file("SSL_CERT_FILE", "");
     const Variable no_folders("SSL_CERT_DIR", "");
-    const auto stored = [] {
+    const auto stats = [] {
         const auto made = Context::make(engine(), {.system_store = true});
         EXPECT_TRUE(made.has_value());
-        return made ? (*made)->stored() : Stored{};
+        return made ? (*made)->store_stats() : StoreStats{};
     };
     {
         const Variable named("SSL_CERT_FILE", file);
-        EXPECT_EQ(stored().certificates, 2U);
-        EXPECT_EQ(stored().unsupported, 1U);
+        EXPECT_EQ(stats().certificates, 2U);
+        EXPECT_EQ(stats().unsupported, 1U);
         const Variable folders("SSL_CERT_DIR", "/nowhere:" + folder);
-        EXPECT_EQ(stored().certificates, 3U);
+        EXPECT_EQ(stats().certificates, 3U);
     }
     {
         const Variable folders("SSL_CERT_DIR", folder);
-        EXPECT_EQ(stored().certificates, 1U);
+        EXPECT_EQ(stats().certificates, 1U);
         for (const char* name : {"server", "server-other"}) {
             Plan plan = with_certificate(name);
             plan.client_engine = plan.server_engine = &engine();
@@ -393,7 +391,7 @@ TEST_P(Files, TheEnvironmentNamesTheSystemsStore) {
     }
     {
         const Variable nothing("SSL_CERT_FILE", "/nowhere");
-        EXPECT_EQ(stored().certificates, 0U);
+        EXPECT_EQ(stats().certificates, 0U);
     }
 }
 

@@ -72,7 +72,7 @@ class PlainServer : public PlainPeer {
     bool handshake(Pair& pair) {
         bool done = false;
         for (int turn = 0; turn < 10 && !(done && pair.client->handshake_done()); ++turn) {
-            pair.client->handshake(pair.client_host);
+            pair.client->handshake(pair.client_callbacks);
             receive(pair.to_server);
             done = SSL_do_handshake(ssl_.get()) == 1;
             send(pair.to_client);
@@ -116,14 +116,14 @@ class PlainClient : public PlainPeer {
                 reason > SSL_AD_REASON_OFFSET)
                 alert_ = reason - SSL_AD_REASON_OFFSET;
             send(pair.to_server);
-            pair.server->handshake(pair.server_host);
+            pair.server->handshake(pair.server_callbacks);
             receive(pair.to_client);
         }
         return done && pair.server->handshake_done();
     }
     /// What the server has sent since, a ticket and a byte.
     Session session(Pair& pair) {
-        EXPECT_EQ(pair.server->write(pair.server_host, bytes("x")).count, 1U);
+        EXPECT_EQ(pair.server->write(pair.server_callbacks, bytes("x")).count, 1U);
         receive(pair.to_client);
         char byte = 0;
         EXPECT_EQ(SSL_read(ssl_.get(), &byte, 1), 1);
@@ -212,24 +212,24 @@ TEST_P(Floods, OfKeyUpdatesAreProcessedInParts) {
             made.read_ahead = ahead;
             Pair pair(made);
             Connection& victim = to_client ? *pair.client : *pair.server;
-            MemoryHost& host = to_client ? pair.client_host : pair.server_host;
+            MemoryCallbacks& callbacks = to_client ? pair.client_callbacks : pair.server_callbacks;
             PlainClient client;
             PlainServer server;
             ASSERT_TRUE(to_client ? server.handshake(pair) : client.handshake(pair))
                 << describe(victim.error());
-            read_all(victim, host);
+            read_all(victim, callbacks);
             PlainPeer& peer = to_client ? static_cast<PlainPeer&>(server) : client;
             peer.flood(records);
-            peer.send(host.in);
+            peer.send(callbacks.in);
             // Each of them is as long.
-            const std::size_t record = 5U + host.in.bytes[4];
+            const std::size_t record = 5U + callbacks.in.bytes[4];
             int calls = 0;
             Progress progress;
             do {
-                const std::size_t left = host.in.bytes.size();
-                const int reads = host.reads;
+                const std::size_t left = callbacks.in.bytes.size();
+                const int reads = callbacks.reads;
                 std::uint8_t buffer[10];
-                progress = victim.read(host, buffer);
+                progress = victim.read(callbacks, buffer);
                 ++calls;
                 if (lacks(to_client ? made.client_engine : made.server_engine, Lacks::key_update)) {
                     EXPECT_EQ(progress.kind, Kind::failed);
@@ -237,13 +237,13 @@ TEST_P(Floods, OfKeyUpdatesAreProcessedInParts) {
                 }
                 ASSERT_TRUE(progress.kind != Kind::failed) << describe(victim.error());
                 if (!ahead) {
-                    EXPECT_LE(left - host.in.bytes.size(), most * record);
+                    EXPECT_LE(left - callbacks.in.bytes.size(), most * record);
                 }
-                EXPECT_LE(host.reads - reads, ahead ? 2 : 2 * most);
+                EXPECT_LE(callbacks.reads - reads, ahead ? 2 : 2 * most);
                 EXPECT_EQ(victim.paused(), progress.kind == Kind::blocked);
                 // A poll finds the rest at once, in the stream or inside.
-                EXPECT_TRUE(!host.in.bytes.empty() || progress.kind == Kind::done ||
-                            victim.waits_for(Direction::read) == ussl::Waits::nothing);
+                EXPECT_TRUE(!callbacks.in.bytes.empty() || progress.kind == Kind::done ||
+                            victim.poll_interest(Direction::read) == ussl::PollInterest::nothing);
             } while (progress.kind == Kind::blocked && calls < 2 * records);
             all_calls += calls;
             if (progress.kind == Kind::failed)
@@ -301,7 +301,7 @@ TEST_P(PskOfOthers, OnlyTheFirstIdentityCounts) {
         EXPECT_FALSE(client.handshake(pair));
         EXPECT_EQ(pair.server->error().code, known ? Code::PSK_KEY : Code::PSK_IDENTITY)
             << describe(pair.server->error());
-        EXPECT_EQ(pair.server_host.asked, std::vector<std::string>{guess});
+        EXPECT_EQ(pair.server_callbacks.asked, std::vector<std::string>{guess});
         alerts[known ? 1 : 0] = client.alert();
     }
     EXPECT_EQ(alerts[0], alerts[1]);
@@ -313,13 +313,13 @@ TEST_P(PskOfOthers, ManyIdentitiesAreLookedUpOnce) {
         Plan made = plan(with_psk());
         only(made, Version::tls1_3);
         Pair pair(made);
-        pair.client->handshake(pair.client_host);
+        pair.client->handshake(pair.client_callbacks);
         std::vector<std::string> identities(300, first);
         identities.resize(330, "me");
         const std::string hello = with_identities(pair.to_server.text(), identities);
         pair.to_server.bytes.assign(hello.begin(), hello.end());
-        pair.server->handshake(pair.server_host);
-        EXPECT_EQ(pair.server_host.asked, std::vector<std::string>{first});
+        pair.server->handshake(pair.server_callbacks);
+        EXPECT_EQ(pair.server_callbacks.asked, std::vector<std::string>{first});
         EXPECT_EQ(pair.server->error().code, first == "me" ? Code::PSK_KEY : Code::PSK_IDENTITY)
             << describe(pair.server->error());
     }
@@ -352,7 +352,7 @@ TEST_P(SecondHello, HasTheNameOfTheFirst) {
         const auto instead = Context::make(*made.server_engine, other.server);
         ASSERT_TRUE(instead);
         Pair pair(made);
-        pair.server_host.on_name = [&](ussl::Ref<Context>& context, std::uint8_t&) {
+        pair.server_callbacks.on_name = [&](ussl::Ref<Context>& context, std::uint8_t&) {
             context = *instead;
             return ussl::NameAnswer::good;
         };
@@ -362,7 +362,7 @@ TEST_P(SecondHello, HasTheNameOfTheFirst) {
         client.before_second_flight = [&client, name = second] { client.set_name(name); };
         const bool same = first == second;
         EXPECT_EQ(client.handshake(pair), same) << describe(pair.server->error());
-        EXPECT_EQ(pair.server_host.names, std::vector<std::string>{first});
+        EXPECT_EQ(pair.server_callbacks.names, std::vector<std::string>{first});
         EXPECT_EQ(client.count(SSL3_MT_SERVER_HELLO), same ? 2 : 1);
         EXPECT_EQ(pair.server->error().code, same ? Code::none : Code::PROTOCOL);
         EXPECT_EQ(client.alert(), same ? 0 : illegal_parameter);
@@ -390,10 +390,10 @@ TEST_P(SecondHello, HasTheFirstIdentityOfTheFirst) {
         const bool same = first == second;
         EXPECT_EQ(client.handshake(pair), same) << describe(pair.server->error());
         if (first.empty()) {
-            EXPECT_EQ(pair.server_host.asked, std::vector<std::string>{});
+            EXPECT_EQ(pair.server_callbacks.asked, std::vector<std::string>{});
             continue;
         }
-        EXPECT_EQ(pair.server_host.asked, std::vector<std::string>{first});
+        EXPECT_EQ(pair.server_callbacks.asked, std::vector<std::string>{first});
         EXPECT_EQ(client.count(SSL3_MT_SERVER_HELLO), same ? 2 : 1);
         if (second.empty())
             continue;  // without any, it is a client without a key

@@ -16,7 +16,7 @@ INSTANTIATE_EACH_CASE(Psk);
 TEST_P(Psk, ConnectsAndIsForwardSecret) {
     Pair pair(setup());
     ASSERT_TRUE(pair.handshake()) << describe(pair.server->error());
-    EXPECT_EQ(pair.server_host.asked, std::vector<std::string>{"me"});
+    EXPECT_EQ(pair.server_callbacks.asked, std::vector<std::string>{"me"});
     const std::string_view suite = pair.client->cipher().name;
     EXPECT_TRUE(GetParam().version == Version::tls1_3 || suite.starts_with("TLS_ECDHE_PSK_"))
         << suite;
@@ -46,7 +46,7 @@ TEST_P(Psk, AWrongKeyAndAnUnknownIdentityLookTheSameFromOutside) {
         EXPECT_EQ(pair.server->error().code, unknown != 0 ? Code::PSK_IDENTITY : Code::PSK_KEY);
         EXPECT_EQ(pair.client->error().code, Code::PSK_REFUSED);
         seen[unknown] = pair.client->error();
-        bytes_down[unknown] = static_cast<std::size_t>(pair.server_host.writes);
+        bytes_down[unknown] = static_cast<std::size_t>(pair.server_callbacks.writes);
     }
     constexpr int bad_record_mac = 20;
     constexpr int illegal_parameter = 47;
@@ -75,7 +75,7 @@ TEST_P(Psk, AnUnknownIdentityHasNoKeyThatCanBeGuessed) {
 
 TEST_P(Psk, ALookupThatFailsEndsTheHandshake) {
     Pair pair(setup());
-    pair.server_host.lookup_aborts = true;
+    pair.server_callbacks.lookup_aborts = true;
     EXPECT_FALSE(pair.handshake());
     EXPECT_EQ(pair.server->error().code, Code::CALLBACK);
     EXPECT_EQ(pair.client->error().alert_number, internal_error) << describe(pair.client->error());
@@ -83,18 +83,18 @@ TEST_P(Psk, ALookupThatFailsEndsTheHandshake) {
 
 TEST_P(Psk, ALookupMayNotUseTheConnectionButMayCloseIt) {
     Pair pair(setup());
-    pair.server_host.on_lookup = [&] {
+    pair.server_callbacks.on_lookup = [&] {
         std::uint8_t buffer[1];
         EXPECT_TRUE(pair.server->busy());
-        EXPECT_EQ(pair.server->read(pair.server_host, buffer).kind, Kind::misuse);
-        pair.server->close(pair.server_host);
+        EXPECT_EQ(pair.server->read(pair.server_callbacks, buffer).kind, Kind::misuse);
+        pair.server->close(pair.server_callbacks);
         EXPECT_FALSE(pair.server->closed());  // the engine is still on the stack
     };
     for (int round = 0; round < 4; ++round) {
-        pair.client->handshake(pair.client_host);
-        pair.server->handshake(pair.server_host);
+        pair.client->handshake(pair.client_callbacks);
+        pair.server->handshake(pair.server_callbacks);
     }
-    EXPECT_EQ(pair.server_host.asked.size(), 1U);
+    EXPECT_EQ(pair.server_callbacks.asked.size(), 1U);
     EXPECT_TRUE(pair.server->closed());
 }
 
@@ -126,7 +126,7 @@ TEST_P(Psk, AnIdentityWithANulIsTakenWhole) {
     if (GetParam().version == Version::tls1_3) {
         Pair pair(made);
         EXPECT_TRUE(pair.handshake());
-        EXPECT_EQ(pair.server_host.asked, std::vector<std::string>{name});
+        EXPECT_EQ(pair.server_callbacks.asked, std::vector<std::string>{name});
         return;
     }
     // OpenSSL's client cannot send one in TLS 1.2 (docs/engines.md): it offers TLS 1.3 only.
@@ -135,7 +135,7 @@ TEST_P(Psk, AnIdentityWithANulIsTakenWhole) {
     Pair pair(made);
     if (!lacks(made.client_engine, Lacks::psk_nul_tls1_2_client)) {
         EXPECT_TRUE(pair.handshake());
-        EXPECT_EQ(pair.server_host.asked, std::vector<std::string>{name});
+        EXPECT_EQ(pair.server_callbacks.asked, std::vector<std::string>{name});
         return;
     }
     EXPECT_FALSE(pair.handshake());
@@ -155,9 +155,9 @@ class PskIdentity : public EachPair {
   protected:
     /// A server that is about to read a client's "ab", and where that stands.
     PskIdentity() {
-        pair.client->handshake(pair.client_host);
-        pair.server->handshake(pair.server_host);
-        pair.client->handshake(pair.client_host);
+        pair.client->handshake(pair.client_callbacks);
+        pair.server->handshake(pair.server_callbacks);
+        pair.client->handshake(pair.client_callbacks);
         at = pair.to_server.text().find(std::string("\0\2ab", 4)) + 2;
     }
     static Plan setup() {
@@ -175,8 +175,8 @@ INSTANTIATE_EACH_PAIR(PskIdentity);
 TEST_P(PskIdentity, IsNotCutOffAtANul) {
     ASSERT_LT(at, pair.to_server.bytes.size());
     pair.to_server.bytes[at + 1] = 0;
-    pair.server->handshake(pair.server_host);
-    EXPECT_EQ(pair.server_host.asked, (std::vector<std::string>{std::string("a\0", 2)}));
+    pair.server->handshake(pair.server_callbacks);
+    EXPECT_EQ(pair.server_callbacks.asked, (std::vector<std::string>{std::string("a\0", 2)}));
     EXPECT_EQ(pair.server->error().code, Code::PSK_IDENTITY);
 }
 
@@ -188,8 +188,8 @@ TEST_P(PskIdentity, IsNotLookedUpIfItIsEmptyOrTooLong) {
     // The lengths of the identity, of the message (RFC 5246 §7.4) and of the record.
     for (const std::size_t length : {at - 1, at - 3, at - 7})
         bytes[length] = static_cast<std::uint8_t>(bytes[length] + more);
-    pair.server->handshake(pair.server_host);
-    EXPECT_EQ(pair.server_host.asked, std::vector<std::string>{});
+    pair.server->handshake(pair.server_callbacks);
+    EXPECT_EQ(pair.server_callbacks.asked, std::vector<std::string>{});
     EXPECT_EQ(pair.server->error().code, Code::PSK_IDENTITY) << describe(pair.server->error());
 }
 

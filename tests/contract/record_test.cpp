@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::size_t limit = 1024;
 // Header, nonce, type and tag.
-constexpr std::size_t most_around = 5 + 8 + 16 + 16;
+constexpr std::size_t max_around = 5 + 8 + 16 + 16;
 
 /// The longest record in a ring, header and all.
 std::size_t longest_record(const Ring& ring) {
@@ -39,17 +39,17 @@ TEST_P(Record, KeepsToTheLimitThatAClientAskedFor) {
         Pair pair(plan(setup));
         ASSERT_TRUE(pair.handshake());
         const std::string much = pattern(3 * 16384);
-        EXPECT_EQ(write_some(*pair.client, pair.client_host, much), much.size());
-        EXPECT_EQ(write_some(*pair.server, pair.server_host, much), much.size());
-        EXPECT_LE(longest_record(pair.to_server), limit + most_around);
+        EXPECT_EQ(write_some(*pair.client, pair.client_callbacks, much), much.size());
+        EXPECT_EQ(write_some(*pair.server, pair.server_callbacks, much), much.size());
+        EXPECT_LE(longest_record(pair.to_server), limit + max_around);
         EXPECT_GT(longest_record(pair.to_server), limit / 2);
         if (is_heard(GetParam().engines, GetParam().version, false)) {
-            EXPECT_LE(longest_record(pair.to_client), limit + most_around);
+            EXPECT_LE(longest_record(pair.to_client), limit + max_around);
         } else {
-            EXPECT_GT(longest_record(pair.to_client), limit + most_around);
+            EXPECT_GT(longest_record(pair.to_client), limit + max_around);
         }
-        EXPECT_EQ(read_all(*pair.server, pair.server_host), much);
-        EXPECT_EQ(read_all(*pair.client, pair.client_host), much);
+        EXPECT_EQ(read_all(*pair.server, pair.server_callbacks), much);
+        EXPECT_EQ(read_all(*pair.client, pair.client_callbacks), much);
     }
 }
 
@@ -65,13 +65,13 @@ TEST_P(RecordOfEitherVersion, KeepsToTheLimitThatAClientAskedFor) {
         Pair pair(plan(setup));
         ASSERT_TRUE(pair.handshake()) << describe(pair.client->error());
         const std::string much = pattern(20000);
-        EXPECT_EQ(write_some(*pair.server, pair.server_host, much), much.size());
+        EXPECT_EQ(write_some(*pair.server, pair.server_callbacks, much), much.size());
         if (is_heard(GetParam(), version, true)) {
-            EXPECT_LE(longest_record(pair.to_client), limit + most_around);
+            EXPECT_LE(longest_record(pair.to_client), limit + max_around);
         } else {
-            EXPECT_GT(longest_record(pair.to_client), limit + most_around);
+            EXPECT_GT(longest_record(pair.to_client), limit + max_around);
         }
-        EXPECT_EQ(read_all(*pair.client, pair.client_host), much);
+        EXPECT_EQ(read_all(*pair.client, pair.client_callbacks), much);
     }
 }
 
@@ -91,12 +91,12 @@ TEST_P(Record, KeepsToTheSmallestLimitThatAClientAskedFor) {
         Pair pair(plan(setup));
         ASSERT_TRUE(pair.handshake()) << describe(pair.client->error());
         const std::string much = pattern(20000);
-        EXPECT_EQ(write_some(*pair.server, pair.server_host, much), much.size());
+        EXPECT_EQ(write_some(*pair.server, pair.server_callbacks, much), much.size());
         const bool is_asked =
             !has_certificate || !lacks(GetParam().engines.client, Lacks::fragment_512);
-        EXPECT_EQ(longest_record(pair.to_client) <= 512 + most_around, is_asked);
-        EXPECT_LE(longest_record(pair.to_client), 1024 + most_around);
-        EXPECT_EQ(read_all(*pair.client, pair.client_host), much);
+        EXPECT_EQ(longest_record(pair.to_client) <= 512 + max_around, is_asked);
+        EXPECT_LE(longest_record(pair.to_client), 1024 + max_around);
+        EXPECT_EQ(read_all(*pair.client, pair.client_callbacks), much);
     }
 }
 
@@ -104,10 +104,10 @@ TEST_P(Record, HoldsAllThatARecordMay) {
     Pair pair(plan(with_certificate()));
     ASSERT_TRUE(pair.handshake());
     const std::string full = pattern(ussl::max_record_size);
-    EXPECT_EQ(pair.client->write(pair.client_host, bytes(full)).count, full.size());
-    EXPECT_EQ(pair.server->write(pair.server_host, bytes(full)).count, full.size());
-    EXPECT_EQ(read_all(*pair.server, pair.server_host), full);
-    EXPECT_EQ(read_all(*pair.client, pair.client_host), full);
+    EXPECT_EQ(pair.client->write(pair.client_callbacks, bytes(full)).count, full.size());
+    EXPECT_EQ(pair.server->write(pair.server_callbacks, bytes(full)).count, full.size());
+    EXPECT_EQ(read_all(*pair.server, pair.server_callbacks), full);
+    EXPECT_EQ(read_all(*pair.client, pair.client_callbacks), full);
 }
 
 TEST_P(Record, KeepsToTheLimitOfAServer) {
@@ -116,11 +116,11 @@ TEST_P(Record, KeepsToTheLimitOfAServer) {
     Pair pair(plan(setup));
     ASSERT_TRUE(pair.handshake());
     const std::string much = pattern(20000);
-    EXPECT_EQ(write_some(*pair.server, pair.server_host, much), much.size());
-    EXPECT_LE(longest_record(pair.to_client), 600 + most_around);
-    EXPECT_EQ(read_all(*pair.client, pair.client_host), much);
-    EXPECT_EQ(write_some(*pair.client, pair.client_host, much), much.size());
-    EXPECT_EQ(read_all(*pair.server, pair.server_host), much);
+    EXPECT_EQ(write_some(*pair.server, pair.server_callbacks, much), much.size());
+    EXPECT_LE(longest_record(pair.to_client), 600 + max_around);
+    EXPECT_EQ(read_all(*pair.client, pair.client_callbacks), much);
+    EXPECT_EQ(write_some(*pair.client, pair.client_callbacks, much), much.size());
+    EXPECT_EQ(read_all(*pair.server, pair.server_callbacks), much);
 }
 
 TEST_P(Record, HandshakesFitIntoTheLimit) {
@@ -135,12 +135,12 @@ TEST_P(Record, HandshakesFitIntoTheLimit) {
     ASSERT_TRUE(pair.handshake()) << describe(pair.client->error())
                                   << describe(pair.server->error());
     const std::string much = pattern(20000);
-    EXPECT_EQ(write_some(*pair.client, pair.client_host, much), much.size());
-    EXPECT_EQ(write_some(*pair.server, pair.server_host, much), much.size());
-    EXPECT_LE(longest_record(pair.to_server), 512 + most_around);
-    EXPECT_LE(longest_record(pair.to_client), 512 + most_around);
-    EXPECT_EQ(read_all(*pair.server, pair.server_host), much);
-    EXPECT_EQ(read_all(*pair.client, pair.client_host), much);
+    EXPECT_EQ(write_some(*pair.client, pair.client_callbacks, much), much.size());
+    EXPECT_EQ(write_some(*pair.server, pair.server_callbacks, much), much.size());
+    EXPECT_LE(longest_record(pair.to_server), 512 + max_around);
+    EXPECT_LE(longest_record(pair.to_client), 512 + max_around);
+    EXPECT_EQ(read_all(*pair.server, pair.server_callbacks), much);
+    EXPECT_EQ(read_all(*pair.client, pair.client_callbacks), much);
 }
 
 /// A peer that is an engine alone, without what a Connection does not do: Mbed TLS sends what it is
@@ -156,16 +156,16 @@ class EmptyRecord : public testing::TestWithParam<std::tuple<const ussl::Engine*
         context = *Context::make(ussl::mbedtls_engine, setup.client);
         peer = context->engine().make_session(nullptr);
         for (int round = 0; round < 10; ++round) {
-            peer->wire().attach(peer_host);
+            peer->transport().attach(peer_host);
             peer->handshake();
-            server->handshake(server_host);
+            server->handshake(server_callbacks);
         }
     }
     void send(std::string_view data) {
         ASSERT_EQ(peer->write(bytes(data)).kind, ussl::Outcome::Kind::done);
     }
     Ring up, down;
-    MemoryHost peer_host{down, up}, server_host{up, down};
+    MemoryCallbacks peer_host{down, up}, server_callbacks{up, down};
     ussl::Ref<Context> context;
     ussl::Owned<ussl::EngineSession> peer;
     ussl::Owned<Connection> server;
@@ -185,11 +185,11 @@ TEST_P(EmptyRecord, IsNoEnd) {
     for (int i = 0; i < 5; ++i)
         send("");
     bool end = false;
-    EXPECT_EQ(read_all(*server, server_host, &end), "");
+    EXPECT_EQ(read_all(*server, server_callbacks, &end), "");
     send("");
     send("");
     send("something");
-    EXPECT_EQ(read_all(*server, server_host, &end), "something");
+    EXPECT_EQ(read_all(*server, server_callbacks, &end), "something");
     EXPECT_FALSE(end);
     EXPECT_FALSE(server->error()) << describe(server->error());
 }
@@ -198,7 +198,7 @@ TEST_P(EmptyRecord, AfterEmptyRecordWantsToKeepUsBusy) {
     ASSERT_TRUE(server->handshake_done());
     for (int i = 0; i < 1000; ++i)
         send("");
-    EXPECT_EQ(read_all(*server, server_host), "");
+    EXPECT_EQ(read_all(*server, server_callbacks), "");
     EXPECT_EQ(server->error().code, Code::PROTOCOL) << describe(server->error());
 }
 

@@ -161,7 +161,7 @@ TEST_P(Revoked, ClientsAreRefused) {
         Pair pair(setup);
         pair.handshake();
         EXPECT_EQ(pair.server->error().code, revoked ? Code::CERT_REVOKED : Code::none);
-        read_all(*pair.client, pair.client_host);
+        read_all(*pair.client, pair.client_callbacks);
         EXPECT_EQ(pair.client->error().code, revoked ? Code::CERT_REFUSED : Code::none);
     }
 }
@@ -289,8 +289,8 @@ TEST_P(Crls, AndRootsStandAmongText) {
         options.trusted = bytes(content);
         const auto made = Context::make(*GetParam(), options);
         ASSERT_TRUE(made.has_value()) << content.substr(0, 40) << made.error().reason;
-        EXPECT_EQ((*made)->stored().certificates, 1U);
-        EXPECT_EQ((*made)->stored().crls, 1U);
+        EXPECT_EQ((*made)->store_stats().certificates, 1U);
+        EXPECT_EQ((*made)->store_stats().crls, 1U);
     }
 }
 
@@ -310,10 +310,10 @@ TEST_P(Crls, AndRootsAreCounted) {
     options.trusted = bytes(trusted);
     const auto made = Context::make(*GetParam(), options);
     ASSERT_TRUE(made.has_value()) << made.error().reason;
-    const ussl::Stored stored = (*made)->stored();
-    EXPECT_EQ(stored.certificates, 3U);
-    EXPECT_EQ(stored.authorities, 2U);
-    EXPECT_EQ(stored.crls, 2U);
+    const ussl::StoreStats stats = (*made)->store_stats();
+    EXPECT_EQ(stats.certificates, 3U);
+    EXPECT_EQ(stats.authorities, 2U);
+    EXPECT_EQ(stats.crls, 2U);
 }
 
 }  // namespace

@@ -34,31 +34,32 @@ TEST_P(Schedule, AtRandomKeepsEveryByteInOrder) {
                     return std::nullopt;
             }
         };
-        pair.client_host.disturb = pair.server_host.disturb = disturb;
+        pair.client_callbacks.disturb = pair.server_callbacks.disturb = disturb;
         Flow up{pattern(60000, seed), 0, {}};
         Flow down{pattern(40000, seed + 1), 0, {}};
 
-        const auto act = [&](Connection& connection, MemoryHost& host, Flow& out, Flow& in) {
-            host.most = below(3) == 0 ? 1 + below(20) : 1 + below(30000);
-            host.out.capacity = below(3) == 0 ? below(40) : below(30000);
+        const auto act = [&](Connection& connection, MemoryCallbacks& callbacks, Flow& out,
+                             Flow& in) {
+            callbacks.most = below(3) == 0 ? 1 + below(20) : 1 + below(30000);
+            callbacks.out.capacity = below(3) == 0 ? below(40) : below(30000);
             std::uint8_t buffer[20000];
             Progress progress{Kind::done};
             switch (below(4)) {
                 case 0:
-                    progress = connection.flush(host);
+                    progress = connection.flush(callbacks);
                     break;
                 case 1:
-                    progress = connection.handshake(host);
+                    progress = connection.handshake(callbacks);
                     break;
                 case 2: {
                     const std::string_view rest = std::string_view(out.data).substr(out.taken);
-                    progress = connection.write(host, bytes(rest.substr(0, below(20000))));
+                    progress = connection.write(callbacks, bytes(rest.substr(0, below(20000))));
                     if (progress.kind == Kind::done)
                         out.taken += progress.count;
                     break;
                 }
                 default:
-                    progress = connection.read(host, {buffer, 1 + below(sizeof buffer)});
+                    progress = connection.read(callbacks, {buffer, 1 + below(sizeof buffer)});
                     if (progress.kind == Kind::done)
                         in.got.append(buffer, buffer + progress.count);
             }
@@ -70,9 +71,9 @@ TEST_P(Schedule, AtRandomKeepsEveryByteInOrder) {
         for (; !up.arrived() || !down.arrived(); ++steps) {
             ASSERT_LT(steps, 200000) << "stuck, seed " << seed;
             if (below(2) == 0)
-                act(*pair.client, pair.client_host, up, down);
+                act(*pair.client, pair.client_callbacks, up, down);
             else
-                act(*pair.server, pair.server_host, down, up);
+                act(*pair.server, pair.server_callbacks, down, up);
             if (HasFatalFailure())
                 return;
         }
@@ -81,8 +82,8 @@ TEST_P(Schedule, AtRandomKeepsEveryByteInOrder) {
     }
 }
 
-// A program that calls only when waits_for() and the stream say so gets through, and no call was
-// for nothing.
+// A program that calls only when poll_interest() and the stream say so gets through, and no call
+// was for nothing.
 TEST_P(Schedule, ByPollNeitherSpinsNorStalls) {
     for (const std::size_t capacity : {1, 5, 100, 17000}) {
         Plan made = plan(with_certificate());
@@ -92,38 +93,40 @@ TEST_P(Schedule, ByPollNeitherSpinsNorStalls) {
         Flow down{pattern(capacity < 50 ? 500 : 40000, 2), 0, {}};
         bool any = false;
 
-        const auto ready = [](const Connection& connection, MemoryHost& host, Direction direction) {
-            switch (connection.waits_for(direction)) {
-                case ussl::Waits::stream_readable:
-                    return host.ready(Direction::read);
-                case ussl::Waits::stream_writable:
-                    return host.ready(Direction::write);
-                case ussl::Waits::nothing:
+        const auto ready = [](const Connection& connection, MemoryCallbacks& callbacks,
+                              Direction direction) {
+            switch (connection.poll_interest(direction)) {
+                case ussl::PollInterest::stream_readable:
+                    return callbacks.ready(Direction::read);
+                case ussl::PollInterest::stream_writable:
+                    return callbacks.ready(Direction::write);
+                case ussl::PollInterest::nothing:
                     break;
             }
             return true;
         };
-        const auto act = [&](Connection& connection, MemoryHost& host, Flow& out, Flow& in) {
+        const auto act = [&](Connection& connection, MemoryCallbacks& callbacks, Flow& out,
+                             Flow& in) {
             const auto check = [&](const Progress& progress, std::size_t before) {
                 any = true;
-                ASSERT_TRUE(progress.kind == Kind::done || host.moved != before)
+                ASSERT_TRUE(progress.kind == Kind::done || callbacks.moved != before)
                     << testing::PrintToString(progress.kind);
             };
-            if (out.taken < out.data.size() && ready(connection, host, Direction::write)) {
-                const std::size_t before = host.moved;
-                const Progress progress =
-                    connection.write(host, bytes(std::string_view(out.data).substr(out.taken)));
+            if (out.taken < out.data.size() && ready(connection, callbacks, Direction::write)) {
+                const std::size_t before = callbacks.moved;
+                const Progress progress = connection.write(
+                    callbacks, bytes(std::string_view(out.data).substr(out.taken)));
                 check(progress, before);
                 if (progress.kind == Kind::done)
                     out.taken += progress.count;
-            } else if (connection.unsent() && host.ready(Direction::write)) {
-                const std::size_t before = host.moved;
-                check(connection.flush(host), before);
+            } else if (connection.unsent() && callbacks.ready(Direction::write)) {
+                const std::size_t before = callbacks.moved;
+                check(connection.flush(callbacks), before);
             }
-            if (!in.arrived() && ready(connection, host, Direction::read)) {
-                const std::size_t before = host.moved;
+            if (!in.arrived() && ready(connection, callbacks, Direction::read)) {
+                const std::size_t before = callbacks.moved;
                 std::uint8_t buffer[1000];
-                const Progress progress = connection.read(host, buffer);
+                const Progress progress = connection.read(callbacks, buffer);
                 check(progress, before);
                 if (progress.kind == Kind::done)
                     in.got.append(buffer, buffer + progress.count);
@@ -131,8 +134,8 @@ TEST_P(Schedule, ByPollNeitherSpinsNorStalls) {
         };
         while (!up.arrived() || !down.arrived()) {
             any = false;
-            act(*pair.client, pair.client_host, up, down);
-            act(*pair.server, pair.server_host, down, up);
+            act(*pair.client, pair.client_callbacks, up, down);
+            act(*pair.server, pair.server_callbacks, down, up);
             ASSERT_TRUE(any) << "stalled at " << up.got.size() << " and " << down.got.size();
             if (HasFatalFailure())
                 return;

@@ -36,14 +36,14 @@ class Acquaintances {
         certificate.assign(der.begin(), der.end());
         version = pair.client->version();
         const std::string data = pattern(5000);
-        write_some(*pair.server, pair.server_host, data);
-        EXPECT_EQ(read_all(*pair.client, pair.client_host), data);
-        write_some(*pair.client, pair.client_host, data);
-        EXPECT_EQ(read_all(*pair.server, pair.server_host), data);
+        write_some(*pair.server, pair.server_callbacks, data);
+        EXPECT_EQ(read_all(*pair.client, pair.client_callbacks), data);
+        write_some(*pair.client, pair.client_callbacks, data);
+        EXPECT_EQ(read_all(*pair.server, pair.server_callbacks), data);
         const Bytes saved = pair.client->session();
         session.assign(saved.begin(), saved.end());
-        pair.client->close(pair.client_host);
-        pair.server->close(pair.server_host);
+        pair.client->close(pair.client_callbacks);
+        pair.server->close(pair.server_callbacks);
         return true;
     }
     Plan& plan() { return plan_; }
@@ -177,10 +177,10 @@ TEST_P(Sessions, OfConnectionsThatFailAreForgotten) {
             Pair pair(two.plan());
             ASSERT_TRUE(pair.handshake());
             EXPECT_TRUE(pair.client->session_reused());
-            write_some(*pair.server, pair.server_host, "hello");
+            write_some(*pair.server, pair.server_callbacks, "hello");
             if (fails)
                 pair.to_client.bytes.back() ^= 1;
-            EXPECT_EQ(read_all(*pair.client, pair.client_host), fails ? "" : "hello");
+            EXPECT_EQ(read_all(*pair.client, pair.client_callbacks), fails ? "" : "hello");
             EXPECT_EQ(pair.client->failed(), fails);
         }
         ASSERT_TRUE(two.meet());
@@ -422,11 +422,11 @@ TEST_P(Sessions, WithACertificateThatCannotBeReadAreRefused) {
     session[at] = 'x';
     // As if whoever changed it had made a new hash of it, too.
     const Context& context = *two.plan().client_context;
-    std::uint8_t tag[32];
-    ASSERT_TRUE(context.tag_of(two.plan().name, tag));
-    constexpr std::size_t before = ussl::SavedSession::hash_size + ussl::SavedSession::times_size;
-    const auto sealed = ussl::SavedSession::make(
-        context, tag, {std::time(nullptr), INT64_MAX, INT64_MAX}, bytes(session).subspan(before));
+    std::uint8_t scope[32];
+    ASSERT_TRUE(context.session_scope(two.plan().name, scope));
+    constexpr std::size_t before = ussl::StoredSession::hash_size + ussl::StoredSession::times_size;
+    const auto sealed = ussl::StoredSession::make(
+        context, scope, {std::time(nullptr), INT64_MAX, INT64_MAX}, bytes(session).subspan(before));
     ASSERT_TRUE(sealed);
     EXPECT_EQ(two.refusal(
                   {reinterpret_cast<const char*>(sealed->bytes().data()), sealed->bytes().size()}),
@@ -445,7 +445,7 @@ struct Later {
         two.new_client();
         Pair pair(two.plan());
         const bool open = pair.handshake();
-        read_all(*pair.client, pair.client_host);
+        read_all(*pair.client, pair.client_callbacks);
         error = pair.client->error().code;
         const Bytes saved = pair.client->session();
         next.assign(saved.begin(), saved.end());
@@ -575,8 +575,8 @@ TEST_P(Sessions, DoNotStandForAClientsCertificateOrKey) {
             ASSERT_TRUE(pair.handshake()) << describe(pair.client->error());
             EXPECT_FALSE(pair.client->session_reused());
             EXPECT_FALSE(pair.server->session_reused());
-            write_some(*pair.server, pair.server_host, "hello");
-            EXPECT_EQ(read_all(*pair.client, pair.client_host), "hello");
+            write_some(*pair.server, pair.server_callbacks, "hello");
+            EXPECT_EQ(read_all(*pair.client, pair.client_callbacks), "hello");
             EXPECT_TRUE(!pair.client->context().uses_psk() || pair.client->session().empty());
         }
     }
@@ -608,10 +608,10 @@ TEST_P(Sessions, ArriveOverTheSmallestStream) {
         // A server's handshake ends when its ticket has left, which the client must read.
         bool done = false;
         for (int i = 0; i < 100000 && !done; ++i) {
-            const bool client = pair.client->handshake(pair.client_host).kind == Kind::done;
-            done = pair.server->handshake(pair.server_host).kind == Kind::done && client;
+            const bool client = pair.client->handshake(pair.client_callbacks).kind == Kind::done;
+            done = pair.server->handshake(pair.server_callbacks).kind == Kind::done && client;
             if (client) {
-                EXPECT_EQ(read_all(*pair.client, pair.client_host), "");
+                EXPECT_EQ(read_all(*pair.client, pair.client_callbacks), "");
             }
         }
         ASSERT_TRUE(done) << describe(pair.client->error()) << describe(pair.server->error());
@@ -621,10 +621,10 @@ TEST_P(Sessions, ArriveOverTheSmallestStream) {
         std::size_t sent = 0;
         for (int i = 0; i < 100000 && got.size() < data.size(); ++i) {
             if (sent < data.size())
-                sent += pair.server->write(pair.server_host, bytes(data.substr(sent))).count;
+                sent += pair.server->write(pair.server_callbacks, bytes(data.substr(sent))).count;
             else
-                pair.server->flush(pair.server_host);
-            got += read_all(*pair.client, pair.client_host);
+                pair.server->flush(pair.server_callbacks);
+            got += read_all(*pair.client, pair.client_callbacks);
         }
         EXPECT_EQ(got, data);
     }

@@ -12,9 +12,9 @@ using ussl::SignatureScheme;
 /// Who signs, and what was asked.
 struct Signer {
     explicit Signer(const std::string& key) : key(cert(key)) {}
-    void serve(MemoryHost& host) {
-        host.on_sign = [this](SignatureScheme scheme, Bytes digest, Bytes scalar, MutableBytes into,
-                              std::size_t& length) {
+    void serve(MemoryCallbacks& callbacks) {
+        callbacks.on_sign = [this](SignatureScheme scheme, Bytes digest, Bytes scalar,
+                                   MutableBytes into, std::size_t& length) {
             asked.push_back(scheme);
             scalars.emplace_back(scalar.begin(), scalar.end());
             return answer ? *answer : key.sign(scheme, digest, into, length);
@@ -42,7 +42,7 @@ TEST_P(Signing, AServerNeedsNoKey) {
         const bool rsa = server == std::string_view("server-rsa");
         Pair pair(plan(without_key(server, root)));
         Signer signer(std::string(server) + ".key");
-        signer.serve(pair.server_host);
+        signer.serve(pair.server_callbacks);
         ASSERT_TRUE(pair.handshake())
             << server << describe(pair.client->error()) << describe(pair.server->error());
         ASSERT_EQ(signer.asked.size(), 1U) << server;
@@ -53,8 +53,8 @@ TEST_P(Signing, AServerNeedsNoKey) {
         else
             EXPECT_NE(signer.asked[0], SignatureScheme::ecdsa);
         EXPECT_TRUE(signer.scalars[0].empty());
-        EXPECT_EQ(write_some(*pair.server, pair.server_host, "hello"), 5U);
-        EXPECT_EQ(read_all(*pair.client, pair.client_host), "hello");
+        EXPECT_EQ(write_some(*pair.server, pair.server_callbacks, "hello"), 5U);
+        EXPECT_EQ(read_all(*pair.client, pair.client_callbacks), "hello");
     }
 }
 
@@ -67,7 +67,7 @@ TEST_P(Signing, AClientNeedsNoKey) {
         setup.client.sign_by_program = true;
         Pair pair(setup);
         Signer signer(client + ".key");
-        signer.serve(pair.client_host);
+        signer.serve(pair.client_callbacks);
         ASSERT_TRUE(pair.handshake())
             << client << describe(pair.client->error()) << describe(pair.server->error());
         EXPECT_EQ(signer.asked.size(), 1U);
@@ -80,7 +80,7 @@ TEST_P(Signing, AKeyThatIsHereIsShown) {
     setup.server.sign_by_program = true;
     Pair pair(setup);
     Signer signer("server.key");
-    signer.serve(pair.server_host);
+    signer.serve(pair.server_callbacks);
     ASSERT_TRUE(pair.handshake());
     EXPECT_EQ(signer.scalars[0].size(), 32U);
 }
@@ -93,7 +93,7 @@ TEST_P(Signing, AKeyThatIsHereSignsIfTheProgramDoesNot) {
         Pair pair(setup);
         Signer signer(std::string(server) + ".key");
         signer.answer = SignAnswer::own_key;
-        signer.serve(pair.server_host);
+        signer.serve(pair.server_callbacks);
         EXPECT_TRUE(pair.handshake()) << server << describe(pair.server->error());
         EXPECT_EQ(signer.asked.size(), 1U);
     }
@@ -104,7 +104,7 @@ TEST_P(Signing, ThatFailsEndsTheHandshake) {
         Pair pair(plan(without_key("server", "ca.crt")));
         Signer signer("server.key");
         signer.answer = answer;
-        signer.serve(pair.server_host);
+        signer.serve(pair.server_callbacks);
         EXPECT_FALSE(pair.handshake());
         EXPECT_EQ(pair.server->error().code,
                   answer == SignAnswer::aborted ? Code::CALLBACK : Code::ENGINE);
@@ -118,7 +118,7 @@ TEST_P(Signing, ThatFailsEndsTheHandshake) {
 TEST_P(Signing, WithAnotherKeyIsRefusedByThePeer) {
     Pair pair(plan(without_key("server", "ca.crt")));
     Signer signer("client.key");
-    signer.serve(pair.server_host);
+    signer.serve(pair.server_callbacks);
     EXPECT_FALSE(pair.handshake());
     EXPECT_NE(pair.client->error().code, Code::none);
     EXPECT_EQ(pair.client->error().alert, Error::Alert::sent);
@@ -132,8 +132,8 @@ TEST_P(Signing, IsForTheContextThatTheNameChose) {
     ASSERT_TRUE(instead.has_value()) << instead.error().reason;
     Pair pair(setup);
     Signer signer("server.key");
-    signer.serve(pair.server_host);
-    pair.server_host.on_name = [&](ussl::Ref<Context>& chosen, std::uint8_t&) {
+    signer.serve(pair.server_callbacks);
+    pair.server_callbacks.on_name = [&](ussl::Ref<Context>& chosen, std::uint8_t&) {
         chosen = *instead;
         return ussl::NameAnswer::good;
     };

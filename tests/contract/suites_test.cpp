@@ -85,8 +85,8 @@ TEST(Suites, ThatAreNotThereByDefaultAreOnlyForWhoeverNamesThem) {
         const ussl::policy::Offer offer = ussl::policy::offer_of(options);
         const std::span<const std::uint16_t> offered{offer.suites.data(), offer.count};
         for (const std::uint16_t suite : offered) {
-            EXPECT_EQ(std::ranges::count(ussl::policy::suites_by_name, suite), 0);
-            EXPECT_EQ(std::ranges::count(ussl::policy::suites_by_name_psk, suite), 0);
+            EXPECT_EQ(std::ranges::count(ussl::policy::opt_in_suites, suite), 0);
+            EXPECT_EQ(std::ranges::count(ussl::policy::opt_in_psk_suites, suite), 0);
         }
     }
 }
@@ -123,9 +123,9 @@ TEST_P(ChosenSuites, AreTheOnesThatAreSpoken) {
             const std::string data = pattern(20000);
             std::string got;
             while (got.size() < data.size()) {
-                write_some(*pair.client, pair.client_host,
+                write_some(*pair.client, pair.client_callbacks,
                            std::string_view(data).substr(got.size()));
-                got += read_all(*pair.server, pair.server_host);
+                got += read_all(*pair.server, pair.server_callbacks);
             }
             EXPECT_EQ(got, data) << suite.name;
         }

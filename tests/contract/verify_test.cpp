@@ -319,12 +319,12 @@ TEST_P(Verification, TheProgramSeesEachCertificateTopmostFirst) {
     setup.client.verify_by_program = true;
     Pair pair(setup);
     ASSERT_TRUE(pair.handshake()) << describe(pair.client->error());
-    ASSERT_EQ(pair.client_host.judged.size(), 3U);
-    EXPECT_EQ(pair.client_host.judged[0], (std::pair<int, std::string>{2, cert("ca.der")}));
-    EXPECT_EQ(pair.client_host.judged[1].first, 1);
-    EXPECT_EQ(pair.client_host.judged[2].first, 0);
+    ASSERT_EQ(pair.client_callbacks.judged.size(), 3U);
+    EXPECT_EQ(pair.client_callbacks.judged[0], (std::pair<int, std::string>{2, cert("ca.der")}));
+    EXPECT_EQ(pair.client_callbacks.judged[1].first, 1);
+    EXPECT_EQ(pair.client_callbacks.judged[2].first, 0);
     const Bytes peer = pair.client->peer_certificate();
-    EXPECT_EQ(pair.client_host.judged[2].second, std::string(peer.begin(), peer.end()));
+    EXPECT_EQ(pair.client_callbacks.judged[2].second, std::string(peer.begin(), peer.end()));
 }
 
 TEST_P(Verification, TheProgramCanRefuseAndNotForgive) {
@@ -332,8 +332,9 @@ TEST_P(Verification, TheProgramCanRefuseAndNotForgive) {
         Plan setup = plan(with_certificate());
         setup.client.verify_by_program = true;
         Pair pair(setup);
-        pair.client_host.on_judge = [&](int depth) {
-            return depth == refused ? ussl::Judgement::refused : ussl::Judgement::accepted;
+        pair.client_callbacks.on_verify = [&](int depth) {
+            return depth == refused ? ussl::CertificateDecision::refused
+                                    : ussl::CertificateDecision::accepted;
         };
         EXPECT_FALSE(pair.handshake());
         EXPECT_EQ(pair.client->error().code, Code::CERT_REJECTED);
@@ -345,7 +346,7 @@ TEST_P(Verification, TheProgramCanRefuseAndNotForgive) {
     Pair pair(setup);
     EXPECT_FALSE(pair.handshake());
     EXPECT_EQ(pair.client->error().code, Code::CERT_EXPIRED);
-    EXPECT_FALSE(pair.client_host.judged.empty());
+    EXPECT_FALSE(pair.client_callbacks.judged.empty());
 }
 
 TEST_P(Verification, AProgramThatCannotJudgeEndsTheConnection) {
@@ -353,9 +354,9 @@ TEST_P(Verification, AProgramThatCannotJudgeEndsTheConnection) {
     setup.client.verify_by_program = true;
     Pair pair(setup);
     int asked = 0;
-    pair.client_host.on_judge = [&](int) {
+    pair.client_callbacks.on_verify = [&](int) {
         ++asked;
-        return ussl::Judgement::aborted;
+        return ussl::CertificateDecision::aborted;
     };
     EXPECT_FALSE(pair.handshake());
     EXPECT_EQ(pair.client->error().code, Code::CALLBACK);
@@ -369,8 +370,8 @@ TEST_P(Verification, AServersProgramSeesTheClientsCertificate) {
     setup.server.verify_by_program = true;
     Pair pair(setup);
     ASSERT_TRUE(pair.handshake()) << describe(pair.server->error());
-    ASSERT_EQ(pair.server_host.judged.size(), 2U);
-    EXPECT_EQ(pair.server_host.judged[1].second, cert("client.der"));
+    ASSERT_EQ(pair.server_callbacks.judged.size(), 2U);
+    EXPECT_EQ(pair.server_callbacks.judged[1].second, cert("client.der"));
 }
 
 std::string sha256(const ussl::Engine& engine, const std::string& data) {
@@ -499,7 +500,7 @@ TEST_P(ClientCertificates, GetTheirVerdict) {
             continue;
         }
         // A TLS 1.3 client is done before it hears of it.
-        read_all(*pair.client, pair.client_host);
+        read_all(*pair.client, pair.client_callbacks);
         const bool missing_in_1_2 = c.certificate == nullptr && version == Version::tls1_2;
         EXPECT_EQ(pair.client->error().code,
                   missing_in_1_2 ? Code::HANDSHAKE_FAILED : Code::CERT_REFUSED)

@@ -262,7 +262,7 @@ Outcome show(const Look& look, const Options& options) {
     Connection& connection = **made;
     Ring to_peer;
     Ring to_us;
-    MemoryHost host{to_us, to_peer};
+    MemoryCallbacks host{to_us, to_peer};
     Peer peer(look.row, client ? Role::server : Role::client, look.version, to_peer, to_us);
     Progress progress{Kind::blocked};
     for (std::size_t before = 0, now = 1; before != now;) {

@@ -15,7 +15,7 @@ constexpr std::size_t last_line = 1500;
 // What the stream accepts of it at once.
 constexpr std::size_t room_after_close = 600;
 // A call that is done, blocked or failed has asked the stream for little in vain.
-constexpr std::size_t most_idle = 4;
+constexpr std::size_t max_idle = 4;
 
 }  // namespace
 
@@ -27,21 +27,21 @@ std::ostream& operator<<(std::ostream& out, Fault::Kind kind) {
 
 // --- Faulty
 
-Faulty::Faulty(Ring& in, Ring& out) : host(in, out) {
-    host.disturb = [this](Direction direction) { return disturb(direction); };
+Faulty::Faulty(Ring& in, Ring& out) : callbacks(in, out) {
+    callbacks.disturb = [this](Direction direction) { return disturb(direction); };
 }
 
 // What the call before came to.
 void Faulty::follow() {
-    const std::size_t moved = host.moved - moved_before_;
-    moved_before_ = host.moved;
+    const std::size_t moved = callbacks.moved - moved_before_;
+    moved_before_ = callbacks.moved;
     (last_ == Direction::read ? come_in : gone_out) += moved;
     idle = moved == 0 ? idle + 1 : 0;
 }
 
 // Finds the record that this byte is in. The engines read no further than to the end of one.
 void Faulty::follow_records(std::size_t to) {
-    const auto& bytes = host.in.bytes;
+    const auto& bytes = callbacks.in.bytes;
     while (next_record_ <= to && next_record_ >= come_in &&
            next_record_ + 5 <= come_in + bytes.size()) {
         const std::size_t at = next_record_ - come_in;
@@ -53,7 +53,7 @@ void Faulty::follow_records(std::size_t to) {
 void Faulty::flip(std::size_t ahead) {
     const std::size_t at = come_in + ahead;
     follow_records(at);
-    host.in.bytes[ahead] ^= static_cast<std::uint8_t>(1U << at % 8);
+    callbacks.in.bytes[ahead] ^= static_cast<std::uint8_t>(1U << at % 8);
     flipped = {at - record_.offset, record_.type, record_.record};
     happened = true;
 }
@@ -61,7 +61,7 @@ void Faulty::flip(std::size_t ahead) {
 std::optional<IoResult> Faulty::disturb(Direction direction) {
     follow();
     last_ = direction;
-    host.most = SIZE_MAX;
+    callbacks.most = SIZE_MAX;
     if (direction == Direction::read)
         return lasting_read_ ? lasting_read_ : read_fault();
     if (peer->gone)
@@ -72,7 +72,7 @@ std::optional<IoResult> Faulty::disturb(Direction direction) {
 std::optional<IoResult> Faulty::read_fault() {
     if (happened || fault.kind == What::none)
         return std::nullopt;
-    const std::size_t waiting = host.in.bytes.size();
+    const std::size_t waiting = callbacks.in.bytes.size();
     follow_records(come_in);
     if (fault.at_byte != SIZE_MAX) {
         if (fault.kind == What::flip) {
@@ -80,8 +80,8 @@ std::optional<IoResult> Faulty::read_fault() {
                 flip(fault.at_byte - come_in);
             return std::nullopt;
         }
-        host.most = fault.at_byte - come_in;
-        return host.most == 0 ? result_of_fault() : std::nullopt;
+        callbacks.most = fault.at_byte - come_in;
+        return callbacks.most == 0 ? result_of_fault() : std::nullopt;
     }
     if (calls() < fault.at_call)
         return std::nullopt;
@@ -115,7 +115,7 @@ std::optional<IoResult> Faulty::result_of_fault() {
         case What::timed_out:
             return IoResult::timed_out();
         case What::one_byte:
-            host.most = 1;
+            callbacks.most = 1;
             return std::nullopt;
         case What::end:
             lasting_read_ = IoResult::end();
@@ -129,7 +129,7 @@ std::optional<IoResult> Faulty::result_of_fault() {
             return IoResult::aborted();
         case What::garbage: {
             const std::string noise = pattern(1 + calls() % 60, static_cast<unsigned>(calls()));
-            auto& bytes = last_ == Direction::read ? host.in.bytes : host.out.bytes;
+            auto& bytes = last_ == Direction::read ? callbacks.in.bytes : callbacks.out.bytes;
             bytes.insert(last_ == Direction::read ? bytes.begin() : bytes.end(), noise.begin(),
                          noise.end());
             return std::nullopt;
@@ -159,19 +159,19 @@ Speaker::Speaker(ussl::Owned<Connection> made, Ring& in, Ring& out, std::size_t 
 template <class Call>
 Progress Speaker::call(Call what) {
     stream.idle = 0;
-    const std::size_t moved = stream.host.moved;
+    const std::size_t moved = stream.callbacks.moved;
     const Progress progress = what();
-    if (stream.idle > most_idle)
+    if (stream.idle > max_idle)
         wrong = "asked the stream again and again";
     if (progress.kind == Kind::misuse || progress.kind == Kind::closed)
         wrong = "was told that the call does not fit";
-    if (progress.kind == Kind::done || stream.host.moved != moved)
+    if (progress.kind == Kind::done || stream.callbacks.moved != moved)
         ++changes;
     if (progress.kind == Kind::no_memory) {
         ++changes;
         // It may be there later. A program gives up in the end.
-        constexpr int most_tries = 3;
-        if (++short_of_memory_ == most_tries) {
+        constexpr int max_tries = 3;
+        if (++short_of_memory_ == max_tries) {
             error.code = Code::NO_MEMORY;
             close();
         }
@@ -194,10 +194,10 @@ void Speaker::look_again() {
     // A connection that can only not write any more may still read.
     const bool finished = connection->failed();
     for (const Progress progress :
-         {connection->write(stream.host, bytes("x")), connection->flush(stream.host),
-          finished ? connection->read(stream.host, buffer) : Progress{Kind::failed},
-          finished ? connection->handshake(stream.host) : Progress{Kind::failed},
-          connection->shutdown(stream.host)})
+         {connection->write(stream.callbacks, bytes("x")), connection->flush(stream.callbacks),
+          finished ? connection->read(stream.callbacks, buffer) : Progress{Kind::failed},
+          finished ? connection->handshake(stream.callbacks) : Progress{Kind::failed},
+          connection->shutdown(stream.callbacks)})
         if (progress.kind != Kind::failed)
             wrong = "went on after it had failed";
     if (stream.calls() != calls)
@@ -207,7 +207,7 @@ void Speaker::look_again() {
 }
 
 void Speaker::close() {
-    connection->close(stream.host);
+    connection->close(stream.callbacks);
     connection.reset();
     stream.gone = true;
     hang_up();
@@ -248,7 +248,7 @@ void Speaker::act() {
         return;
     }
     if (!shaken_) {
-        const Progress progress = call([&] { return connection->handshake(stream.host); });
+        const Progress progress = call([&] { return connection->handshake(stream.callbacks); });
         shaken_ = progress.kind == Kind::done;
         if (shaken_) {
             resumed = connection->session_reused();
@@ -275,12 +275,13 @@ void Speaker::act() {
 void Speaker::speak() {
     if (turn_to_speak()) {
         const Progress progress = call([&] {
-            return connection->write(stream.host, bytes(std::string_view(to_say_).substr(said_)));
+            return connection->write(stream.callbacks,
+                                     bytes(std::string_view(to_say_).substr(said_)));
         });
         if (progress.kind == Kind::done)
             said_ += progress.count;
     } else if (connection->unsent()) {
-        call([&] { return connection->flush(stream.host); });
+        call([&] { return connection->flush(stream.callbacks); });
     }
 }
 
@@ -289,7 +290,7 @@ void Speaker::listen() {
         return;
     for (;;) {
         std::uint8_t buffer[3000];
-        const Progress progress = call([&] { return connection->read(stream.host, buffer); });
+        const Progress progress = call([&] { return connection->read(stream.callbacks, buffer); });
         if (progress.kind == Kind::end) {
             ended_ = true;
             // The other says goodbye when it has said everything.
@@ -303,7 +304,7 @@ void Speaker::listen() {
 }
 
 void Speaker::say_goodbye() {
-    if (call([&] { return connection->shutdown(stream.host); }).kind != Kind::done)
+    if (call([&] { return connection->shutdown(stream.callbacks); }).kind != Kind::done)
         return;
     succeeded = true;
     close();
@@ -313,16 +314,16 @@ void Speaker::say_goodbye() {
 void Speaker::say_last_words() {
     if (connection->unsent())
         return;
-    Ring& out = stream.host.out;
+    Ring& out = stream.callbacks.out;
     out.capacity = out.bytes.size() + 3;
     const std::string line = pattern(last_line, 3);
     if (ending_ == Ending::close_in_callback)
-        stream.host.on_write = [this] {
-            stream.host.on_write = nullptr;
-            connection->close(stream.host);
+        stream.callbacks.on_write = [this] {
+            stream.callbacks.on_write = nullptr;
+            connection->close(stream.callbacks);
         };
     const Progress progress =
-        call([&] { return connection->write(stream.host, bytes(std::string_view(line))); });
+        call([&] { return connection->write(stream.callbacks, bytes(std::string_view(line))); });
     if (over() || progress.kind != Kind::done)
         return;
     if (progress.count != line.size() || !connection->unsent())
@@ -332,27 +333,27 @@ void Speaker::say_last_words() {
     out.capacity = out.bytes.size() + room_after_close;
     is_closed_ = true;
     if (ending_ == Ending::close)
-        connection->close(stream.host);
+        connection->close(stream.callbacks);
     if (!connection->closed())
         wrong = "is not closed";
-    connection->close(stream.host);
+    connection->close(stream.callbacks);
     connection->close();
     std::uint8_t byte = 0;
-    for (const Progress& later :
-         {connection->write(stream.host, bytes("x")), connection->read(stream.host, {&byte, 1})})
+    for (const Progress& later : {connection->write(stream.callbacks, bytes("x")),
+                                  connection->read(stream.callbacks, {&byte, 1})})
         if (later.kind != Kind::closed)
             wrong = "used a closed connection";
 }
 
 void Speaker::flush_closed() {
     stream.idle = 0;
-    const std::size_t moved = stream.host.moved;
-    const Progress progress = connection->flush(stream.host);
-    Ring& out = stream.host.out;
+    const std::size_t moved = stream.callbacks.moved;
+    const Progress progress = connection->flush(stream.callbacks);
+    Ring& out = stream.callbacks.out;
     out.capacity = out.bytes.size() + room_after_close;
-    if (stream.idle > most_idle)
+    if (stream.idle > max_idle)
         wrong = "asked the stream again and again";
-    changes += stream.host.moved != moved ? 1 : 0;
+    changes += stream.callbacks.moved != moved ? 1 : 0;
     if (connection->unsent()) {
         if (progress.kind == Kind::done || progress.kind == Kind::failed)
             wrong = "has unsent data at the end";
@@ -400,10 +401,10 @@ Plan acquainted(const Case& of, std::string_view how) {
     return made;
 }
 
-std::expected<Parties, ussl::Refusal> Parties::make(const Plan& plan) {
+std::expected<Parties, ussl::ConfigError> Parties::make(const Plan& plan) {
     Parties parties{plan, {}};
     const auto make = [&](const ussl::Engine& engine, const Options& options,
-                          ussl::Ref<Context>& into) -> std::optional<ussl::Refusal> {
+                          ussl::Ref<Context>& into) -> std::optional<ussl::ConfigError> {
         auto made = Context::make(engine, options);
         if (!made)
             return made.error();
@@ -423,7 +424,7 @@ std::expected<Parties, ussl::Refusal> Parties::make(const Plan& plan) {
     return parties;
 }
 
-std::expected<std::unique_ptr<Conversation>, ussl::Refusal> Conversation::make(
+std::expected<std::unique_ptr<Conversation>, ussl::ConfigError> Conversation::make(
     const Parties& parties, std::size_t long_line) {
     auto client =
         Connection::make(parties.plan.client_context, {.server_hostname = parties.plan.name,
@@ -443,8 +444,8 @@ std::expected<std::unique_ptr<Conversation>, ussl::Refusal> Conversation::make(
     Faulty& there = made->server.stream;
     here.peer = &there;
     there.peer = &here;
-    there.host.keys = parties.plan.keys;
-    there.host.on_name = [&parties](ussl::Ref<Context>& instead, std::uint8_t&) {
+    there.callbacks.keys = parties.plan.keys;
+    there.callbacks.on_name = [&parties](ussl::Ref<Context>& instead, std::uint8_t&) {
         instead = parties.instead;
         return ussl::NameAnswer::good;
     };

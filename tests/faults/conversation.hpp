@@ -37,7 +37,8 @@ class Faulty {
     Faulty& operator=(const Faulty&) = delete;
 
     [[nodiscard]] std::size_t calls() const {
-        return static_cast<std::size_t>(host.reads) + static_cast<std::size_t>(host.writes);
+        return static_cast<std::size_t>(callbacks.reads) +
+               static_cast<std::size_t>(callbacks.writes);
     }
     /// Where in its record (0: the first byte of its header), of which type, the bit was flipped.
     struct Place {
@@ -46,7 +47,7 @@ class Faulty {
         std::size_t record = 0;  ///< how many came before it
     };
 
-    MemoryHost host;
+    MemoryCallbacks callbacks;
     Fault fault;
     Faulty* peer = nullptr;
     bool happened = false;
@@ -89,7 +90,7 @@ class Speaker {
     void close_unsent(Ending ending);
     void expect_close();
     /// Lets the other know that nothing will come any more.
-    void hang_up() { stream.host.out.closed = true; }
+    void hang_up() { stream.callbacks.out.closed = true; }
     [[nodiscard]] bool over() const { return succeeded || error; }
     [[nodiscard]] bool heard_all() const { return heard == to_hear_; }
     /// Nothing that was not said, nothing in another order.
@@ -147,14 +148,14 @@ struct Parties {
     Plan plan;
     ussl::Ref<Context> instead;  ///< for who comes with a name
 
-    static std::expected<Parties, ussl::Refusal> make(const Plan& plan);
+    static std::expected<Parties, ussl::ConfigError> make(const Plan& plan);
 };
 
 class Conversation {
   public:
     /// `long_line`: bytes of each end's second line; 0: there is none.
-    static std::expected<std::unique_ptr<Conversation>, ussl::Refusal> make(const Parties& parties,
-                                                                            std::size_t long_line);
+    static std::expected<std::unique_ptr<Conversation>, ussl::ConfigError> make(
+        const Parties& parties, std::size_t long_line);
     /// The client, or the server, closes with unsent data.
     void end_with(Ending ending, bool by_client);
     Conversation(const Conversation&) = delete;

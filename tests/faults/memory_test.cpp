@@ -31,7 +31,7 @@ struct Story {
     std::size_t contexts = 0;  ///< allocations until they were made
 };
 
-void add(Story& story, const ussl::Refusal& refusal) {
+void add(Story& story, const ussl::ConfigError& refusal) {
     story.out_of_memory |= refusal.out_of_memory;
     story.said += refusal.reason;
 }
@@ -237,27 +237,27 @@ TEST_P(MemoryOfARecord, ThatRunsOutIsForTheNextRead) {
             SCOPED_TRACE(nth);
             Pair pair(plan(with_psk()));
             ASSERT_TRUE(pair.handshake());
-            EXPECT_EQ(read_all(*pair.client, pair.client_host), "");
-            ASSERT_EQ(pair.server->write(pair.server_host, bytes(full)).count, full.size());
+            EXPECT_EQ(read_all(*pair.client, pair.client_callbacks), "");
+            ASSERT_EQ(pair.server->write(pair.server_callbacks, bytes(full)).count, full.size());
 
             std::uint8_t buffer[100];
             faults::arm(nth, shortage);
-            const Progress progress = pair.client->read(pair.client_host, buffer);
+            const Progress progress = pair.client->read(pair.client_callbacks, buffer);
             EXPECT_GE(faults::disarm(), nth);
             std::string got;
             if (progress.kind == Kind::done) {
                 got.assign(reinterpret_cast<const char*>(buffer), progress.count);
             } else {
                 EXPECT_EQ(progress.kind, Kind::no_memory) << describe(pair.client->error());
-                EXPECT_EQ(pair.client->waits_for(Direction::read), ussl::Waits::nothing);
+                EXPECT_EQ(pair.client->poll_interest(Direction::read), ussl::PollInterest::nothing);
                 ++failed;
             }
-            got += read_all(*pair.client, pair.client_host);
+            got += read_all(*pair.client, pair.client_callbacks);
             EXPECT_EQ(got, full);
-            EXPECT_EQ(write_some(*pair.server, pair.server_host, "more"), 4U);
-            EXPECT_EQ(read_all(*pair.client, pair.client_host), "more");
-            EXPECT_EQ(write_some(*pair.client, pair.client_host, full), full.size());
-            EXPECT_EQ(read_all(*pair.server, pair.server_host), full);
+            EXPECT_EQ(write_some(*pair.server, pair.server_callbacks, "more"), 4U);
+            EXPECT_EQ(read_all(*pair.client, pair.client_callbacks), "more");
+            EXPECT_EQ(write_some(*pair.client, pair.client_callbacks, full), full.size());
+            EXPECT_EQ(read_all(*pair.server, pair.server_callbacks), full);
         }
         EXPECT_GT(failed, 0U);
     }
@@ -265,14 +265,14 @@ TEST_P(MemoryOfARecord, ThatRunsOutIsForTheNextRead) {
 
 /// What the client's or server's memory grows by, in bytes, with the header of a record and a part
 /// of its body.
-std::size_t growth(Connection& connection, MemoryHost& host, Ring& in, std::string_view type,
-                   std::size_t announced, std::size_t received) {
+std::size_t growth(Connection& connection, MemoryCallbacks& callbacks, Ring& in,
+                   std::string_view type, std::size_t announced, std::size_t received) {
     std::uint8_t buffer[10];
-    EXPECT_EQ(connection.read(host, buffer).kind, Kind::blocked);
+    EXPECT_EQ(connection.read(callbacks, buffer).kind, Kind::blocked);
     const std::size_t before = faults::live_bytes();
     const char length[] = {static_cast<char>(announced >> 8U), static_cast<char>(announced)};
     in.add(std::string(type) + std::string(length, sizeof length) + std::string(received, 'x'));
-    EXPECT_EQ(connection.read(host, buffer).kind, Kind::blocked);
+    EXPECT_EQ(connection.read(callbacks, buffer).kind, Kind::blocked);
     return faults::live_bytes() - before;
 }
 
@@ -290,7 +290,7 @@ TEST_P(MemoryOfAnAnnouncement, IsNotAllocatedBeforeTheRecordIsReceived) {
             Pair pair(plan(made));
             EXPECT_TRUE(stranger || pair.handshake());
             const std::string_view type = stranger ? "\x16\x03\x01" : "\x17\x03\x03";
-            return growth(*pair.server, pair.server_host, pair.to_server, type, announced,
+            return growth(*pair.server, pair.server_callbacks, pair.to_server, type, announced,
                           received);
         };
         for (const std::size_t received : {0U, 1U, 100U, 2000U, 5000U, 16000U}) {

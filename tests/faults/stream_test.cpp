@@ -279,15 +279,15 @@ INSTANTIATE_EACH_CASE(StreamAtRest);
 TEST_P(StreamAtRest, HoldsNoBuffers) {
     Pair pair(plan(with_certificate()));
     ASSERT_TRUE(pair.handshake());
-    EXPECT_EQ(read_all(*pair.client, pair.client_host), "");  // but a ticket
+    EXPECT_EQ(read_all(*pair.client, pair.client_callbacks), "");  // but a ticket
     const std::size_t before = faults::live();
-    ASSERT_EQ(pair.client->write(pair.client_host, bytes("hello")).count, 5U);
-    ASSERT_EQ(pair.server->write(pair.server_host, bytes("hello")).count, 5U);
+    ASSERT_EQ(pair.client->write(pair.client_callbacks, bytes("hello")).count, 5U);
+    ASSERT_EQ(pair.server->write(pair.server_callbacks, bytes("hello")).count, 5U);
     // A read that finds nothing lets go by itself, of both directions.
-    EXPECT_EQ(read_all(*pair.server, pair.server_host), "hello");
+    EXPECT_EQ(read_all(*pair.server, pair.server_callbacks), "hello");
     std::uint8_t hello[5];
-    ASSERT_EQ(pair.client->read(pair.client_host, hello).count, sizeof hello);
-    pair.client->rest();
+    ASSERT_EQ(pair.client->read(pair.client_callbacks, hello).count, sizeof hello);
+    pair.client->release_idle_buffers();
     EXPECT_LE(faults::live(), before);
 }
 

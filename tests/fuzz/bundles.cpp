@@ -112,10 +112,10 @@ std::string written(Input& input, const Value& value) {
 std::string outcome(const ussl::Engine& engine, const Options& options) {
     const auto context = Context::make(engine, options);
     if (context) {
-        const ussl::Stored stored = (*context)->stored();
-        return "trusted " + std::to_string(stored.certificates) + ", authorities " +
-               std::to_string(stored.authorities) + ", crls " + std::to_string(stored.crls) +
-               ", unsupported " + std::to_string(stored.unsupported);
+        const ussl::StoreStats stats = (*context)->store_stats();
+        return "trusted " + std::to_string(stats.certificates) + ", authorities " +
+               std::to_string(stats.authorities) + ", crls " + std::to_string(stats.crls) +
+               ", unsupported " + std::to_string(stats.unsupported);
     }
     expect(!context.error().out_of_memory, "no memory");
     char text[200];

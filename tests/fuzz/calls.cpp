@@ -9,7 +9,7 @@ namespace {
 /// One end: what it has said and heard.
 struct End {
     Connection& connection;
-    MemoryHost& host;
+    MemoryCallbacks& callbacks;
     std::string data;
     std::size_t taken = 0;
     std::string got;
@@ -26,8 +26,8 @@ void call(Input& input, End& end) {
         shutdown,
         look,
         close,
-        abandon,
-        kMaxValue = abandon
+        discard,
+        kMaxValue = discard
     };
     Connection& connection = end.connection;
     const bool was_busy = connection.busy();
@@ -39,7 +39,7 @@ void call(Input& input, End& end) {
         case Call::read: {
             std::uint8_t buffer[3000];
             const auto size = input.ConsumeIntegralInRange<std::size_t>(0, sizeof buffer);
-            progress = connection.read(end.host, {buffer, size});
+            progress = connection.read(end.callbacks, {buffer, size});
             if (progress.kind == Kind::done) {
                 expect(progress.count <= size, "more was read than there is room");
                 expect(!end.ended || progress.count == 0, "bytes after the end");
@@ -52,7 +52,7 @@ void call(Input& input, End& end) {
             const std::string_view rest = std::string_view(end.data).substr(end.taken);
             const std::string_view some =
                 rest.substr(0, input.ConsumeIntegralInRange<std::size_t>(0, 20000));
-            progress = connection.write(end.host, bytes(some));
+            progress = connection.write(end.callbacks, bytes(some));
             if (progress.kind == Kind::done) {
                 expect(progress.count <= some.size(), "more was taken than was there");
                 end.taken += progress.count;
@@ -60,32 +60,32 @@ void call(Input& input, End& end) {
             break;
         }
         case Call::handshake:
-            progress = connection.handshake(end.host);
+            progress = connection.handshake(end.callbacks);
             break;
         case Call::flush:
-            progress = connection.flush(end.host);
+            progress = connection.flush(end.callbacks);
             break;
         case Call::shutdown:
-            progress = connection.shutdown(end.host);
+            progress = connection.shutdown(end.callbacks);
             break;
         case Call::look:
             if (was_busy)
                 return;
             for (const Direction direction : {Direction::read, Direction::write})
-                (void)connection.waits_for(direction);
+                (void)connection.poll_interest(direction);
             (void)connection.pending();
             (void)connection.cipher();
             (void)connection.session();
             (void)connection.peer_certificate();
             return;
         case Call::close:
-            connection.close(end.host);
+            connection.close(end.callbacks);
             end.was_closed = true;
             return;
-        case Call::abandon:
+        case Call::discard:
             // For collectors, which never come in the middle of a call.
             if (!was_busy) {
-                connection.abandon();
+                connection.discard();
                 end.was_closed = true;
             }
             return;
@@ -116,12 +116,12 @@ void run(Input& input) {
     if (input.ConsumeBool())
         pair.handshake();
 
-    End ends[] = {{*pair.client, pair.client_host, pattern(40000, 1), 0, {}, false, false},
-                  {*pair.server, pair.server_host, pattern(40000, 2), 0, {}, false, false}};
+    End ends[] = {{*pair.client, pair.client_callbacks, pattern(40000, 1), 0, {}, false, false},
+                  {*pair.server, pair.server_callbacks, pattern(40000, 2), 0, {}, false, false}};
     int depth = 0;
     bool broken = false;  // a stream has lost something
     for (End& end : ends) {
-        end.host.disturb = [&](Direction direction) -> std::optional<IoResult> {
+        end.callbacks.disturb = [&](Direction direction) -> std::optional<IoResult> {
             switch (input.ConsumeIntegralInRange(0, 15)) {
                 case 1:
                     return IoResult::would_block();
@@ -144,9 +144,9 @@ void run(Input& input) {
                     }
                     break;
                 default:
-                    end.host.most = input.ConsumeBool()
-                                        ? SIZE_MAX
-                                        : input.ConsumeIntegralInRange<std::size_t>(1, 300);
+                    end.callbacks.most = input.ConsumeBool()
+                                             ? SIZE_MAX
+                                             : input.ConsumeIntegralInRange<std::size_t>(1, 300);
             }
             return std::nullopt;
         };
@@ -164,10 +164,10 @@ void run(Input& input) {
                 expect(!end.connection.failed(), describe(end.connection.error()));
     }
     for (End& end : ends) {
-        end.host.disturb = nullptr;
-        expect_explained(end.connection, end.host);
-        end.connection.close(end.host);
-        expect_explained(end.connection, end.host);
+        end.callbacks.disturb = nullptr;
+        expect_explained(end.connection, end.callbacks);
+        end.connection.close(end.callbacks);
+        expect_explained(end.connection, end.callbacks);
     }
 }
 

@@ -131,15 +131,15 @@ void run(Input& input) {
         made.client_context = context_of(*made.client_engine, made.client);
         made.server_context = context_of(*made.server_engine, made.server);
         Pair pair(made);
-        pair.client->handshake(pair.client_host);
-        pair.server->handshake(pair.server_host);
+        pair.client->handshake(pair.client_callbacks);
+        pair.server->handshake(pair.server_callbacks);
         Connection& verifier = of_client ? *pair.server : *pair.client;
-        MemoryHost& host = of_client ? pair.server_host : pair.client_host;
+        MemoryCallbacks& callbacks = of_client ? pair.server_callbacks : pair.client_callbacks;
         if (of_client)
-            pair.client->handshake(pair.client_host);
-        put_chain(host.in, chain);
-        verifier.handshake(host);
-        expect_explained(verifier, host);
+            pair.client->handshake(pair.client_callbacks);
+        put_chain(callbacks.in, chain);
+        verifier.handshake(callbacks);
+        expect_explained(verifier, callbacks);
         verdicts[i] = about_certificates(verifier);
     }
     expect_same(of_client ? "chain of a client" : "chain of a server", verdicts[0], verdicts[1]);

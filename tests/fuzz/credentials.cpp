@@ -51,7 +51,7 @@ void fuzz::run(Input& input) {
         (void)ussl::describe_certificate(*engine, bytes(content), reader);
         auto context = Context::make(*engine, options);
         if (!context) {
-            const ussl::Refusal refusal = context.error();
+            const ussl::ConfigError refusal = context.error();
             expect(refusal.reason != nullptr && !refusal.out_of_memory, "refused without a reason");
             continue;
         }
@@ -63,7 +63,7 @@ void fuzz::run(Input& input) {
         plan.server_context = *context;
         Pair pair(plan);
         pair.handshake();
-        expect_explained(*pair.client, pair.client_host);
-        expect_explained(*pair.server, pair.server_host);
+        expect_explained(*pair.client, pair.client_callbacks);
+        expect_explained(*pair.server, pair.server_callbacks);
     }
 }

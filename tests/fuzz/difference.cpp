@@ -73,8 +73,8 @@ std::string Scene::verdict(const ussl::Engine* engine,
     Pair pair(made);
     Connection& target = is_client ? *pair.client : *pair.server;
     Connection& peer = is_client ? *pair.server : *pair.client;
-    MemoryHost& target_host = is_client ? pair.client_host : pair.server_host;
-    MemoryHost& peer_host = is_client ? pair.server_host : pair.client_host;
+    MemoryCallbacks& target_host = is_client ? pair.client_callbacks : pair.server_callbacks;
+    MemoryCallbacks& peer_host = is_client ? pair.server_callbacks : pair.client_callbacks;
     for (int round = 0; round < 6; ++round) {
         tamper(target_host.in, true);
         peer.handshake(peer_host);

@@ -46,7 +46,7 @@ class Versions {
 
 struct End {
     Connection& connection;
-    MemoryHost& host;
+    MemoryCallbacks& callbacks;
     std::string data;
     std::size_t taken = 0;
     std::string got;
@@ -58,17 +58,17 @@ struct End {
     /// One step of a program that sends all it has, and reads to the end.
     void step() {
         const std::string_view rest = std::string_view(data).substr(taken);
-        if (const Progress progress = connection.write(host, bytes(rest));
+        if (const Progress progress = connection.write(callbacks, bytes(rest));
             progress.kind == Kind::done)
             taken += progress.count;
         std::uint8_t buffer[4096];
-        Progress progress = connection.read(host, buffer);
+        Progress progress = connection.read(callbacks, buffer);
         if (progress.kind == Kind::done)
             got.append(buffer, buffer + progress.count);
         if (taken == data.size() && connection.handshake_done() && connection.pending() == 0 &&
             !connection.failed()) {
-            connection.flush(host);
-            heard_all = heard_all || connection.shutdown(host).kind == Kind::done;
+            connection.flush(callbacks);
+            heard_all = heard_all || connection.shutdown(callbacks).kind == Kind::done;
         }
     }
 };
@@ -86,8 +86,8 @@ void run(Input& input) {
     plan.capacity = input.ConsumeIntegralInRange<std::size_t>(1, 20000);
     Pair pair(plan);
     const auto size = input.ConsumeIntegralInRange<std::size_t>(1, 20000);
-    End ends[] = {{*pair.client, pair.client_host, pattern(size, 1), 0, {}},
-                  {*pair.server, pair.server_host, pattern(size / 2, 2), 0, {}}};
+    End ends[] = {{*pair.client, pair.client_callbacks, pattern(size, 1), 0, {}},
+                  {*pair.server, pair.server_callbacks, pattern(size / 2, 2), 0, {}}};
     Versions marks[] = {Versions(pair.to_client), Versions(pair.to_server)};
 
     enum class Fault : std::uint8_t {
@@ -105,7 +105,7 @@ void run(Input& input) {
     const auto faults_of = [&](End& end) {
         return [&](Direction direction) -> std::optional<IoResult> {
             const std::size_t at = &end == &ends[0] ? 0 : 1;
-            std::deque<std::uint8_t>& arrived = end.host.in.bytes;
+            std::deque<std::uint8_t>& arrived = end.callbacks.in.bytes;
             marks[at].forget();
             switch (input.ConsumeEnum<Fault>()) {
                 case Fault::block:
@@ -113,10 +113,10 @@ void run(Input& input) {
                 case Fault::time_out:
                     return IoResult::timed_out();
                 case Fault::few:
-                    end.host.most = 1 + input.ConsumeIntegral<std::uint8_t>() % 40U;
+                    end.callbacks.most = 1 + input.ConsumeIntegral<std::uint8_t>() % 40U;
                     break;
                 case Fault::more:
-                    end.host.most = SIZE_MAX;
+                    end.callbacks.most = SIZE_MAX;
                     break;
                 case Fault::flip: {
                     if (direction != Direction::read || arrived.empty())
@@ -148,14 +148,14 @@ void run(Input& input) {
         };
     };
     for (End& end : ends)
-        end.host.disturb = faults_of(end);
+        end.callbacks.disturb = faults_of(end);
 
     std::size_t moved_before = 0;
     int calls_before = 0;
     for (int idle = 0, steps = 0; idle < 3; ++steps) {
         if (input.remaining_bytes() == 0)
             for (End& end : ends)
-                end.host.disturb = nullptr;
+                end.callbacks.disturb = nullptr;
         for (std::size_t at = 0; at < 2; ++at) {
             marks[at].follow();
             ends[at].step();
@@ -165,8 +165,8 @@ void run(Input& input) {
             expect(marks[at].read() <= ends[at].changed_from || !ends[at].heard_all,
                    "all is well after a change");
         }
-        const MemoryHost& client = pair.client_host;
-        const MemoryHost& server = pair.server_host;
+        const MemoryCallbacks& client = pair.client_callbacks;
+        const MemoryCallbacks& server = pair.server_callbacks;
         // What a record held is read in pieces.
         const std::size_t moved =
             client.moved + server.moved + ends[0].got.size() + ends[1].got.size();
@@ -184,7 +184,7 @@ void run(Input& input) {
                        describe(ends[at].connection.error()));
         }
         expect(!ends[at].heard_all || ends[at].got == ends[1 - at].data, "an end before the end");
-        expect_explained(ends[at].connection, ends[at].host);
+        expect_explained(ends[at].connection, ends[at].callbacks);
     }
 }
 

@@ -65,10 +65,10 @@ void expect(bool good, std::string_view what) {
     std::abort();
 }
 
-void expect_explained(Connection& connection, MemoryHost& host) {
+void expect_explained(Connection& connection, MemoryCallbacks& callbacks) {
     const auto kind_of_read = [&] {
         std::uint8_t byte = 0;
-        return connection.read(host, {&byte, 1}).kind;
+        return connection.read(callbacks, {&byte, 1}).kind;
     };
     if (connection.closed()) {
         expect(kind_of_read() == Kind::closed, "a closed connection reads");
@@ -84,17 +84,18 @@ void expect_explained(Connection& connection, MemoryHost& host) {
     expect(error.code != Code::ENGINE && error.code != Code::NO_MEMORY, text);
     expect(kind_of_read() == Kind::failed && connection.error().code == error.code,
            "an error is forgotten: " + text);
-    expect(connection.write(host, bytes("x")).kind == Kind::failed, "writes after: " + text);
+    expect(connection.write(callbacks, bytes("x")).kind == Kind::failed, "writes after: " + text);
     for (const Direction direction : {Direction::read, Direction::write})
-        expect(connection.waits_for(direction) == ussl::Waits::nothing, "waits after: " + text);
+        expect(connection.poll_interest(direction) == ussl::PollInterest::nothing,
+               "waits after: " + text);
     expect(!connection.handshake_done() || connection.version() != Version::none, "no version");
 }
 
-void converse(Connection& connection, MemoryHost& host, std::string_view words) {
+void converse(Connection& connection, MemoryCallbacks& callbacks, std::string_view words) {
     if (!connection.handshake_done())
         return;
-    write_some(connection, host, words);
-    read_all(connection, host);
+    write_some(connection, callbacks, words);
+    read_all(connection, callbacks);
 }
 
 ussl::Ref<Context> context_of(const ussl::Engine& engine, const Options& options) {

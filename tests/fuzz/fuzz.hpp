@@ -19,9 +19,9 @@ void run(Input& input);
 /// Ends the program unless it is so; libFuzzer keeps the input.
 void expect(bool good, std::string_view what);
 /// The same about a connection: it has no error but of the table, keeps it, and says so.
-void expect_explained(Connection& connection, MemoryHost& host);
+void expect_explained(Connection& connection, MemoryCallbacks& callbacks);
 /// Does what a program does once it is open, until nothing moves: writes, reads, and says goodbye.
-void converse(Connection& connection, MemoryHost& host, std::string_view words);
+void converse(Connection& connection, MemoryCallbacks& callbacks, std::string_view words);
 
 /// A context of these options, made once. nullptr: refused.
 ussl::Ref<Context> context_of(const ussl::Engine& engine, const Options& options);

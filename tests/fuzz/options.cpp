@@ -114,11 +114,11 @@ void option_sets(Input& input) {
         }
         Ring in;
         Ring out;
-        MemoryHost host(in, out);
+        MemoryCallbacks callbacks(in, out);
         in.closed = true;
-        (*connection)->handshake(host);
+        (*connection)->handshake(callbacks);
         expect((*connection)->failed(), "a handshake with nobody");
-        expect_explained(**connection, host);
+        expect_explained(**connection, callbacks);
     }
     const auto text = [](const char* reason) { return std::string(reason ? reason : "accepted"); };
     expect(text(reasons[0]) == text(reasons[1]), text(reasons[0]) + " | " + text(reasons[1]));

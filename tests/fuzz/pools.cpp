@@ -98,11 +98,11 @@ std::string told(const Story& story, const ussl::Engine* client_engine,
         if (visit.breaks) {
             // A record that is none.
             pair.to_client.add(std::string("\x17\x03\x03\0\4abcd", 9));
-            read_all(*pair.client, pair.client_host);
+            read_all(*pair.client, pair.client_callbacks);
         } else if (visit.reads) {
-            converse(*pair.server, pair.server_host, "from the server");
-            converse(*pair.client, pair.client_host, "from the client");
-            converse(*pair.server, pair.server_host, "from the server");
+            converse(*pair.server, pair.server_callbacks, "from the server");
+            converse(*pair.client, pair.client_callbacks, "from the client");
+            converse(*pair.server, pair.server_callbacks, "from the server");
         }
         const Connection& at = *pair.client;
         const Connection& with = *pair.server;
@@ -116,8 +116,8 @@ std::string told(const Story& story, const ussl::Engine* client_engine,
             text += at.failed() ? std::string(ussl::name_of(at.error().code)) : "waits";
         }
         text += ",";
-        expect_explained(*pair.client, pair.client_host);
-        expect_explained(*pair.server, pair.server_host);
+        expect_explained(*pair.client, pair.client_callbacks);
+        expect_explained(*pair.server, pair.server_callbacks);
     }
     return text;
 }

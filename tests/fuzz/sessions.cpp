@@ -27,7 +27,7 @@ const std::string& session_of(const ussl::Engine* client, Version version) {
     if (session.empty()) {
         Pair pair(plan_for(client, made_by, version));
         expect(pair.handshake(), "no handshake for a session");
-        read_all(*pair.client, pair.client_host);
+        read_all(*pair.client, pair.client_callbacks);
         const Bytes kept = pair.client->session();
         session.assign(kept.begin(), kept.end());
         expect(!session.empty(), "no session");
@@ -50,12 +50,12 @@ void run(Input& input) {
     std::string session = session_of(engine, version);
     if (sealed) {
         // As if whoever changed it had made a new hash of it, too.
-        session.erase(0, ussl::SavedSession::hash_size + ussl::SavedSession::times_size);
+        session.erase(0, ussl::StoredSession::hash_size + ussl::StoredSession::times_size);
         editor.next(session);
-        std::uint8_t tag[32];
-        expect((*context)->tag_of(plan.name, tag), "no tag");
-        const auto saved =
-            ussl::SavedSession::make(**context, tag, {today, INT64_MAX, INT64_MAX}, bytes(session));
+        std::uint8_t scope[32];
+        expect((*context)->session_scope(plan.name, scope), "no tag");
+        const auto saved = ussl::StoredSession::make(**context, scope,
+                                                     {today, INT64_MAX, INT64_MAX}, bytes(session));
         session.assign(saved->bytes().begin(), saved->bytes().end());
     } else {
         editor.next(session);
@@ -74,11 +74,11 @@ void run(Input& input) {
            "a good session is in the way: " + describe(pair.client->error()) + " | " +
                describe(pair.server->error()));
     for (int round = 0; round < 3; ++round) {
-        converse(*pair.client, pair.client_host, "from the client");
-        converse(*pair.server, pair.server_host, "from the server");
+        converse(*pair.client, pair.client_callbacks, "from the client");
+        converse(*pair.server, pair.server_callbacks, "from the server");
     }
-    expect_explained(*pair.client, pair.client_host);
-    expect_explained(*pair.server, pair.server_host);
+    expect_explained(*pair.client, pair.client_callbacks);
+    expect_explained(*pair.server, pair.server_callbacks);
 }
 
 }  // namespace fuzz

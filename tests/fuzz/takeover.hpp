@@ -37,8 +37,8 @@ inline void take_over(Input& input, Role victim, bool psk) {
     const bool is_client = victim == Role::client;
     Connection& target = is_client ? *pair.client : *pair.server;
     Connection& peer = is_client ? *pair.server : *pair.client;
-    MemoryHost& target_host = is_client ? pair.client_host : pair.server_host;
-    MemoryHost& peer_host = is_client ? pair.server_host : pair.client_host;
+    MemoryCallbacks& target_host = is_client ? pair.client_callbacks : pair.server_callbacks;
+    MemoryCallbacks& peer_host = is_client ? pair.server_callbacks : pair.client_callbacks;
     Editor editor(input);
     target_host.most = most;
 

@@ -35,7 +35,7 @@ std::vector<Setting> all_settings() {
 Bout::Bout(const Setting& setting, const Plan& plan)
     : peer(setting.role == Role::client ? plan.server : plan.client,
            setting.role == Role::client ? "" : plan.name, to_peer, to_victim),
-      host(to_victim, to_peer) {
+      callbacks(to_victim, to_peer) {
     const Options& options = setting.role == Role::client ? plan.client : plan.server;
     ussl::Ref<Context> context =
         setting.role == Role::client ? plan.client_context : plan.server_context;
@@ -46,13 +46,13 @@ Bout::Bout(const Setting& setting, const Plan& plan)
     if (setting.role == Role::client)
         settings.server_hostname = plan.name;
     victim = std::move(*Connection::make(context, settings));
-    host.keys = peer.host.keys = plan.keys;
+    callbacks.keys = peer.callbacks.keys = plan.keys;
 }
 
 void Bout::shake_hands() {
     for (int round = 0; round < 8 && !victim->failed(); ++round) {
         peer.step();
-        victim->handshake(host);
+        victim->handshake(callbacks);
     }
 }
 
@@ -65,7 +65,8 @@ bool Bout::tell() {
 
 bool Bout::talk() {
     const std::string answer = "from the victim";
-    return tell() && write_some(*victim, host, answer) == answer.size() && peer.read() == answer;
+    return tell() && write_some(*victim, callbacks, answer) == answer.size() &&
+           peer.read() == answer;
 }
 
 std::string Bout::verdict() const {

@@ -28,7 +28,7 @@ class Bout {
     /// The handshake, as far as it goes.
     void shake_hands();
     /// What the victim hears, until nothing more comes.
-    std::string listen() { return read_all(*victim, host, &ended); }
+    std::string listen() { return read_all(*victim, callbacks, &ended); }
     /// The victim hears its peer.
     bool tell();
     /// And the peer hears the victim.
@@ -38,7 +38,7 @@ class Bout {
 
     Ring to_peer, to_victim;
     Peer peer;
-    MemoryHost host;
+    MemoryCallbacks callbacks;
     ussl::Owned<Connection> victim;
     bool ended = false;
 };

@@ -11,15 +11,16 @@ namespace {
 
 using namespace std::literals;
 
-// What one call may process (src/wire.cpp). The record that reaches the limit is read to its end.
-constexpr std::size_t most_records = 32;
-constexpr std::size_t most_bytes = 65536;
+// What one call may process (src/record_transport.cpp). The record that reaches the limit is read
+// to its end.
+constexpr std::size_t max_records = 32;
+constexpr std::size_t max_bytes = 65536;
 constexpr std::size_t longest_record = 17000;
 // Bytes that one read of the stream returns ahead of the engine.
-constexpr std::size_t most_ahead = 32768;
+constexpr std::size_t max_ahead = 32768;
 // Records in a row without a meaning that the engines take before they fail: 32 are tolerated, and
 // Mbed TLS takes two empty ones at once.
-constexpr std::size_t most_tolerated = 34;
+constexpr std::size_t max_tolerated = 34;
 constexpr unsigned many = 1000;
 
 // Of all floods of one test, for tests/timing/floods.
@@ -63,20 +64,20 @@ class Flood {
         ++calls;
         const std::size_t records_before = records();
         const std::size_t bytes_before = taken();
-        const int reads_before = bout_.host.reads;
+        const int reads_before = bout_.callbacks.reads;
         const Progress progress = what();
-        most_taken = std::max(most_taken, taken() - bytes_before);
-        const int reads = bout_.host.reads - reads_before;
+        max_taken = std::max(max_taken, taken() - bytes_before);
+        const int reads = bout_.callbacks.reads - reads_before;
         const bool has_paused = progress.kind == Kind::blocked && taken() < size_;
         if (ahead_) {
-            EXPECT_LE(taken() - bytes_before, most_bytes + longest_record + most_ahead);
-            EXPECT_LE(reads, static_cast<int>(most_bytes / most_ahead + 2));
+            EXPECT_LE(taken() - bytes_before, max_bytes + longest_record + max_ahead);
+            EXPECT_LE(reads, static_cast<int>(max_bytes / max_ahead + 2));
         } else {
-            EXPECT_LE(records() - records_before, most_records);
-            EXPECT_LE(taken() - bytes_before, most_bytes + longest_record);
+            EXPECT_LE(records() - records_before, max_records);
+            EXPECT_LE(taken() - bytes_before, max_bytes + longest_record);
             // A header and a body each, and a look at what follows. Mbed TLS receives a long body
             // in up to four parts.
-            EXPECT_LE(reads, static_cast<int>(5 * most_records));
+            EXPECT_LE(reads, static_cast<int>(5 * max_records));
         }
         if (has_paused) {
             EXPECT_TRUE(bout_.victim->paused());
@@ -85,7 +86,8 @@ class Flood {
         // A poll of the stream finds the rest, or need not be made.
         if (bout_.victim->paused()) {
             EXPECT_TRUE(!bout_.to_victim.bytes.empty() ||
-                        bout_.victim->waits_for(Direction::read) == ussl::Waits::nothing);
+                        bout_.victim->poll_interest(Direction::read) ==
+                            ussl::PollInterest::nothing);
             ++pauses;
         }
         return progress;
@@ -109,7 +111,7 @@ class Flood {
 
     int calls = 0;
     int pauses = 0;
-    std::size_t most_taken = 0;  ///< bytes, by one call
+    std::size_t max_taken = 0;  ///< bytes, by one call
 
   private:
     Bout& bout_;
@@ -121,7 +123,7 @@ class Flood {
 /// Reads with room for more than what is honest.
 Progress read(Bout& bout, std::string* into = nullptr) {
     std::uint8_t buffer[100];
-    const Progress progress = bout.victim->read(bout.host, buffer);
+    const Progress progress = bout.victim->read(bout.callbacks, buffer);
     if (into != nullptr && progress.kind == Kind::done)
         into->append(reinterpret_cast<const char*>(buffer), progress.count);
     return progress;
@@ -152,7 +154,7 @@ void expect_rejected(Bout& bout, bool ahead) {
     EXPECT_EQ(bout.victim->error().alert, Error::Alert::sent);
     EXPECT_LE(flood.calls, 2);
     if (!ahead) {
-        EXPECT_LE(flood.records(), most_tolerated);
+        EXPECT_LE(flood.records(), max_tolerated);
     }
 }
 
@@ -167,7 +169,7 @@ TEST_P(Floods, OfHelloRequestsAreProcessedInParts) {
         for (unsigned i = 0; i < many; ++i)
             bout.peer.send(handshake, message(0));
         const std::size_t sent = bout.to_peer.bytes.size();
-        expect_processed_in_parts(bout, plan.read_ahead, many / most_records);
+        expect_processed_in_parts(bout, plan.read_ahead, many / max_records);
         EXPECT_LE(bout.to_peer.bytes.size() - sent, many * 64U);
     });
 }
@@ -185,9 +187,9 @@ TEST_P(Floods, OfHelloRequestsAreLimitedWhileTheAnswerIsUnsent) {
         Flood flood(bout, plan.read_ahead);
         const Progress progress = read(bout);
         EXPECT_EQ(progress.kind, Kind::blocked);
-        EXPECT_LE(bout.host.writes, static_cast<int>(2 * most_records));
+        EXPECT_LE(bout.callbacks.writes, static_cast<int>(2 * max_records));
         if (!plan.read_ahead) {
-            EXPECT_LE(flood.records(), most_records);
+            EXPECT_LE(flood.records(), max_records);
         }
     });
 }
@@ -198,13 +200,13 @@ TEST_P(Floods, OfHelloRequestsDuringTheHandshakeAreProcessedInParts) {
         return;
     with_and_without_read_ahead([](const Plan& plan) {
         Bout bout(GetParam(), plan);
-        bout.victim->handshake(bout.host);
+        bout.victim->handshake(bout.callbacks);
         for (unsigned i = 0; i < many; ++i)
             bout.peer.send_raw("\x16\3\3\0\4\0\0\0\0"sv);
         bout.peer.step();  // ServerHello and what follows it
         Flood flood(bout, plan.read_ahead);
         const Progress progress =
-            flood.call_until_it_is_over([&] { return bout.victim->handshake(bout.host); });
+            flood.call_until_it_is_over([&] { return bout.victim->handshake(bout.callbacks); });
         if (!contract::lacks(GetParam().engine, Lacks::means_nothing)) {
             EXPECT_EQ(progress.kind, Kind::failed);
             EXPECT_EQ(bout.verdict(), "PROTOCOL");
@@ -212,7 +214,7 @@ TEST_P(Floods, OfHelloRequestsDuringTheHandshakeAreProcessedInParts) {
             return;
         }
         EXPECT_NE(progress.kind, Kind::failed) << describe(bout.victim->error());
-        EXPECT_GE(flood.pauses, static_cast<int>(many / most_records));
+        EXPECT_GE(flood.pauses, static_cast<int>(many / max_records));
         bout.shake_hands();
         EXPECT_TRUE(bout.talk());
     });
@@ -236,7 +238,7 @@ TEST_P(Floods, OfSessionTicketsAreProcessedInParts) {
             for (unsigned i = 0; i < tickets; ++i)
                 bout.peer.send(handshake, message(4, ticket));
             const std::size_t in_a_call =
-                std::min(most_records, (most_bytes + size + 40) / (size + 40));
+                std::min(max_records, (max_bytes + size + 40) / (size + 40));
             expect_processed_in_parts(bout, plan.read_ahead, tickets / in_a_call);
         }
     });
@@ -290,7 +292,7 @@ TEST_P(Floods, OfChangeCipherSpecAreRejected) {
                 continue;
             SCOPED_TRACE(behind);
             Bout bout(GetParam(), plan);
-            const auto handshake = [&] { return bout.victim->handshake(bout.host); };
+            const auto handshake = [&] { return bout.victim->handshake(bout.callbacks); };
             if (!is_client())
                 bout.peer.step();
             handshake();
@@ -302,7 +304,7 @@ TEST_P(Floods, OfChangeCipherSpecAreRejected) {
             EXPECT_EQ(bout.verdict(), "PROTOCOL") << describe(bout.victim->error());
             EXPECT_LE(flood.calls, 2);
             if (!plan.read_ahead) {
-                EXPECT_LE(flood.records(), behind + most_tolerated);
+                EXPECT_LE(flood.records(), behind + max_tolerated);
             }
         }
     });
@@ -313,7 +315,7 @@ TEST_P(Floods, OfChangeCipherSpecAreRejected) {
 TEST_P(Floods, OfFragmentsAreProcessedInParts) {
     with_and_without_read_ahead([](const Plan& plan) {
         Bout bout(GetParam(), plan);
-        const auto handshake = [&] { return bout.victim->handshake(bout.host); };
+        const auto handshake = [&] { return bout.victim->handshake(bout.callbacks); };
         handshake();
         // Mbed TLS wants the header of the message in one record.
         bout.peer.send_raw((is_client() ? "\x16\3\3\0\4\2\0"s : "\x16\3\3\0\4\1\0"s) +
@@ -321,8 +323,8 @@ TEST_P(Floods, OfFragmentsAreProcessedInParts) {
         insert(bout, 1, "\x16\3\3\0\1x"sv);
         Flood flood(bout, plan.read_ahead);
         EXPECT_EQ(flood.call_until_it_is_over(handshake).kind, Kind::failed);
-        EXPECT_GE(flood.pauses, static_cast<int>(many / most_records));
-        EXPECT_LE(flood.pauses, static_cast<int>(many / most_records + 1));
+        EXPECT_GE(flood.pauses, static_cast<int>(many / max_records));
+        EXPECT_LE(flood.pauses, static_cast<int>(many / max_records + 1));
     });
 }
 
@@ -340,9 +342,9 @@ TEST_P(Floods, OfOneByteRecordsAreReadOneAtATime) {
         std::string got;
         while (got.size() < sent.size()) {
             const std::size_t records = flood.records();
-            const int reads = bout.host.reads;
+            const int reads = bout.callbacks.reads;
             ASSERT_EQ(flood.call([&] { return read(bout, &got); }).kind, Kind::done);
-            EXPECT_LE(bout.host.reads - reads, 2);
+            EXPECT_LE(bout.callbacks.reads - reads, 2);
             if (!plan.read_ahead) {
                 EXPECT_EQ(flood.records() - records, 1U);
             }

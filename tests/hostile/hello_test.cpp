@@ -33,7 +33,7 @@ class Hello : public Rogue {
         Bout bout(GetParam());
         bout.peer.script = [&](Peer&, Message& m) { change(m.bytes); };
         bout.peer.step();
-        bout.victim->handshake(bout.host);
+        bout.victim->handshake(bout.callbacks);
         constexpr std::size_t record_header = 5;
         const std::string text = bout.to_peer.text();
         return text.size() > record_header && text[0] == handshake ? text[record_header] : 0;

@@ -214,11 +214,11 @@ TEST_P(Messages, ThatWantAnAnswerDoNotKeepAPollBusy) {
     bout.to_peer.capacity = 0;
     std::uint8_t byte = 0;
     // OpenSSL sends it when it can, and goes on.
-    Progress progress = bout.victim->read(bout.host, {&byte, 1});
+    Progress progress = bout.victim->read(bout.callbacks, {&byte, 1});
     if (progress.kind == Kind::blocked) {
-        EXPECT_EQ(bout.victim->waits_for(Direction::read), ussl::Waits::stream_writable);
+        EXPECT_EQ(bout.victim->poll_interest(Direction::read), ussl::PollInterest::stream_writable);
         bout.to_peer.capacity = 1000;
-        progress = bout.victim->read(bout.host, {&byte, 1});
+        progress = bout.victim->read(bout.callbacks, {&byte, 1});
     }
     EXPECT_EQ(progress.kind, Kind::done);
     EXPECT_EQ(byte, 'x');

@@ -20,7 +20,7 @@ TEST_P(Records, ThatAnnounceTooMuchAreRefusedAtOnce) {
             if (after)
                 bout.shake_hands();
             bout.peer.send_raw((after ? "\x17\3\3"s : "\x16\3\3"s).append(length));
-            bout.victim->handshake(bout.host);
+            bout.victim->handshake(bout.callbacks);
             bout.listen();
             EXPECT_TRUE(bout.verdict() == "PROTOCOL" || bout.verdict() == "RECORD_CORRUPT")
                 << bout.verdict() << after;
@@ -111,13 +111,13 @@ TEST_P(Records, MayComeByteByByte) {
         come.swap(bout.to_victim.bytes);
         for (const std::uint8_t byte : come) {
             bout.to_victim.bytes.push_back(byte);
-            const int before = bout.host.reads;
-            bout.victim->handshake(bout.host);
-            EXPECT_LE(bout.host.reads - before, 4);
+            const int before = bout.callbacks.reads;
+            bout.victim->handshake(bout.callbacks);
+            EXPECT_LE(bout.callbacks.reads - before, 4);
             ++bytes;
         }
         if (come.empty())
-            bout.victim->handshake(bout.host);
+            bout.victim->handshake(bout.callbacks);
     }
     EXPECT_GT(bytes, 100U);
     EXPECT_EQ(bout.verdict(), "open");
@@ -127,11 +127,11 @@ TEST_P(Records, MayComeByteByByte) {
 TEST_P(Records, MayNeverCome) {
     Bout bout(GetParam());
     for (int i = 0; i < 100; ++i) {
-        const int before = bout.host.reads;
-        EXPECT_EQ(bout.victim->handshake(bout.host).kind, Kind::blocked);
-        EXPECT_LE(bout.host.reads - before, 2);
+        const int before = bout.callbacks.reads;
+        EXPECT_EQ(bout.victim->handshake(bout.callbacks).kind, Kind::blocked);
+        EXPECT_LE(bout.callbacks.reads - before, 2);
     }
-    bout.victim->close(bout.host);
+    bout.victim->close(bout.callbacks);
 }
 
 TEST_P(Records, OfTicketsByTheThousandTakeNoRoom) {

@@ -30,13 +30,13 @@ std::string message(std::uint8_t type, std::string_view body) {
 }
 
 Peer::Peer(const Options& options, std::string_view name, Ring& in, Ring& out)
-    : host(in, out), context_(*Context::make(ussl::mbedtls_engine, options)) {
+    : callbacks(in, out), context_(*Context::make(ussl::mbedtls_engine, options)) {
     EXPECT_TRUE(name.empty() || name_.parse(name));
     session_ = context_->engine().make_session(name.empty() ? nullptr : &name_);
 }
 
 ussl::EngineSession& Peer::at_work() {
-    session_->wire().attach(host);
+    session_->transport().attach(callbacks);
     return *session_;
 }
 
@@ -55,7 +55,7 @@ void Peer::send(std::uint8_t type, std::string_view content) {
 }
 
 void Peer::send_raw(std::string_view raw) {
-    host.out.add(raw);
+    callbacks.out.add(raw);
 }
 
 void Peer::write(std::string_view words) {

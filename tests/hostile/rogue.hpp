@@ -53,7 +53,7 @@ class Peer {
 
     Script script;
     unsigned sent = 0;  ///< messages before the one at hand
-    MemoryHost host;
+    MemoryCallbacks callbacks;
     mbedtls_ssl_context* ssl = nullptr;  ///< once something has been sent
 
   private:

@@ -25,8 +25,8 @@ TEST_P(Signatures, WithPkcs1AreNotOfTls13) {
         (is_client() ? plan.client : plan.server).trusted = bytes(cert("ca-all.crt"));
         Bout bout(GetParam(), plan);
         const Key key(cert(name + ".key"));
-        bout.peer.host.on_sign = [&](auto scheme, Bytes digest, auto, MutableBytes into,
-                                     std::size_t& length) {
+        bout.peer.callbacks.on_sign = [&](auto scheme, Bytes digest, auto, MutableBytes into,
+                                          std::size_t& length) {
             return key.sign(forged ? ussl::SignatureScheme::rsa_pkcs1 : scheme, digest, into,
                             length);
         };

@@ -184,8 +184,8 @@ class Peer {
     uint64_t fault_at_ = 0;  // the byte of the stream where it goes wrong
     bool applied_ = false;
     Ending ending_ = Ending::goodbye;
-    std::size_t most_in_ = 1 << 16;  // bytes of one call
-    std::size_t most_out_ = 1 << 16;
+    std::size_t max_in_ = 1 << 16;  // bytes of one call
+    std::size_t max_out_ = 1 << 16;
     std::vector<Request> requests_;
 
     bool open_ = false;
@@ -330,10 +330,10 @@ void Peer::plan() {
     const uint64_t span[] = {300, 1500, 4000, 3000 + wire};
     fault_at_ = random(span[random(4)]);
     if (random(10) == 0)
-        most_in_ = 1 + random(100);
+        max_in_ = 1 + random(100);
     if (random(10) == 0)
-        most_out_ = 1 + random(100);
-    if (most_in_ <= 100 || most_out_ <= 100)
+        max_out_ = 1 + random(100);
+    if (max_in_ <= 100 || max_out_ <= 100)
         for (Request& request : requests_)
             request.count = std::min(request.count, 3000U);
 }
@@ -668,7 +668,7 @@ void Peer::pass_in(const uint8_t* bytes, std::size_t count) {
 
 void Peer::receive() {
     static uint8_t bytes[1 << 16];
-    const ssize_t count = recv(fd_, bytes, most_in_, 0);
+    const ssize_t count = recv(fd_, bytes, max_in_, 0);
     if (count < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (count <= 0)
@@ -696,7 +696,7 @@ void Peer::end_of_stream(int error) {
 
 void Peer::send() {
     while (queue_from_ < queue_.size()) {
-        const std::size_t size = std::min(most_out_, queue_.size() - queue_from_);
+        const std::size_t size = std::min(max_out_, queue_.size() - queue_from_);
         const ssize_t count = ::send(fd_, queue_.data() + queue_from_, size, MSG_NOSIGNAL);
         if (count < 0 && (errno == EAGAIN || errno == EINTR))
             return;
@@ -816,7 +816,7 @@ void Load::open_more() {
     // A few at a time: those that are there go on meanwhile.
     for (unsigned n = 0; n < 50 && peers_.size() < most && made_ < options.total; ++n) {
         peers_.push_back(std::make_unique<Peer>(*this, made_++));
-        counts["most_at_once"] = std::max<uint64_t>(counts["most_at_once"], peers_.size());
+        counts["max_at_once"] = std::max<uint64_t>(counts["max_at_once"], peers_.size());
     }
 }
 

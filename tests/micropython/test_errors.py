@@ -319,7 +319,7 @@ def test_odd_errnos():
 
 def test_errnos_that_mean_not_now():
     for number in (errno.EAGAIN, errno.EINPROGRESS, errno.EALREADY):
-        class Waits(End):
+        class PollInterest(End):
             waits = False
 
             def readinto(self, buf):
@@ -328,7 +328,7 @@ def test_errnos_that_mean_not_now():
             def write(self, buf):
                 return -number if self.waits else End.write(self, buf)
 
-        a, b = linked(Waits)
+        a, b = linked(PollInterest)
         client, server, a, b = psk_pair(a, b)
         a.waits = True
         equal(client.read(1), None)

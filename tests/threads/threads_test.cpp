@@ -36,10 +36,10 @@ class Socket {
 };
 
 /// A thread's own. The socket never blocks.
-class SocketHost : public ussl::Host {
+class SocketCallbacks : public ussl::Callbacks {
   public:
-    explicit SocketHost(const Socket& socket) : socket_(socket) {}
-    virtual ~SocketHost() = default;
+    explicit SocketCallbacks(const Socket& socket) : socket_(socket) {}
+    virtual ~SocketCallbacks() = default;
 
     IoResult read(MutableBytes into) override {
         return result_of(recv(socket_.fd(), into.data(), into.size(), MSG_DONTWAIT), true);
@@ -96,8 +96,8 @@ class SocketHost : public ussl::Host {
 struct End {
     End(int fd, const std::map<std::string, std::string>& psk_keys) : socket(fd), keys(psk_keys) {}
 
-    [[nodiscard]] SocketHost host() const {
-        SocketHost made(socket);
+    [[nodiscard]] SocketCallbacks callbacks() const {
+        SocketCallbacks made(socket);
         made.keys = keys;
         return made;
     }
@@ -124,46 +124,46 @@ class Ends {
 
 /// Runs a call to its end; waits for the socket outside of it.
 template <class Call>
-Progress run(End& end, SocketHost& host, Direction direction, Call call) {
+Progress run(End& end, SocketCallbacks& callbacks, Direction direction, Call call) {
     const auto until = std::chrono::steady_clock::now() + time_limit;
     for (;;) {
-        const Progress progress = call(*end.connection, host);
+        const Progress progress = call(*end.connection, callbacks);
         if (progress.kind != Kind::blocked || std::chrono::steady_clock::now() > until)
             return progress;
-        const ussl::Waits waits = end.connection->waits_for(direction);
-        if (waits == ussl::Waits::nothing || end.connection->paused())
+        const ussl::PollInterest waits = end.connection->poll_interest(direction);
+        if (waits == ussl::PollInterest::nothing || end.connection->paused())
             continue;
-        short events = waits == ussl::Waits::stream_readable ? POLLIN : POLLOUT;
+        short events = waits == ussl::PollInterest::stream_readable ? POLLIN : POLLOUT;
         if (end.connection->unsent())
             events |= POLLOUT;
         constexpr int slice_ms = 5;
-        host.wait_for(events, slice_ms);
+        callbacks.wait_for(events, slice_ms);
     }
 }
 
 Kind send_all(End& end, std::string_view data, std::size_t piece) {
-    SocketHost host = end.host();
+    SocketCallbacks callbacks = end.callbacks();
     while (!data.empty()) {
         const Progress progress =
-            run(end, host, Direction::write, [&](Connection& connection, SocketHost& h) {
+            run(end, callbacks, Direction::write, [&](Connection& connection, SocketCallbacks& h) {
                 return connection.write(h, bytes(data.substr(0, piece)));
             });
         if (progress.kind != Kind::done)
             return progress.kind;
         data.remove_prefix(progress.count);
     }
-    return run(end, host, Direction::write,
-               [](Connection& connection, SocketHost& h) { return connection.flush(h); })
+    return run(end, callbacks, Direction::write,
+               [](Connection& connection, SocketCallbacks& h) { return connection.flush(h); })
         .kind;
 }
 
 Kind receive(End& end, std::size_t size, std::string& got) {
-    SocketHost host = end.host();
+    SocketCallbacks callbacks = end.callbacks();
     std::uint8_t buffer[5000];
     while (got.size() < size) {
-        const Progress progress =
-            run(end, host, Direction::read,
-                [&](Connection& connection, SocketHost& h) { return connection.read(h, buffer); });
+        const Progress progress = run(
+            end, callbacks, Direction::read,
+            [&](Connection& connection, SocketCallbacks& h) { return connection.read(h, buffer); });
         if (progress.kind != Kind::done)
             return progress.kind;
         got.append(reinterpret_cast<const char*>(buffer), progress.count);
@@ -206,10 +206,11 @@ struct Traffic {
 
 bool shake(Ends& ends) {
     const auto end_of = [](End& end, Kind* kind) {
-        SocketHost host = end.host();
-        *kind = run(end, host, Direction::read, [](Connection& connection, SocketHost& h) {
-                    return connection.handshake(h);
-                }).kind;
+        SocketCallbacks callbacks = end.callbacks();
+        *kind =
+            run(end, callbacks, Direction::read, [](Connection& connection, SocketCallbacks& h) {
+                return connection.handshake(h);
+            }).kind;
     };
     Kind at_client{};
     Kind at_server{};
@@ -249,20 +250,20 @@ TEST_P(Threads, PollsAndViewsBesideTheTraffic) {
                 const Connection& connection = *end->connection;
                 if (connection.failed() || connection.closed() || !connection.handshake_done())
                     ADD_FAILURE();
-                if (connection.waits_for(Direction::read) == ussl::Waits::nothing &&
+                if (connection.poll_interest(Direction::read) == ussl::PollInterest::nothing &&
                     connection.pending() > 16384)
                     ADD_FAILURE();
                 if (!connection.busy() && connection.unsent()) {
-                    SocketHost host = end->host();
-                    end->connection->flush(host);
+                    SocketCallbacks callbacks = end->callbacks();
+                    end->connection->flush(callbacks);
                 }
-                end->connection->rest();
+                end->connection->release_idle_buffers();
             }
         });
         others.emplace_back([&, end] {
-            SocketHost host = end->host();
+            SocketCallbacks callbacks = end->callbacks();
             while (!over) {
-                if (end->connection->hold(host) != Connection::Held::yes) {
+                if (end->connection->hold(callbacks) != Connection::Held::yes) {
                     ADD_FAILURE();
                     continue;
                 }
@@ -294,11 +295,12 @@ TEST_P(Threads, CloseBesideTheTraffic) {
         ends.client->connection->close();
         ends.client->connection->close();
         // What it had accepted is sent, then the peer's reading comes to the end.
-        SocketHost host = ends.client->host();
-        EXPECT_EQ(run(*ends.client, host, Direction::write,
-                      [](Connection& connection, SocketHost& h) { return connection.flush(h); })
-                      .kind,
-                  Kind::done);
+        SocketCallbacks callbacks = ends.client->callbacks();
+        EXPECT_EQ(
+            run(*ends.client, callbacks, Direction::write,
+                [](Connection& connection, SocketCallbacks& h) { return connection.flush(h); })
+                .kind,
+            Kind::done);
         EXPECT_TRUE(ends.client->connection->closed_in_order());
         shutdown(ends.client->socket.fd(), SHUT_RDWR);
         traffic.join();
@@ -328,8 +330,8 @@ TEST_P(Threads, OneContextForConnectionsOfEach) {
                 Pair pair(shared);
                 if (!pair.handshake())
                     return;
-                write_some(*pair.server, pair.server_host, "hello");
-                if (read_all(*pair.client, pair.client_host) == "hello")
+                write_some(*pair.server, pair.server_callbacks, "hello");
+                if (read_all(*pair.client, pair.client_callbacks) == "hello")
                     ++done;
             }
         });
@@ -345,30 +347,32 @@ TEST_P(Threads, ACallWaitsForACallbackOfAnotherThread) {
     std::atomic<bool> looks_up{false};
     std::atomic<bool> may_end{false};
     std::thread server([&] {
-        SocketHost host = ends.server->host();
-        host.on_lookup = [&] {
+        SocketCallbacks callbacks = ends.server->callbacks();
+        callbacks.on_lookup = [&] {
             looks_up = true;
             while (!may_end)
                 std::this_thread::yield();
         };
-        EXPECT_EQ(run(*ends.server, host, Direction::read,
-                      [](Connection& connection, SocketHost& h) { return connection.handshake(h); })
-                      .kind,
-                  Kind::done);
+        EXPECT_EQ(
+            run(*ends.server, callbacks, Direction::read,
+                [](Connection& connection, SocketCallbacks& h) { return connection.handshake(h); })
+                .kind,
+            Kind::done);
     });
     std::thread client([&] {
-        SocketHost host = ends.client->host();
-        EXPECT_EQ(run(*ends.client, host, Direction::read,
-                      [](Connection& connection, SocketHost& h) { return connection.handshake(h); })
-                      .kind,
-                  Kind::done);
+        SocketCallbacks callbacks = ends.client->callbacks();
+        EXPECT_EQ(
+            run(*ends.client, callbacks, Direction::read,
+                [](Connection& connection, SocketCallbacks& h) { return connection.handshake(h); })
+                .kind,
+            Kind::done);
     });
     while (!looks_up)
         std::this_thread::yield();
     EXPECT_TRUE(ends.server->connection->busy());
-    class Impatient final : public SocketHost {
+    class Impatient final : public SocketCallbacks {
       public:
-        using SocketHost::SocketHost;
+        using SocketCallbacks::SocketCallbacks;
         ussl::TurnAnswer wait_for_turn() override { return answer; }
         ussl::TurnAnswer answer = ussl::TurnAnswer::refused;
     };

@@ -14,9 +14,9 @@
 #include "../contract/hello.hpp"
 
 extern "C" {
-[[gnu::noinline]] void server_turn(ussl::Connection& server, ussl::Host& host);
-void server_turn(ussl::Connection& server, ussl::Host& host) {
-    (void)server.handshake(host);
+[[gnu::noinline]] void server_turn(ussl::Connection& server, ussl::Callbacks& callbacks);
+void server_turn(ussl::Connection& server, ussl::Callbacks& callbacks) {
+    (void)server.handshake(callbacks);
 }
 }
 
@@ -63,12 +63,12 @@ int main(int count, char** words) {
     for (int i = std::atoi(words[4]); i > 0; --i) {
         Pair pair(plan);
         for (int round = 0; round < 6; ++round) {
-            (void)pair.client->handshake(pair.client_host);
+            (void)pair.client->handshake(pair.client_callbacks);
             if (round == 0 && !many.empty()) {
                 const std::string hello = with_identities(pair.to_server.text(), many);
                 pair.to_server.bytes.assign(hello.begin(), hello.end());
             }
-            server_turn(*pair.server, pair.server_host);
+            server_turn(*pair.server, pair.server_callbacks);
         }
         if (pair.server->error().code != expected ||
             pair.server->handshake_done() != (what == "good")) {

@@ -1,4 +1,4 @@
-#include "wire.hpp"
+#include "record_transport.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -9,11 +9,11 @@ namespace ussl {
 namespace {
 
 /// Almost two records of the longest. More would be quicker still, for more memory.
-constexpr std::size_t most_ahead = 32768;
+constexpr std::size_t max_ahead = 32768;
 /// A peer may send any number of records without plaintext (KeyUpdate, tickets, empty ones), and an
 /// engine processes them all in one call.
-constexpr int most_records = 32;
-constexpr std::size_t most_bytes = 65536;
+constexpr int max_records = 32;
+constexpr std::size_t max_bytes = 65536;
 /// RFC 5246 §6.2.3; TLS 1.3 allows for less.
 constexpr std::size_t longest_body = max_record_size + 2048;
 constexpr std::uint8_t tls_major = 3;
@@ -33,12 +33,12 @@ bool may_be_tls(std::uint8_t type, std::uint8_t major_version) {
 
 }  // namespace
 
-IoResult Wire::read(MutableBytes into) {
+IoResult RecordTransport::read(MutableBytes into) {
     if (aborted_)
         return IoResult::aborted();
     if (collects_ || interrupted_)
         return IoResult::would_block();
-    paused_ = !inside_record() && (records_ >= most_records || bytes_ >= most_bytes);
+    paused_ = !inside_record() && (records_ >= max_records || bytes_ >= max_bytes);
     if (paused_)
         return IoResult::would_block();
     if (ahead_.empty()) {
@@ -48,8 +48,8 @@ IoResult Wire::read(MutableBytes into) {
             return IoResult::end();
         // Without memory, it goes on byte for byte.
         if (reads_ahead_)
-            buffer_.reset(static_cast<std::uint8_t*>(allocate(most_ahead)));
-        const MutableBytes room = buffer_ ? MutableBytes(buffer_.get(), most_ahead) : into;
+            buffer_.reset(static_cast<std::uint8_t*>(allocate(max_ahead)));
+        const MutableBytes room = buffer_ ? MutableBytes(buffer_.get(), max_ahead) : into;
         const IoResult result = read_stream(room);
         if (result.kind != IoResult::Kind::bytes || !buffer_) {
             buffer_.reset();
@@ -67,8 +67,8 @@ IoResult Wire::read(MutableBytes into) {
     return IoResult::moved(count);
 }
 
-IoResult Wire::read_stream(MutableBytes into) {
-    const IoResult result = host_->read(into);
+IoResult RecordTransport::read_stream(MutableBytes into) {
+    const IoResult result = callbacks_->read(into);
     switch (result.kind) {
         case IoResult::Kind::bytes:
         case IoResult::Kind::would_block:
@@ -89,7 +89,7 @@ IoResult Wire::read_stream(MutableBytes into) {
     return result;
 }
 
-bool Wire::holds_record() const {
+bool RecordTransport::holds_record() const {
     if (ahead_.empty())
         return false;
     std::size_t missing = body_left_;
@@ -107,7 +107,7 @@ bool Wire::holds_record() const {
     return ahead_.size() >= missing;
 }
 
-void Wire::rest() {
+void RecordTransport::release_idle_buffers() {
     // Some of what is read is handed out at once: what begins where its buffer does has been moved.
     if (ahead_.empty() || ahead_.data() == buffer_.get())
         return;
@@ -119,7 +119,7 @@ void Wire::rest() {
     buffer_.reset(small);
 }
 
-IoResult Wire::write(Bytes from) {
+IoResult RecordTransport::write(Bytes from) {
     rest_size_ = 0;
     // A peer that has gone may have said why: swallow, so that the engine goes on to read it.
     if (write_errno_ != 0)
@@ -129,7 +129,7 @@ IoResult Wire::write(Bytes from) {
         return IoResult::moved(from.size());
     }
 
-    IoResult result = interrupted_ ? IoResult::would_block() : host_->write(from);
+    IoResult result = interrupted_ ? IoResult::would_block() : callbacks_->write(from);
     switch (result.kind) {
         case IoResult::Kind::timed_out:
             timed_out_ = true;
@@ -154,9 +154,9 @@ IoResult Wire::write(Bytes from) {
     return result;
 }
 
-void Wire::send_rest(Host& host) {
-    while (rest_size_ != 0 && write_errno_ == 0 && host.ready(Direction::write)) {
-        const IoResult result = host.write({rest_, rest_size_});
+void RecordTransport::send_rest(Callbacks& callbacks) {
+    while (rest_size_ != 0 && write_errno_ == 0 && callbacks.ready(Direction::write)) {
+        const IoResult result = callbacks.write({rest_, rest_size_});
         if (result.kind != IoResult::Kind::bytes)
             return;
         rest_size_ = static_cast<std::uint8_t>(rest_size_ - result.count);
@@ -164,18 +164,18 @@ void Wire::send_rest(Host& host) {
     }
 }
 
-void Wire::collect() {
+void RecordTransport::collect() {
     collects_ = true;
 }
 
-void Wire::collect_alert() {
+void RecordTransport::collect_alert() {
     collects_ = true;
     if (rest_size_ != 0 && write_errno_ == 0)
         append({rest_, rest_size_});
     rest_size_ = 0;
 }
 
-void Wire::append(Bytes from) {
+void RecordTransport::append(Bytes from) {
     if (lost_)
         return;
     SecretBytes longer(collected_.size() + from.size());
@@ -188,7 +188,7 @@ void Wire::append(Bytes from) {
     collected_ = std::move(longer);
 }
 
-void Wire::follow_records(MutableBytes handed_over) {
+void RecordTransport::follow_records(MutableBytes handed_over) {
     bytes_ += handed_over.size();
     while (!handed_over.empty()) {
         if (body_left_ != 0) {

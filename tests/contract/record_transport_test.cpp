@@ -7,9 +7,9 @@ namespace {
 
 struct Ends {
     Ring in, out;
-    MemoryHost host{in, out};
-    ussl::Wire wire;
-    Ends() { wire.attach(host); }
+    MemoryCallbacks callbacks{in, out};
+    ussl::RecordTransport wire;
+    Ends() { wire.attach(callbacks); }
 
     IoResult feed(std::string_view data) {
         in.add(data);
@@ -18,7 +18,7 @@ struct Ends {
     }
 };
 
-TEST(Wire, KnowsWhereRecordsEnd) {
+TEST(RecordTransport, KnowsWhereRecordsEnd) {
     Ends ends;
     EXPECT_FALSE(ends.wire.inside_record());
     for (const std::string_view piece :
@@ -34,7 +34,7 @@ TEST(Wire, KnowsWhereRecordsEnd) {
     EXPECT_FALSE(ends.wire.not_tls());
 }
 
-TEST(Wire, LooksAtTheFirstRecordOnlyForWhetherItIsTls) {
+TEST(RecordTransport, LooksAtTheFirstRecordOnlyForWhetherItIsTls) {
     Ends http;
     http.feed("HTTP/1.1");
     EXPECT_TRUE(http.wire.not_tls());
@@ -46,7 +46,7 @@ TEST(Wire, LooksAtTheFirstRecordOnlyForWhetherItIsTls) {
     EXPECT_FALSE(later.wire.not_tls());
 }
 
-TEST(Wire, HandsOverAChangeCipherSpecAsARecordOfNoTypeOnceItIsRejected) {
+TEST(RecordTransport, HandsOverAChangeCipherSpecAsARecordOfNoTypeOnceItIsRejected) {
     constexpr std::string_view records("\x17\3\3\0\1\x14\x14\3\3\0\1\1", 12);
     Ends ends;
     for (const bool rejects : {false, true}) {
@@ -62,7 +62,7 @@ TEST(Wire, HandsOverAChangeCipherSpecAsARecordOfNoTypeOnceItIsRejected) {
     }
 }
 
-TEST(Wire, KeepsTheFatalAlertThatIsTheFirstRecord) {
+TEST(RecordTransport, KeepsTheFatalAlertThatIsTheFirstRecord) {
     constexpr std::string_view fatal("\x15\3\3\0\2\2\x28", 7);
     Ends whole;
     whole.feed(fatal);
@@ -82,34 +82,34 @@ TEST(Wire, KeepsTheFatalAlertThatIsTheFirstRecord) {
     EXPECT_EQ(warning.wire.first_alert(), 0);
 }
 
-TEST(Wire, SwallowsWritesOnceTheStreamTakesNoMore) {
+TEST(RecordTransport, SwallowsWritesOnceTheStreamTakesNoMore) {
     Ends ends;
-    ends.host.next_write = IoResult::failed(32);
+    ends.callbacks.next_write = IoResult::failed(32);
     EXPECT_EQ(ends.wire.write(bytes("abc")).count, 3U);
     EXPECT_EQ(ends.wire.write_errno(), 32);
     EXPECT_EQ(ends.wire.write(bytes("abcd")).count, 4U);
-    EXPECT_EQ(ends.host.writes, 1);
+    EXPECT_EQ(ends.callbacks.writes, 1);
 }
 
-TEST(Wire, KeepsTheEndOfWhatCouldNotLeave) {
+TEST(RecordTransport, KeepsTheEndOfWhatCouldNotLeave) {
     Ends ends;
     ends.out.capacity = 2;
     EXPECT_EQ(ends.wire.write(bytes("alert")).count, 2U);
     EXPECT_EQ(ends.wire.write(bytes("ert")).kind, IoResult::Kind::would_block);
     ends.out.capacity = 4;
-    ends.wire.send_rest(ends.host);
+    ends.wire.send_rest(ends.callbacks);
     EXPECT_EQ(ends.out.text(), "aler");
     ends.out.capacity = 100;
-    ends.wire.send_rest(ends.host);
-    ends.wire.send_rest(ends.host);
+    ends.wire.send_rest(ends.callbacks);
+    ends.wire.send_rest(ends.callbacks);
     EXPECT_EQ(ends.out.text(), "alert");
 }
 
-TEST(Wire, IsFinalAboutFailures) {
+TEST(RecordTransport, IsFinalAboutFailures) {
     Ends ends;
-    ends.host.next_read = IoResult::failed(104);
+    ends.callbacks.next_read = IoResult::failed(104);
     EXPECT_EQ(ends.feed("").error, 104);
-    ends.host.next_read.reset();
+    ends.callbacks.next_read.reset();
     EXPECT_EQ(ends.feed("more").error, 104);
     Ends aborted;
     aborted.wire.abort();
@@ -121,23 +121,23 @@ TEST(Wire, IsFinalAboutFailures) {
     EXPECT_EQ(ended.feed("more").kind, IoResult::Kind::end);
 }
 
-TEST(Wire, IsInterruptedForOneCall) {
+TEST(RecordTransport, IsInterruptedForOneCall) {
     Ends ends;
-    ends.host.next_read = IoResult::aborted();
+    ends.callbacks.next_read = IoResult::aborted();
     EXPECT_EQ(ends.feed("").kind, IoResult::Kind::would_block);
     EXPECT_TRUE(ends.wire.interrupted());
     // The exception is not replaced by another one.
-    ends.host.next_read.reset();
-    const int calls = ends.host.reads + ends.host.writes;
+    ends.callbacks.next_read.reset();
+    const int calls = ends.callbacks.reads + ends.callbacks.writes;
     EXPECT_EQ(ends.feed("more").kind, IoResult::Kind::would_block);
     EXPECT_EQ(ends.wire.write(bytes("x")).kind, IoResult::Kind::would_block);
-    EXPECT_EQ(ends.host.reads + ends.host.writes, calls);
-    ends.wire.attach(ends.host);
+    EXPECT_EQ(ends.callbacks.reads + ends.callbacks.writes, calls);
+    ends.wire.attach(ends.callbacks);
     EXPECT_FALSE(ends.wire.interrupted());
     EXPECT_EQ(ends.feed("").kind, IoResult::Kind::bytes);
 }
 
-TEST(Wire, ReadsAheadAndHandsOutWhatIsAskedFor) {
+TEST(RecordTransport, ReadsAheadAndHandsOutWhatIsAskedFor) {
     Ends ends;
     ends.wire.reads_ahead(true);
     ends.in.add({"\x17\x03\x03\x00\x02xy\x17\x03\x03\x00\x01", 12});
@@ -163,7 +163,7 @@ TEST(Wire, ReadsAheadAndHandsOutWhatIsAskedFor) {
     EXPECT_TRUE(ends.wire.inside_record());
 }
 
-TEST(Wire, HoldsARecordWhoseHeaderWasHandedOutInPart) {
+TEST(RecordTransport, HoldsARecordWhoseHeaderWasHandedOutInPart) {
     Ends ends;
     ends.wire.reads_ahead(true);
     ends.in.add({"\x17\x03\x03\x00\x02xy", 7});

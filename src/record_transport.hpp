@@ -10,16 +10,16 @@ namespace ussl {
 /// the peer stopped in the middle of a record, saves an alert that could not leave, and lets an
 /// engine whose stream no longer takes bytes go on reading, because the alert that explains it may
 /// still be waiting to be read.
-class Wire {
+class RecordTransport {
   public:
     /// The stream is known only while a call is under way.
-    void attach(Host& host) {
-        host_ = &host;
+    void attach(Callbacks& callbacks) {
+        callbacks_ = &callbacks;
         timed_out_ = interrupted_ = paused_ = false;
         records_ = 0;
         bytes_ = 0;
     }
-    void detach() { host_ = nullptr; }
+    void detach() { callbacks_ = nullptr; }
 
     /// Whether a read may take more from the stream than the engine asks for. What is held already
     /// is handed out in any case.
@@ -31,7 +31,7 @@ class Wire {
     // For the engines' hooks. `failed` and, for a read after abort(), `aborted` are final.
     IoResult read(MutableBytes into);
     IoResult write(Bytes from);
-    [[nodiscard]] Host& host() const { return *host_; }
+    [[nodiscard]] Callbacks& callbacks() const { return *callbacks_; }
 
     // For the connection.
     [[nodiscard]] bool aborted() const { return aborted_; }
@@ -67,7 +67,7 @@ class Wire {
     [[nodiscard]] std::uint8_t record_type() const { return header_[0]; }
 
     /// Nothing moves for now: keeps no more memory than for what is held.
-    void rest();
+    void release_idle_buffers();
     /// Nobody will read what is held.
     void drop_ahead() {
         ahead_ = {};
@@ -75,7 +75,7 @@ class Wire {
     }
 
     /// After the engine has failed: sends what is left of its alert, as far as that goes now.
-    void send_rest(Host& host);
+    void send_rest(Callbacks& callbacks);
     /// The connection closes: from now on, the engine writes into memory, and neither reads nor
     /// writes the stream.
     void collect();
@@ -95,7 +95,7 @@ class Wire {
     void follow_records(MutableBytes handed_over);
     void append(Bytes from);
 
-    Host* host_ = nullptr;
+    Callbacks* callbacks_ = nullptr;
     /// There while it holds something.
     std::unique_ptr<std::uint8_t, Release> buffer_;
     Bytes ahead_;  ///< the part of it that the engine has not taken
