@@ -107,20 +107,30 @@ Context* find_shared(const uint8_t* digest) {
     return nullptr;
 }
 
-// false: there is no room; the context stays its owner's alone.
-bool add_shared(const uint8_t* digest, Context* context) {
-    const SharedLock lock;
-    for (Shared& entry : shared) {
-        if (entry.context != nullptr)
-            continue;
-        memcpy(entry.digest, digest, 32);
-        entry.context = context;
-        entry.users = 1;
-        entry.last_use = ++uses;
+// In place of the one that was used longest ago, if there is no room: its sockets go on with it,
+// and so do those that wait for the collector.
+void add_shared(const uint8_t* digest, Context* context) {
+    Context* replaced = nullptr;
+    {
+        const SharedLock lock;
+        Shared* place = &shared[0];
+        for (Shared& entry : shared) {
+            if (entry.context == nullptr) {
+                place = &entry;
+                break;
+            }
+            if (uses - entry.last_use > uses - place->last_use)
+                place = &entry;
+        }
+        replaced = place->context;
+        memcpy(place->digest, digest, 32);
+        place->context = context;
+        place->users = 1;
+        place->last_use = ++uses;
         context->retain();
-        return true;
     }
-    return false;
+    if (replaced != nullptr)
+        replaced->drop();
 }
 
 // Of those that nobody uses, the one that was used longest ago, if there are more than `most`; out
@@ -275,7 +285,9 @@ std::optional<ussl::ConfigError> make(ussl_context_obj_t* self, Context** result
         auto made = Context::make(engine, options);
         if (!made)
             return made.error();
-        is_shared = share && add_shared(digest, made->get());
+        is_shared = share;
+        if (is_shared)
+            add_shared(digest, made->get());
         mine = made->detach();
     }
     const bool keeps = self->server == 0 && !options.key && !options.psk_key;

@@ -201,6 +201,31 @@ def test_wrap_socket_by_itself():
     equal(once(**own), False)
 
 
+def test_wrap_socket_beside_many_open_connections():
+    # More contexts are in use than ussl shares between calls: the newest ones are shared.
+    server = contexts(ussl.TLSv1_3)[1]
+    kept = []
+
+    def connect(limit):
+        a, b = pipe()
+        c = ussl.wrap_socket(a, do_handshake=False, ca_certs=cert_bytes("ca.crt"), server_hostname="localhost",
+                             record_size_limit=limit)
+        s = server.wrap_socket(b, server_side=True, do_handshake_on_connect=False)
+        shake(c, s)
+        s.write(b"hello")
+        equal(c.read(5), b"hello")
+        kept.append((c, s))
+        return c.session_reused
+
+    equal([connect(1024 + i) for i in range(10)], [False] * 10)
+    equal(connect(1024 + 9), True)
+    equal(connect(2048), False)
+    equal(connect(2048), True)
+    for c, s in kept:
+        c.close()
+        s.close()
+
+
 def test_many_contexts_are_not_kept():
     server = contexts(ussl.TLSv1_3)[1]
     for i in range(30):
