@@ -13,7 +13,7 @@ struct Row {
 
 constexpr std::uint16_t numbers[] = {
 #define USSL_ERROR(name, number, error_class, text) number,
-#include "errors.def"
+#include "ussl/errors.def"
 #undef USSL_ERROR
 };
 
@@ -21,7 +21,7 @@ constexpr std::uint16_t numbers[] = {
 // than walking there, which happens once for a connection.
 constexpr char names_and_texts[] =
 #define USSL_ERROR(name, number, error_class, text) #name "\0" text "\0"
-#include "errors.def"
+#include "ussl/errors.def"
 #undef USSL_ERROR
     ;
 
@@ -29,7 +29,7 @@ constexpr bool hundreds_say_the_class() {
 #define USSL_ERROR(name, number, error_class, text)                \
     if (number / 100 != static_cast<int>(ErrorClass::error_class)) \
         return false;
-#include "errors.def"
+#include "ussl/errors.def"
 #undef USSL_ERROR
     return true;
 }

@@ -239,7 +239,7 @@ static const mp_rom_map_elem_t module_globals_table[] = {
 
     #define USSL_ERROR(name, number, class, text) \
     { MP_ROM_QSTR(MP_QSTR_ERR_##name), MP_ROM_INT(-(number)) },
-    #include "errors.def"
+    #include "ussl/errors.def"
     #undef USSL_ERROR
 };
 static MP_DEFINE_CONST_DICT(module_globals, module_globals_table);

@@ -49,7 +49,7 @@ HAS_PSK: Final[bool]
 HAS_TLSv1_2: Final = True
 HAS_TLSv1_3: Final[bool]
 
-# --- errors (made by tools/gen_error_docs from src/errors.def)
+# --- errors (made by tools/gen_error_docs from include/ussl/errors.def)
 ERR_HANDSHAKE_FAILED: Final = -101
 """the peer refused the handshake (if it has only CBC or RSA key exchange, name its cipher suites with set_ciphers)"""
 ERR_NO_SHARED_VERSION: Final = -102

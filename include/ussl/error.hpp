@@ -7,13 +7,13 @@
 
 namespace ussl {
 
-/// The rows of src/errors.def by their positive number, and two codes that are not rows.
+/// The rows of ussl/errors.def by their positive number, and two codes that are not rows.
 enum class Code : std::uint16_t {
     none = 0,
     /// The stream beneath failed; Error::detail is its errno (positive).
     stream = 1,
 #define USSL_ERROR(name, number, error_class, text) name = number,
-#include "errors.def"  // src/ in the tree, beside this header when installed
+#include "ussl/errors.def"
 #undef USSL_ERROR
 };
 

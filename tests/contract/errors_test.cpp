@@ -189,7 +189,7 @@ class EveryRow : public testing::Environment {
             return;  // not all tests have run
         for (const Code code : {
 #define USSL_ERROR(name, number, error_class, text) Code::name,
-#include "errors.def"
+#include "ussl/errors.def"
 #undef USSL_ERROR
              }) {
             const bool excused = not_provoked.contains(code);

@@ -22,7 +22,7 @@ struct Row {
     std::string chain, roots, key;
     std::string host;
     std::optional<std::int64_t> time;
-    std::string expected;   // "good", or rows of src/errors.def
+    std::string expected;   // "good", or rows of include/ussl/errors.def
     std::string unless;     // a row of tests/engines.def, or "-": an engine that lacks it
     std::string otherwise;  // comes to this
 };

@@ -47,7 +47,7 @@ def cert(name):
 
 def errors():
     """The rows of the error table, by name, as ussl raises them."""
-    table = (ROOT / "src" / "errors.def").read_text()
+    table = (ROOT / "include" / "ussl" / "errors.def").read_text()
     return {name: -int(number) for name, number in re.findall(r"^USSL_ERROR\((\w+),\s*(\d+)", table, re.M)}
 
 
