@@ -27,52 +27,8 @@ extern "C" {
 #define USSL_CALLED_CERT (2)
 #define USSL_CALLED_CADATA (4)
 
-// An SSLContext: what was asked for, and, once it is first used, what the library made of it.
-typedef struct _ussl_context_obj_t {
-    mp_obj_base_t base;
-    mp_obj_t key;           // bytes, or None
-    mp_obj_t key_password;  // bytes-like, or None
-    mp_obj_t certificate;   // bytes, or None
-    mp_obj_t trusted;       // bytes, or None
-    mp_obj_t psk_identity;  // bytes-like, or None
-    mp_obj_t psk_key;       // bytes-like, or None
-    mp_obj_t psk_keys;      // mapping, or None
-    mp_obj_t psk_hint;      // bytes-like, or None
-    mp_obj_t psk_client_callback; // or None
-    mp_obj_t psk_server_callback; // or None
-    mp_obj_t verify_callback; // or None
-    mp_obj_t sign_callback; // or None
-    mp_obj_t ecdsa_sign_callback; // or None
-    mp_obj_t verify_time;   // int, or None
-    mp_obj_t pins;          // bytes, or None
-    mp_obj_t suites;        // bytes: numbers of 16 bits; or None
-    mp_obj_t alpn;          // bytes, or None
-    mp_obj_t handshake_timeout; // number of seconds, or None
-    mp_obj_t linger;        // number of seconds
-    mp_obj_t keylog_filename; // str, or None
-    mp_obj_t sni_callback;  // or None
-    uint8_t server;
-    uint8_t verify_mode;
-    int8_t verify_flags;    // below 0: not set
-    uint8_t strict;         // the arguments of wrap_socket(): certificates and pre-shared keys exclude each other
-    uint8_t aliases;        // USSL_CALLED_…: the newer names of arguments that the program wrote
-    uint8_t share;          // may use what another context with the same options has made
-    uint8_t is_shared;
-    uint8_t keeps;          // what was made of it stays, shared, when this is gone
-    uint8_t check_hostname;
-    uint8_t system_store;
-    uint8_t resumption;
-    uint8_t tickets;
-    uint8_t gather_writes;
-    uint16_t minimum_version;
-    uint16_t maximum_version;
-    uint16_t record_size_limit; // 0: none
-    uint32_t session_lifetime; // seconds
-    uint32_t generation;    // how often it has changed
-    void *made;             // ussl::Context, counted; several threads may want to make it
-    unsigned char *own_key; // in place of `key`: read from a file, without its PEM; wiped when released
-    size_t own_key_size;
-} ussl_context_obj_t;
+// An SSLContext (context.hpp).
+typedef struct ussl_context_obj_t ussl_context_obj_t;
 
 // What an argument with a key or certificates is called, for error messages, and what is in it.
 typedef struct _ussl_source_t {
@@ -161,7 +117,7 @@ extern const mp_obj_module_t ussl_module;
 mp_obj_t ussl_module_init(void);
 mp_obj_t ussl_wrap_socket(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args);
 
-// --- SSLContext (context.cpp)
+// --- SSLContext (context.cpp, context_attributes.cpp, shared_contexts.cpp)
 
 mp_obj_t ussl_context_make_new(const mp_obj_type_t *type, size_t n_args, size_t n_kw, const mp_obj_t *args);
 void ussl_context_attr(mp_obj_t self, qstr attr, mp_obj_t *dest);
@@ -182,9 +138,9 @@ mp_obj_t ussl_create_default_context(size_t n_args, const mp_obj_t *args, mp_map
 ussl_context_obj_t *ussl_context_new(bool server);
 // Boards: a soft reset is under way. Releases what the binding and the engine keep in static variables.
 void ussl_context_heap_ends(void);
-// What the library makes of it, a ussl::Context, made at the first call; raises ValueError. Counted, for
-// the caller to drop.
-void *ussl_context_get(ussl_context_obj_t *self);
+// What the library makes of it, a ussl::Context, made at the first call; raises ValueError that names the
+// sources (which may be NULL). Counted, for the caller to drop.
+void *ussl_context_get(ussl_context_obj_t *self, const ussl_sources_t *sources);
 void ussl_context_drop(void *made);
 // Raises what ussl_context_get() would; `sources` may be NULL.
 void ussl_context_check(ussl_context_obj_t *self, const ussl_sources_t *sources);

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "binding.h"
+#include "context.hpp"
 
 using ussl::Code;
 using ussl::Error;

@@ -24,7 +24,7 @@ USSL_COMMA := ,
 SRC_USERMOD_C += $(USSL_BINDING)/modussl.c $(USSL_BINDING)/modcrypto.c
 
 # Scanned for interned strings (MP_QSTR_…).
-SRC_USERMOD_CXX += $(addprefix $(USSL_BINDING)/, certificate.cpp context.cpp crypto.cpp delivery.cpp delivery_posix.cpp errors.cpp options.cpp poll.cpp session.cpp socket.cpp stream.cpp unwrapped.cpp)
+SRC_USERMOD_CXX += $(addprefix $(USSL_BINDING)/, certificate.cpp context.cpp context_attributes.cpp crypto.cpp delivery.cpp delivery_posix.cpp errors.cpp options.cpp poll.cpp session.cpp shared_contexts.cpp socket.cpp stream.cpp unwrapped.cpp)
 
 # MicroPython 1.29 keeps only the last line marker before a name. It fails over changed files that it scans alone if the
 # first name is in a header (py/obj.h has one): whatever changes, all files are scanned, as in a new build.

@@ -2,8 +2,7 @@
 
 #include <string.h>
 
-#include "binding.h"
-#include "ussl/context.hpp"
+#include "context.hpp"
 #include "ussl/memory.hpp"
 
 namespace {

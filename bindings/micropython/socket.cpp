@@ -7,7 +7,7 @@
 
 #include <algorithm>
 
-#include "binding.h"
+#include "context.hpp"
 #include "errors.hpp"
 #include "ussl/connection.hpp"
 
@@ -870,7 +870,7 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_f
     self->is_listed = false;
     self->next_unsent = nullptr;
     ussl_deliver_some();
-    void* shared = ussl_context_get(made_from);
+    void* shared = ussl_context_get(made_from, nullptr);
     Made made =
         make_connection(self, shared, stream, name, name_size, !suppress_ragged_eofs, &saved);
     if (made.out_of_memory) {

@@ -1,7 +1,7 @@
 // Calls into Python: each under nlr_push, so that an exception never unwinds through the engine.
 // No object with a destructor may live in these functions.
 
-#include "binding.h"
+#include "context.hpp"
 
 #include <string.h>
 
@@ -191,7 +191,7 @@ mp_uint_t ask_for_context(ussl_socket_obj_t* socket, const char* name, size_t si
         uses_psk(static_cast<ussl_context_obj_t*>(MP_OBJ_TO_PTR(before))))
         mp_raise_ValueError(MP_ERROR_TEXT(
             "sni_callback must replace a server context with a certificate by another one"));
-    *chosen = ussl_context_get(context);
+    *chosen = ussl_context_get(context, nullptr);
     socket->verify_callback = context->verify_callback;
     socket->sign_callback = context->sign_callback;
     socket->ecdsa_sign_callback = context->ecdsa_sign_callback;

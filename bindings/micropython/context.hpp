@@ -1,0 +1,64 @@
+#pragma once
+
+// What the files of SSLContext share: context.cpp has its methods, context_attributes.cpp its
+// attributes, and shared_contexts.cpp what the library makes of it.
+
+#include "binding.h"
+#include "ussl/context.hpp"
+
+/// What a program asked for, and, once it is first used, what the library made of it. A member
+/// without a comment is an object as the program passed it, or None.
+struct ussl_context_obj_t {
+    mp_obj_base_t base;
+    mp_obj_t key = mp_const_none;           ///< bytes, or None
+    mp_obj_t key_password = mp_const_none;  ///< bytes-like, or None
+    mp_obj_t certificate = mp_const_none;   ///< bytes, or None
+    mp_obj_t trusted = mp_const_none;       ///< bytes, or None
+    mp_obj_t psk_identity = mp_const_none;
+    mp_obj_t psk_key = mp_const_none;
+    mp_obj_t psk_keys = mp_const_none;
+    mp_obj_t psk_hint = mp_const_none;
+    mp_obj_t psk_client_callback = mp_const_none;
+    mp_obj_t psk_server_callback = mp_const_none;
+    mp_obj_t verify_callback = mp_const_none;
+    mp_obj_t sign_callback = mp_const_none;
+    mp_obj_t ecdsa_sign_callback = mp_const_none;
+    mp_obj_t verify_time = mp_const_none;
+    mp_obj_t pins = mp_const_none;    ///< bytes, one hash after the other, or None
+    mp_obj_t suites = mp_const_none;  ///< bytes: numbers of 16 bits; or None
+    mp_obj_t alpn = mp_const_none;    ///< bytes, as Options::alpn, or None
+    mp_obj_t handshake_timeout = mp_const_none;
+    mp_obj_t linger = MP_OBJ_NEW_SMALL_INT(10);
+    mp_obj_t keylog_filename = mp_const_none;
+    mp_obj_t sni_callback = mp_const_none;
+    uint8_t server = 0;
+    uint8_t verify_mode = 0;
+    int8_t verify_flags = -1;  ///< below 0: not set
+    /// The arguments of wrap_socket(): certificates and pre-shared keys exclude each other.
+    uint8_t strict = 0;
+    uint8_t aliases = 0;  ///< USSL_CALLED_…: the newer names of arguments that the program wrote
+    uint8_t share = 0;    ///< may use what another context with the same options has made
+    uint8_t is_shared = 0;
+    uint8_t keeps = 0;  ///< what was made of it stays, shared, when this is collected
+    uint8_t check_hostname = 1;
+    uint8_t system_store = 0;
+    uint8_t resumption = 1;
+    uint8_t tickets = 1;
+    uint8_t gather_writes = 0;
+    uint16_t minimum_version = static_cast<uint16_t>(ussl::Version::tls1_2);
+    uint16_t maximum_version = static_cast<uint16_t>(ussl::Version::tls1_3);
+    uint16_t record_size_limit = 0;                              ///< 0: none
+    uint32_t session_lifetime = ussl::default_session_lifetime;  ///< seconds
+    uint32_t generation = 0;                                     ///< how often it has changed
+    void* made = nullptr;  ///< ussl::Context, counted; several threads may want to make it
+    /// In place of `key`: read from a file, without its PEM; wiped when it is released.
+    unsigned char* own_key = nullptr;
+    size_t own_key_size = 0;
+};
+
+/// What the library is to make of it. The options point into the context's objects.
+ussl::Options ussl_options_of(const ussl_context_obj_t* self);
+/// Drops what was made of it: the next connection gets a context of the options as they are then.
+void ussl_context_changed(ussl_context_obj_t* self);
+/// The items of a list or tuple; anything else raises a TypeError with the text.
+void ussl_list(mp_obj_t list, size_t* count, mp_obj_t** items, const char* otherwise);
