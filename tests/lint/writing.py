@@ -29,10 +29,10 @@ RELATIVE = re.compile(r"\b(?:what|whatever|whoever|whichever|that which|those (?
 WORDS = re.compile(
     r"\b(?:goodbyes?|mend(?:s|ed|ing)?|vouch(?:es|ed|ing)?|says?|said|saying|hears?|heard|hearing|speaks?|spoke|spoken|"
     r"stands?|stood|standing|comes?|came|coming|goes|went|gone|going|leaves|left alone|lets? go|lets? in|takes? in|"
-    r"taken in|let in|verdicts?|mercy|curious|odd|nobody else'?s?|is none|are none|that is no|has a say|have a say|"
+    r"taken in|let in|verdicts?|mercy|curious|odd|nobody else'?s?|(?<!there )(?:is|are) (?-i:none)|that is no|has a say|have a say|"
     r"at rest|made up of nothing|nothing now|wants?|cares?|knows? nothing)\b", re.I)
 ABBREVIATIONS = re.compile(r"\b(?:e\.g|i\.e|etc|vs|cf|No|approx|incl)\.$")
-SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]*_]*\s+(?=[\"'(\[*_`]*[A-Z0-9`])")
+SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]*_]*\s+(?=[\"'(\[*_`]*(?:[A-Z0-9`]|(?:ussl|asyncio|epoll|curl)\b))")
 
 
 def git_files():
