@@ -96,20 +96,22 @@ def markdown(lines):
 
 
 def comments(lines, mark):
-    paragraph, begin = [], 0
-    pattern = re.compile(rf"^\s*(?:.*?\s)??{mark}[/!<]*\s?(.*)$" if mark == "//" else rf"^\s*{mark}\s?(.*)$")
+    """Yields (line number, kind, text) for each paragraph of comments; a change between //, //: and //> begins another."""
+    paragraph, begin, marker = [], 0, ""
+    pattern = re.compile(rf"^\s*(?:.*?\s)??({mark}[/!<:>]*)\s?(.*)$" if mark == "//" else rf"^\s*({mark})\s?(.*)$")
     for number, line in enumerate(lines, 1):
         found = pattern.match(line) if mark in line else None
         if mark == "//" and found and re.search(r"\"[^\"]*//", line):
             found = None
-        text = found.group(1).strip() if found else ""
+        text = found.group(2).strip() if found else ""
         own_line = line.lstrip().startswith(mark)
-        if paragraph and (not text or not own_line or re.match(r"(?:-{2,}|- |\* )", text)):
+        is_other = found and found.group(1) != marker
+        if paragraph and (not text or not own_line or is_other or re.match(r"(?:-{2,}|- |\* )", text)):
             yield begin, "text", " ".join(paragraph)
             paragraph = []
         if text and not re.match(r"(?:NOLINT|clang-format|!/|-\*-|noqa|type:|pylint|shellcheck)", text):
             if not paragraph:
-                begin = number
+                begin, marker = number, found.group(1)
             paragraph.append(re.sub(r"^-{2,}\s*", "", text))
             if not own_line:
                 yield begin, "text", " ".join(paragraph)
