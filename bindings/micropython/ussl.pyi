@@ -59,13 +59,13 @@ ERR_NO_SHARED_CIPHER: Final = -103
 ERR_PROTOCOL: Final = -104
 """the peer broke the rules of TLS"""
 ERR_NOT_TLS: Final = -105
-"""the peer does not speak TLS (is this the right port?)"""
+"""the peer does not use TLS (is this the right port?)"""
 ERR_PEER_CLOSED: Final = -106
 """the peer closed the connection during the handshake"""
 ERR_ALERT: Final = -107
 """the peer ended the connection"""
 ERR_CERT_REFUSED: Final = -108
-"""the peer refused this side's certificate, or wants one"""
+"""the peer rejected this side's certificate, or requires one"""
 ERR_NO_SHARED_PROTOCOL: Final = -109
 """this side and the peer have no application protocol (ALPN) in common"""
 ERR_UNKNOWN_NAME: Final = -110
@@ -97,7 +97,7 @@ ERR_CERT_REJECTED: Final = -212
 ERR_CERT_PIN: Final = -213
 """the certificate is not one of the pinned ones (pins)"""
 ERR_CERT_CRL: Final = -214
-"""there is no valid CRL to say that the certificate is not revoked"""
+"""there is no valid CRL to check the certificate against"""
 ERR_CERT_CHAIN_TOO_LONG: Final = -215
 """the peer's certificate chain is too long (limit: 16380 bytes)"""
 ERR_CERT_CLOCK: Final = -216

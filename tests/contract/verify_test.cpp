@@ -158,7 +158,7 @@ TEST_P(Verification, NamesTheCertificateThatFailed) {
         "tests\", issuer \"CN=ussl test root,O=ussl tests\", valid 2020-01-01T00:00:00Z to "
         "2021-01-01T00:00:00Z, clock 2023-11-14T22:13:20Z) (alert sent: certificate_expired)");
     EXPECT_EQ(describe(*expired.server),
-              "CERT_REFUSED: the peer refused this side's certificate, or wants one (alert "
+              "CERT_REFUSED: the peer rejected this side's certificate, or requires one (alert "
               "received: certificate_expired)");
     setup = plan(with_certificate("server"));
     setup.name = "other.example";

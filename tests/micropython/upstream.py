@@ -53,7 +53,7 @@ class Skips:
     everywhere: bool = True
 
 
-REFUSED = '(-108, "CERT_REFUSED: the peer refused this side\'s certificate, or wants one (alert received: %s)")'
+REFUSED = '(-108, "CERT_REFUSED: the peer rejected this side\'s certificate, or requires one (alert received: %s)")'
 CERTIFICATE = ('(certificate: subject "C=AU,O=MicroPython,CN=micropython.local", issuer "C=AU,O=MicroPython,'
                'CN=micropython.local", valid 2025-01-14T03:35:17Z to 2035-01-12T03:35:17Z%s)')
 NAME = ("(-207, 'CERT_HOSTNAME: the certificate is not for this server_hostname " + CERTIFICATE % ""
