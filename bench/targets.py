@@ -1,4 +1,4 @@
-"""What ussl aims at, as ratios of one run, and how far it has come."""
+"""The targets of ussl, as ratios of one run, and the measured values."""
 
 import dataclasses
 import statistics
@@ -6,9 +6,9 @@ import statistics
 import pages
 from harness import CPYTHON, OWN, PLAIN, PLAIN_MBEDTLS, USSL, USSL_MBEDTLS
 
-TITLE = "What we aim at"
-NOTE = ("Of several questions and directions, the one that is furthest from it counts. Where ussl is not there yet, "
-        "[performance.md](performance.md) says what holds it, and what could come next.")  # fmt: skip
+TITLE = "Targets"
+NOTE = ("If a target covers several questions and directions, the table has the worst of them. "
+        "[performance.md](performance.md) explains the missed targets, and possible improvements.")  # fmt: skip
 
 MESSAGES = ("send", "receive")
 HANDSHAKES = ("connect", "accept")
@@ -70,7 +70,7 @@ def measured(target, found, time="seconds"):
 
 def table(found):
     """None: nothing of it was measured."""
-    rows = [("", "", "wanted", "measured", "by CPU time", "there", "furthest from it")]
+    rows = [("", "", "target", "measured", "by CPU time", "met", "worst case")]
     for target in TARGETS:
         worst = measured(target, found)
         if worst is None:
