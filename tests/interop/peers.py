@@ -1,14 +1,14 @@
-"""The peers of the interop matrix: how each is started, and what it cannot do. tools/gen_interop_docs makes
-docs/interop.md of it, test_matrix.py runs it.
+"""The peers of the interop matrix: how each is started, and the features that it lacks. tools/gen_interop_docs generates
+docs/interop.md from this file, and test_matrix.py runs it.
 
-A row of the matrix is a peer, its role and a version of TLS, on which our end alone insists; a cell is one of COLUMNS.
-All cells are tried, except holes, each of which has a reason.
+A row of the matrix is a peer, its role and a TLS version, which only our end selects. A cell is one of COLUMNS. All cells are
+tested, except holes, each of which has a reason.
 
-`serve(t)` starts the peer as a server and `call(t)` lets it talk as a client, to its end; `t`, of test_matrix.py, says
-what for: the names of certificates (`shown` is the server's, `root` has signed it), whether there is a pre-shared key
-(`psk`), a client's certificate (`mutual`), a protocol (`alpn`); how often (`times`: to be resumed takes two). `talk`
-and `asks` are what our client and our server say to it, and programs/matrix.py explains them; `says(t)` are words that
-a server must have printed afterwards.
+`serve(t)` starts the peer as a server. `call(t)` runs it as a client until it exits. `t`, of test_matrix.py, has the settings:
+the names of certificates (`shown` is the server's, `root` is its issuer), a pre-shared key (`psk`), a client certificate
+(`mutual`), a protocol (`alpn`), and the number of connections (`times`: resumption takes two). `talk` and `asks` select the
+messages of our client and our server; programs/matrix.py explains them. `says(t)` returns texts that a server must have printed
+afterwards.
 """
 
 import dataclasses
@@ -44,18 +44,18 @@ class Hole:
 
 
 class Peer:
-    """What a peer says of itself."""
+    """A peer: its programs, their options and their output."""
 
     name = ""
     programs = ""  # for the page
     needs = ()  # programs without which its rows are skipped
     needs_built = None  # the same for a program that the build makes, or does not
     holes = ()
-    notes = ()  # on cells that come about, but not as one would expect
+    notes = ()  # on cells that work, but in an unexpected way
     talk = "echo"
     asks = "echo"
-    protocol = "ussl/1"  # where it cannot be chosen, what it speaks
-    # Whether it ends what it has to say with a goodbye that can be waited for.
+    protocol = "ussl/1"  # the application protocol, if it cannot be chosen
+    # Whether it sends close_notify after its last message, so that our end can wait for it.
     ends = False
     has_extended_master_secret = True  # in TLS 1.2
 
@@ -76,10 +76,9 @@ class Peer:
 
 
 class Program(Peer):
-    """A program of ours over somebody's library: PROGRAM server|client PORT TIMES NAME=VALUE..., where the names are
-    cert and key (its own), ca (the peer's must be signed by that; a server asks for one), psk (identity:key in
-    hexadecimal), alpn, and line, which a client sends, and which must come back. For each connection it prints
-    what it has seen of it."""
+    """Our own program with another library: PROGRAM server|client PORT TIMES NAME=VALUE... The names are cert and key (its
+    own), ca (the issuer of the peer's certificate; a server requests one), psk (identity:key in hexadecimal), alpn, and line,
+    which a client sends, and which must be returned. For each connection it prints the facts that it has seen."""
 
     ends = True
     psk_reuses = False  # whether a pre-shared key of TLS 1.3 looks like a session to it
@@ -118,7 +117,7 @@ class OpenSSL(Peer):
     talk = "reversed"
 
     def serve(self, t):
-        # From OpenSSL 3.2 on, names are printed otherwise by default.
+        # From OpenSSL 3.2 on, the default format of names is another one.
         arguments = ["-accept", f"127.0.0.1:{t.port}", "-rev", "-nameopt", "oneline,-space_eq"]
         if t.psk:
             arguments += ["-nocert", "-psk", KEY, "-psk_identity", IDENTITY]
@@ -183,7 +182,7 @@ class GnuTLS(Peer):
     def call(self, t):
         arguments = ["-p", t.port]
         if t.psk:
-            # Not ECDHE-PSK of TLS 1.2: gnutls-cli 3.7.9 dies of it, at gnutls-serv as well.
+            # Without ECDHE-PSK of TLS 1.2: gnutls-cli 3.7.9 crashes with it, also with gnutls-serv.
             arguments += ["--priority", "NORMAL:-KX-ALL:+PSK" + (":+ECDHE-PSK" if t.version == "TLSv1.3" else ""),
                           "--pskusername", IDENTITY, "--pskkey", KEY]
         else:
@@ -205,7 +204,7 @@ class GnuTLS(Peer):
 class CPython(Program):
     name = "CPython"
     programs = "its `ssl`"
-    holes = (Hole("CPython 3.11 has no pre-shared keys; they came with 3.13.", columns=("psk",)),)
+    holes = (Hole("CPython has pre-shared keys only from 3.13 on.", columns=("psk",)),)
 
     def command(self, t):
         return t.python, t.programs / "cpython.py"
@@ -216,7 +215,7 @@ class Go(Program):
     programs = "its `crypto/tls`"
     needs_built = "go"
     holes = (Hole("Go's crypto/tls has no pre-shared keys.", columns=("psk",)),)
-    notes = (Hole("Go before 1.20 has no extended_master_secret. With Mbed TLS the second handshake is another in full "
+    notes = (Hole("Go before 1.20 has no extended_master_secret. With Mbed TLS the second handshake is a full one "
                   "(`resumption_without_extended_master_secret` in [engines](engines.md)).", None, "TLSv1.2",
                   ("resumed",), "with OpenSSL"),)
 
@@ -243,8 +242,8 @@ class WolfSSL(Program):
     name = "wolfSSL"
     programs = "the library"
     needs_built = "wolfssl"
-    notes = (Hole("With TLS 1.2 and P-256 only: its client with a pre-shared key does not take TLS 1.2 of any server "
-                  "if it could have had TLS 1.3, and offers X25519, with which it cannot do ECDHE-PSK (wolfSSL 5.5).",
+    notes = (Hole("With TLS 1.2 and P-256 only. If its client has a pre-shared key and TLS 1.3 is on, it rejects TLS 1.2 "
+                  "from any server. It also offers X25519, but cannot use it for ECDHE-PSK (wolfSSL 5.5).",
                   "client", "TLSv1.2", ("psk",)),)
 
     def command(self, t):
@@ -260,8 +259,8 @@ class MbedTLS(Peer):
     programs = "`ssl_server2`, `ssl_client2`"
     needs_built = "mbedtls"
     talk = asks = "http"
-    notes = (Hole("With TLS 1.2 only: its client offers RSA-PSS if it could have TLS 1.3, and then does not take it in "
-                  "TLS 1.2 of any server (against RFC 8446 §4.2.3).", "client", "TLSv1.2", ("rsa",)),)
+    notes = (Hole("With TLS 1.2 only. If TLS 1.3 is on, its client offers RSA-PSS, but rejects it in TLS 1.2 from any server "
+                  "(against RFC 8446 §4.2.3).", "client", "TLSv1.2", ("rsa",)),)
 
     def common(self, t):
         own = t.shown if t.role == "server" else "client" if t.mutual else None
@@ -303,7 +302,7 @@ class Curl(Peer):
     needs = ("curl",)
     asks = "http"
     protocol = "http/1.1"
-    holes = (Hole("curl is a client only.", "server"),
+    holes = (Hole("curl is only a client.", "server"),
              Hole("curl has no pre-shared keys.", columns=("psk",)))
 
     def call(self, t):
@@ -323,7 +322,7 @@ class Nginx(Peer):
     talk = asks = "http"
     protocol = "http/1.1"
     holes = (Hole("nginx has no pre-shared keys.", columns=("psk",)),
-             Hole("nginx names no protocols to the servers that it asks, but for gRPC.", "client", columns=("alpn",)))
+             Hole("As a client, nginx offers ALPN only for gRPC.", "client", columns=("alpn",)))
 
     def nginx(self, t, server):
         folders = "".join(f"{kind}_temp_path {t.folder}/{kind};\n"
@@ -383,11 +382,11 @@ class Stunnel(Peer):
         return t.start("stunnel", t.folder / "conf")
 
     def facts(self, t, done):
-        # A client with a pre-shared key of TLS 1.3 thinks that this is a session.
+        # A TLS 1.3 client with a pre-shared key reports it as a session.
         reused = t.resumed or t.psk and t.version == "TLSv1.3" and t.role == "client"
         said = "previous session reused" if reused else "new session negotiated"
         if t.psk and t.role == "server":
-            said = ""  # stunnel 5.74 says "PSK" there
+            said = ""  # stunnel 5.74 prints "PSK" there
         return [f"TLS {done}: {said}", f"{t.version} ciphersuite: "]
 
     def serve(self, t):
@@ -423,7 +422,7 @@ class Socat(Peer):
     needs = ("socat",)
     holes = (Hole("socat has no pre-shared keys.", columns=("psk",)),
              Hole("socat 1.7 has no ALPN.", columns=("alpn",)),
-             Hole("socat connects once, and keeps no session for the next time.", "client", columns=("resumed",)))
+             Hole("socat connects once, and does not store a session.", "client", columns=("resumed",)))
 
     def own(self, t, name):
         return f",cert={t.cert(name + '.crt')},key={t.cert(name + '.key')}"
@@ -450,9 +449,9 @@ class Mosquitto(Peer):
     needs = ("mosquitto",)
     talk = asks = "mqtt"
     protocol = "mqtt"
-    holes = (Hole("mosquitto's broker takes no notice of ALPN.", "server", columns=("alpn",)),
-             Hole("mosquitto's bridge keeps no session for the next time.", "client", columns=("resumed",)))
-    notes = (Hole("mosquitto 2.0.21 (Debian 13) has no pre-shared keys in TLS 1.3: skipped there.", None, "TLSv1.3",
+    holes = (Hole("mosquitto's broker ignores ALPN.", "server", columns=("alpn",)),
+             Hole("mosquitto's bridge does not store sessions.", "client", columns=("resumed",)))
+    notes = (Hole("mosquitto 2.0.21 (Debian 13) has no pre-shared keys in TLS 1.3; the test is skipped there.", None, "TLSv1.3",
                   ("psk",)),)
 
     def mosquitto(self, t, *lines):
@@ -500,13 +499,13 @@ class NSS(Peer):
     talk = asks = "http"
     protocol = "http/1.1"
     holes = (Hole("NSS has pre-shared keys in TLS 1.3 only.", None, "TLSv1.2", ("psk",)),
-             Hole("`selfserv` shows its certificate to a client that has its key, to `openssl s_client` as well "
+             Hole("`selfserv` sends its certificate to a client with a pre-shared key, also to `openssl s_client` "
                   "(NSS 3.87).", "server", "TLSv1.3", ("psk",)),
-             Hole("`tstclnt` has no option for it.", "client", columns=("alpn",)))
+             Hole("`tstclnt` has no option for ALPN.", "client", columns=("alpn",)))
     SEEN = {"TLSv1.2": "SSL version 3.3", "TLSv1.3": "SSL version 3.4"}
 
     def database(self, t, own):
-        """The roots, and a certificate with its key, which has its own name there."""
+        """The roots, and a certificate with its key, under its own name."""
         folder = t.shared / f"nss-{own}"
         if not folder.exists():
             folder.mkdir()
