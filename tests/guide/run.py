@@ -6,9 +6,10 @@ A fenced block is one of these, by the first word after the fence:
     conf     a configuration file; its first line is `# NAME`
     sh       commands for bash, run at once. More words: `server` (runs in the background until the page or the next
              `restart`; the runner waits until it listens), `restart` (ends all servers of the page before), `fails`
-             (exit status not 0), `umqtt` (needs umqtt.simple of micropython-lib, `faketime` and `tshark` likewise: a block
-             that needs a missing program is skipped, and its output with it)
-    text     the output of the sh block before it; `…` means any text within a line. All lines of the output must be there.
+             (exit status not 0), `umqtt` (needs umqtt.simple of micropython-lib), `tshark` (needs it, and the right to
+             record), `faketime`. A block that needs a missing program is skipped, and its output with it
+    text     the output of the sh block before it; `…` means any text within a line, `~100` a number
+             that differs by 20 % or less. All lines of the output must be there.
              For a server, the lines must appear in this order among others. A second word, `openssl` or `mbedtls`:
              compared with this engine only
     board    a program for a board's REPL or hardware, not run
@@ -47,15 +48,27 @@ def umqtt():
     return None
 
 
-def pattern(line):
-    return "".join(".*" if part == "…" else re.escape(part) for part in re.split("(…)", line.rstrip())) + r"\s*$"
+@functools.cache
+def can_record():
+    """Whether tshark is installed and this user may record the traffic of this machine."""
+    return bool(shutil.which("tshark")) and not subprocess.run(
+        ["tshark", "-q", "-i", "lo", "-a", "duration:1", "-w", os.devnull], capture_output=True, timeout=COMMAND_TIMEOUT).returncode
+
+
+def fits(expected, line):
+    """Whether a line of output is the expected one; `…` is any text, `~100` a number that differs by 20 % or less."""
+    parts = re.split(r"(…|~\d+)", expected.rstrip())
+    pattern = "".join(".*" if part == "…" else r"(\d+)" if re.fullmatch(r"~\d+", part) else re.escape(part) for part in parts)
+    found = re.fullmatch(pattern + r"\s*", line)
+    about = [int(part[1:]) for part in parts if re.fullmatch(r"~\d+", part)]
+    return bool(found) and all(abs(int(number) - wanted) <= 0.2 * wanted for number, wanted in zip(found.groups(), about))
 
 
 def matches_exactly(expected, output):
     """None, or a description of the first difference."""
     wanted, lines = expected.rstrip("\n").split("\n"), output.rstrip("\n").split("\n")
     for number, line in enumerate(wanted):
-        if number >= len(lines) or not re.match(pattern(line), lines[number]):
+        if number >= len(lines) or not fits(line, lines[number]):
             return f"line {number + 1} of the output should be {line!r}"
     return None if len(lines) == len(wanted) else f"unexpected output: {lines[len(wanted)]!r}"
 
@@ -64,7 +77,7 @@ def contains_in_order(expected, output):
     """None, or the first line that is missing."""
     rest = iter(output.split("\n"))
     for line in expected.rstrip("\n").split("\n"):
-        if not any(re.match(pattern(line), candidate) for candidate in rest):
+        if not any(fits(line, candidate) for candidate in rest):
             return f"missing in the output of a server: {line!r}"
     return None
 
@@ -139,7 +152,8 @@ class Page:
     def missing(self, words):
         needed = [word for word in words if word not in ("server", "restart", "fails")]
         for word in needed:
-            if not (umqtt() if word == "umqtt" else shutil.which(word)):
+            found = {"umqtt": umqtt, "tshark": can_record}.get(word, lambda: shutil.which(word))()
+            if not found:
                 return word
         return None
 
@@ -227,6 +241,11 @@ class Runner(unittest.TestCase):
 
     def test_wrong_output(self):
         self.expect('```python\n# a.py\nprint(1)\n```\n```sh\nmicropython a.py\n```\n```text\n2\n```\n', "should be '2'")
+
+    def test_numbers(self):
+        page = '```python\n# a.py\nprint(100, "bytes")\n```\n```sh\nmicropython a.py\n```\n```text\n%s\n```\n'
+        run_page(self, page % "~110 b…s")
+        self.expect(page % "~150 bytes", "should be '~150 bytes'")
 
     def test_program_that_fails(self):
         self.expect('```python\n# a.py\n1 / 0\n```\n```sh\nmicropython a.py\n```\n', "exit status 1")
