@@ -7,12 +7,12 @@ A fenced block is one of these, by the first word after the fence:
     sh       commands for bash, run at once. More words: `server` (runs in the background until the page or the next
              `restart`; the runner waits until it listens), `restart` (ends all servers of the page before), `fails`
              (exit status not 0), `umqtt` (needs umqtt.simple of micropython-lib), `tshark` (needs it, and the right to
-             record), `faketime`. A block that needs a missing program is skipped, and its output with it
+             record), `faketime`, `board` (with simulated modules of a
+             board, of the folder simulated). A block that needs a missing program is skipped, and its output with it
     text     the output of the sh block before it; `…` means any text within a line, `~100` a number
              that differs by 20 % or less. All lines of the output must be there.
              For a server, the lines must appear in this order among others. A second word, `openssl` or `mbedtls`:
              compared with this engine only
-    board    a program for a board's REPL or hardware, not run
 
 Substitutions: host names under example.com become `localhost`, the address 192.168.1.20 becomes 127.0.0.1, and each port
 of PORTS a free port, the same one on the whole page. `tools` and `examples` are those of the repository; `micropython`
@@ -27,6 +27,7 @@ import sys
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "interop"))
 from harness import *  # noqa: E402, F403
 
+SIMULATED = pathlib.Path(__file__).with_name("simulated")
 GUIDE = ROOT / "docs" / "guide"
 PORTS = ("443", "4433", "4434", "8080", "8443", "8444", "8883", "8884", "8888")
 COMMAND_TIMEOUT = 120  # seconds
@@ -150,7 +151,7 @@ class Page:
                 raise AssertionError(f"{difference}\n{server.story()}")
 
     def missing(self, words):
-        needed = [word for word in words if word not in ("server", "restart", "fails")]
+        needed = [word for word in words if word not in ("server", "restart", "fails", "board")]
         for word in needed:
             found = {"umqtt": umqtt, "tshark": can_record}.get(word, lambda: shutil.which(word))()
             if not found:
@@ -178,6 +179,8 @@ class Page:
                 environment = self.environment
                 if "umqtt" in words:
                     environment = environment | {"MICROPYPATH": f":.frozen:{umqtt()}"}
+                if "board" in words:
+                    environment = environment | {"MICROPYPATH": f":.frozen:{SIMULATED}"}
                 command = self.substituted(body)
                 if "server" in words:
                     self.start_server(command, environment)
@@ -197,7 +200,7 @@ class Page:
                     self.servers[-1][1] = expected
                 elif difference := matches_exactly(expected, output):
                     raise AssertionError(f"{difference}\nthe page has:\n{expected}\nthe output is:\n{output}")
-            elif kind != "board":
+            else:
                 raise AssertionError(f"a block of an unknown kind: {kind}")
         self.check_servers()
         for name in self.programs:
