@@ -7,7 +7,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LINK = re.compile(r"\]\(([^()\s]+)\)")
-CODE = re.compile(r"^```.*?^```|^(?: {4,}|\t).*$|`[^`\n]*`", re.MULTILINE | re.DOTALL)
+CODE = re.compile(r"^```.*?^```|^(?: {4,}|\t)[^\n]*$|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 
 
 def anchors(page):
