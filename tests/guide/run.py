@@ -6,7 +6,8 @@ A fenced block is one of these, by the first word after the fence:
     conf     a configuration file; its first line is `# NAME`
     sh       commands for bash, run at once. More words: `server` (runs in the background until the page or the next
              `restart`; the runner waits until it listens), `restart` (ends all servers of the page before), `fails`
-             (exit status not 0), `umqtt` (needs umqtt.simple of micropython-lib), `tshark` (needs it, and the right to
+             (exit status not 0), `chip` (with USSL_GUIDE_CHIP=1, `micropython` is the emulated chip here, and its
+             programs connect to the host), `umqtt` (needs umqtt.simple of micropython-lib), `tshark` (needs it, and the right to
              record), `faketime`, `board` (with simulated modules of a
              board, of the folder simulated). A block that needs a missing program is skipped, and its output with it
     text     the output of the sh block before it; `…` means any text within a line, `~100` a number
@@ -31,6 +32,8 @@ SIMULATED = pathlib.Path(__file__).with_name("simulated")
 GUIDE = ROOT / "docs" / "guide"
 PORTS = ("443", "4433", "4434", "8080", "8443", "8444", "8883", "8884", "8888")
 COMMAND_TIMEOUT = 120  # seconds
+CHIP = bool(os.environ.get("USSL_GUIDE_CHIP"))
+HOST_OF_CHIP = "10.0.2.2"  # this machine, in the network of the emulator
 FENCE = re.compile(r"^```(\w+)((?: [\w-]+)*)\n(.*?)^```$", re.M | re.S)
 LIBRARIES = [pathlib.Path(p) for p in (os.environ.get("MICROPYTHON_LIB_DIR"),
                                        os.environ.get("MICROPY_DIR") and os.environ["MICROPY_DIR"] + "/lib/micropython-lib") if p]
@@ -99,6 +102,9 @@ class Page:
         (folder / "bin" / "micropython").symlink_to(MICROPYTHON)
         for name in ("tools", "examples"):
             (folder / name).symlink_to(ROOT / name)
+        (folder / "chip").mkdir()
+        (folder / "chip" / "micropython").write_text(f'#!/bin/sh\nexec {ROOT}/tools/mcu "$@"\n')
+        (folder / "chip" / "micropython").chmod(0o755)
         self.environment = os.environ | {
             "PATH": f"{folder}/bin:{os.environ['PATH']}:/usr/sbin", "HOME": str(folder), "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONUNBUFFERED": "1"}
@@ -121,6 +127,19 @@ class Page:
             text += "user root\n"  # started by root, mosquitto would become a user who cannot read this folder
         (self.folder / name[1]).write_text(text)
         return name[1]
+
+    @contextlib.contextmanager
+    def on_the_chip(self, environment):
+        """The environment of a command whose `micropython` is the chip; the programs in the folder are changed meanwhile."""
+        originals = {path: path.read_text() for path in self.folder.glob("*.py")}
+        for path, text in originals.items():
+            text = re.sub(r"getaddrinfo\([^,]+,", f'getaddrinfo("{HOST_OF_CHIP}",', text)
+            path.write_text(text.replace('"127.0.0.1"', f'"{HOST_OF_CHIP}"'))
+        try:
+            yield environment | {"PATH": f"{self.folder}/chip:{environment['PATH']}"}
+        finally:
+            for path, text in originals.items():
+                path.write_text(text)
 
     def start_server(self, command, environment):
         before = listened_ports()
@@ -151,7 +170,7 @@ class Page:
                 raise AssertionError(f"{difference}\n{server.story()}")
 
     def missing(self, words):
-        needed = [word for word in words if word not in ("server", "restart", "fails", "board")]
+        needed = [word for word in words if word not in ("server", "restart", "fails", "board", "chip")]
         for word in needed:
             found = {"umqtt": umqtt, "tshark": can_record}.get(word, lambda: shutil.which(word))()
             if not found:
@@ -186,9 +205,10 @@ class Page:
                     self.start_server(command, environment)
                     output = "server"
                 else:
-                    done = subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=self.folder, env=environment,
-                                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=COMMAND_TIMEOUT)
-                    output = done.stdout.decode(errors="replace")
+                    with self.on_the_chip(environment) if CHIP and "chip" in words else contextlib.nullcontext(environment) as where:
+                        done = subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=self.folder, env=where, stdin=subprocess.DEVNULL,
+                                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=COMMAND_TIMEOUT)
+                    output = done.stdout.decode(errors="replace").replace("\r\n", "\n")
                     if (done.returncode != 0) != ("fails" in words):
                         raise AssertionError(f"exit status {done.returncode} of:\n{command}\n{output}")
                 ran += 1
@@ -276,7 +296,7 @@ def add_test(path):
 
 
 for path in sorted(GUIDE.glob("*.md")):
-    if path.name != "README.md":
+    if path.name != "README.md" and (not CHIP or "```sh chip" in path.read_text()):
         add_test(path)
 
 if __name__ == "__main__":
