@@ -6,6 +6,7 @@
 #include "engine.hpp"
 #include "options.hpp"
 #include "policy.hpp"
+#include "root_store.hpp"
 #include "text.hpp"
 
 namespace ussl {
@@ -157,8 +158,13 @@ bool Context::set_session_scope(const Engine& engine, const Options& options) {
 }
 
 bool options_digest(const Engine& engine, const Options& options, std::span<std::uint8_t, 32> out) {
+    // Of a large store the digest is known already.
+    Options summarized = options;
+    if (options.root_store)
+        summarized.root_store = RootStore::summary(*options.root_store);
     DigestInput input;
-    for_each_option(options, [&](std::string_view name, const auto& value) { input(name, value); });
+    for_each_option(summarized,
+                    [&](std::string_view name, const auto& value) { input(name, value); });
     return engine.sha256(input.parts(), out);
 }
 
@@ -336,6 +342,9 @@ std::size_t parse_suites(const Engine& engine, std::string_view text, std::span<
 
 std::string_view engine_version(const Engine& engine) {
     return engine.version();
+}
+bool has_root_store(const Engine& engine) {
+    return engine.has_root_store;
 }
 bool has_system_store(const Engine& engine) {
     return engine.has_system_store;

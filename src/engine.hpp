@@ -133,6 +133,7 @@ class EngineContext : public OnHeap {
 struct Engine {
     std::string_view (*version)();
     bool has_system_store;
+    bool has_root_store;
     bool has_tls1_3;
     bool has_psk;
     bool has_alpn;

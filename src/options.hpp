@@ -10,7 +10,7 @@ namespace ussl {
 // clang-format off
 #define USSL_OPTIONS(FIRST, NEXT) FIRST(role) \
     NEXT(key) NEXT(key_password) NEXT(certificate) NEXT(sign_by_program) NEXT(trusted) \
-    NEXT(system_store) NEXT(verify) NEXT(crl_check) NEXT(check_hostname) \
+    NEXT(system_store) NEXT(root_store) NEXT(verify) NEXT(crl_check) NEXT(check_hostname) \
     NEXT(verify_by_program) NEXT(verify_time) NEXT(build_time) NEXT(pins) NEXT(psk_identity) \
     NEXT(psk_key) NEXT(psk_server) NEXT(psk_hint) NEXT(minimum_version) \
     NEXT(maximum_version) NEXT(suites) NEXT(alpn) NEXT(choose_by_name) NEXT(key_log) \

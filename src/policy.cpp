@@ -114,8 +114,8 @@ bool resumes(const Options& options) {
 }
 
 bool uses_system_store(const Options& options) {
-    return options.system_store ||
-           (!options.trusted && options.verify != Verify::none && !uses_psk(options));
+    return options.system_store || (!options.trusted && !options.root_store &&
+                                    options.verify != Verify::none && !uses_psk(options));
 }
 
 bool is_suite(std::string_view iana, std::string_view name) {
@@ -185,8 +185,10 @@ std::optional<ConfigError> check(const Engine& engine, const Options& o) {
     if (o.key_password && !o.key)
         return ConfigError{"`key_password` requires `key`"};
     // Public authorities issue client certificates to anybody.
-    if (server && verifies && !o.trusted && !o.system_store)
+    if (server && verifies && !o.trusted && !o.system_store && !o.root_store)
         return ConfigError{"`verify` of a server requires `trusted` or `system_store`"};
+    if (o.root_store && !engine.has_root_store)
+        return ConfigError{"`root_store` is not in this build"};
     if (uses_system_store(o) && !engine.has_system_store)
         return ConfigError{"`verify` requires `trusted`: this port has no system store"};
     if (o.verify_by_program && !verifies && !psk)

@@ -32,9 +32,12 @@ struct Options {
     std::optional<Bytes> certificate{};   ///< this side's, then the rest of its chain
     /// In place of `key`, or before it is used: Callbacks::sign() is asked for signatures.
     bool sign_by_program = false;
-    /// The roots, and CRLs; absent: the system's store, if there is one.
+    /// The roots, and CRLs; absent, without `root_store`: the system's store, if there is one.
     std::optional<Bytes> trusted{};
     bool system_store = false;  ///< the system's store as well as `trusted`
+    /// More roots, as tools/make_roots makes them (docs/root-store.md). They are read where they
+    /// are: they must not change or be released while the Context exists.
+    std::optional<Bytes> root_store{};
 
     Verify verify = Verify::none;
     std::optional<CrlCheck> crl_check{};  ///< absent: leaf, if there are CRLs in `trusted`
@@ -101,7 +104,7 @@ struct ConfigError {
     const char* hint = nullptr;
     char named[40] = {};  ///< an algorithm's name, or empty
     /// The option that it is about.
-    enum class About : std::uint8_t { call, key, certificate, trusted };
+    enum class About : std::uint8_t { call, key, certificate, trusted, root_store };
     About about = About::call;
     /// Where in that: the line of PEM (1 for the first), or the byte of DER; 0: at its beginning.
     std::uint32_t line = 0;
@@ -278,6 +281,8 @@ const Engine& default_engine();
 std::string_view engine_version(const Engine& engine);
 /// Whether verification without Options::trusted has a system store to use.
 bool has_system_store(const Engine& engine);
+/// Whether Options::root_store can be used.
+bool has_root_store(const Engine& engine);
 /// Releases the memory that the engine keeps apart from contexts and connections, for a port whose
 /// heap ends before the process does (a soft reset). Connections that still exist can only be
 /// destroyed afterwards; new contexts start the engine again.

@@ -407,13 +407,34 @@ std::optional<ConfigError> MbedContext::load_trusted(const Options& options) {
     if (options.trusted)
         if (const auto config_error = pem::read_trusted(*options.trusted, taker, unsupported_))
             return pem::about(ConfigError::About::trusted, *config_error);
-    const bool by_default = !options.trusted && verify_ != Verify::none && !psk_;
-    if ((options.system_store || by_default) && !add_system_store())
+    if (options.root_store) {
+        const auto store = RootStore::open(*options.root_store, sha256);
+        if (!store)
+            return store.error();
+        root_store_ = *store;
+    }
+    if (policy::uses_system_store(options) && !add_system_store())
         return ConfigError{"out of memory", true};
     restrict_issuers(trusted_);
     if (trusted_.version != 0)
         mbedtls_ssl_conf_ca_chain(&config_, &trusted_, nullptr);
     return std::nullopt;
+}
+
+// As in `trusted`, a root with a key that this engine does not have is passed over.
+void MbedContext::add_named(const mbedtls_x509_buf& name, mbedtls_x509_crt& list) const {
+    const Bytes wanted{name.p, name.len};
+    for (const mbedtls_x509_crt* at = &trusted_; at != nullptr && at->version != 0; at = at->next)
+        if (std::ranges::equal(wanted, Bytes{at->subject_raw.p, at->subject_raw.len}))
+            (void)add_certificate(list, {at->raw.p, at->raw.len});
+    restrict_issuers(list);
+    root_store_.for_each(wanted, [&](const RootStore::Root& root) {
+        const RootStore::Certificate made = RootStore::certificate(root);
+        if (made.room.empty())
+            return lacks_memory();
+        (void)add_certificate(list, made.der());
+        return true;
+    });
 }
 
 bool MbedContext::store_digest(std::span<std::uint8_t, 32> out) const {
@@ -428,6 +449,7 @@ bool MbedContext::store_digest(std::span<std::uint8_t, 32> out) const {
 StoreStats MbedContext::store_stats() const {
     StoreStats stats;
     stats.unsupported = unsupported_;
+    stats.certificates = stats.authorities = root_store_.count();
     for (const mbedtls_x509_crt* at = &trusted_; at != nullptr && at->version != 0; at = at->next) {
         ++stats.certificates;
         stats.authorities += at->ca_istrue != 0 ? 1 : 0;

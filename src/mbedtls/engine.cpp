@@ -1060,15 +1060,44 @@ bool MbedSession::peer_can_sign() const {
 void MbedSession::judge_path(int depth, Found& found) {
     const Link* path = path_.get();
     const bool alone = is_among_trusted(context(), *path->certificate);
+    if (!alone && depth != 0)
+        judge_age(*path[depth].certificate, found);
     for (int i = alone ? 0 : depth; i >= 0; --i) {
         const mbedtls_x509_crt& certificate = *path[i].certificate;
         const mbedtls_x509_crt* issuer = i != depth && !alone ? path[i + 1].certificate : nullptr;
         const std::uint32_t untrusted = alone ? MBEDTLS_X509_BADCERT_NOT_TRUSTED : 0;
-        find_failures(context(), certificate, issuer, i, path[i].flags | untrusted, found);
-        if (context().verifies_by_program())
+        find_failures(context(), certificate, issuer,
+                      issuers_ != nullptr ? *issuers_ : context().trusted(), i,
+                      path[i].flags | untrusted, found);
+        const bool is_shown = i != depth || alone || !root_of(context(), certificate);
+        if (context().verifies_by_program() && is_shown)
             found.add(callbacks_.verify_certificate({certificate.raw.p, certificate.raw.len}, i),
                       &certificate, i);
     }
+}
+
+// Mozilla ends the trust in a root for certificates that are valid from a later time on.
+void MbedSession::judge_age(const mbedtls_x509_crt& anchor, Found& found) const {
+    const mbedtls_x509_crt& certificate = *path_.get()->certificate;
+    const auto root = root_of(context(), anchor);
+    if (!root || !root->distrusted_after)
+        return;
+    const mbedtls_x509_time until = x509_time(*root->distrusted_after);
+    if (mbedtls_x509_time_cmp(&certificate.valid_from, &until) > 0)
+        found.add(policy::failure_bit(Code::CERT_UNKNOWN_ISSUER), &certificate, 0);
+}
+
+int MbedSession::find_issuers(const mbedtls_x509_crt& certificate, mbedtls_x509_crt*& found) {
+    issuers_ = nullptr;
+    auto* list = static_cast<mbedtls_x509_crt*>(mbedtls_calloc(1, sizeof(mbedtls_x509_crt)));
+    if (list == nullptr)
+        return MBEDTLS_ERR_X509_ALLOC_FAILED;
+    mbedtls_x509_crt_init(list);
+    found = list;
+    context().add_named(certificate.issuer_raw, *list);
+    if (list->version != 0)
+        issuers_ = list;
+    return 0;
 }
 
 #ifndef USSL_PATCHED_MBEDTLS
@@ -1117,6 +1146,7 @@ int MbedSession::verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t&
     if (verifies) {
         judge_path(path_depth_, found);
         path_.reset();
+        issuers_ = nullptr;
     }
     if (!context().pins().empty() && !is_pinned(context().pins(), certificate))
         found.add(policy::failure_bit(Code::CERT_PIN), &certificate, 0);
@@ -1285,6 +1315,7 @@ const Engine mbedtls_engine{
 #else
     .has_system_store = false,
 #endif
+    .has_root_store = USSL_HAS_ROOT_STORE != 0,
     .has_tls1_3 = USSL_HAS_TLS1_3 != 0,
     .has_psk = USSL_HAS_PSK != 0,
     .has_alpn = USSL_HAS_ALPN != 0,
@@ -1312,6 +1343,25 @@ unsigned char ussl_mbedtls_choose_alert(mbedtls_ssl_context* ssl, unsigned char 
     return static_cast<ussl::mbedtls::MbedSession*>(mbedtls_ssl_get_user_data_p(ssl))
         ->choose_alert(alert);
 }
+
+#ifdef MBEDTLS_X509_TRUSTED_CERTIFICATE_CALLBACK
+
+int ussl_mbedtls_looks_up_issuers(const mbedtls_ssl_context* ssl) {
+    return static_cast<const ussl::mbedtls::MbedSession*>(
+               mbedtls_ssl_get_user_data_p(const_cast<mbedtls_ssl_context*>(ssl)))
+                   ->looks_up_issuers()
+               ? 1
+               : 0;
+}
+
+int ussl_mbedtls_find_issuers(void* ssl, const mbedtls_x509_crt* certificate,
+                              mbedtls_x509_crt** found) {
+    return static_cast<ussl::mbedtls::MbedSession*>(
+               mbedtls_ssl_get_user_data_p(static_cast<mbedtls_ssl_context*>(ssl)))
+        ->find_issuers(*certificate, *found);
+}
+
+#endif
 
 int ussl_mbedtls_may_skip(mbedtls_ssl_context* ssl, std::size_t size) {
     return static_cast<ussl::mbedtls::MbedSession*>(mbedtls_ssl_get_user_data_p(ssl))

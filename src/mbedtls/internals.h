@@ -82,6 +82,11 @@ int ussl_mbedtls_sign(mbedtls_ssl_context *ssl, mbedtls_pk_type_t type, mbedtls_
                       mbedtls_md_type_t hash, const unsigned char *digest, size_t digest_size,
                       unsigned char *signature, size_t capacity, size_t *length);
 
+/// Whether the trusted certificates of a connection are looked up by name, and those that may have issued a
+/// certificate (engine.cpp).
+int ussl_mbedtls_looks_up_issuers(const mbedtls_ssl_context *ssl);
+int ussl_mbedtls_find_issuers(void *ssl, const mbedtls_x509_crt *certificate, mbedtls_x509_crt **found);
+
 /// Whether a certificate that Mbed TLS has parsed conforms to RFC 5280 (verify.cpp).
 int ussl_mbedtls_is_readable(const mbedtls_x509_crt *certificate);
 

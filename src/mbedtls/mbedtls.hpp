@@ -31,6 +31,7 @@
 #include "../engine.hpp"
 #include "../engine_crypto.hpp"
 #include "../policy.hpp"
+#include "../root_store.hpp"
 #include "internals.h"
 #include "mbedtls_features.h"
 #include "ussl/certificate.hpp"
@@ -82,6 +83,10 @@ class MbedContext final : public EngineContext {
     [[nodiscard]] bool resumes() const { return resumes_; }
     [[nodiscard]] bool logs_keys() const { return logs_keys_; }
     [[nodiscard]] const mbedtls_x509_crt& trusted() const { return trusted_; }
+    [[nodiscard]] const RootStore& root_store() const { return root_store_; }
+    /// Adds copies of the trusted certificates with that name to `list`, those of the root store as
+    /// well. take_lack_of_memory() says whether there was memory for all.
+    void add_named(const mbedtls_x509_buf& name, mbedtls_x509_crt& list) const;
     [[nodiscard]] CrlCheck crl_check() const { return crl_check_; }
 #ifdef MBEDTLS_X509_CRL_PARSE_C
     [[nodiscard]] const mbedtls_x509_crl& crls() const { return crls_; }
@@ -110,6 +115,7 @@ class MbedContext final : public EngineContext {
 
     // In this order: the configuration points to the others.
     Certificates trusted_;
+    RootStore root_store_;
     Certificates chain_;
 #ifdef MBEDTLS_X509_CRL_PARSE_C
     Crls crls_;
@@ -282,6 +288,10 @@ class MbedSession final : public EngineSession {
     bool limit_signatures(const mbedtls_x509_crt& chain, const mbedtls_x509_crt* trusted);
 #endif
     int verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t& flags);
+    /// Called, where there is a root store, for the trusted certificates that may have issued a
+    /// certificate. Mbed TLS releases them.
+    int find_issuers(const mbedtls_x509_crt& certificate, mbedtls_x509_crt*& found);
+    [[nodiscard]] bool looks_up_issuers() const { return !context().root_store().empty(); }
     /// Called for each ClientHello.
     int choose_context();
     /// Called for each secret, where they are logged.
@@ -309,6 +319,7 @@ class MbedSession final : public EngineSession {
     void let_go_of_the_handshake();
     void shorten_peer_certificate();
     void judge_path(int depth, Found& found);
+    void judge_age(const mbedtls_x509_crt& anchor, Found& found) const;
     void keep_found(const Found& found);
     void keep_session();
     void note_resumption();
@@ -343,6 +354,8 @@ class MbedSession final : public EngineSession {
         std::uint32_t flags;
     };
     std::unique_ptr<Link, Release> path_;
+    /// What find_issuers() found last; null: nothing, or there is no root store.
+    const mbedtls_x509_crt* issuers_ = nullptr;
     int path_depth_ = 0;
     bool was_verified_ = false;
 #ifndef USSL_PATCHED_MBEDTLS
@@ -411,8 +424,13 @@ bool names_are_readable(const mbedtls_x509_crt& certificate);
 /// Keeps trusted certificates that are no authorities from issuing others.
 void restrict_issuers(mbedtls_x509_crt& trusted);
 /// Adds the failures of one certificate of a chain; `issuer` is null for the topmost.
+/// `roots` are the trusted certificates that may have issued the topmost.
 void find_failures(const MbedContext& context, const mbedtls_x509_crt& certificate,
-                   const mbedtls_x509_crt* issuer, int depth, std::uint32_t flags, Found& found);
+                   const mbedtls_x509_crt* issuer, const mbedtls_x509_crt& roots, int depth,
+                   std::uint32_t flags, Found& found);
+/// The root that a trust anchor was made of; none: it was not made of the root store.
+std::optional<RootStore::Root> root_of(const MbedContext& context,
+                                       const mbedtls_x509_crt& certificate);
 bool is_among_trusted(const MbedContext& context, const mbedtls_x509_crt& certificate);
 bool is_for(const mbedtls_x509_crt& certificate, const HostName& name);
 /// Whether the certificate, or its public key, is one of those.

@@ -47,6 +47,11 @@
 #else
 #define USSL_HAS_SIGNING_BY_PROGRAM 0
 #endif
+#if defined(USSL_PATCHED_MBEDTLS) && defined(MBEDTLS_X509_TRUSTED_CERTIFICATE_CALLBACK)
+#define USSL_HAS_ROOT_STORE 1
+#else
+#define USSL_HAS_ROOT_STORE 0
+#endif
 #ifdef MBEDTLS_SSL_ALPN
 #define USSL_HAS_ALPN 1
 #else

@@ -18,6 +18,10 @@ bool same(const mbedtls_x509_buf& a, const mbedtls_x509_buf& b) {
     return a.len == b.len && (a.len == 0 || std::memcmp(a.p, b.p, a.len) == 0);
 }
 
+Bytes bytes_of(const mbedtls_x509_buf& buffer) {
+    return {buffer.p, buffer.len};
+}
+
 std::string_view text_of(const mbedtls_x509_buf& buffer) {
     return {reinterpret_cast<const char*>(buffer.p), buffer.len};
 }
@@ -87,7 +91,7 @@ Signature signature_of(const Signed& what, const mbedtls_x509_crt& issuer) {
 // Mbed TLS says of every certificate that nobody vouches for no more than that. Those in the peer's
 // chain, and the roots, tell why: a signature that is wrong, or an issuer that may not issue it,
 // which is the one that fails then.
-void add_reason(const MbedContext& context, const mbedtls_x509_crt& certificate, int depth,
+void add_reason(const mbedtls_x509_crt& roots, const mbedtls_x509_crt& certificate, int depth,
                 Found& found) {
     const auto add = [&](Code code) { found.add(failure_bit(code), &certificate, depth); };
     const bool is_own_issuer = issued(certificate, certificate);
@@ -97,7 +101,7 @@ void add_reason(const MbedContext& context, const mbedtls_x509_crt& certificate,
         return add(alone);  // whatever else has its name
     const mbedtls_x509_crt* issuer = nullptr;
     for (const mbedtls_x509_crt* list :
-         {&context.trusted(), static_cast<const mbedtls_x509_crt*>(certificate.next)})
+         {&roots, static_cast<const mbedtls_x509_crt*>(certificate.next)})
         for (const mbedtls_x509_crt* candidate = list;
              candidate != nullptr && candidate->version != 0; candidate = candidate->next) {
             if (!issued(*candidate, certificate))
@@ -410,7 +414,9 @@ std::uint16_t revocation_of(const MbedContext& context, const mbedtls_x509_crt& 
 std::uint16_t revocation_of_anchor(const MbedContext& context, const mbedtls_x509_crt& anchor) {
     if (same(anchor.subject_raw, anchor.issuer_raw))
         return 0;
-    const mbedtls_x509_crt* issuer = &context.trusted();
+    Certificates issuers;
+    context.add_named(anchor.issuer_raw, issuers);
+    const mbedtls_x509_crt* issuer = &issuers;
     while (issuer != nullptr && (issuer->version == 0 || !issued(*issuer, anchor)))
         issuer = issuer->next;
     return revocation_of(context, anchor, issuer) & failure_bit(Code::CERT_REVOKED);
@@ -433,7 +439,21 @@ bool is_among_trusted(const MbedContext& context, const mbedtls_x509_crt& certif
     for (const mbedtls_x509_crt* root = &context.trusted(); root != nullptr; root = root->next)
         if (root->version != 0 && same(root->raw, certificate.raw))
             return true;
-    return false;
+    if (!same(certificate.issuer_raw, certificate.subject_raw))
+        return false;
+    // What the store has of a root, it has of no other certificate.
+    bool found = false;
+    context.root_store().for_each(
+        bytes_of(certificate.subject_raw), [&](const RootStore::Root& root) {
+            const mbedtls_x509_time begin = x509_time(root.not_before);
+            const mbedtls_x509_time end = x509_time(root.not_after);
+            found = std::ranges::equal(root.key, bytes_of(certificate.pk_raw)) &&
+                    std::ranges::equal(root.serial, bytes_of(certificate.serial)) &&
+                    mbedtls_x509_time_cmp(&begin, &certificate.valid_from) == 0 &&
+                    mbedtls_x509_time_cmp(&end, &certificate.valid_to) == 0;
+            return !found;
+        });
+    return found;
 }
 
 bool names_are_readable(const mbedtls_x509_crt& certificate) {
@@ -465,8 +485,15 @@ void restrict_issuers(mbedtls_x509_crt& trusted) {
     }
 }
 
+std::optional<RootStore::Root> root_of(const MbedContext& context,
+                                       const mbedtls_x509_crt& certificate) {
+    return context.root_store().root_of(bytes_of(certificate.sig),
+                                        bytes_of(certificate.subject_raw));
+}
+
 void find_failures(const MbedContext& context, const mbedtls_x509_crt& certificate,
-                   const mbedtls_x509_crt* issuer, int depth, std::uint32_t flags, Found& found) {
+                   const mbedtls_x509_crt* issuer, const mbedtls_x509_crt& roots, int depth,
+                   std::uint32_t flags, Found& found) {
     std::uint16_t failures = 0;
 #ifndef USSL_PATCHED_MBEDTLS
     if (!is_readable(certificate))
@@ -478,7 +505,7 @@ void find_failures(const MbedContext& context, const mbedtls_x509_crt& certifica
     if ((flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) != 0) {
         trusted = is_among_trusted(context, certificate);
         if (!trusted)
-            add_reason(context, certificate, depth, found);
+            add_reason(roots, certificate, depth, found);
     } else if (issuer != nullptr && !issued(*issuer, certificate)) {
         // Mbed TLS looks for an issuer by its name only, and in any case of letters.
         failures |= failure_bit(Code::CERT_UNKNOWN_ISSUER);

@@ -324,14 +324,23 @@ std::optional<ConfigError> OpenSslContext::set_up_signing() {
 std::optional<ConfigError> OpenSslContext::load_trusted(const Options& options) {
     SSL_CTX* ctx = ctx_.get();
     X509_STORE* store = SSL_CTX_get_cert_store(ctx);
-    const bool by_default = !options.trusted && verify_ != Verify::none && !psk_;
+    if (options.root_store) {
+        const auto opened = RootStore::open(*options.root_store, sha256);
+        if (!opened)
+            return opened.error();
+        root_store_ = *opened;
+        if (!set_up_look_up(store))
+            return ConfigError{"out of memory", true};
+    }
     const auto take = [&](X509* certificate) {
+        // OpenSSL looks up only names that it does not know.
+        (void)add_roots(store, X509_get_subject_name(certificate));
         namesakes_ = namesakes_ ||
                      X509_OBJECT_retrieve_by_subject(X509_STORE_get0_objects(store), X509_LU_X509,
                                                      X509_get_subject_name(certificate)) != nullptr;
         return X509_STORE_add_cert(store, certificate) == 1;
     };
-    if (by_default || options.system_store) {
+    if (policy::uses_system_store(options)) {
         Taker taker(take, [](X509_CRL*) { return true; });
         const NamedStore named = read_named_store(taker, unsupported_);
         if (named == NamedStore::no_memory)
@@ -352,15 +361,61 @@ std::optional<ConfigError> OpenSslContext::load_trusted(const Options& options) 
     return std::nullopt;
 }
 
+Certificate OpenSslContext::add_roots(X509_STORE* store, const X509_NAME* name) {
+    Certificate first;
+    root_store_.for_each(encoded(name), [&](const RootStore::Root& root) {
+        const RootStore::Certificate made = RootStore::certificate(root);
+        if (made.room.empty()) {
+            ERR_raise(ERR_LIB_X509, ERR_R_MALLOC_FAILURE);
+            return false;
+        }
+        Certificate certificate = parse_certificate(made.der());
+        // As in `trusted`, a root with a key that OpenSSL does not have is passed over.
+        if (!certificate || X509_get0_pubkey(certificate.get()) == nullptr)
+            return true;
+        if (X509_STORE_add_cert(store, certificate.get()) != 1)
+            return false;
+        if (first)
+            namesakes_ = true;
+        else
+            first = std::move(certificate);
+        return true;
+    });
+    return first;
+}
+
+bool OpenSslContext::set_up_look_up(X509_STORE* store) {
+    look_up_.reset(X509_LOOKUP_meth_new("ussl's root store"));
+    if (!look_up_)
+        return false;
+    X509_LOOKUP_meth_set_get_by_subject(
+        look_up_.get(),
+        [](X509_LOOKUP* lookup, X509_LOOKUP_TYPE type, auto* name, X509_OBJECT* found) {
+            auto* context = static_cast<OpenSslContext*>(X509_LOOKUP_get_method_data(lookup));
+            if (type != X509_LU_X509)
+                return 0;
+            const Certificate root = context->add_roots(X509_LOOKUP_get_store(lookup), name);
+            if (!root || X509_OBJECT_set1_X509(found, root.get()) != 1)
+                return 0;
+            // OpenSSL's caller counts its own use of it (X509_LOOKUP_meth_set_get_by_subject(3)).
+            X509_free(root.get());
+            return 1;
+        });
+    X509_LOOKUP* lookup = X509_STORE_add_lookup(store, look_up_.get());
+    return lookup != nullptr && X509_LOOKUP_set_method_data(lookup, this) == 1;
+}
+
 StoreStats OpenSslContext::store_stats() const {
     StoreStats stats;
     stats.unsupported = unsupported_;
+    stats.certificates = stats.authorities = root_store_.count();
     STACK_OF(X509_OBJECT)* objects = X509_STORE_get0_objects(SSL_CTX_get_cert_store(ctx_.get()));
     for (int i = 0; i < sk_X509_OBJECT_num(objects); ++i) {
         const X509_OBJECT* object = sk_X509_OBJECT_value(objects, i);
         if (X509_OBJECT_get_type(object) == X509_LU_CRL) {
             ++stats.crls;
-        } else if (X509* certificate = X509_OBJECT_get0_X509(object)) {
+        } else if (X509* certificate = X509_OBJECT_get0_X509(object);
+                   certificate != nullptr && !root_of(*this, certificate)) {
             ++stats.certificates;
             stats.authorities += X509_check_ca(certificate) != 0 ? 1 : 0;
         }

@@ -175,6 +175,8 @@ bool copy(Bytes from, std::unique_ptr<std::uint8_t, Release>& into, std::size_t&
     return true;
 }
 
+}  // namespace
+
 bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out) {
     const DigestContext digest{EVP_MD_CTX_new()};
     bool good = digest && EVP_DigestInit_ex(digest.get(), EVP_sha256(), nullptr) == 1;
@@ -182,8 +184,6 @@ bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out) {
         good = good && EVP_DigestUpdate(digest.get(), part.data(), part.size()) == 1;
     return good && EVP_DigestFinal_ex(digest.get(), out.data(), nullptr) == 1;
 }
-
-}  // namespace
 
 // --- Context
 
@@ -715,6 +715,7 @@ const Engine openssl_engine{
             return text;
         },
     .has_system_store = true,
+    .has_root_store = true,
     .has_tls1_3 = true,
     .has_psk = true,
     .has_alpn = true,

@@ -13,6 +13,7 @@
 #include "../engine.hpp"
 #include "../engine_crypto.hpp"
 #include "../policy.hpp"
+#include "../root_store.hpp"
 #include "tickets.hpp"
 #include "ussl/certificate.hpp"
 
@@ -61,8 +62,11 @@ class OpenSslContext final : public EngineContext {
     [[nodiscard]] bool uses_psk() const { return psk_; }
     [[nodiscard]] bool checks_hostname() const { return checks_hostname_; }
     [[nodiscard]] bool verifies_by_program() const { return by_program_; }
-    /// Two of the trusted certificates have the same name.
+    /// Two of the trusted certificates that OpenSSL knows have the same name.
     [[nodiscard]] bool trusts_namesakes() const { return namesakes_; }
+    [[nodiscard]] const RootStore& root_store() const { return root_store_; }
+    /// Adds the roots with that name to OpenSSL's store; the first of them. None: there is none.
+    Certificate add_roots(X509_STORE* store, const X509_NAME* name);
     [[nodiscard]] const policy::VerifyTime& verify_time() const { return verify_time_; }
     [[nodiscard]] Bytes pins() const { return {pins_.get(), pins_size_}; }
     [[nodiscard]] Bytes alpn() const { return {alpn_.get(), alpn_size_}; }
@@ -84,7 +88,10 @@ class OpenSslContext final : public EngineContext {
     std::optional<ConfigError> load_identity(const Options& options);
     std::optional<ConfigError> set_up_signing();
     std::optional<ConfigError> load_trusted(const Options& options);
+    bool set_up_look_up(X509_STORE* store);
 
+    RootStore root_store_;
+    Handle<X509_LOOKUP_METHOD, X509_LOOKUP_meth_free> look_up_;  ///< as long as ctx_
     SslCtx ctx_;
     /// Where the keys live that the program signs with (signer.cpp); in this order.
     LibCtx signers_;
@@ -98,7 +105,7 @@ class OpenSslContext final : public EngineContext {
     bool psk_ = false;
     bool checks_hostname_ = false;
     bool by_program_ = false;
-    bool namesakes_ = false;
+    std::atomic<bool> namesakes_ = false;
     std::size_t unsupported_ = 0;  ///< certificates that were passed over
     policy::VerifyTime verify_time_;
     std::uint32_t session_lifetime_ = 0;
@@ -200,6 +207,9 @@ class OpenSslSession final : public EngineSession {
     mutable int peer_der_size_ = 0;
 };
 
+// engine.cpp
+bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out);
+
 // credentials.cpp
 /// Whether memory ran out while OpenSSL looked into a certificate: it keeps what it found with it,
 /// for good, and what it found is that the certificate is bad.
@@ -208,6 +218,10 @@ bool is_spoiled(X509* certificate);
 // verify.cpp
 /// Of a signature algorithm that is RSA-PSS; NID_undef: it cannot be read, or has two.
 int hash_of_pss(const X509_ALGOR* pss);
+/// The root that a trusted certificate was made of; none: it was not made of the root store.
+std::optional<RootStore::Root> root_of(const OpenSslContext& context, X509* certificate);
+/// A name as DER.
+Bytes encoded(const X509_NAME* name);
 /// RFC 5280 §4.2.1.1: an authority key identifier has both an issuer and a serial number, or
 /// neither.
 bool authority_is_whole(X509* certificate);

@@ -286,6 +286,19 @@ bool path_length_is_a_number(X509* certificate) {
 
 }  // namespace
 
+Bytes encoded(const X509_NAME* name) {
+    const unsigned char* data = nullptr;
+    std::size_t size = 0;
+    return X509_NAME_get0_der(name, &data, &size) == 1 ? Bytes{data, size} : Bytes{};
+}
+
+std::optional<RootStore::Root> root_of(const OpenSslContext& context, X509* certificate) {
+    const ASN1_BIT_STRING* signature = nullptr;
+    X509_get0_signature(&signature, nullptr, certificate);
+    return context.root_store().root_of(bytes_of(signature),
+                                        encoded(X509_get_subject_name(certificate)));
+}
+
 bool authority_is_whole(X509* certificate) {
     return (X509_get0_authority_issuer(certificate) == nullptr) ==
            (X509_get0_authority_serial(certificate) == nullptr);
@@ -527,11 +540,26 @@ void free_crls(STACK_OF(X509_CRL) * crls) {
     sk_X509_CRL_pop_free(crls, X509_CRL_free);
 }
 
+// Whether a trusted certificate was made of a root that is this certificate: what the store has of
+// a root, it has of no other.
+bool was_made_of(const OpenSslContext& context, X509* trusted, X509* certificate) {
+    return root_of(context, trusted) &&
+           same_bytes(X509_get_subject_name(trusted), X509_get_subject_name(certificate)) &&
+           same_bytes(X509_get_issuer_name(trusted), X509_get_issuer_name(certificate)) &&
+           ASN1_INTEGER_cmp(X509_get0_serialNumber(trusted), X509_get0_serialNumber(certificate)) ==
+               0 &&
+           ASN1_TIME_compare(X509_get0_notBefore(trusted), X509_get0_notBefore(certificate)) == 0 &&
+           ASN1_TIME_compare(X509_get0_notAfter(trusted), X509_get0_notAfter(certificate)) == 0 &&
+           EVP_PKEY_eq(X509_get0_pubkey(trusted), X509_get0_pubkey(certificate)) == 1;
+}
+
 bool is_among_trusted(X509_STORE_CTX* store, X509* certificate) {
+    const OpenSslContext& context = session_of(store)->context();
     const Handle<STACK_OF(X509), free_certificates> trusted{
         X509_STORE_CTX_get1_certs(store, X509_get_subject_name(certificate))};
     for (int i = 0; i < sk_X509_num(trusted.get()); ++i)
-        if (X509_cmp(sk_X509_value(trusted.get(), i), certificate) == 0)
+        if (X509_cmp(sk_X509_value(trusted.get(), i), certificate) == 0 ||
+            was_made_of(context, sk_X509_value(trusted.get(), i), certificate))
             return true;
     return false;
 }
@@ -659,6 +687,15 @@ int verify_path(X509_STORE_CTX* store, OpenSslSession& session) {
     return verified;
 }
 
+// Mozilla ends the trust in a root for certificates that are valid from a later time on.
+void judge_age(OpenSslSession& session, X509* peer, X509* anchor) {
+    const auto root = root_of(session.context(), anchor);
+    if (root && root->distrusted_after &&
+        ASN1_TIME_cmp_time_t(X509_get0_notBefore(peer),
+                             static_cast<time_t>(*root->distrusted_after)) > 0)
+        session.found.add(failure_bit(Code::CERT_UNKNOWN_ISSUER), peer, 0);
+}
+
 // Instead of what was found: no certificate of the chain can be blamed.
 void set_invalid(OpenSslSession& session) {
     session.found = {};
@@ -705,13 +742,16 @@ void verify(X509_STORE_CTX* store, OpenSslSession& session) {
             failures |= failure_bit(Code::CERT_REVOKED);
         session.found.add(failures, certificate, i);
     }
+    if (const int top = sk_X509_num(chain) - 1; top > 0)
+        judge_age(session, peer, sk_X509_value(chain, top));
     if (session.name() != nullptr && context.checks_hostname() && !is_for(peer, *session.name()))
         session.found.add(failure_bit(Code::CERT_HOSTNAME), peer, 0);
     if (!context.verifies_by_program())
         return;
     for (int i = sk_X509_num(chain) - 1; i >= 0 && !session.transport().aborted(); --i) {
         X509* certificate = sk_X509_value(chain, i);
-        session.found.add(session.verify_certificate(certificate, i), certificate, i);
+        if (i == 0 || !root_of(context, certificate))
+            session.found.add(session.verify_certificate(certificate, i), certificate, i);
     }
 }
 
@@ -766,12 +806,6 @@ EVP_PKEY* signer_of(X509_STORE_CTX* store, X509* certificate, int& checks) {
     return first;
 }
 
-Bytes encoded(const X509_NAME* name) {
-    const unsigned char* data = nullptr;
-    std::size_t size = 0;
-    return X509_NAME_get0_der(name, &data, &size) == 1 ? Bytes{data, size} : Bytes{};
-}
-
 }  // namespace
 
 void OpenSslSession::keep_found() {
@@ -791,17 +825,22 @@ void OpenSslSession::keep_found() {
 }
 
 int is_issued(X509_STORE_CTX* store, X509* certificate, X509* issuer) {
-    if (!can_be_issuer(issuer, certificate))
+    if (!same_bytes(X509_get_subject_name(issuer), X509_get_issuer_name(certificate)))
         return 0;
     // Of several with one name, the one that signed is the issuer: OpenSSL by itself would try the
-    // first and no other.
+    // first and no other. It is looked for before the first of them is rejected for anything else:
+    // OpenSSL compares the others with its store locked, which signer_of() locks as well.
     OpenSslSession& session = *session_of(store);
-    if (!session.context().trusts_namesakes() && !has_namesake_shown(store, issuer))
-        return 1;
-    if (session.signed_certificate != certificate) {
+    const bool has_namesakes =
+        session.context().trusts_namesakes() || has_namesake_shown(store, issuer);
+    if (has_namesakes && session.signed_certificate != certificate) {
         session.signed_certificate = certificate;
         session.signed_by = signer_of(store, certificate, session.signature_checks);
     }
+    if (!can_be_issuer(issuer, certificate))
+        return 0;
+    if (!has_namesakes)
+        return 1;
     return session.signed_by != nullptr &&
                    EVP_PKEY_eq(X509_get0_pubkey(issuer), session.signed_by) == 1
                ? 1

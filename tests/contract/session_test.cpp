@@ -8,6 +8,7 @@
 #include "clock.hpp"
 #include "contract.hpp"
 #include "options.hpp"
+#include "roots.hpp"
 #include "ussl/certificate.hpp"
 
 namespace contract {
@@ -301,6 +302,7 @@ struct Change {
 
 const std::vector<Change>& changes_of_options() {
     static const std::string pin(32, 'p');
+    static const std::string store = roots::store_of("ca-rsa.crt");
     static constexpr std::uint16_t suites[] = {0x1301, 0xC02B};
     static const std::vector<Change> changes = {
         {"role", Fate::impossible, [](Options& o) { o.role = Role::server; }},
@@ -314,6 +316,7 @@ const std::vector<Change>& changes_of_options() {
         {"sign_by_program", Fate::impossible, [](Options& o) { o.sign_by_program = true; }},
         {"trusted", Fate::refused, [](Options& o) { o.trusted = bytes(cert("ca-all.crt")); }},
         {"system_store", Fate::refused, [](Options& o) { o.system_store = true; }},
+        {"root_store", Fate::refused, [](Options& o) { o.root_store = bytes(store); }},
         {"verify", Fate::refused, [](Options& o) { o.verify = Verify::none; }},
         {"crl_check", Fate::refused, [](Options& o) { o.crl_check = ussl::CrlCheck::leaf; }},
         {"check_hostname", Fate::refused, [](Options& o) { o.check_hostname = false; }},

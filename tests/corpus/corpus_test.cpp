@@ -25,6 +25,8 @@ struct Row {
     std::string expected;   // "good", or rows of include/ussl/errors.def
     std::string unless;     // a row of tests/engines.def, or "-": an engine that lacks it
     std::string otherwise;  // comes to this
+    std::string store;      // the roots that a root store can hold, or "-"
+    std::string rest;       // and the others, or "-"
 };
 
 std::string folder() {
@@ -49,8 +51,9 @@ std::vector<Row> rows() {
         std::istringstream fields(line);
         Row row;
         std::string time;
-        for (std::string* field : {&row.name, &row.only, &row.chain, &row.roots, &row.key,
-                                   &row.host, &time, &row.expected, &row.unless, &row.otherwise})
+        for (std::string* field :
+             {&row.name, &row.only, &row.chain, &row.roots, &row.key, &row.host, &time,
+              &row.expected, &row.unless, &row.otherwise, &row.store, &row.rest})
             std::getline(fields, *field, '\t');
         if (time != "-")
             row.time = std::stoll(time);
@@ -199,6 +202,7 @@ struct Look {
     Engine engine;
     Version version;
     Role role;
+    bool through_store = false;  ///< its roots are in a root store
 };
 
 std::vector<Look> looks() {
@@ -207,8 +211,10 @@ std::vector<Look> looks() {
         for (const Engine& engine : engines)
             for (const Version version : {Version::tls1_2, Version::tls1_3})
                 for (const Role role : {Role::client, Role::server})
-                    if (row.only != (role == Role::client ? "client" : "server"))
-                        all.push_back({row, engine, version, role});
+                    for (const bool through_store : {false, true})
+                        if (row.only != (role == Role::client ? "client" : "server") &&
+                            (!through_store || row.store != "-"))
+                            all.push_back({row, engine, version, role, through_store});
     return all;
 }
 
@@ -216,7 +222,8 @@ std::string name_of_look(const testing::TestParamInfo<Look>& info) {
     const Look& look = info.param;
     std::string name = std::string(look.engine.name) +
                        (look.version == Version::tls1_2 ? "_1_2" : "_1_3") +
-                       (look.role == Role::client ? "_client_" : "_server_") + look.row.name;
+                       (look.role == Role::client ? "_client_" : "_server_") +
+                       (look.through_store ? "store_" : "") + look.row.name;
     std::replace(name.begin(), name.end(), '-', '_');
     return name;
 }
@@ -226,7 +233,11 @@ Options options(const Look& look) {
     Options made;
     made.role = look.role;
     made.verify = Verify::required;
-    made.trusted = bytes(content(look.row.roots));
+    if (look.through_store)
+        made.root_store = bytes(content(look.row.store));
+    if (const std::string& roots = look.through_store ? look.row.rest : look.row.roots;
+        roots != "-")
+        made.trusted = bytes(content(roots));
     made.verify_time = look.row.time;
     made.minimum_version = made.maximum_version = look.version;
     if (look.role == Role::server) {
@@ -315,10 +326,14 @@ TEST(CorpusErrors, NameTheSameCertificate) {
             SCOPED_TRACE(row.name);
             std::vector<std::string> texts;
             for (const Engine& engine : engines) {
-                const Look look{row, engine, Version::tls1_3, role};
-                texts.push_back(certificate_in(show(look, options(look)).text));
+                for (const bool through_store : {false, true}) {
+                    const Look look{row, engine, Version::tls1_3, role,
+                                    through_store && row.store != "-"};
+                    texts.push_back(certificate_in(show(look, options(look)).text));
+                }
             }
-            EXPECT_EQ(texts[0], texts[1]);
+            for (const std::string& text : texts)
+                EXPECT_EQ(text, texts[0]);
             EXPECT_TRUE(std::ranges::all_of(texts[0], [](char c) { return c >= 0x20 && c < 0x7F; }))
                 << texts[0];
             named += texts[0].empty() ? 0 : 1;

@@ -1,0 +1,77 @@
+#pragma once
+
+// The roots of a compact store (docs/root-store.md), read where they are: nothing is copied, and
+// only the root that is needed becomes a certificate.
+
+#include "ussl/context.hpp"
+
+namespace ussl {
+
+class RootStore {
+  public:
+    /// What the store keeps of a root.
+    struct Root {
+        Bytes subject;     ///< DER
+        Bytes key;         ///< SubjectPublicKeyInfo, DER
+        Bytes serial;      ///< the content of the INTEGER
+        Bytes key_id;      ///< of subjectKeyIdentifier; empty: there is none
+        Bytes extensions;  ///< the others that verification evaluates, DER, one after the other
+        std::int64_t not_before = 0;
+        std::int64_t not_after = 0;
+        /// Certificates that are valid from a later time on are not trusted.
+        std::optional<std::int64_t> distrusted_after;
+        std::uint32_t place = 0;
+    };
+    using Sha256 = bool (*)(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out);
+
+    /// A store without roots.
+    RootStore() = default;
+    /// Checks all of `content`, which must stay where it is.
+    static std::expected<RootStore, ConfigError> open(Bytes content, Sha256 sha256);
+
+    [[nodiscard]] std::size_t count() const { return count_; }
+    [[nodiscard]] bool empty() const { return count_ == 0; }
+    /// Calls take(root) for each root with that subject (DER), until it returns false.
+    template <class Take>
+    void for_each(Bytes subject, Take take) const {
+        const std::uint32_t wanted = hash(subject);
+        for (std::size_t row = first_row(wanted); row < count_ && hash_of(row) == wanted; ++row) {
+            const std::optional<Root> root = root_of(row);
+            if (!root || (is_same(root->subject, subject) && !take(*root)))
+                return;
+        }
+    }
+    /// A certificate that was made of a root.
+    struct Certificate {
+        SecretBytes room;  ///< empty: there is no memory
+        std::size_t begin = 0;
+        [[nodiscard]] Bytes der() const { return Bytes{room.data(), room.size()}.subspan(begin); }
+    };
+    /// A certificate for the engines: version 3, with the root's name as issuer and subject, and
+    /// the root's place in the store as signature.
+    static Certificate certificate(const Root& root);
+    /// The root that certificate() was given, by the signature and subject of what it made.
+    [[nodiscard]] std::optional<Root> root_of(Bytes signature, Bytes subject) const;
+
+    /// What stands for the content where options are compared: the header has its digest.
+    static Bytes summary(Bytes content) {
+        return content.first(content.size() < header_size ? content.size() : header_size);
+    }
+
+  private:
+    static constexpr std::size_t header_size = 48;
+    static constexpr std::size_t row_size = 8;
+
+    static std::uint32_t hash(Bytes subject);
+    static bool is_same(Bytes a, Bytes b);
+    [[nodiscard]] std::optional<ConfigError> check() const;
+    [[nodiscard]] std::uint32_t hash_of(std::size_t row) const;
+    [[nodiscard]] std::size_t first_row(std::uint32_t hash) const;
+    [[nodiscard]] std::optional<Root> root_of(std::size_t row) const;
+    [[nodiscard]] std::optional<Root> root_at(std::size_t place, std::size_t& size) const;
+
+    Bytes content_;
+    std::size_t count_ = 0;
+};
+
+}  // namespace ussl
