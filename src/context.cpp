@@ -13,9 +13,12 @@ namespace ussl {
 
 Context::~Context() = default;
 
-std::expected<Ref<Context>, ConfigError> Context::make(const Engine& engine,
-                                                       const Options& options) {
+std::expected<Ref<Context>, ConfigError> Context::make(const Engine& engine, const Options& given) {
     const TrimAtEnd trim;
+    if (const std::optional<ConfigError> config_error = policy::check_verify(given))
+        return std::unexpected(*config_error);
+    Options options = given;
+    options.verify = policy::verification_of(given);
     if (const std::optional<ConfigError> config_error = policy::check(engine, options))
         return std::unexpected(*config_error);
     Ref<Context> context{new Context};

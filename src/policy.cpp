@@ -129,6 +129,29 @@ bool is_pinned(Bytes pins, std::span<const std::uint8_t, 32> hash) {
     return false;
 }
 
+Verify verification_of(const Options& options) {
+    switch (options.verify) {
+        case Verify::insecure_no_verification:
+            return Verify::none;
+        case Verify::by_role:
+            return options.role == Role::client && !uses_psk(options) ? Verify::required
+                                                                      : Verify::none;
+        default:
+            return options.verify;
+    }
+}
+
+std::optional<ConfigError> check_verify(const Options& options) {
+    const bool server = options.role == Role::server;
+    if (!server && options.verify == Verify::none)
+        return ConfigError{
+            "`verify` of a client must not be Verify::none: a client that accepts every "
+            "certificate requires Verify::insecure_no_verification"};
+    if (server && options.verify == Verify::insecure_no_verification)
+        return ConfigError{"`verify`: Verify::insecure_no_verification is only valid for a client"};
+    return std::nullopt;
+}
+
 // The reasons name members of Options: see ConfigError.
 std::optional<ConfigError> check(const Engine& engine, const Options& o) {
     const bool server = o.role == Role::server;

@@ -188,7 +188,12 @@ inline constexpr std::size_t around_certificate = 5;
 /// policies, and where its CRL is.
 bool may_be_critical(Bytes oid);
 
-/// Checks what can be checked without parsing; nullopt: nothing to refuse.
+/// Options::verify as the role has it: none, optional or required.
+Verify verification_of(const Options& options);
+/// Rejects a client that verifies nothing without saying so; nullopt: it is valid.
+std::optional<ConfigError> check_verify(const Options& options);
+/// Checks what can be checked without parsing, of options with verification_of() applied; nullopt:
+/// they are valid.
 std::optional<ConfigError> check(const Engine& engine, const Options& options);
 
 /// CRLs, or the wish to check them, have no effect if nothing is verified.

@@ -295,6 +295,14 @@ constexpr Attribute attributes[] = {
 
 }  // namespace
 
+// CERT_NONE is the default of a client, as in MicroPython.
+ussl::Verify verify_of(const Self* self) {
+    const auto verify = static_cast<ussl::Verify>(self->verify_mode);
+    return verify == ussl::Verify::none && self->server == 0
+               ? ussl::Verify::insecure_no_verification
+               : verify;
+}
+
 ussl::Options ussl_options_of(const ussl_context_obj_t* self) {
     Options options{
         .role = self->server != 0 ? ussl::Role::server : ussl::Role::client,
@@ -304,7 +312,7 @@ ussl::Options ussl_options_of(const ussl_context_obj_t* self) {
         .sign_by_program = has_sign_callback(self) && self->certificate != mp_const_none,
         .trusted = bytes_of(self->trusted),
         .system_store = self->system_store != 0,
-        .verify = static_cast<ussl::Verify>(self->verify_mode),
+        .verify = verify_of(self),
         .crl_check = crl_check_of(self),
         .check_hostname = self->check_hostname != 0,
         .verify_by_program = self->verify_callback != mp_const_none,

@@ -39,7 +39,7 @@ struct Options {
     /// are: they must not change or be released while the Context exists.
     std::optional<Bytes> root_store{};
 
-    Verify verify = Verify::none;
+    Verify verify = Verify::by_role;
     std::optional<CrlCheck> crl_check{};  ///< absent: leaf, if there are CRLs in `trusted`
     /// Client that verifies: the certificate must be for Connection::Settings::server_hostname.
     bool check_hostname = true;
@@ -186,6 +186,7 @@ class Context final : public OnHeap {
                                                          const Options& options);
 
     [[nodiscard]] Role role() const { return role_; }
+    /// Verify::none, optional or required.
     [[nodiscard]] Verify verify() const { return verify_; }
     /// Whether keys, not certificates, authenticate both ends.
     [[nodiscard]] bool uses_psk() const { return psk_; }

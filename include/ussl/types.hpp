@@ -16,11 +16,15 @@ enum class Role : std::uint8_t { client, server };
 
 enum class Direction : std::uint8_t { read, write };
 
-/// What is checked of the peer's certificate; the numbers are Python's.
+/// Which certificate the peer must send. The numbers 0 to 2 are Python's.
 enum class Verify : std::uint8_t {
-    none = 0,      ///< client: accepts any certificate; server: requests none
+    none = 0,      ///< server: does not request a certificate
     optional = 1,  ///< client: as required; server: accepts a client without a certificate
-    required = 2,  ///< chain, dates, purpose and (client) host name must be valid
+    required = 2,  ///< chain, dates, purpose and (client) host name are verified (RFC 5280 §6)
+    by_role = 3,   ///< client: required; server, and with pre-shared keys: none
+    /// Client: accepts every certificate. Anybody on the network can then read and change the data,
+    /// unless Options::pins is given.
+    insecure_no_verification = 4,
 };
 
 /// Which certificates of a chain must be known not to be revoked (RFC 5280 §6.3): by a CRL of their

@@ -76,7 +76,6 @@ ussl::CertificateDecision MemoryCallbacks::verify_certificate(Bytes certificate,
 Plan with_certificate(const std::string& server, const std::string& root) {
     Plan setup;
     setup.client.trusted = bytes(cert(root));
-    setup.client.verify = Verify::required;
     setup.server.role = Role::server;
     setup.server.key = bytes(cert(server + ".key"));
     setup.server.certificate = bytes(cert(server + ".crt"));

@@ -90,6 +90,29 @@ TEST_P(OptionRules, ThatContradictThemselvesAreRefused) {
     EXPECT_EQ(refusal_of({.verify = Verify::required}), "");  // the system's store
 }
 
+TEST_P(OptionRules, VerificationByDefaultDependsOnTheRole) {
+    const auto verify_of = [](const Options& options) {
+        const auto made = Context::make(engine(), options);
+        EXPECT_TRUE(made) << (made ? "" : made.error().reason);
+        return made ? (*made)->verify() : Verify::by_role;
+    };
+    EXPECT_EQ(verify_of({}), Verify::required);
+    EXPECT_EQ(verify_of(server()), Verify::none);
+    EXPECT_EQ(verify_of(with_psk().client), Verify::none);
+    EXPECT_EQ(verify_of(with_psk().server), Verify::none);
+    EXPECT_EQ(verify_of({.verify = Verify::insecure_no_verification}), Verify::none);
+}
+
+TEST_P(OptionRules, OnlyAClientThatSaysInsecureVerifiesNothing) {
+    EXPECT_EQ(refusal_of({.verify = Verify::none}),
+              "`verify` of a client must not be Verify::none: a client that accepts every "
+              "certificate requires Verify::insecure_no_verification");
+    Options options = server();
+    options.verify = Verify::insecure_no_verification;
+    EXPECT_EQ(refusal_of(options),
+              "`verify`: Verify::insecure_no_verification is only valid for a client");
+}
+
 // Anybody can have a client certificate of a public authority.
 TEST_P(OptionRules, AServerVerifiesClientsWithTheSystemStoreOnlyIfItSaysSo) {
     constexpr const char* reason = "`verify` of a server requires `trusted` or `system_store`";
@@ -107,7 +130,7 @@ TEST_P(OptionRules, AServerVerifiesClientsWithTheSystemStoreOnlyIfItSaysSo) {
 
 TEST_P(OptionRules, WhatOnlyCountsInVerificationIsRefusedWithoutIt) {
     const std::string crls = cert("ca.crt") + cert("ca.crl");
-    for (Options options : {Options{}, server()}) {
+    for (Options options : {Options{.verify = Verify::insecure_no_verification}, server()}) {
         const Options same = options;
         options.verify_by_program = true;
         EXPECT_EQ(refusal_of(options), "`verify_by_program` requires verification (`verify`)");
@@ -122,7 +145,7 @@ TEST_P(OptionRules, WhatOnlyCountsInVerificationIsRefusedWithoutIt) {
         options.verify = Verify::required;
         options.verify_by_program = true;
         EXPECT_EQ(refusal_of(options), "");
-        options.verify = Verify::none;
+        options.verify = same.verify;
         options.verify_by_program = false;
         options.trusted = bytes(cert("ca.crt"));
         EXPECT_EQ(refusal_of(options), "");
@@ -286,7 +309,7 @@ TEST_P(OptionRules, AKeyThatIsTakenCanSign) {
                                    "server-ed25519", "server-ed448", "server-rsa-pss"}) {
         const Plan made = GetParam().with(with_certificate(name));
         Plan plan = made;
-        plan.client = {};  // verifies nothing
+        plan.client = {.verify = Verify::insecure_no_verification};
         const auto context = Context::make(*plan.server_engine, plan.server);
         if (!context) {
             EXPECT_TRUE(std::string_view(context.error().reason).starts_with("unsupported key"))

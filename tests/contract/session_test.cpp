@@ -31,7 +31,8 @@ class Acquaintances {
         }
         reused = pair.client->session_reused();
         EXPECT_EQ(pair.server->session_reused(), reused);
-        EXPECT_EQ(pair.client->peer_verified(), plan_.client.verify != Verify::none);
+        EXPECT_EQ(pair.client->peer_verified(),
+                  plan_.client.verify != Verify::insecure_no_verification);
         EXPECT_EQ(pair.client->version(), pair.server->version());
         const Bytes der = pair.client->peer_certificate();
         certificate.assign(der.begin(), der.end());
@@ -86,7 +87,7 @@ constexpr const char* of_no_use =
     "`session` is damaged, or of another context or `server_hostname`";
 
 TEST_P(Sessions, AreResumedByThemselves) {
-    for (const Verify verify : {Verify::required, Verify::none}) {
+    for (const Verify verify : {Verify::required, Verify::insecure_no_verification}) {
         Plan made = plan(resuming(with_certificate()));
         made.client.verify = verify;
         Acquaintances two(made);
@@ -260,7 +261,7 @@ TEST_P(Sessions, OfAnotherContextOrNameAreRefused) {
     const Options same = two.plan().client;
     const std::string other(32, 'p');
     const std::function<void(Options&)> changes[] = {
-        [](Options& o) { o.verify = Verify::none; },
+        [](Options& o) { o.verify = Verify::insecure_no_verification; },
         [](Options& o) { o.trusted = bytes(cert("ca-all.crt")); },
         [](Options& o) { o.check_hostname = false; },
         [](Options& o) { o.verify_by_program = true; },
@@ -317,7 +318,7 @@ const std::vector<Change>& changes_of_options() {
         {"trusted", Fate::refused, [](Options& o) { o.trusted = bytes(cert("ca-all.crt")); }},
         {"system_store", Fate::refused, [](Options& o) { o.system_store = true; }},
         {"root_store", Fate::refused, [](Options& o) { o.root_store = bytes(store); }},
-        {"verify", Fate::refused, [](Options& o) { o.verify = Verify::none; }},
+        {"verify", Fate::refused, [](Options& o) { o.verify = Verify::insecure_no_verification; }},
         {"crl_check", Fate::refused, [](Options& o) { o.crl_check = ussl::CrlCheck::leaf; }},
         {"check_hostname", Fate::refused, [](Options& o) { o.check_hostname = false; }},
         {"verify_by_program", Fate::refused, [](Options& o) { o.verify_by_program = true; }},

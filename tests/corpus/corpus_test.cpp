@@ -351,7 +351,7 @@ TEST(CorpusUnverified, IsOnlyRead) {
         for (const Engine& engine : engines) {
             const Look look{row, engine, Version::tls1_3, Role::client};
             Options made = options(look);
-            made.verify = Verify::none;
+            made.verify = Verify::insecure_no_verification;
             const Outcome outcome = show(look, made);
             verdicts.push_back(verdict(outcome.error));
             EXPECT_FALSE(outcome.verified);

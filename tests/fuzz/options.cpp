@@ -70,7 +70,7 @@ Options options_of(Input& input, std::string (&held)[6], std::vector<std::uint16
     };
     options.role = input.ConsumeBool() ? Role::server : Role::client;
     options.psk_server = input.ConsumeBool();
-    options.verify = static_cast<Verify>(input.ConsumeIntegralInRange(0, 2));
+    options.verify = static_cast<Verify>(input.ConsumeIntegralInRange(0, 4));
     options.check_hostname = input.ConsumeBool();
     options.minimum_version = static_cast<Version>(input.ConsumeIntegralInRange(0x302, 0x305));
     options.maximum_version = static_cast<Version>(input.ConsumeIntegralInRange(0x302, 0x305));
