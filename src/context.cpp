@@ -356,4 +356,8 @@ void shut_down(const Engine& engine) {
     engine.shut_down();
 }
 
+bool wipe_released_memory(const Engine& engine) {
+    return engine.wipe_released_memory();
+}
+
 }  // namespace ussl

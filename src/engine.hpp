@@ -156,6 +156,8 @@ struct Engine {
     std::expected<Owned<EngineContext>, ConfigError> (*make_context)(const Options& options);
     /// As shut_down() of ussl/context.hpp.
     void (*shut_down)();
+    /// As wipe_released_memory() of ussl/context.hpp.
+    bool (*wipe_released_memory)();
 };
 
 }  // namespace ussl

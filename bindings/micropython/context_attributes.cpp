@@ -293,8 +293,6 @@ constexpr Attribute attributes[] = {
 };
 // clang-format on
 
-}  // namespace
-
 // CERT_NONE is the default of a client, as in MicroPython.
 ussl::Verify verify_of(const Self* self) {
     const auto verify = static_cast<ussl::Verify>(self->verify_mode);
@@ -302,6 +300,8 @@ ussl::Verify verify_of(const Self* self) {
                ? ussl::Verify::insecure_no_verification
                : verify;
 }
+
+}  // namespace
 
 ussl::Options ussl_options_of(const ussl_context_obj_t* self) {
     Options options{

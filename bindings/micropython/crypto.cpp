@@ -15,6 +15,11 @@ using ussl::Bytes;
 using ussl::Hash;
 using ussl::Hasher;
 
+// As an import of ussl does: a program may use these modules before it.
+void start_engine() {
+    ussl::wipe_released_memory(ussl::default_engine());
+}
+
 Hash hash_of(const mp_obj_type_t* type) {
     return type == &ussl_md5_type ? Hash::md5 : Hash::sha1;
 }
@@ -27,6 +32,7 @@ Hasher* hasher_of(mp_obj_t self) {
 }
 
 void make_cipher(ussl_aes_obj_t* self) {
+    start_engine();
     auto made = ussl::make_aes(ussl::default_engine(), {self->key, self->key_size},
                                static_cast<BlockMode>(self->mode), self->iv, self->decrypts == 0);
     self->cipher = made.release();
@@ -76,6 +82,7 @@ mp_obj_t ussl_hash_make_new(const mp_obj_type_t* type, size_t n_args, size_t n_k
     mp_arg_check_num(n_args, n_kw, 0, 1, false);
     ussl_hash_obj_t* self = mp_obj_malloc_with_finaliser(ussl_hash_obj_t, type);
     self->hasher = nullptr;
+    start_engine();
     self->hasher = ussl::make_hasher(ussl::default_engine(), hash_of(type)).release();
     if (self->hasher == nullptr)
         mp_raise_OSError(MP_ENOMEM);

@@ -288,5 +288,12 @@ bool has_root_store(const Engine& engine);
 /// heap ends before the process does (a soft reset). Connections that still exist can only be
 /// destroyed afterwards; new contexts start the engine again.
 void shut_down(const Engine& engine);
+/// Makes the engine overwrite every block of memory before it releases it, so that a core dump
+/// holds no secrets of closed connections. Process-wide: with OpenSSL, this replaces OpenSSL's
+/// allocation functions (CRYPTO_set_mem_functions), so call it before anything else uses OpenSSL.
+/// Linking ussl alone never does it. With Mbed TLS there is nothing to do: it wipes its secrets.
+/// Returns false, and changes nothing, if OpenSSL has allocated memory before, or if the program
+/// has replaced its functions.
+bool wipe_released_memory(const Engine& engine);
 
 }  // namespace ussl

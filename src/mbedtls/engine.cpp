@@ -1333,6 +1333,7 @@ const Engine mbedtls_engine{
     .make_self_signed = mbedtls::make_self_signed,
     .make_context = mbedtls::MbedContext::make,
     .shut_down = mbedtls::shut_down,
+    .wipe_released_memory = [] { return true; },  // Mbed TLS wipes its secrets itself
 };
 
 }  // namespace ussl

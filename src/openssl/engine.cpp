@@ -24,8 +24,6 @@ constexpr char signature_algorithms[] =
 constexpr std::uint64_t no_certificate_compression = SSL_OP_BIT(32) | SSL_OP_BIT(33);
 constexpr std::uint64_t prefer_no_dhe_kex = SSL_OP_BIT(35);
 
-const bool wipes_what_is_freed = wipe_what_is_freed();
-
 // --- the stream as a BIO
 
 // What OpenSSL takes from a stream's function. Nothing but an end is 0: OpenSSL lets some of its
@@ -252,8 +250,7 @@ bool OpenSslContext::set_up(const Options& options) {
     // from answering a peer that has only closed its own direction.
     SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET |
                                  SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);
-    // Otherwise all of a buffer is wiped when it is given back.
-    if (!wipes_what_is_freed)
+    if (!wipes_released_memory())
         SSL_CTX_set_options(ctx, SSL_OP_CLEANSE_PLAINTEXT);
     // NO_AUTO_CHAIN: what is sent is what certfile holds, whatever ca_certs has.
     SSL_CTX_set_mode(ctx, SSL_MODE_AUTO_RETRY | SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN |
@@ -731,6 +728,7 @@ const Engine openssl_engine{
     .make_self_signed = openssl::make_self_signed,
     .make_context = openssl::OpenSslContext::make,
     .shut_down = [] {},  // a host's process ends with its heap
+    .wipe_released_memory = openssl::wipe_released_memory,
 };
 
 }  // namespace ussl

@@ -1,6 +1,5 @@
-// OpenSSL wipes keys that it knows as such, and gives much else back as it is: what a key was read
-// from, secrets of a connection, plaintext. Who reads this process's memory later, in a core dump,
-// finds none of it.
+// OpenSSL wipes keys, but releases much else unchanged: the source of a key, secrets of a
+// connection, plaintext. With these functions, a core dump holds none of it.
 
 #include <malloc.h>
 #include <openssl/crypto.h>
@@ -35,15 +34,24 @@ void* take_more(void* memory, std::size_t size, const char* file, int line) {
     return more;
 }
 
-}  // namespace
-
-// OpenSSL takes such functions before its first allocation only; who has others keeps them.
-bool wipe_what_is_freed() {
+CRYPTO_malloc_fn allocation_function() {
     CRYPTO_malloc_fn allocate = nullptr;
     CRYPTO_realloc_fn reallocate = nullptr;
     CRYPTO_free_fn free = nullptr;
     CRYPTO_get_mem_functions(&allocate, &reallocate, &free);
-    return allocate == CRYPTO_malloc && CRYPTO_set_mem_functions(take, take_more, let_go) == 1;
+    return allocate;
+}
+
+}  // namespace
+
+bool wipes_released_memory() {
+    return allocation_function() == take;
+}
+
+// OpenSSL accepts such functions before its first allocation only. Functions of the program stay.
+bool wipe_released_memory() {
+    return wipes_released_memory() || (allocation_function() == CRYPTO_malloc &&
+                                       CRYPTO_set_mem_functions(take, take_more, let_go) == 1);
 }
 
 }  // namespace ussl::openssl

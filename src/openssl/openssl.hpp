@@ -258,9 +258,10 @@ bool take_lack_of_memory();
 Error take_error(const OpenSslSession& session);
 
 // memory.cpp
-/// From here on OpenSSL wipes all memory that it gives back. false: it is too late for that, or
-/// the program sees to OpenSSL's memory itself.
-bool wipe_what_is_freed();
+/// Whether wipe_released_memory() was successful.
+bool wipes_released_memory();
+/// As wipe_released_memory() of ussl/context.hpp.
+bool wipe_released_memory();
 
 // crypto.cpp
 extern const EngineCrypto crypto;

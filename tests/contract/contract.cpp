@@ -20,7 +20,10 @@ const std::string& cert(const std::string& name) {
     return content;
 }
 
-IoResult MemoryCallbacks::read(MutableBytes into) {
+// As the MicroPython module does when it is imported.
+[[maybe_unused]] const bool wipes = ussl::wipe_released_memory(ussl::openssl_engine);
+
+IoResult MemoryCallbacks::read(MutableBytes into) noexcept {
     ++reads;
     if (next_read)
         return *next_read;
