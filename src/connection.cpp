@@ -30,18 +30,18 @@ Error plain_error(Code code) {
 class NeverBlocking final : public Callbacks {
   public:
     explicit NeverBlocking(Callbacks& callbacks) : callbacks_(callbacks) {}
-    IoResult read(MutableBytes into) override {
+    IoResult read(MutableBytes into) noexcept override {
         return callbacks_.ready(Direction::read) ? callbacks_.read(into) : IoResult::would_block();
     }
-    IoResult write(Bytes from) override {
+    IoResult write(Bytes from) noexcept override {
         if (!callbacks_.ready(Direction::write))
             return IoResult::would_block();
         return callbacks_.write(from.first(std::min(from.size(), ready_piece)));
     }
-    bool ready(Direction direction) override { return callbacks_.ready(direction); }
+    bool ready(Direction direction) noexcept override { return callbacks_.ready(direction); }
 
-    const void* thread() override { return callbacks_.thread(); }
-    TurnAnswer wait_for_turn() override { return callbacks_.wait_for_turn(); }
+    const void* thread() noexcept override { return callbacks_.thread(); }
+    TurnAnswer wait_for_turn() noexcept override { return callbacks_.wait_for_turn(); }
 
   private:
     Callbacks& callbacks_;
@@ -176,10 +176,10 @@ namespace {
 // The end of a certificate's validity period, in seconds since 1970.
 class NotAfter final : public CertificateVisitor {
   public:
-    void identity(int, const Serial&) override {}
-    void attribute(Party, bool, std::string_view, std::string_view) override {}
-    void alternative_name(AltName, Bytes) override {}
-    void validity(const Time&, const Time& end) override {
+    void identity(int, const Serial&) noexcept override {}
+    void attribute(Party, bool, std::string_view, std::string_view) noexcept override {}
+    void alternative_name(AltName, Bytes) noexcept override {}
+    void validity(const Time&, const Time& end) noexcept override {
         using namespace std::chrono;
         const sys_days date = year{end.year} / month(static_cast<unsigned>(end.month)) /
                               day(static_cast<unsigned>(end.day));

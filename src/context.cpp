@@ -308,7 +308,7 @@ bool for_each_suite(const Engine& engine, SuiteVisitor& visitor) {
 std::uint16_t suite_of(const Engine& engine, std::string_view name) {
     struct Search final : SuiteVisitor {
         explicit Search(std::string_view wanted) : name(wanted) {}
-        void suite(std::uint16_t number, std::string_view iana) override {
+        void suite(std::uint16_t number, std::string_view iana) noexcept override {
             if (found == 0 && policy::is_suite(iana, name))
                 found = number;
         }

@@ -17,7 +17,7 @@ class DictBuilder final : public ussl::CertificateVisitor {
     explicit DictBuilder(mp_obj_t dict, bool with_hashes = false)
         : dict_(dict), with_hashes_(with_hashes) {}
 
-    void identity(int version, const Serial& serial) override {
+    void identity(int version, const Serial& serial) noexcept override {
         guard([&] {
             store(MP_QSTR_version, MP_OBJ_NEW_SMALL_INT(version));
             vstr_t hex;
@@ -31,7 +31,7 @@ class DictBuilder final : public ussl::CertificateVisitor {
     }
 
     void attribute(Party party, bool starts_rdn, std::string_view name,
-                   std::string_view value) override {
+                   std::string_view value) noexcept override {
         guard([&] {
             const mp_obj_t pair = text_pair(name, value);
             mp_obj_t* rdns = party == Party::subject ? &subject_ : &issuer_;
@@ -48,14 +48,14 @@ class DictBuilder final : public ussl::CertificateVisitor {
         });
     }
 
-    void validity(const Time& not_before, const Time& not_after) override {
+    void validity(const Time& not_before, const Time& not_after) noexcept override {
         guard([&] {
             store(MP_QSTR_notBefore, date(not_before));
             store(MP_QSTR_notAfter, date(not_after));
         });
     }
 
-    void alternative_name(AltName kind, ussl::Bytes value) override {
+    void alternative_name(AltName kind, ussl::Bytes value) noexcept override {
         guard([&] {
             const mp_obj_t pair = kind == AltName::ip ? text_pair("IP Address", address(value))
                                                       : text_pair(kind_name(kind), text(value));
@@ -63,7 +63,7 @@ class DictBuilder final : public ussl::CertificateVisitor {
         });
     }
 
-    void encoded(ussl::Bytes certificate, ussl::Bytes public_key) override {
+    void encoded(ussl::Bytes certificate, ussl::Bytes public_key) noexcept override {
         if (with_hashes_)
             guard([&] {
                 store(MP_QSTR_sha256, sha256(certificate));

@@ -28,7 +28,7 @@ void drop_own_key(ussl_context_obj_t* self) {
 // One name at a time is copied out: the interpreter may raise while it makes its own string of it,
 // which must not unwind an engine's loop.
 struct Names final : ussl::SuiteVisitor {
-    void suite(uint16_t, std::string_view name) override {
+    void suite(uint16_t, std::string_view name) noexcept override {
         if (count++ != wanted)
             return;
         size = std::min(name.size(), sizeof text);

@@ -287,10 +287,12 @@ void wait_for_object(ussl_delivery_t* of, uint32_t timeout_ms) {
 /// For a hold on a connection that is closed: what another thread's call does there is short.
 class NoStream final : public ussl::Callbacks {
   public:
-    ussl::IoResult read(ussl::MutableBytes) override { return ussl::IoResult::would_block(); }
-    ussl::IoResult write(ussl::Bytes) override { return ussl::IoResult::would_block(); }
-    const void* thread() override { return ussl_thread(); }
-    ussl::TurnAnswer wait_for_turn() override {
+    ussl::IoResult read(ussl::MutableBytes) noexcept override {
+        return ussl::IoResult::would_block();
+    }
+    ussl::IoResult write(ussl::Bytes) noexcept override { return ussl::IoResult::would_block(); }
+    const void* thread() noexcept override { return ussl_thread(); }
+    ussl::TurnAnswer wait_for_turn() noexcept override {
         ussl_let_threads_run(turns_++);
         return ussl::TurnAnswer::again;
     }

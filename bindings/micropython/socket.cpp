@@ -42,10 +42,10 @@ class PyCallbacks final : public ussl::Callbacks {
     /// What Python code raised.
     mp_obj_t exception = MP_OBJ_NULL;
 
-    const void* thread() override { return ussl_thread(); }
+    const void* thread() noexcept override { return ussl_thread(); }
 
     /// A call over a stream that blocks would have to wait for the peer, too.
-    ussl::TurnAnswer wait_for_turn() override {
+    ussl::TurnAnswer wait_for_turn() noexcept override {
         if (self_->stream_kind == USSL_STREAM_BLOCKS)
             return ussl::TurnAnswer::refused;
         ussl_let_threads_run(turns_++);
@@ -53,7 +53,7 @@ class PyCallbacks final : public ussl::Callbacks {
         return exception == MP_OBJ_NULL ? ussl::TurnAnswer::again : ussl::TurnAnswer::aborted;
     }
 
-    IoResult read(ussl::MutableBytes into) override {
+    IoResult read(ussl::MutableBytes into) noexcept override {
         if (self_->stream == MP_OBJ_NULL)
             return IoResult::failed(MP_EBADF);
         if (polls_first_ && !ready(Direction::read))
@@ -65,7 +65,7 @@ class PyCallbacks final : public ussl::Callbacks {
         return result_of(count, into.size(), error);
     }
 
-    IoResult write(ussl::Bytes from) override {
+    IoResult write(ussl::Bytes from) noexcept override {
         if (self_->stream == MP_OBJ_NULL)
             return IoResult::failed(MP_EBADF);
         // What a closed connection has left is for the delivery to send.
@@ -79,7 +79,7 @@ class PyCallbacks final : public ussl::Callbacks {
                          count != 0 ? error : MP_EAGAIN);
     }
 
-    bool ready(Direction direction) override {
+    bool ready(Direction direction) noexcept override {
         const mp_uint_t flag = direction == Direction::read ? MP_STREAM_POLL_RD : MP_STREAM_POLL_WR;
         mp_uint_t ready = 0;
         switch (poll_or_refusal(flag, &ready)) {
@@ -103,7 +103,7 @@ class PyCallbacks final : public ussl::Callbacks {
     }
 
     ussl::PskAnswer find_psk(ussl::Bytes identity, ussl::MutableBytes key,
-                             std::size_t& length) override {
+                             std::size_t& length) noexcept override {
         const auto* context = static_cast<ussl_context_obj_t*>(MP_OBJ_TO_PTR(self_->context));
         const mp_uint_t found =
             ussl_call_psk_get(context->strict != 0, self_->psk_keys, self_->psk_callback,
@@ -114,7 +114,8 @@ class PyCallbacks final : public ussl::Callbacks {
         return length != 0 ? ussl::PskAnswer::found : ussl::PskAnswer::unknown;
     }
 
-    ussl::CertificateDecision verify_certificate(ussl::Bytes certificate, int depth) override {
+    ussl::CertificateDecision verify_certificate(ussl::Bytes certificate,
+                                                 int depth) noexcept override {
         const mp_uint_t answer = ussl_call_verify(self_->verify_callback, certificate.data(),
                                                   certificate.size(), depth, &exception);
         if (answer == USSL_RAISED)
@@ -124,7 +125,7 @@ class PyCallbacks final : public ussl::Callbacks {
     }
 
     ussl::NameAnswer choose_context(std::string_view name, ussl::Ref<ussl::Context>& instead,
-                                    uint8_t& alert) override {
+                                    uint8_t& alert) noexcept override {
         void* chosen = nullptr;
         self_->chooses = true;
         const mp_uint_t answer =
@@ -143,7 +144,7 @@ class PyCallbacks final : public ussl::Callbacks {
     }
 
     ussl::SignAnswer sign(ussl::SignatureScheme scheme, ussl::Bytes digest, ussl::Bytes scalar,
-                          ussl::MutableBytes signature, std::size_t& length) override {
+                          ussl::MutableBytes signature, std::size_t& length) noexcept override {
         const mp_uint_t made =
             ussl_call_sign(self_->sign_callback, self_->ecdsa_sign_callback, name_of(scheme),
                            digest.data(), digest.size(), scalar.data(), scalar.size(),
@@ -154,7 +155,7 @@ class PyCallbacks final : public ussl::Callbacks {
         return length != 0 ? ussl::SignAnswer::made : ussl::SignAnswer::own_key;
     }
 
-    bool key_log(std::string_view line) override {
+    bool key_log(std::string_view line) noexcept override {
         return ussl_append_line(self_->keylog_filename, line.data(), line.size(), &exception);
     }
 

@@ -19,15 +19,15 @@ class CertificateVisitor {
     };
 
     /// `version` as it is called, 3 for X.509v3.
-    virtual void identity(int version, const Serial& serial) = 0;
+    virtual void identity(int version, const Serial& serial) noexcept = 0;
     /// One attribute; `starts_rdn` is false for the further ones of a multi-valued RDN.
     virtual void attribute(Party party, bool starts_rdn, std::string_view name,
-                           std::string_view value) = 0;
-    virtual void validity(const Time& not_before, const Time& not_after) = 0;
+                           std::string_view value) noexcept = 0;
+    virtual void validity(const Time& not_before, const Time& not_after) noexcept = 0;
     /// `value` is text, or 4 or 16 bytes for an address.
-    virtual void alternative_name(AltName kind, Bytes value) = 0;
+    virtual void alternative_name(AltName kind, Bytes value) noexcept = 0;
     /// The certificate and its SubjectPublicKeyInfo in DER: what Options::pins are hashes of.
-    virtual void encoded(Bytes certificate, Bytes public_key) {
+    virtual void encoded(Bytes certificate, Bytes public_key) noexcept {
         (void)certificate, (void)public_key;
     }
 

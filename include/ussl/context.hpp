@@ -252,7 +252,7 @@ class Context final : public OnHeap {
 class SuiteVisitor {
   public:
     /// `name` is IANA's, "TLS_AES_128_GCM_SHA256".
-    virtual void suite(std::uint16_t number, std::string_view name) = 0;
+    virtual void suite(std::uint16_t number, std::string_view name) noexcept = 0;
 
   protected:
     ~SuiteVisitor() = default;

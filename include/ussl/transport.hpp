@@ -42,11 +42,11 @@ inline constexpr std::size_t ready_piece = 512;
 class Transport {
   public:
     /// Reads at least 1 and at most `into.size()` bytes; `into` is never empty.
-    virtual IoResult read(MutableBytes into) = 0;
+    virtual IoResult read(MutableBytes into) noexcept = 0;
     /// Writes at least 1 and at most `from.size()` bytes; `from` is never empty.
-    virtual IoResult write(Bytes from) = 0;
+    virtual IoResult write(Bytes from) noexcept = 0;
     /// Whether the call could move a byte now without blocking; true if the stream cannot tell.
-    virtual bool ready(Direction) { return true; }
+    virtual bool ready(Direction) noexcept { return true; }
 
   protected:
     ~Transport() = default;
@@ -105,22 +105,22 @@ class Callbacks : public Transport {
   public:
     /// The calling thread: a value of its own for each, never nullptr. By default, all threads are
     /// one, and a call beside another one is misuse.
-    virtual const void* thread() {
+    virtual const void* thread() noexcept {
         static constexpr char any = 0;
         return &any;
     }
     /// Another thread's call is under way; waits a little. Over a stream that blocks, that call may
     /// take as long as the peer likes.
-    virtual TurnAnswer wait_for_turn() { return TurnAnswer::refused; }
+    virtual TurnAnswer wait_for_turn() noexcept { return TurnAnswer::refused; }
     /// Server: looks up the key of a client, at most once in a handshake. Writes it to `key` (at
     /// most max_psk_key bytes) and its length, at least 1, to `length`.
-    virtual PskAnswer find_psk(Bytes identity, MutableBytes key, std::size_t& length) {
+    virtual PskAnswer find_psk(Bytes identity, MutableBytes key, std::size_t& length) noexcept {
         (void)identity, (void)key, (void)length;
         return PskAnswer::unknown;
     }
     /// With Options::verify_by_program: called for each certificate of the peer's chain (DER), the
     /// topmost first; the peer's own has depth 0. Adds to what is checked, and replaces nothing.
-    virtual CertificateDecision verify_certificate(Bytes certificate, int depth) {
+    virtual CertificateDecision verify_certificate(Bytes certificate, int depth) noexcept {
         (void)certificate, (void)depth;
         return CertificateDecision::refused;
     }
@@ -131,7 +131,7 @@ class Callbacks : public Transport {
     /// its verification of clients applies; cipher suites, versions and ALPN stay. Neither context
     /// may use pre-shared keys. An alert may be set for `refused`.
     virtual NameAnswer choose_context(std::string_view name, Ref<Context>& instead,
-                                      std::uint8_t& alert) {
+                                      std::uint8_t& alert) noexcept {
         (void)name, (void)instead, (void)alert;
         return NameAnswer::good;
     }
@@ -140,13 +140,13 @@ class Callbacks : public Transport {
     /// there and of ECDSA (big-endian, no zeros before it): some keep there the place of the real
     /// one. Writes the signature, at least 1 and at most max_signature bytes, and its length.
     virtual SignAnswer sign(SignatureScheme scheme, Bytes digest, Bytes scalar,
-                            MutableBytes signature, std::size_t& length) {
+                            MutableBytes signature, std::size_t& length) noexcept {
         (void)scheme, (void)digest, (void)scalar, (void)signature, (void)length;
         return SignAnswer::own_key;
     }
     /// With Options::key_log: a line of the format that Wireshark reads (NSS Key Log Format),
     /// without its end. false: it could not be kept; the connection fails with CALLBACK.
-    virtual bool key_log(std::string_view line) {
+    virtual bool key_log(std::string_view line) noexcept {
         (void)line;
         return true;
     }

@@ -15,7 +15,7 @@ std::string text_of(const ussl::SecretBytes& content) {
 }
 
 struct Recorder final : ussl::CertificateVisitor {
-    void identity(int version, const Serial& number) override {
+    void identity(int version, const Serial& number) noexcept override {
         this->version = version;
         serial = number.negative ? "-" : "";
         for (const std::uint8_t byte : number.magnitude) {
@@ -23,18 +23,18 @@ struct Recorder final : ussl::CertificateVisitor {
             serial += "0123456789ABCDEF"[byte & 15];
         }
     }
-    void attribute(Party, bool, std::string_view, std::string_view value) override {
+    void attribute(Party, bool, std::string_view, std::string_view value) noexcept override {
         texts.emplace_back(value);
     }
-    void validity(const Time& not_before, const Time& not_after) override {
+    void validity(const Time& not_before, const Time& not_after) noexcept override {
         since = not_before.year;
         until = not_after.year;
     }
-    void alternative_name(AltName kind, Bytes value) override {
+    void alternative_name(AltName kind, Bytes value) noexcept override {
         names += kind == AltName::ip ? " ip" + std::to_string(value.size())
                                      : " " + std::string(value.begin(), value.end());
     }
-    void encoded(Bytes of_certificate, Bytes public_key) override {
+    void encoded(Bytes of_certificate, Bytes public_key) noexcept override {
         der = {of_certificate.begin(), of_certificate.end()};
         key = {public_key.begin(), public_key.end()};
     }

@@ -179,8 +179,8 @@ TEST_P(Connections, OfOneContextAreIndependent) {
 class OnlyAStream final : public ussl::Callbacks {
   public:
     explicit OnlyAStream(MemoryCallbacks& stream) : stream_(stream) {}
-    IoResult read(MutableBytes into) override { return stream_.read(into); }
-    IoResult write(Bytes from) override { return stream_.write(from); }
+    IoResult read(MutableBytes into) noexcept override { return stream_.read(into); }
+    IoResult write(Bytes from) noexcept override { return stream_.write(from); }
 
   private:
     MemoryCallbacks& stream_;

@@ -39,7 +39,7 @@ IoResult MemoryCallbacks::read(MutableBytes into) noexcept {
     return IoResult::moved(n);
 }
 
-IoResult MemoryCallbacks::write(Bytes from) {
+IoResult MemoryCallbacks::write(Bytes from) noexcept {
     ++writes;
     if (on_write)
         on_write();
@@ -57,7 +57,8 @@ IoResult MemoryCallbacks::write(Bytes from) {
     return IoResult::moved(n);
 }
 
-ussl::PskAnswer MemoryCallbacks::find_psk(Bytes identity, MutableBytes key, std::size_t& length) {
+ussl::PskAnswer MemoryCallbacks::find_psk(Bytes identity, MutableBytes key,
+                                          std::size_t& length) noexcept {
     asked.emplace_back(identity.begin(), identity.end());
     if (on_lookup)
         on_lookup();
@@ -71,7 +72,8 @@ ussl::PskAnswer MemoryCallbacks::find_psk(Bytes identity, MutableBytes key, std:
     return ussl::PskAnswer::found;
 }
 
-ussl::CertificateDecision MemoryCallbacks::verify_certificate(Bytes certificate, int depth) {
+ussl::CertificateDecision MemoryCallbacks::verify_certificate(Bytes certificate,
+                                                              int depth) noexcept {
     judged.emplace_back(depth, std::string(certificate.begin(), certificate.end()));
     return on_verify ? on_verify(depth) : ussl::CertificateDecision::accepted;
 }

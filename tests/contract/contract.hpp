@@ -62,16 +62,17 @@ class MemoryCallbacks final : public ussl::Callbacks {
   public:
     MemoryCallbacks(Ring& in, Ring& out) : in(in), out(out) {}
 
-    IoResult read(MutableBytes into) override;
-    IoResult write(Bytes from) override;
-    bool ready(Direction direction) override {
+    IoResult read(MutableBytes into) noexcept override;
+    IoResult write(Bytes from) noexcept override;
+    bool ready(Direction direction) noexcept override {
         return direction == Direction::read ? !in.bytes.empty() || in.closed
                                             : out.bytes.size() < out.capacity;
     }
-    ussl::PskAnswer find_psk(Bytes identity, MutableBytes key, std::size_t& length) override;
-    ussl::CertificateDecision verify_certificate(Bytes certificate, int depth) override;
+    ussl::PskAnswer find_psk(Bytes identity, MutableBytes key,
+                             std::size_t& length) noexcept override;
+    ussl::CertificateDecision verify_certificate(Bytes certificate, int depth) noexcept override;
     ussl::NameAnswer choose_context(std::string_view name, ussl::Ref<Context>& instead,
-                                    std::uint8_t& alert) override {
+                                    std::uint8_t& alert) noexcept override {
         names.emplace_back(name);
         return on_name ? on_name(instead, alert) : ussl::NameAnswer::good;
     }
@@ -86,7 +87,7 @@ class MemoryCallbacks final : public ussl::Callbacks {
     std::vector<std::pair<int, std::string>> judged;  ///< depths and certificates, as they came
     std::function<ussl::CertificateDecision(int depth)> on_verify;  ///< otherwise all are accepted
     ussl::SignAnswer sign(ussl::SignatureScheme scheme, Bytes digest, Bytes scalar,
-                          MutableBytes signature, std::size_t& length) override {
+                          MutableBytes signature, std::size_t& length) noexcept override {
         return on_sign ? on_sign(scheme, digest, scalar, signature, length)
                        : ussl::SignAnswer::own_key;
     }

@@ -503,10 +503,10 @@ TEST_P(Sessions, EndWhenTheServerSays) {
 }
 
 struct Validity final : ussl::CertificateVisitor {
-    void identity(int, const Serial&) override {}
-    void attribute(Party, bool, std::string_view, std::string_view) override {}
-    void alternative_name(AltName, Bytes) override {}
-    void validity(const Time&, const Time& last) override {
+    void identity(int, const Serial&) noexcept override {}
+    void attribute(Party, bool, std::string_view, std::string_view) noexcept override {}
+    void alternative_name(AltName, Bytes) noexcept override {}
+    void validity(const Time&, const Time& last) noexcept override {
         using namespace std::chrono;
         const sys_seconds at = sys_days{year{last.year} / last.month / last.day} +
                                hours{last.hour} + minutes{last.minute} + seconds{last.second};

@@ -15,7 +15,7 @@ struct Named {
 
 std::vector<Named> suites_of(const ussl::Engine& engine) {
     struct List final : ussl::SuiteVisitor {
-        void suite(std::uint16_t number, std::string_view name) override {
+        void suite(std::uint16_t number, std::string_view name) noexcept override {
             all.push_back({number, std::string(name)});
         }
         std::vector<Named> all;

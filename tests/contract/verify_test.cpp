@@ -511,19 +511,19 @@ TEST_P(ClientCertificates, GetTheirVerdict) {
 
 class Recorder final : public ussl::CertificateVisitor {
   public:
-    void identity(int version, const Serial& serial) override {
+    void identity(int version, const Serial& serial) noexcept override {
         text += "v" + std::to_string(version) + (serial.magnitude.empty() ? " no serial" : "");
     }
     void attribute(Party party, bool starts_rdn, std::string_view name,
-                   std::string_view value) override {
+                   std::string_view value) noexcept override {
         text += party == Party::subject ? " s" : " i";
         text += starts_rdn ? ":" : "+";
         text += std::string(name) + "=" + std::string(value);
     }
-    void validity(const Time& not_before, const Time& not_after) override {
+    void validity(const Time& not_before, const Time& not_after) noexcept override {
         text += " " + std::to_string(not_before.year) + "-" + std::to_string(not_after.month);
     }
-    void alternative_name(AltName kind, Bytes value) override {
+    void alternative_name(AltName kind, Bytes value) noexcept override {
         text += kind == AltName::ip ? " ip" + std::to_string(value.size())
                                     : " dns:" + std::string(value.begin(), value.end());
     }

@@ -308,11 +308,11 @@ TEST_P(MemoryOfAnAnnouncement, IsNotAllocatedBeforeTheRecordIsReceived) {
 enum class Came : std::uint8_t { well, to_nothing, to_out_of_memory };
 
 struct Listener final : ussl::CertificateVisitor, ussl::SuiteVisitor {
-    void identity(int, const Serial&) override { ++heard; }
-    void attribute(Party, bool, std::string_view, std::string_view) override { ++heard; }
-    void validity(const Time&, const Time&) override { ++heard; }
-    void alternative_name(AltName, Bytes) override { ++heard; }
-    void suite(std::uint16_t, std::string_view) override { ++heard; }
+    void identity(int, const Serial&) noexcept override { ++heard; }
+    void attribute(Party, bool, std::string_view, std::string_view) noexcept override { ++heard; }
+    void validity(const Time&, const Time&) noexcept override { ++heard; }
+    void alternative_name(AltName, Bytes) noexcept override { ++heard; }
+    void suite(std::uint16_t, std::string_view) noexcept override { ++heard; }
     std::size_t heard = 0;
 };
 

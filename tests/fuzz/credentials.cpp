@@ -8,14 +8,14 @@ namespace {
 
 /// Looks at all that there is to see.
 struct Reader final : ussl::CertificateVisitor {
-    void identity(int, const Serial& serial) override { see(serial.magnitude); }
-    void attribute(Party, bool, std::string_view name, std::string_view value) override {
+    void identity(int, const Serial& serial) noexcept override { see(serial.magnitude); }
+    void attribute(Party, bool, std::string_view name, std::string_view value) noexcept override {
         see(bytes(name));
         see(bytes(value));
     }
-    void validity(const Time&, const Time&) override {}
-    void alternative_name(AltName, Bytes value) override { see(value); }
-    void encoded(Bytes certificate, Bytes public_key) override {
+    void validity(const Time&, const Time&) noexcept override {}
+    void alternative_name(AltName, Bytes value) noexcept override { see(value); }
+    void encoded(Bytes certificate, Bytes public_key) noexcept override {
         see(certificate);
         see(public_key);
     }

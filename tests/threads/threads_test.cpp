@@ -41,26 +41,26 @@ class SocketCallbacks : public ussl::Callbacks {
     explicit SocketCallbacks(const Socket& socket) : socket_(socket) {}
     virtual ~SocketCallbacks() = default;
 
-    IoResult read(MutableBytes into) override {
+    IoResult read(MutableBytes into) noexcept override {
         return result_of(recv(socket_.fd(), into.data(), into.size(), MSG_DONTWAIT), true);
     }
-    IoResult write(Bytes from) override {
+    IoResult write(Bytes from) noexcept override {
         return result_of(send(socket_.fd(), from.data(), from.size(), MSG_DONTWAIT | MSG_NOSIGNAL),
                          false);
     }
-    bool ready(Direction direction) override {
+    bool ready(Direction direction) noexcept override {
         return wait_for(direction == Direction::read ? POLLIN : POLLOUT, 0);
     }
-    const void* thread() override {
+    const void* thread() noexcept override {
         static thread_local char mine;
         return &mine;
     }
-    ussl::TurnAnswer wait_for_turn() override {
+    ussl::TurnAnswer wait_for_turn() noexcept override {
         ++turns;
         std::this_thread::yield();
         return ussl::TurnAnswer::again;
     }
-    ussl::PskAnswer find_psk(Bytes, MutableBytes key, std::size_t& length) override {
+    ussl::PskAnswer find_psk(Bytes, MutableBytes key, std::size_t& length) noexcept override {
         if (on_lookup)
             on_lookup();
         const auto it = keys.find("me");
@@ -373,7 +373,7 @@ TEST_P(Threads, ACallWaitsForACallbackOfAnotherThread) {
     class Impatient final : public SocketCallbacks {
       public:
         using SocketCallbacks::SocketCallbacks;
-        ussl::TurnAnswer wait_for_turn() override { return answer; }
+        ussl::TurnAnswer wait_for_turn() noexcept override { return answer; }
         ussl::TurnAnswer answer = ussl::TurnAnswer::refused;
     };
     Impatient other(ends.server->socket);
