@@ -251,6 +251,10 @@ class Guide(unittest.TestCase):
         linked = re.findall(r"\]\(([\w-]+\.md)\)", (GUIDE / "README.md").read_text())
         self.assertEqual(sorted(linked), sorted(page.name for page in GUIDE.glob("*.md") if page.name != "README.md"))
 
+    def test_every_error_has_a_cause_and_a_cure(self):
+        text = (GUIDE / "when-it-fails.md").read_text()
+        self.assertEqual([name for name in ERR if not re.search(rf"\b{name}\b", text)], [])
+
 
 class Runner(unittest.TestCase):
     """The runner reports a page with a fault."""
