@@ -7,9 +7,10 @@ A fenced block is one of these, by the first word after the fence:
     sh       commands for bash, run at once. More words: `server` (runs in the background until the page or the next
              `restart`; the runner waits until it listens), `restart` (ends all servers of the page before), `fails`
              (exit status not 0), `chip` (with USSL_GUIDE_CHIP=1, `micropython` is the emulated chip here, and its
-             programs connect to the host), `umqtt` (needs umqtt.simple of micropython-lib), `tshark` (needs it, and the right to
-             record), `faketime`, `board` (with simulated modules of a
-             board, of the folder simulated). A block that needs a missing program is skipped, and its output with it
+             programs connect to the host), `board` (with simulated modules of a board, of the folder simulated), `umqtt`
+             (with umqtt.simple of micropython-lib, in MICROPYTHON_LIB_DIR or MICROPY_DIR; if absent, a simulated one),
+             `tshark` (needs it, and the right to record), `faketime`. A block that needs a missing program is skipped,
+             and its output with it
     text     the output of the sh block before it; `…` means any text within a line, `~100` a number
              that differs by 20 % or less. All lines of the output must be there.
              For a server, the lines must appear in this order among others. A second word, `openssl` or `mbedtls`:
@@ -44,12 +45,12 @@ def engine():
 
 
 def umqtt():
-    """The folder of umqtt.simple, which MicroPython's own source tree does not always contain."""
+    """The folder of umqtt.simple. MicroPython's own source tree does not always contain it; otherwise it is simulated."""
     for library in LIBRARIES:
         folder = library / "micropython" / "umqtt.simple"
         if (folder / "umqtt" / "simple.py").exists():
             return folder
-    return None
+    return SIMULATED
 
 
 @functools.cache
@@ -170,9 +171,9 @@ class Page:
                 raise AssertionError(f"{difference}\n{server.story()}")
 
     def missing(self, words):
-        needed = [word for word in words if word not in ("server", "restart", "fails", "board", "chip")]
+        needed = [word for word in words if word not in ("server", "restart", "fails", "board", "chip", "umqtt")]
         for word in needed:
-            found = {"umqtt": umqtt, "tshark": can_record}.get(word, lambda: shutil.which(word))()
+            found = {"tshark": can_record}.get(word, lambda: shutil.which(word))()
             if not found:
                 return word
         return None
@@ -192,7 +193,7 @@ class Page:
                     self.stop_servers()
                 missing = self.missing(words)
                 if missing:
-                    self.skipped.append(f"{missing} is not installed: {body.strip()}")
+                    self.skipped.append(f"the commands of a guide that need {missing}")
                     output = None
                     continue
                 environment = self.environment
@@ -243,7 +244,7 @@ def run_page(test, text):
         finally:
             page.stop_servers()
     for reason in page.skipped:
-        print("skipped:", reason, flush=True)
+        print("\nskipped:", reason, flush=True)
 
 
 class Guide(unittest.TestCase):
