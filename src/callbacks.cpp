@@ -5,6 +5,7 @@
 
 #include "policy.hpp"
 #include "text.hpp"
+#include "ussl/context.hpp"
 
 namespace ussl {
 namespace {
@@ -30,6 +31,13 @@ bool is_name(std::string_view name) {
 }
 
 }  // namespace
+
+EngineCallbacks::EngineCallbacks(RecordTransport& transport) : transport_(transport) {}
+EngineCallbacks::~EngineCallbacks() = default;
+
+const EngineContext* EngineCallbacks::chosen_engine_context() const {
+    return chosen_ ? &chosen_->engine() : nullptr;
+}
 
 std::uint8_t EngineCallbacks::refuse(Code code, std::uint8_t alert) {
     failure_.code = code;

@@ -1,16 +1,19 @@
 #pragma once
 
-// The questions of a handshake to the program, each once, for every engine. An engine asks its Host
-// for nothing but through here and through the Wire.
+// The questions of a handshake to the program, each once, for every engine. An engine asks the
+// Callbacks of a call for nothing but through here and through the RecordTransport.
 
 #include "record_transport.hpp"
-#include "ussl/context.hpp"
+#include "ussl/error.hpp"
 
 namespace ussl {
 
+class EngineContext;
+
 class EngineCallbacks {
   public:
-    explicit EngineCallbacks(RecordTransport& wire) : transport_(wire) {}
+    explicit EngineCallbacks(RecordTransport& transport);
+    ~EngineCallbacks();
     EngineCallbacks(const EngineCallbacks&) = delete;
     EngineCallbacks& operator=(const EngineCallbacks&) = delete;
 
@@ -21,6 +24,8 @@ class EngineCallbacks {
     std::uint8_t choose_context(std::string_view name, bool uses_psk);
     /// The context that replaces the connection's own, or nullptr.
     [[nodiscard]] const Context* chosen() const { return chosen_.get(); }
+    /// The same for the engine.
+    [[nodiscard]] const EngineContext* chosen_engine_context() const;
 
     /// PSK server: to be called with the first identity of each ClientHello of TLS 1.3; empty:
     /// none. Returns the alert that ends the handshake, or 0.

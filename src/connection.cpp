@@ -6,6 +6,7 @@
 
 #include "engine.hpp"
 #include "policy.hpp"
+#include "ussl/certificate.hpp"
 
 namespace ussl {
 namespace {
@@ -68,13 +69,13 @@ class Connection::CallGuard {
         if (connection.state_ == State::closed || connection.close_requested_)
             refused_ = Kind::closed;
         else
-            connection.session_->transport().attach(callbacks);
+            connection.resources_->transport.attach(callbacks);
     }
     ~CallGuard() {
         if (!holds_)
             return;
-        if (connection_.session_)
-            connection_.session_->transport().detach();
+        if (connection_.resources_)
+            connection_.resources_->transport.detach();
         trim();
         connection_.end();
     }
@@ -116,11 +117,15 @@ std::expected<Owned<Connection>, ConfigError> Connection::make(Ref<Context> cont
     } else if (client && made_from.checks_hostname()) {
         return std::unexpected(ConfigError{"verification (`verify`) requires `server_hostname`"});
     }
-    connection->session_ = made_from.engine().make_session(connection->name_.get());
+    connection->resources_.reset(new SessionResources);
+    if (!connection->resources_)
+        return std::unexpected(no_memory);
+    connection->session_ =
+        made_from.engine().make_session(*connection->resources_, connection->name_.get());
     if (!connection->session_)
         return std::unexpected(no_memory);
     connection->report_truncation_ = settings.report_truncation;
-    connection->session_->transport().reads_ahead(settings.read_ahead);
+    connection->resources_->transport.reads_ahead(settings.read_ahead);
     if (const auto config_error = connection->resume(settings.session, settings.server_hostname))
         return std::unexpected(*config_error);
     // A client speaks first.
@@ -206,12 +211,15 @@ void Connection::keep_session() {
     const NewSession news = session_->take_session();
     Ref<StoredSession> saved;
     times_.until = news.lifetime != 0 ? context_->now() + news.lifetime : INT64_MAX;
-    if (!news.data.empty() && find_not_after())
+    if (!news.data.empty() && find_not_after()) {
         saved =
             StoredSession::make(*context_, scope_, times_, {news.data.data(), news.data.size()});
-    // Sessions of TLS 1.2 are good for more than once.
-    else if (resuming_ && session_->version() == Version::tls1_2 && session_->resumed())
-        saved = resuming_;
+    } else if (resuming_) {
+        const SessionFacts facts = session_->facts();
+        // Sessions of TLS 1.2 may be used more than once.
+        if (facts.version == Version::tls1_2 && facts.resumed)
+            saved = resuming_;
+    }
     resuming_ = {};
     if (!saved)
         return;
@@ -253,7 +261,7 @@ Progress Connection::read(Callbacks& callbacks, MutableBytes into) {
     keep_session();
     read_interest_ = outcome.kind == Outcome::Kind::want_write ? PollInterest::stream_writable
                                                                : PollInterest::stream_readable;
-    if (outcome.kind == Outcome::Kind::want_read && !session_->transport().paused())
+    if (outcome.kind == Outcome::Kind::want_read && !resources_->transport.paused())
         release_buffers_if_idle();
     progress = settle(callbacks, outcome);
     // What was taken may be lost: there may never be an answer to wait for.
@@ -281,7 +289,7 @@ Progress Connection::write(Callbacks& callbacks, Bytes from) {
     const Outcome outcome = session_->write(from);
     write_interest_ = outcome.kind == Outcome::Kind::want_read ? PollInterest::stream_readable
                                                                : PollInterest::stream_writable;
-    if (session_->transport().write_errno() != 0)
+    if (resources_->transport.write_errno() != 0)
         return look_for_alert(callbacks);
     if (outcome.kind == Outcome::Kind::want_write && outcome.count != 0) {
         unsent_ = true;
@@ -316,13 +324,13 @@ Progress Connection::shutdown(Callbacks& callbacks) {
         if (session_->pending() != 0)
             return {Kind::misuse};
         // What the peer sends once it has heard ours may not be TLS.
-        session_->transport().reads_ahead(false);
+        resources_->transport.reads_ahead(false);
         close_state_ = CloseState::begun;
         // The peer answers when it has heard ours: until that has left there is nothing to read.
         const Outcome outcome = session_->close_notify();
         read_interest_ = outcome.kind == Outcome::Kind::want_write ? PollInterest::stream_writable
                                                                    : PollInterest::stream_readable;
-        if (session_->transport().write_errno() != 0)
+        if (resources_->transport.write_errno() != 0)
             return look_for_alert(callbacks);
         if (outcome.kind != Outcome::Kind::done)
             return settle(callbacks, outcome);
@@ -337,7 +345,7 @@ Progress Connection::shutdown(Callbacks& callbacks) {
         ended_ = true;
     }
     // Whoever waits for the goodbye wants to know that it was one.
-    if (session_->transport().ended())
+    if (resources_->transport.ended())
         return fail(callbacks, plain_error(Code::TRUNCATED));
     return {Kind::done};
 }
@@ -359,7 +367,7 @@ void Connection::close() {
 void Connection::collect_unsent() {
     if (state_ == State::closed)
         return;
-    RecordTransport& wire = session_->transport();
+    RecordTransport& wire = resources_->transport;
     const bool was_unsent = unsent_;
     const bool is_usable = state_ == State::open && !error_;
     if (is_usable) {
@@ -431,6 +439,7 @@ void Connection::release_session() {
     unsent_ = false;
     saved_ = resuming_ = {};
     session_.reset();
+    resources_.reset();
     name_.reset();
     trim();
 }
@@ -513,7 +522,7 @@ void Connection::release_buffers_if_idle() {
         read_interest_ != PollInterest::stream_readable)
         return;
     session_->release_idle_buffers();
-    session_->transport().release_idle_buffers();
+    resources_->transport.release_idle_buffers();
     buffers_released_ = true;
 }
 
@@ -530,7 +539,7 @@ void Connection::publish_facts() {
     // §7.4.1.1), is not asked again before it can, whatever is held.
     constexpr PollInterest readable = PollInterest::stream_readable;
     if ((now.read_interest == readable || now.write_interest == readable) && (is_open || paused_) &&
-        session_->transport().holds_record()) {
+        resources_->transport.holds_record()) {
         if (now.read_interest == readable)
             now.read_interest = PollInterest::nothing;
         if (now.write_interest == readable)
@@ -547,23 +556,24 @@ void Connection::publish_facts() {
 }
 
 Version Connection::version() const {
-    return state_ == State::open ? session_->version() : Version::none;
+    return state_ == State::open ? session_->facts().version : Version::none;
 }
 
 Cipher Connection::cipher() const {
-    return state_ == State::open ? session_->cipher() : Cipher{};
+    return state_ == State::open ? session_->facts().cipher : Cipher{};
 }
 
 Bytes Connection::alpn() const {
-    return state_ == State::open ? session_->alpn() : Bytes{};
+    return state_ == State::open ? session_->facts().alpn : Bytes{};
 }
 
 std::size_t Connection::describe_error(std::span<char> into) const {
-    return describe(error_, into, session_ ? session_->failed_certificate() : std::string_view{});
+    return describe(error_, into,
+                    resources_ ? resources_->failed_certificate.text() : std::string_view{});
 }
 
 Bytes Connection::trailing_plaintext() const {
-    return state_ == State::open && ended_ ? session_->transport().ahead() : Bytes{};
+    return state_ == State::open && ended_ ? resources_->transport.ahead() : Bytes{};
 }
 
 Bytes Connection::session() const {
@@ -571,7 +581,7 @@ Bytes Connection::session() const {
 }
 
 bool Connection::session_reused() const {
-    return state_ == State::open && context_->resumes() && session_->resumed();
+    return state_ == State::open && context_->resumes() && session_->facts().resumed;
 }
 
 Bytes Connection::peer_certificate() const {
@@ -581,7 +591,7 @@ Bytes Connection::peer_certificate() const {
 bool Connection::peer_verified() const {
     if (state_ != State::open)
         return false;
-    const Context* chosen = session_->callbacks().chosen();
+    const Context* chosen = resources_->callbacks.chosen();
     return (chosen != nullptr ? chosen : context_.get())->verify() != Verify::none &&
            !session_->peer_certificate().empty();
 }
@@ -599,31 +609,32 @@ Progress Connection::run_handshake(Callbacks& callbacks) {
     read_interest_ = write_interest_ =
         wants_write ? PollInterest::stream_writable : PollInterest::stream_readable;
     // The engine went on although the stream took nothing more, in case the peer has said why.
-    if (session_->transport().write_errno() != 0 && outcome.kind == Outcome::Kind::want_read)
-        return fail(callbacks, stream_error(session_->transport().write_errno()));
+    if (resources_->transport.write_errno() != 0 && outcome.kind == Outcome::Kind::want_read)
+        return fail(callbacks, stream_error(resources_->transport.write_errno()));
     if (outcome.kind == Outcome::Kind::end) {
         // The stream's end, or a close_notify, which to an engine is no error.
         const Error error = explain();
         return fail(callbacks, error ? error : plain_error(Code::PEER_CLOSED));
     }
     // No engine looks at less than a header, and a peer of another protocol may wait for an answer.
-    if (outcome.kind == Outcome::Kind::want_read && session_->transport().not_tls() &&
-        session_->transport().first_bytes().size() < sizeof Error::received)
+    if (outcome.kind == Outcome::Kind::want_read && resources_->transport.not_tls() &&
+        resources_->transport.first_bytes().size() < sizeof Error::received)
         return fail(callbacks, explain());
     if (outcome.kind != Outcome::Kind::done)
         return settle(callbacks, outcome);
     state_ = State::open;
-    if (session_->version() == Version::tls1_3)
-        session_->transport().reject_change_cipher_spec();
+    const SessionFacts facts = session_->facts();
+    if (facts.version == Version::tls1_3)
+        resources_->transport.reject_change_cipher_spec();
     name_.reset();
     // A resumed session is as old as the one that it comes from.
-    times_ = resuming_ && session_->resumed() ? resuming_->times()
-                                              : SessionTimes{.verified_at = context_->now()};
-    session_->callbacks().end_handshake();
+    times_ = resuming_ && facts.resumed ? resuming_->times()
+                                        : SessionTimes{.verified_at = context_->now()};
+    resources_->callbacks.end_handshake();
     keep_session();
     read_interest_ = PollInterest::stream_readable;
     write_interest_ = PollInterest::stream_writable;
-    if (session_->transport().write_errno() == 0)
+    if (resources_->transport.write_errno() == 0)
         return {Kind::done};
     const Progress progress = look_for_alert(callbacks);
     only_writes_fail_ = false;
@@ -634,7 +645,7 @@ Progress Connection::flush_unsent(Callbacks& callbacks) {
     if (!unsent_)
         return {Kind::done};
     const Outcome outcome = session_->flush();
-    if (session_->transport().write_errno() != 0)
+    if (resources_->transport.write_errno() != 0)
         return look_for_alert(callbacks);
     unsent_ = outcome.kind != Outcome::Kind::done;
     return settle(callbacks, outcome);
@@ -644,14 +655,14 @@ Progress Connection::flush_unsent(Callbacks& callbacks) {
 /// plaintext that it sent stays readable.
 Progress Connection::look_for_alert(Callbacks& callbacks) {
     unsent_ = false;
-    const int write_errno = session_->transport().write_errno();
+    const int write_errno = resources_->transport.write_errno();
     if (!ended_ && session_->pending() == 0 &&
-        (session_->transport().holds_record() || callbacks.ready(Direction::read))) {
+        (resources_->transport.holds_record() || callbacks.ready(Direction::read))) {
         // What comes first may be a ticket, with nothing behind it.
         NeverBlocking stream(callbacks);
-        session_->transport().attach(stream);
+        resources_->transport.attach(stream);
         const Outcome outcome = session_->read({});
-        session_->transport().attach(callbacks);
+        resources_->transport.attach(callbacks);
         // An end is left for read() to find, which knows a bare one from a goodbye.
         if (outcome.kind == Outcome::Kind::failed) {
             const Error error = explain();
@@ -664,7 +675,7 @@ Progress Connection::look_for_alert(Callbacks& callbacks) {
 }
 
 Progress Connection::settle(Callbacks& callbacks, Outcome outcome) {
-    const RecordTransport& wire = session_->transport();
+    const RecordTransport& wire = resources_->transport;
     switch (outcome.kind) {
         case Outcome::Kind::done:
             return {Kind::done, outcome.count};
@@ -693,8 +704,8 @@ Progress Connection::fail(Callbacks& callbacks, const Error& error) {
     if (!only_writes_fail_ || error.code != Code::stream)
         error_ = error;
     only_writes_fail_ = false;
-    session_->transport().send_rest(callbacks);
-    session_->transport().drop_ahead();
+    resources_->transport.send_rest(callbacks);
+    resources_->transport.drop_ahead();
     // RFC 5246 §7.2.2, RFC 8446 §6.2.
     if (saved_ && error.alert != Error::Alert::none)
         context_->forget(saved_, scope_);
@@ -703,7 +714,7 @@ Progress Connection::fail(Callbacks& callbacks, const Error& error) {
 
 /// The engine's view of a failure, corrected by what only the wire and the policy know.
 Error Connection::explain() const {
-    const RecordTransport& wire = session_->transport();
+    const RecordTransport& wire = resources_->transport;
     const bool handshaking = state_ == State::handshaking;
     Error error = session_->failure();
     if (wire.aborted()) {
@@ -746,7 +757,7 @@ Error Connection::explain() const {
     if (handshaking && psk_server &&
         (error.code == Code::RECORD_CORRUPT || error.code == Code::PSK_KEY))
         error.code =
-            session_->callbacks().psk_identity_unknown() ? Code::PSK_IDENTITY : Code::PSK_KEY;
+            resources_->callbacks.psk_identity_unknown() ? Code::PSK_IDENTITY : Code::PSK_KEY;
     return error;
 }
 

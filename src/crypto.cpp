@@ -1,6 +1,7 @@
 #include "ussl/crypto.hpp"
 
 #include "engine.hpp"
+#include "engine_crypto.hpp"
 
 namespace ussl {
 
@@ -9,12 +10,12 @@ bool sha256(const Engine& engine, std::span<const Bytes> parts, std::span<std::u
 }
 
 Owned<Hasher> make_hasher(const Engine& engine, Hash hash) {
-    return engine.make_hasher(hash);
+    return engine.crypto != nullptr ? engine.crypto->make_hasher(hash) : nullptr;
 }
 
 Owned<BlockCipher> make_aes(const Engine& engine, Bytes key, BlockMode mode, Bytes iv,
                             bool encrypt) {
-    return engine.make_aes(key, mode, iv, encrypt);
+    return engine.crypto != nullptr ? engine.crypto->make_aes(key, mode, iv, encrypt) : nullptr;
 }
 
 }  // namespace ussl

@@ -1,16 +1,28 @@
 #pragma once
 
-// THE seam: all that ussl asks of a TLS library. A third engine is one new folder that implements
-// these two classes and one table; nothing else changes. docs/design.md says why it is cut here.
+// THE seam: all that ussl asks of a TLS library. An engine is one folder that implements these two
+// classes and one table. docs/design.md explains why the seam is here. Nothing above it is
+// included.
+
+#include <expected>
+#include <optional>
 
 #include "callbacks.hpp"
 #include "failed_certificate.hpp"
 #include "hostname.hpp"
-#include "ussl/certificate.hpp"
-#include "ussl/connection.hpp"
-#include "ussl/crypto.hpp"
+#include "ussl/error.hpp"
+#include "ussl/types.hpp"
 
 namespace ussl {
+
+class CertificateVisitor;
+class SuiteVisitor;
+struct ConfigError;
+struct EngineCrypto;
+struct Options;
+struct SelfSigned;
+struct SelfSignedFor;
+struct StoreStats;
 
 /// What one step of an engine came to.
 struct Outcome {
@@ -32,69 +44,85 @@ struct NewSession {
     std::uint32_t lifetime = 0;  ///< seconds, as the server says (RFC 5077 §3.3); 0: it does not
 };
 
-/// One connection inside an engine. Moves bytes through wire() and nothing else; never waits.
+/// What is known of a connection once its handshake is done.
+struct SessionFacts {
+    Version version = Version::none;
+    Cipher cipher;
+    Bytes alpn;
+    bool resumed = false;  ///< an earlier session was resumed
+};
+
+/// What a connection owns and its session uses; it outlives the session.
+struct SessionResources final : OnHeap {
+    RecordTransport transport;
+    EngineCallbacks callbacks{transport};
+    FailedCertificate failed_certificate;  ///< if the failure is one of verification
+};
+
+/// One connection inside an engine. Moves bytes through the transport and nothing else; never
+/// waits.
 class EngineSession : public OnHeap {
   public:
+    explicit EngineSession(SessionResources& resources)
+        : transport_(resources.transport),
+          callbacks_(resources.callbacks),
+          failed_(resources.failed_certificate) {}
     virtual ~EngineSession() = default;
 
     virtual Outcome handshake() = 0;
-    /// Plaintext into `into`. An empty `into` takes in one record at the most and says done when
-    /// plaintext is held. `end` is the peer's close_notify only. After `no_memory`, the next read
-    /// goes on: nothing is lost.
+    /// Reads plaintext into `into`. If `into` is empty, it processes one record at most and returns
+    /// done when plaintext is buffered. `end` is the peer's close_notify only. After `no_memory`,
+    /// the next read continues: nothing is lost.
     virtual Outcome read(MutableBytes into) = 0;
-    /// One record at the most, never empty. `done` with a count: taken and sent. `want_write` with
-    /// a count: taken, not all of it sent; flush() before any other write. `want_write` without
-    /// one: something of the engine's own must leave first, nothing was taken.
+    /// One record at most, never empty. `done` with a count: accepted and sent. `want_write` with a
+    /// count: accepted, not all of it sent; flush() before any other write. `want_write` without a
+    /// count: the engine must send something of its own first, nothing was accepted.
     virtual Outcome write(Bytes from) = 0;
-    /// Sends what write() took.
+    /// Sends what write() accepted.
     virtual Outcome flush() = 0;
     /// Sends close_notify.
     virtual Outcome close_notify() = 0;
-    /// After the handshake, with nothing held back: lets go of memory that only records under way
-    /// need.
+    /// After the handshake, with nothing buffered: releases memory that only active records need.
     virtual void release_idle_buffers() = 0;
-
-    /// Client, before the handshake: what take_session() gave. `failed`: it cannot be used;
+    /// Client, before the handshake: what take_session() returned. `failed`: it cannot be used;
     /// `no_memory`: a full handshake is made.
     virtual Outcome resume(Bytes session) = 0;
-    /// After the handshake: an earlier session was resumed.
-    [[nodiscard]] virtual bool resumed() const = 0;
-    /// Client: what a later connection can be resumed with, if something has come since this was
-    /// last called. Empty: nothing, or no memory.
-    virtual NewSession take_session() = 0;
 
-    /// Why the last step failed, as far as the engine knows: its own view, before the wire and the
-    /// policy have had their say.
-    [[nodiscard]] virtual Error failure() const = 0;
-    /// The certificate that failed, if the failure is one of verification.
-    [[nodiscard]] std::string_view failed_certificate() const { return failed_.text(); }
-    /// Client: it has a certificate, but the server asks for none that it could sign with.
-    [[nodiscard]] virtual bool withholds_certificate() const { return false; }
-
+    /// Bytes of plaintext that are buffered; asked after every call.
     [[nodiscard]] virtual std::size_t pending() const = 0;
-    [[nodiscard]] virtual Version version() const = 0;
-    [[nodiscard]] virtual Cipher cipher() const = 0;
-    [[nodiscard]] virtual Bytes alpn() const = 0;
+    [[nodiscard]] virtual SessionFacts facts() const = 0;
+    /// The peer's certificate, DER; empty: none. Valid until the session ends.
     [[nodiscard]] virtual Bytes peer_certificate() const = 0;
+    /// false: there is none, or no memory.
     virtual bool describe_peer(CertificateVisitor& visitor) const = 0;
 
-    RecordTransport& transport() { return transport_; }
-    [[nodiscard]] const RecordTransport& transport() const { return transport_; }
-    EngineCallbacks& callbacks() { return callbacks_; }
-    [[nodiscard]] const EngineCallbacks& callbacks() const { return callbacks_; }
+    /// Why the last step failed, as far as the engine knows, before the transport and the policy
+    /// correct it.
+    [[nodiscard]] const Error& failure() const { return failure_; }
+    /// Client: it has a certificate, but the server requests none that it could sign with.
+    [[nodiscard]] bool withholds_certificate() const { return withholds_certificate_; }
+    /// Client: what a later connection can be resumed with, if the server has sent something since
+    /// the last call. Empty: nothing, or no memory.
+    NewSession take_session() { return std::exchange(new_session_, {}); }
 
   protected:
-    RecordTransport transport_;
-    EngineCallbacks callbacks_{transport_};
-    FailedCertificate failed_;
+    RecordTransport& transport_;
+    EngineCallbacks& callbacks_;
+    FailedCertificate& failed_;
+    // The engine sets these.
+    Error failure_;
+    NewSession new_session_;
+    bool withholds_certificate_ = false;
 };
 
 /// What connections of one kind share inside an engine. Used by several threads at once.
 class EngineContext : public OnHeap {
   public:
     virtual ~EngineContext() = default;
-    /// `name` (may be null) outlives the session's handshake. nullptr: out of memory.
-    virtual Owned<EngineSession> make_session(const HostName* name) = 0;
+    /// `resources` outlive the session, and `name` (may be null) its handshake. nullptr: out of
+    /// memory.
+    virtual Owned<EngineSession> make_session(SessionResources& resources,
+                                              const HostName* name) = 0;
     [[nodiscard]] virtual StoreStats store_stats() const = 0;
     /// SHA-256 over what is trusted, the content of the system's store if that is in use. false: it
     /// could not be computed.
@@ -118,9 +146,8 @@ struct Engine {
     std::int64_t (*now)();
     /// Random bytes, from a generator that is fit for keys; false: there are none.
     bool (*random)(MutableBytes out);
-    /// As make_hasher() and make_aes() of ussl/crypto.hpp.
-    Owned<Hasher> (*make_hasher)(Hash hash);
-    Owned<BlockCipher> (*make_aes)(Bytes key, BlockMode mode, Bytes iv, bool encrypt);
+    /// What MicroPython's hashlib and cryptolib need (engine_crypto.hpp); nullptr: nothing.
+    const EngineCrypto* crypto;
     /// As describe_certificate() and make_self_signed() of ussl/certificate.hpp; of good names.
     bool (*describe)(Bytes data, CertificateVisitor& visitor);
     std::optional<ConfigError> (*make_self_signed)(const SelfSignedFor& what, SelfSigned& made);

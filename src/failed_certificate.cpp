@@ -172,7 +172,7 @@ void add_name(Writer& out, std::string_view before, Bytes name) {
 }
 
 // RFC 3339.
-void add_time(Writer& out, const FailedCertificate::Time& time) {
+void add_time(Writer& out, const CertificateTime& time) {
     const auto add_part = [&](int value, int width, std::string_view behind) {
         out.add_number(static_cast<std::uint64_t>(value), width);
         out.add(behind);

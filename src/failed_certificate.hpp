@@ -7,8 +7,8 @@
 #include <memory>
 #include <optional>
 
-#include "ussl/certificate.hpp"
 #include "ussl/memory.hpp"
+#include "ussl/types.hpp"
 
 namespace ussl {
 
@@ -40,10 +40,9 @@ class Failures {
 /// Its description, which outlives the certificate.
 class FailedCertificate {
   public:
-    using Time = CertificateVisitor::Time;
     struct Facts {
         Bytes subject, issuer;  ///< Name (RFC 5280 §4.1.2.4), DER
-        Time not_before, not_after;
+        CertificateTime not_before, not_after;
         std::optional<std::int64_t> clock;  ///< seconds since 1970, if it matters
     };
 

@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "ussl/memory.hpp"
-#include "ussl/transport.hpp"
+#include "ussl/types.hpp"
 
 namespace ussl {
 

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "engine.hpp"
+#include "ussl/context.hpp"
 
 namespace ussl::policy {
 

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "ussl/context.hpp"
-
 namespace ussl {
 namespace {
 

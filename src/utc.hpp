@@ -4,13 +4,13 @@
 #include <chrono>
 #include <cstdint>
 
-#include "ussl/certificate.hpp"
+#include "ussl/types.hpp"
 
 namespace ussl {
 
 /// Returns the date and time of day, within the years that a certificate can name (0 to 9999). Not
 /// by gmtime(), whose time_t may end in 2038.
-inline CertificateVisitor::Time utc_of(std::int64_t seconds_since_1970) {
+inline CertificateTime utc_of(std::int64_t seconds_since_1970) {
     using std::chrono::seconds, std::chrono::days;
     constexpr std::int64_t year_0 = -62167219200;
     constexpr std::int64_t end_of_9999 = 253402300799;

@@ -10,9 +10,7 @@ class CertificateVisitor {
   public:
     enum class Party : std::uint8_t { subject, issuer };
     enum class AltName : std::uint8_t { dns, ip, email, uri };
-    struct Time {
-        int year, month, day, hour, minute, second;  ///< UTC; month and day from 1
-    };
+    using Time = CertificateTime;
 
     /// Serial numbers must be positive (RFC 5280 §4.1.2.2), but not every issuer observes that.
     struct Serial {

@@ -8,12 +8,7 @@ class EngineSession;
 class CertificateVisitor;
 class HostName;
 struct Outcome;
-
-/// The cipher suite in use.
-struct Cipher {
-    std::string_view name;  ///< IANA's name, "TLS_AES_128_GCM_SHA256"
-    int secret_bits = 0;
-};
+struct SessionResources;
 
 /// What a call on a connection came to.
 struct Progress {
@@ -209,7 +204,8 @@ class Connection final : public OnHeap {
 
     Ref<Context> context_;
     Owned<HostName> name_;
-    Owned<EngineSession> session_;
+    Owned<SessionResources> resources_;
+    Owned<EngineSession> session_;  ///< uses resources_
     Ref<StoredSession> saved_;
     Ref<StoredSession> resuming_;  ///< until the handshake is done
     std::uint8_t scope_[32] = {};

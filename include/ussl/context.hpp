@@ -8,32 +8,13 @@
 #include "ussl/error.hpp"
 #include "ussl/memory.hpp"
 #include "ussl/transport.hpp"
+#include "ussl/types.hpp"
 
 namespace ussl {
 
 struct Engine;
 class EngineContext;
 class Context;
-
-enum class Role : std::uint8_t { client, server };
-
-/// What is checked of the peer's certificate; the numbers are Python's.
-enum class Verify : std::uint8_t {
-    none = 0,      ///< client: any certificate will do; server: asks for none
-    optional = 1,  ///< client: as required; server: a client without one is let in
-    required = 2,  ///< chain, dates, purpose and (client) host name must hold
-};
-
-/// Which certificates of a chain must be known not to be revoked (RFC 5280 §6.3): by a CRL of their
-/// issuer that is in date. The numbers are Python's verify_flags.
-enum class CrlCheck : std::uint8_t {
-    none = 0,
-    leaf = 4,    ///< the peer's own
-    chain = 12,  ///< and all up to the trusted one
-};
-
-/// Protocol versions as they stand on the wire.
-enum class Version : std::uint16_t { none = 0, tls1_2 = 0x0303, tls1_3 = 0x0304 };
 
 inline constexpr std::uint32_t default_session_lifetime = 24 * 60 * 60;
 inline constexpr std::uint32_t max_session_lifetime = 7 * 24 * 60 * 60;  ///< RFC 8446 §4.6.1
@@ -108,10 +89,6 @@ struct Options {
     /// (RFC 6066 §4, RFC 8449), and may not.
     std::optional<std::size_t> record_size_limit{};
 };
-
-inline constexpr std::size_t min_record_size = 512;
-/// RFC 8446 §5.1.
-inline constexpr std::size_t max_record_size = 16384;
 
 /// Why a call was refused before anything happened: the caller's mistake.
 /// Members of Options and Connection::Settings are named in it between backquotes, so that a

@@ -1,18 +1,11 @@
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-#include <span>
-#include <string_view>
-
 #include "ussl/memory.hpp"
+#include "ussl/types.hpp"
 
 namespace ussl {
 
 class Context;
-
-using Bytes = std::span<const std::uint8_t>;
-using MutableBytes = std::span<std::uint8_t>;
 
 /// What one read or write on a stream came to.
 struct IoResult {
@@ -37,8 +30,6 @@ struct IoResult {
     static constexpr IoResult failed(int positive_errno) { return {Kind::failed, positive_errno}; }
     static constexpr IoResult aborted() { return {Kind::aborted}; }
 };
-
-enum class Direction : std::uint8_t { read, write };
 
 /// What to write at once where nothing may block: a stream that is ready takes some bytes, but not
 /// any number of them.

@@ -1,5 +1,3 @@
-#include "ussl/crypto.hpp"
-
 #include <mbedtls/aes.h>
 #include <mbedtls/md.h>
 
@@ -75,8 +73,6 @@ class MbedAes final : public BlockCipher {
     unsigned char stream_[aes_block] = {};
 };
 
-}  // namespace
-
 Owned<Hasher> make_hasher(Hash hash) {
     Owned<MbedHasher> hasher{new MbedHasher};
     const mbedtls_md_type_t type = hash == Hash::md5 ? MBEDTLS_MD_MD5 : MBEDTLS_MD_SHA1;
@@ -91,5 +87,9 @@ Owned<BlockCipher> make_aes(Bytes key, BlockMode mode, Bytes iv, bool encrypt) {
         aes.reset();
     return aes;
 }
+
+}  // namespace
+
+const EngineCrypto crypto{.make_hasher = make_hasher, .make_aes = make_aes};
 
 }  // namespace ussl::mbedtls

@@ -357,14 +357,15 @@ void MbedContext::limit_records(std::optional<std::size_t> limit) {
     mbedtls_ssl_conf_set_user_data_n(&config_, limit.value_or(max_record_size));
 }
 
-Owned<EngineSession> MbedContext::make_session(const HostName* name) {
-    return MbedSession::make(*this, name);
+Owned<EngineSession> MbedContext::make_session(SessionResources& resources, const HostName* name) {
+    return MbedSession::make(*this, resources, name);
 }
 
 // --- Session
 
-Owned<EngineSession> MbedSession::make(const MbedContext& context, const HostName* name) {
-    Owned<MbedSession> session{new MbedSession(context, name)};
+Owned<EngineSession> MbedSession::make(const MbedContext& context, SessionResources& resources,
+                                       const HostName* name) {
+    Owned<MbedSession> session{new MbedSession(context, resources, name)};
     if (!session)
         return nullptr;
     mbedtls_ssl_context* ssl = &session->ssl_;
@@ -384,7 +385,7 @@ Owned<EngineSession> MbedSession::make(const MbedContext& context, const HostNam
 }
 
 int MbedSession::receive(MutableBytes into) {
-    if (const int ret = flight_.send(transport()); ret != 0)
+    if (const int ret = flight_.send(transport_); ret != 0)
         return ret;
     if (!records_.within_a_record()) {
         // A client of TLS 1.3 expects certificates also instead of a request for its own.
@@ -398,7 +399,7 @@ int MbedSession::receive(MutableBytes into) {
         if (const int ret = judge_passed_over(); ret != 0)
             return ret;
     }
-    return records_.receive(transport(), into);
+    return records_.receive(transport_, into);
 }
 
 bool MbedSession::is_tls1_3() const {
@@ -467,8 +468,8 @@ bool MbedSession::may_skip(std::size_t early_data) {
 }
 
 int MbedSession::send(Bytes from) {
-    return mbedtls_ssl_is_handshake_over(&ssl_) == 0 ? flight_.write(transport(), from)
-                                                     : Flight::write_now(transport(), from);
+    return mbedtls_ssl_is_handshake_over(&ssl_) == 0 ? flight_.write(transport_, from)
+                                                     : Flight::write_now(transport_, from);
 }
 
 // A step of Mbed TLS's, and again once there is room for the record that it stopped at.
@@ -540,7 +541,7 @@ Outcome MbedSession::handshake() {
         if (lacked_memory_)
             return fail(MBEDTLS_ERR_SSL_ALLOC_FAILED);
     }
-    if (const int ret = flight_.send(transport()); ret != 0)
+    if (const int ret = flight_.send(transport_); ret != 0)
         return outcome_of(ret);
     const bool must_verify =
         (context().verify() != Verify::none || !context().pins().empty()) && !context().uses_psk();
@@ -598,7 +599,7 @@ Outcome MbedSession::refuse(const Error& error, std::uint8_t alert) {
     // When a callback refuses, Mbed TLS may have sent an alert, which choose_alert() has changed.
     if (!callbacks_.failure() || ssl_.out_msgtype != MBEDTLS_SSL_MSG_ALERT)
         (void)mbedtls_ssl_send_alert_message(&ssl_, MBEDTLS_SSL_ALERT_LEVEL_FATAL, alert);
-    (void)flight_.send(transport());
+    (void)flight_.send(transport_);
     return Outcome::failed();
 }
 
@@ -934,6 +935,9 @@ Outcome MbedSession::outcome_of(int ret) {
 Outcome MbedSession::fail(int ret) {
     // RFC 5246 §7.2.2: it cannot be resumed.
     forget_cached_session();
+#ifdef USSL_PATCHED_MBEDTLS
+    withholds_certificate_ = ussl_mbedtls_withholds_certificate(&ssl_) != 0;
+#endif
     failure_ = {};
     failure_.detail = static_cast<std::uint32_t>(-ret);
     failure_.code = code_of(ret);
@@ -1038,7 +1042,7 @@ Outcome MbedSession::fail(int ret) {
         default:
             break;
     }
-    (void)flight_.send(transport());
+    (void)flight_.send(transport_);
     return Outcome::failed();
 }
 
@@ -1147,17 +1151,15 @@ int MbedSession::choose_context() {
     const std::string_view text{reinterpret_cast<const char*>(name), name != nullptr ? size : 0};
     if (callbacks_.choose_context(text, context().uses_psk()) != 0)
         return MBEDTLS_ERR_SSL_INTERNAL_ERROR;
-    if (callbacks_.chosen() == nullptr)
+    const auto* instead = static_cast<const MbedContext*>(callbacks_.chosen_engine_context());
+    // With a second ClientHello, nothing is left to do.
+    if (instead == nullptr || context_ == instead)
         return 0;
-    const auto& instead = static_cast<const MbedContext&>(callbacks_.chosen()->engine());
-    // Of a second ClientHello, nothing is left to do.
-    if (context_ == &instead)
-        return 0;
-    context_ = &instead;
+    context_ = instead;
     // Mbed TLS does not change what it is given here.
-    auto& others = const_cast<MbedContext&>(instead);
+    auto& others = const_cast<MbedContext&>(*instead);
     mbedtls_ssl_set_hs_ca_chain(&ssl_, &others.trusted_, nullptr);
-    mbedtls_ssl_set_hs_authmode(&ssl_, instead.config_.authmode);
+    mbedtls_ssl_set_hs_authmode(&ssl_, instead->config_.authmode);
     return mbedtls_ssl_set_hs_own_cert(&ssl_, &others.chain_, &others.signer());
 }
 
@@ -1232,25 +1234,19 @@ std::size_t MbedSession::pending() const {
     return mbedtls_ssl_get_bytes_avail(&ssl_);
 }
 
-Version MbedSession::version() const {
-    return static_cast<Version>(mbedtls_ssl_get_version_number(&ssl_));
-}
-
-Cipher MbedSession::cipher() const {
+SessionFacts MbedSession::facts() const {
+    SessionFacts facts;
+    facts.version = version();
+    facts.resumed = resumed_;
     const int id = mbedtls_ssl_get_ciphersuite_id_from_ssl(&ssl_);
-    const mbedtls_ssl_ciphersuite_t* suite = mbedtls_ssl_ciphersuite_from_id(id);
-    if (suite == nullptr)
-        return {};
-    return {suite_name(id, cipher_name_),
-            static_cast<int>(mbedtls_ssl_ciphersuite_get_cipher_key_bitlen(suite))};
-}
-
-Bytes MbedSession::alpn() const {
+    if (const mbedtls_ssl_ciphersuite_t* suite = mbedtls_ssl_ciphersuite_from_id(id))
+        facts.cipher = {suite_name(id, cipher_name_),
+                        static_cast<int>(mbedtls_ssl_ciphersuite_get_cipher_key_bitlen(suite))};
 #ifdef MBEDTLS_SSL_ALPN
     if (const char* protocol = mbedtls_ssl_get_alpn_protocol(&ssl_))
-        return {reinterpret_cast<const std::uint8_t*>(protocol), std::strlen(protocol)};
+        facts.alpn = {reinterpret_cast<const std::uint8_t*>(protocol), std::strlen(protocol)};
 #endif
-    return {};
+    return facts;
 }
 
 bool MbedSession::keep_peer_certificate(Bytes certificate) {
@@ -1301,8 +1297,7 @@ const Engine mbedtls_engine{
         [](MutableBytes out) {
             return mbedtls::random_bytes(nullptr, out.data(), out.size()) == 0;
         },
-    .make_hasher = mbedtls::make_hasher,
-    .make_aes = mbedtls::make_aes,
+    .crypto = &mbedtls::crypto,
     .describe = mbedtls::describe_first,
     .make_self_signed = mbedtls::make_self_signed,
     .make_context = mbedtls::MbedContext::make,

@@ -29,9 +29,11 @@
 #endif
 
 #include "../engine.hpp"
+#include "../engine_crypto.hpp"
 #include "../policy.hpp"
 #include "internals.h"
 #include "mbedtls_features.h"
+#include "ussl/certificate.hpp"
 
 namespace ussl::mbedtls {
 
@@ -66,7 +68,7 @@ class MbedSession;
 class MbedContext final : public EngineContext {
   public:
     static std::expected<Owned<EngineContext>, ConfigError> make(const Options& options);
-    Owned<EngineSession> make_session(const HostName* name) override;
+    Owned<EngineSession> make_session(SessionResources& resources, const HostName* name) override;
     [[nodiscard]] StoreStats store_stats() const override;
     bool store_digest(std::span<std::uint8_t, 32> out) const override;
 
@@ -252,7 +254,8 @@ using Found = Failures<const mbedtls_x509_crt>;
 
 class MbedSession final : public EngineSession {
   public:
-    static Owned<EngineSession> make(const MbedContext& context, const HostName* name);
+    static Owned<EngineSession> make(const MbedContext& context, SessionResources& resources,
+                                     const HostName* name);
 
     Outcome handshake() override;
     Outcome read(MutableBytes into) override;
@@ -261,18 +264,8 @@ class MbedSession final : public EngineSession {
     Outcome close_notify() override;
     void release_idle_buffers() override { records_.release_idle_buffers(); }
     Outcome resume(Bytes session) override;
-    [[nodiscard]] bool resumed() const override { return resumed_; }
-    NewSession take_session() override { return std::exchange(new_session_, {}); }
-    [[nodiscard]] Error failure() const override { return failure_; }
-#ifdef USSL_PATCHED_MBEDTLS
-    [[nodiscard]] bool withholds_certificate() const override {
-        return ussl_mbedtls_withholds_certificate(&ssl_) != 0;
-    }
-#endif
     [[nodiscard]] std::size_t pending() const override;
-    [[nodiscard]] Version version() const override;
-    [[nodiscard]] Cipher cipher() const override;
-    [[nodiscard]] Bytes alpn() const override;
+    [[nodiscard]] SessionFacts facts() const override;
     [[nodiscard]] Bytes peer_certificate() const override;
     bool describe_peer(CertificateVisitor& visitor) const override;
 
@@ -301,8 +294,8 @@ class MbedSession final : public EngineSession {
 
   private:
     friend struct OnHeap;
-    explicit MbedSession(const MbedContext& context, const HostName* name)
-        : context_(&context), name_(name) {}
+    MbedSession(const MbedContext& context, SessionResources& resources, const HostName* name)
+        : EngineSession(resources), context_(&context), name_(name) {}
     template <class Step>
     int with_room(Step step);
     Outcome outcome_of(int ret);
@@ -332,13 +325,15 @@ class MbedSession final : public EngineSession {
     bool keep_peer_certificate(Bytes der);
 
     [[nodiscard]] const MbedContext& context() const { return *context_; }
+    [[nodiscard]] Version version() const {
+        return static_cast<Version>(mbedtls_ssl_get_version_number(&ssl_));
+    }
 
     const MbedContext* context_;
     const HostName* name_;
     Ssl ssl_;
     Records records_{ssl_};
     Flight flight_;
-    Error failure_;
     /// What verification found, as bits of Error::certificate_failures.
     std::uint16_t certificate_failures_ = 0;
     /// The certificates that verify() was called for, by their depth; they are alive until the
@@ -367,7 +362,6 @@ class MbedSession final : public EngineSession {
     std::uint8_t wanted_fragment_code_ = 0;
     std::unique_ptr<std::uint8_t, Release> peer_der_;
     std::size_t peer_der_size_ = 0;
-    NewSession new_session_;
     mutable char cipher_name_[64];
 };
 
@@ -470,7 +464,6 @@ bool take_lack_of_memory();
 bool lacks_memory();
 
 // crypto.cpp
-Owned<Hasher> make_hasher(Hash hash);
-Owned<BlockCipher> make_aes(Bytes key, BlockMode mode, Bytes iv, bool encrypt);
+extern const EngineCrypto crypto;
 
 }  // namespace ussl::mbedtls

@@ -63,8 +63,6 @@ const EVP_CIPHER* cipher_of(BlockMode mode, bool is_128) {
     return nullptr;
 }
 
-}  // namespace
-
 Owned<Hasher> make_hasher(Hash hash) {
     Owned<OpenSslHasher> hasher{new OpenSslHasher};
     if (hasher && !hasher->start(hash == Hash::md5 ? EVP_md5() : EVP_sha1()))
@@ -81,5 +79,9 @@ Owned<BlockCipher> make_aes(Bytes key, BlockMode mode, Bytes iv, bool encrypt) {
     ERR_clear_error();
     return aes;
 }
+
+}  // namespace
+
+const EngineCrypto crypto{.make_hasher = make_hasher, .make_aes = make_aes};
 
 }  // namespace ussl::openssl

@@ -372,8 +372,9 @@ bool OpenSslContext::set_suites(const policy::Offer& offer) {
            SSL_CTX_set_ciphersuites(ctx_.get(), tls1_3) == 1;
 }
 
-Owned<EngineSession> OpenSslContext::make_session(const HostName* name) {
-    return OpenSslSession::make(*this, name);
+Owned<EngineSession> OpenSslContext::make_session(SessionResources& resources,
+                                                  const HostName* name) {
+    return OpenSslSession::make(*this, resources, name);
 }
 
 // --- Session
@@ -384,8 +385,9 @@ static void forget_others_errors() {
         ERR_clear_error();
 }
 
-Owned<EngineSession> OpenSslSession::make(const OpenSslContext& context, const HostName* name) {
-    Owned<OpenSslSession> session{new OpenSslSession(context, name)};
+Owned<EngineSession> OpenSslSession::make(const OpenSslContext& context,
+                                          SessionResources& resources, const HostName* name) {
+    Owned<OpenSslSession> session{new OpenSslSession(context, resources, name)};
     if (!session)
         return nullptr;
     session->ssl_.reset(SSL_new(context.ctx_.get()));
@@ -554,14 +556,12 @@ std::uint8_t OpenSslSession::choose_context() {
     if (const std::uint8_t alert =
             callbacks_.choose_context(name != nullptr ? name : "", context_->uses_psk()))
         return alert;
-    if (callbacks_.chosen() == nullptr)
+    const auto* other = static_cast<const OpenSslContext*>(callbacks_.chosen_engine_context());
+    // With a second ClientHello, nothing is left to do.
+    if (other == nullptr || context_ == other)
         return 0;
-    const auto& other = static_cast<const OpenSslContext&>(callbacks_.chosen()->engine());
-    // Of a second ClientHello, nothing is left to do.
-    if (context_ == &other)
-        return 0;
-    context_ = &other;
-    return use_identity(other) ? 0 : SSL_AD_INTERNAL_ERROR;
+    context_ = other;
+    return use_identity(*other) ? 0 : SSL_AD_INTERNAL_ERROR;
 }
 
 // Shows another context's certificate, and verifies clients as it does. SSL_set_SSL_CTX() would
@@ -637,8 +637,8 @@ void OpenSslSession::limit_session() {
     std::int64_t verified_at = now;
     void* data = nullptr;
     std::size_t size = 0;
-    if (resumed() && SSL_SESSION_get0_ticket_appdata(session, &data, &size) == 1 &&
-        size == sizeof verified_at)
+    if (SSL_session_reused(ssl_.get()) == 1 &&
+        SSL_SESSION_get0_ticket_appdata(session, &data, &size) == 1 && size == sizeof verified_at)
         std::memcpy(&verified_at, data, size);
     std::int64_t left = verified_at + context_->session_lifetime_ - now;
     // Without memory for the time, the next ticket would not know it.
@@ -657,20 +657,16 @@ std::size_t OpenSslSession::pending() const {
     return static_cast<std::size_t>(SSL_pending(ssl_.get()));
 }
 
-Version OpenSslSession::version() const {
-    return static_cast<Version>(SSL_version(ssl_.get()));
-}
-
-Cipher OpenSslSession::cipher() const {
-    const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl_.get());
-    return {SSL_CIPHER_standard_name(cipher), SSL_CIPHER_get_bits(cipher, nullptr)};
-}
-
-Bytes OpenSslSession::alpn() const {
+SessionFacts OpenSslSession::facts() const {
+    const SSL* ssl = ssl_.get();
+    const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl);
     const unsigned char* protocol = nullptr;
     unsigned size = 0;
-    SSL_get0_alpn_selected(ssl_.get(), &protocol, &size);
-    return {protocol, size};
+    SSL_get0_alpn_selected(ssl, &protocol, &size);
+    return {.version = static_cast<Version>(SSL_version(ssl)),
+            .cipher = {SSL_CIPHER_standard_name(cipher), SSL_CIPHER_get_bits(cipher, nullptr)},
+            .alpn = {protocol, size},
+            .resumed = SSL_session_reused(ssl) == 1};
 }
 
 std::uint16_t OpenSslSession::verify_certificate(X509* certificate, int depth) {
@@ -729,8 +725,7 @@ const Engine openssl_engine{
     .now = [] { return static_cast<std::int64_t>(time(nullptr)); },
     .random =
         [](MutableBytes out) { return RAND_bytes(out.data(), static_cast<int>(out.size())) == 1; },
-    .make_hasher = openssl::make_hasher,
-    .make_aes = openssl::make_aes,
+    .crypto = &openssl::crypto,
     .describe = openssl::describe_first,
     .make_self_signed = openssl::make_self_signed,
     .make_context = openssl::OpenSslContext::make,

@@ -11,8 +11,10 @@
 #include <openssl/x509v3.h>
 
 #include "../engine.hpp"
+#include "../engine_crypto.hpp"
 #include "../policy.hpp"
 #include "tickets.hpp"
+#include "ussl/certificate.hpp"
 
 namespace ussl::openssl {
 
@@ -49,7 +51,7 @@ class OpenSslSession;
 class OpenSslContext final : public EngineContext {
   public:
     static std::expected<Owned<EngineContext>, ConfigError> make(const Options& options);
-    Owned<EngineSession> make_session(const HostName* name) override;
+    Owned<EngineSession> make_session(SessionResources& resources, const HostName* name) override;
     [[nodiscard]] StoreStats store_stats() const override;
     bool store_digest(std::span<std::uint8_t, 32> out) const override;
 
@@ -111,7 +113,8 @@ class OpenSslContext final : public EngineContext {
 
 class OpenSslSession final : public EngineSession {
   public:
-    static Owned<EngineSession> make(const OpenSslContext& context, const HostName* name);
+    static Owned<EngineSession> make(const OpenSslContext& context, SessionResources& resources,
+                                     const HostName* name);
     static OpenSslSession* of(const SSL* ssl) {
         return static_cast<OpenSslSession*>(
             SSL_get_ex_data(ssl, 0));  // SSL_get_app_data of a const SSL
@@ -125,19 +128,15 @@ class OpenSslSession final : public EngineSession {
     Outcome close_notify() override;
     void release_idle_buffers() override;
     Outcome resume(Bytes session) override;
-    [[nodiscard]] bool resumed() const override { return SSL_session_reused(ssl_.get()) == 1; }
-    NewSession take_session() override { return std::exchange(new_session_, {}); }
-    [[nodiscard]] Error failure() const override { return failure_; }
-    [[nodiscard]] bool withholds_certificate() const override { return withholds_certificate_; }
     [[nodiscard]] std::size_t pending() const override;
-    [[nodiscard]] Version version() const override;
-    [[nodiscard]] Cipher cipher() const override;
-    [[nodiscard]] Bytes alpn() const override;
+    [[nodiscard]] SessionFacts facts() const override;
     [[nodiscard]] Bytes peer_certificate() const override;
     bool describe_peer(CertificateVisitor& visitor) const override;
 
     // For the callbacks that OpenSSL calls.
     [[nodiscard]] const OpenSslContext& context() const { return *context_; }
+    [[nodiscard]] RecordTransport& transport() const { return transport_; }
+    [[nodiscard]] EngineCallbacks& callbacks() const { return callbacks_; }
     /// Asks the program for the context of the client's name. An alert, or 0.
     std::uint8_t choose_context();
     [[nodiscard]] const HostName* name() const { return name_; }
@@ -181,8 +180,8 @@ class OpenSslSession final : public EngineSession {
 
   private:
     friend struct OnHeap;
-    explicit OpenSslSession(const OpenSslContext& context, const HostName* name)
-        : context_(&context), name_(name) {}
+    OpenSslSession(const OpenSslContext& context, SessionResources& resources, const HostName* name)
+        : EngineSession(resources), context_(&context), name_(name) {}
     Outcome outcome_of(int ret);
     bool use_signer(const OpenSslContext& context);
     bool use_identity(const OpenSslContext& other);
@@ -190,15 +189,12 @@ class OpenSslSession final : public EngineSession {
     const OpenSslContext* context_;
     const HostName* name_;
     Ssl ssl_;
-    Error failure_;
     bool established_ = false;
     bool has_buffers_ = false;  ///< since rest()
     std::uint8_t alert_sent_ = 0;
     bool was_alert_sent_ = false;
-    bool withholds_certificate_ = false;
     /// What OpenSSL wants to be handed again, as the same bytes, until it has been sent.
     std::uint8_t* retry_ = nullptr;
-    NewSession new_session_;
     std::size_t retry_size_ = 0;
     mutable std::uint8_t* peer_der_ = nullptr;
     mutable int peer_der_size_ = 0;
@@ -253,7 +249,6 @@ Error take_error(const OpenSslSession& session);
 bool wipe_what_is_freed();
 
 // crypto.cpp
-Owned<Hasher> make_hasher(Hash hash);
-Owned<BlockCipher> make_aes(Bytes key, BlockMode mode, Bytes iv, bool encrypt);
+extern const EngineCrypto crypto;
 
 }  // namespace ussl::openssl

@@ -20,6 +20,7 @@ Outcome outcome_of(const IoResult& result, const Outcome& when_blocked) {
 /// Passes bytes on as they are.
 class PlainSession final : public ussl::EngineSession {
   public:
+    using EngineSession::EngineSession;
     Outcome handshake() override { return Outcome::done(); }
     Outcome read(MutableBytes into) override {
         return outcome_of(transport_.read(into), Outcome::want_read());
@@ -35,13 +36,10 @@ class PlainSession final : public ussl::EngineSession {
     Outcome close_notify() override { return Outcome::done(); }
     void release_idle_buffers() override { ++released; }
     Outcome resume(Bytes) override { return Outcome::failed(); }
-    [[nodiscard]] bool resumed() const override { return false; }
-    ussl::NewSession take_session() override { return {}; }
-    [[nodiscard]] Error failure() const override { return {}; }
     [[nodiscard]] std::size_t pending() const override { return 0; }
-    [[nodiscard]] Version version() const override { return Version::tls1_3; }
-    [[nodiscard]] ussl::Cipher cipher() const override { return {}; }
-    [[nodiscard]] Bytes alpn() const override { return {}; }
+    [[nodiscard]] ussl::SessionFacts facts() const override {
+        return {.version = Version::tls1_3, .cipher = {}, .alpn = {}};
+    }
     [[nodiscard]] Bytes peer_certificate() const override { return {}; }
     bool describe_peer(ussl::CertificateVisitor&) const override { return false; }
 
@@ -51,8 +49,9 @@ class PlainSession final : public ussl::EngineSession {
 
 class PlainContext final : public ussl::EngineContext {
   public:
-    Owned<ussl::EngineSession> make_session(const ussl::HostName*) override {
-        return Owned<ussl::EngineSession>{new PlainSession};
+    Owned<ussl::EngineSession> make_session(ussl::SessionResources& resources,
+                                            const ussl::HostName*) override {
+        return Owned<ussl::EngineSession>{new PlainSession(resources)};
     }
     [[nodiscard]] ussl::StoreStats store_stats() const override { return {}; }
     bool store_digest(std::span<std::uint8_t, 32>) const override { return false; }

@@ -154,9 +154,9 @@ class EmptyRecord : public testing::TestWithParam<std::tuple<const ussl::Engine*
             *Connection::make(*Context::make(*std::get<0>(GetParam()), setup.server), {}));
         setup.client.verify = Verify::none;
         context = *Context::make(ussl::mbedtls_engine, setup.client);
-        peer = context->engine().make_session(nullptr);
+        peer = context->engine().make_session(peer_resources, nullptr);
         for (int round = 0; round < 10; ++round) {
-            peer->transport().attach(peer_host);
+            peer_resources.transport.attach(peer_host);
             peer->handshake();
             server->handshake(server_callbacks);
         }
@@ -167,6 +167,7 @@ class EmptyRecord : public testing::TestWithParam<std::tuple<const ussl::Engine*
     Ring up, down;
     MemoryCallbacks peer_host{down, up}, server_callbacks{up, down};
     ussl::Ref<Context> context;
+    ussl::SessionResources peer_resources;
     ussl::Owned<ussl::EngineSession> peer;
     ussl::Owned<Connection> server;
 };

@@ -32,11 +32,11 @@ std::string message(std::uint8_t type, std::string_view body) {
 Peer::Peer(const Options& options, std::string_view name, Ring& in, Ring& out)
     : callbacks(in, out), context_(*Context::make(ussl::mbedtls_engine, options)) {
     EXPECT_TRUE(name.empty() || name_.parse(name));
-    session_ = context_->engine().make_session(name.empty() ? nullptr : &name_);
+    session_ = context_->engine().make_session(resources_, name.empty() ? nullptr : &name_);
 }
 
 ussl::EngineSession& Peer::at_work() {
-    session_->transport().attach(callbacks);
+    resources_.transport.attach(callbacks);
     return *session_;
 }
 

@@ -62,6 +62,7 @@ class Peer {
 
     ussl::Ref<Context> context_;
     ussl::HostName name_;
+    ussl::SessionResources resources_;
     ussl::Owned<ussl::EngineSession> session_;
     bool open_ = false;
 };

@@ -43,7 +43,7 @@ TEST_P(Tickets, OfTls13AreNotResumedInTls12) {
     EXPECT_TRUE(second.talk()) << second.verdict() << describe(second.victim->error());
     EXPECT_EQ(second.victim->version(), Version::tls1_2);
     EXPECT_FALSE(second.victim->session_reused());
-    EXPECT_FALSE(second.peer.session().resumed());
+    EXPECT_FALSE(second.peer.session().facts().resumed);
 }
 
 }  // namespace

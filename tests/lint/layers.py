@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Dependencies point down only (docs/design.md), and the tree names no machine's paths."""
 
+import os
 import re
 import subprocess
 import sys
@@ -15,10 +16,29 @@ RULES = [
      "MicroPython's internals come through micropython_api.h"),
     (r"(\.\./)*openssl/tickets\.hpp", r"src/openssl/|tests/contract/tickets_test", "the engine's own"),
     (r"(\.\./)*openssl/openssl\.hpp|openssl\.hpp", r"src/openssl/", "no one looks into an engine"),
-    (r"(\.\./)*(src/)?(callbacks|engine|entropy|wire|pem|policy|hostname|system_store)\.hpp", r"src/|tests/(contract|faults|fuzz|hostile)/", "these are the library's own"),
+    (r"(\.\./)*(src/)?(callbacks|engine|engine_crypto|entropy|record_transport|pem|policy|hostname|system_store)\.hpp", r"src/|tests/(contract|faults|fuzz|hostile)/", "these are the library's own"),
+    (r"ussl/connection\.hpp", r"(?!src/\w+/)", "an engine knows nothing of connections"),
     (r"(\.\./)*(src/)?engines\.hpp", r"src/|tests/(contract|faults|fuzz)/", "only a build chooses engines"),
     (r"iostream|fstream|sstream|string|vector|map|functional", r"tests/|bench/", "not in the library"),
 ]
+
+# What the first file must not include, not even through others: dependencies of the seam point down.
+NOT_BELOW = {"src/engine.hpp": {"include/ussl/connection.hpp", "include/ussl/context.hpp"}}
+
+
+def included_by(path, seen):
+    """The files of this project that a header includes, directly or not, each with the one that names it."""
+    with open(path, encoding="utf-8") as f:
+        names = re.findall(r'^\s*#\s*include\s+"([^"]+)"', f.read(), re.MULTILINE)
+    for name in names:
+        for folder in (os.path.dirname(path), "include", "src"):
+            found = os.path.normpath(os.path.join(folder, name))
+            if os.path.exists(found):
+                if found not in seen:
+                    seen[found] = path
+                    included_by(found, seen)
+                break
+    return seen
 
 
 def main():
@@ -43,6 +63,10 @@ def main():
             for what, allowed, why in RULES:
                 if re.fullmatch(what, name) and not re.match(allowed, path):
                     faults.append(f"{path}:{number}: includes {name}: {why}")
+    for path, above in NOT_BELOW.items():
+        seen = included_by(path, {})
+        assert "include/ussl/types.hpp" in seen, "included_by() finds nothing"
+        faults += [f"{seen[name]}: includes {name}: {path} is below it" for name in sorted(above & seen.keys())]
     print("\n".join(faults) if faults else f"{includes} includes, all in their place")
     return 1 if faults or not includes else 0
 
