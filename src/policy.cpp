@@ -82,6 +82,32 @@ bool uses_psk(const Options& options) {
     return options.psk_identity || options.psk_server;
 }
 
+Owned<ContextSettings> settings_of(const Options& options) {
+    Owned<ContextSettings> settings{new ContextSettings};
+    if (!settings)
+        return nullptr;
+    settings->role = options.role;
+    settings->verify = options.verify;
+    settings->uses_psk = uses_psk(options);
+    settings->checks_hostname =
+        options.verify != Verify::none && options.check_hostname && !settings->uses_psk;
+    settings->verifies_by_program = options.verify_by_program;
+    settings->signs_by_program = options.sign_by_program;
+    settings->logs_keys = options.key_log;
+    settings->resumes = resumes(options);
+    settings->record_size =
+        static_cast<std::uint16_t>(options.record_size_limit.value_or(max_record_size));
+    settings->session_lifetime = options.session_lifetime;
+    settings->verify_time = {.given = options.verify_time, .build = options.build_time};
+    if (options.pins) {
+        settings->pin_hashes = SecretBytes(options.pins->size());
+        if (settings->pin_hashes.empty())
+            return nullptr;
+        std::memcpy(settings->pin_hashes.data(), options.pins->data(), options.pins->size());
+    }
+    return settings;
+}
+
 Offer offer_of(const Options& options) {
     Offer offer;
     const bool psk = uses_psk(options);

@@ -120,8 +120,11 @@ struct Offer {
 constexpr bool is_tls1_3(std::uint16_t suite) {
     return suite >> 8 == 0x13;
 }
-/// Whether a pre-shared key stands for certificates.
+/// Whether pre-shared keys replace certificates.
 bool uses_psk(const Options& options);
+/// What holds for every connection of the context; its crl_check is known later (crl_check_of()).
+/// nullptr: out of memory.
+Owned<ContextSettings> settings_of(const Options& options);
 
 /// count is 0 if nothing fits.
 Offer offer_of(const Options& options);
@@ -221,18 +224,6 @@ constexpr bool concerns_dates(std::uint16_t failures) {
     return (failures & (failure_bit(Code::CERT_EXPIRED) | failure_bit(Code::CERT_NOT_YET_VALID) |
                         failure_bit(Code::CERT_CLOCK))) != 0;
 }
-
-/// When the dates of certificates and CRLs are checked.
-struct VerifyTime {
-    std::optional<std::int64_t> given;  ///< Options::verify_time
-    std::optional<std::int64_t> build;  ///< Options::build_time
-
-    [[nodiscard]] std::int64_t at(std::int64_t clock) const { return given.value_or(clock); }
-    /// The failure of what is not valid yet: `otherwise`, if that is not the clock's fault.
-    [[nodiscard]] Code not_yet_valid(std::int64_t clock, Code otherwise) const {
-        return !given && build && clock < *build ? Code::CERT_CLOCK : otherwise;
-    }
-};
 
 /// The worst of several failures, and all of them kept.
 Error certificate_error(std::uint16_t failures);

@@ -407,7 +407,8 @@ std::optional<ConfigError> MbedContext::load_trusted(const Options& options) {
     if (options.trusted)
         if (const auto config_error = pem::read_trusted(*options.trusted, taker, unsupported_))
             return pem::about(ConfigError::About::trusted, *config_error);
-    const bool by_default = !options.trusted && verify_ != Verify::none && !psk_;
+    const bool by_default =
+        !options.trusted && settings().verify != Verify::none && !settings().uses_psk;
     if ((options.system_store || by_default) && !add_system_store())
         return ConfigError{"out of memory", true};
     restrict_issuers(trusted_);

@@ -132,26 +132,12 @@ std::string_view suite_name(int suite, std::span<char> into) {
 
 // --- Context
 
-std::expected<Owned<EngineContext>, ConfigError> MbedContext::make(const Options& options) {
+std::expected<Owned<EngineContext>, ConfigError> MbedContext::make(const ContextSettings& settings,
+                                                                   const Options& options) {
     static constexpr ConfigError no_memory{"out of memory", true};
-    Owned<MbedContext> context{new MbedContext};
+    Owned<MbedContext> context{new MbedContext(settings)};
     if (!context)
         return std::unexpected(no_memory);
-    context->role_ = options.role;
-    context->verify_ = options.verify;
-    context->psk_ = policy::uses_psk(options);
-    context->signs_by_program_ = options.sign_by_program;
-    context->checks_hostname_ = options.check_hostname;
-    context->by_program_ = options.verify_by_program;
-    context->verify_time_ = {options.verify_time, options.build_time};
-    context->logs_keys_ = options.key_log;
-    if (options.pins) {
-        context->pins_.reset(static_cast<std::uint8_t*>(allocate(options.pins->size())));
-        if (!context->pins_)
-            return std::unexpected(no_memory);
-        context->pins_size_ = options.pins->size();
-        std::memcpy(context->pins_.get(), options.pins->data(), context->pins_size_);
-    }
     take_lack_of_memory();
     std::optional<ConfigError> config_error;
     if (!context->set_up(options))
@@ -160,8 +146,6 @@ std::expected<Owned<EngineContext>, ConfigError> MbedContext::make(const Options
         config_error = context->load_identity(options);
     if (!config_error)
         config_error = context->load_trusted(options);
-    if (!config_error)
-        context->crl_check_ = policy::crl_check_of(options, context->store_stats());
     if (!config_error)
         context->limit_records(options.record_size_limit);
     if (take_lack_of_memory())
@@ -172,7 +156,7 @@ std::expected<Owned<EngineContext>, ConfigError> MbedContext::make(const Options
 }
 
 bool MbedContext::set_up(const Options& options) {
-    const bool client = role_ == Role::client;
+    const bool client = settings().role == Role::client;
     mbedtls_ssl_config* config = &config_;
     if (!start_up() ||
         mbedtls_ssl_config_defaults(config, client ? MBEDTLS_SSL_IS_CLIENT : MBEDTLS_SSL_IS_SERVER,
@@ -203,17 +187,20 @@ bool MbedContext::set_up(const Options& options) {
         mbedtls_ssl_conf_cert_cb(config, name_hook);
 #ifdef MBEDTLS_SSL_PROTO_TLS1_3
     // To TLS 1.3 a session is a pre-shared key.
-    const int with_key = psk_ || resumes_ ? MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_PSK_EPHEMERAL : 0;
-    const int without_key = psk_ ? 0 : MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL;
+    const int with_key =
+        settings().uses_psk || resumes() ? MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_PSK_EPHEMERAL : 0;
+    const int without_key =
+        settings().uses_psk ? 0 : MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL;
     mbedtls_ssl_conf_tls13_key_exchange_modes(config, with_key | without_key);
 #endif
     // Mbed TLS shows what it finds and goes on; judge_peer() decides, after every step, and
     // chooses the alert.
-    const bool looks = (verify_ != Verify::none || pins_) && !psk_;
+    const bool looks =
+        (settings().verify != Verify::none || !settings().pins().empty()) && !settings().uses_psk;
     mbedtls_ssl_conf_authmode(config,
                               looks ? MBEDTLS_SSL_VERIFY_OPTIONAL : MBEDTLS_SSL_VERIFY_NONE);
 #ifdef MBEDTLS_SSL_HANDSHAKE_WITH_PSK_ENABLED
-    if (psk_ && !client)
+    if (settings().uses_psk && !client)
         mbedtls_ssl_conf_psk_cb(config, psk_hook, nullptr);
     if (options.psk_key && options.psk_identity) {
         const Bytes key = *options.psk_key;
@@ -228,19 +215,19 @@ bool MbedContext::set_up(const Options& options) {
 // Not with the Mbed TLS of a port: it keeps what it needs of the handshake to itself.
 bool MbedContext::set_up_sessions([[maybe_unused]] const Options& options) {
 #if USSL_HAS_RESUMPTION
-    const bool client = role_ == Role::client;
-    resumes_ = policy::resumes(options);
+    const bool client = settings().role == Role::client;
     if (client) {
-        mbedtls_ssl_conf_session_tickets(&config_, resumes_ ? MBEDTLS_SSL_SESSION_TICKETS_ENABLED
-                                                            : MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
+        mbedtls_ssl_conf_session_tickets(&config_, resumes()
+                                                       ? MBEDTLS_SSL_SESSION_TICKETS_ENABLED
+                                                       : MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
 #ifdef MBEDTLS_SSL_PROTO_TLS1_3
         mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(
-            &config_, resumes_ ? MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED
-                               : MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_DISABLED);
+            &config_, resumes() ? MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED
+                                : MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_DISABLED);
 #endif
         return true;
     }
-    if (!resumes_)
+    if (!resumes())
         return true;
 #ifdef MBEDTLS_SSL_CACHE_C
     // Each takes some 200 bytes, once there is a client that needs it.
@@ -251,7 +238,7 @@ bool MbedContext::set_up_sessions([[maybe_unused]] const Options& options) {
 #endif
     mbedtls_ssl_cache_set_max_entries(&cache_, max_sessions);
     mbedtls_ssl_cache_set_timeout(
-        &cache_, static_cast<int>(std::min(policy::ticket_lifetime, options.session_lifetime)));
+        &cache_, static_cast<int>(std::min(policy::ticket_lifetime, settings().session_lifetime)));
     mbedtls_ssl_conf_session_cache(&config_, &cache_, mbedtls_ssl_cache_get, mbedtls_ssl_cache_set);
 #endif
 #ifdef MBEDTLS_SSL_TICKET_C
@@ -260,7 +247,7 @@ bool MbedContext::set_up_sessions([[maybe_unused]] const Options& options) {
     // all sessions that come of one full handshake.
     if (mbedtls_ssl_ticket_setup(
             &tickets_, random_bytes, nullptr, MBEDTLS_CIPHER_AES_128_GCM,
-            std::min(policy::ticket_lifetime, (options.session_lifetime + 1) / 2)) != 0)
+            std::min(policy::ticket_lifetime, (settings().session_lifetime + 1) / 2)) != 0)
         return false;
     mbedtls_ssl_conf_session_tickets_cb(&config_, mbedtls_ssl_ticket_write,
                                         ussl_mbedtls_parse_ticket, &tickets_);
@@ -330,12 +317,13 @@ static bool has_long_key_exchange(const int* suites) {
 void MbedContext::limit_records(std::optional<std::size_t> limit) {
     // A client's key exchange with DHE or RSA; a server's, and its tickets. With ECDHE and a
     // pre-shared key, a client's is much shorter.
-    longest_message_ = role_ == Role::server || has_long_key_exchange(suites_.get()) ? 600 : 300;
+    longest_message_ =
+        settings().role == Role::server || has_long_key_exchange(suites_.get()) ? 600 : 300;
     std::size_t certificates = 0;
     for (const mbedtls_x509_crt* at = &chain_; at != nullptr; at = at->next)
         certificates += at->raw.len + 16;
     std::size_t names = 0;  // of the roots, in a server's request for a certificate
-    if (role_ == Role::server && verify_ != Verify::none)
+    if (settings().role == Role::server && settings().verify != Verify::none)
         for (const mbedtls_x509_crt* at = &trusted_; at != nullptr; at = at->next)
             names += at->subject_raw.len + 16;
     longest_message_ = std::max({longest_message_, certificates, names});
@@ -346,7 +334,7 @@ void MbedContext::limit_records(std::optional<std::size_t> limit) {
 #else
     // Mbed TLS itself forgets in TLS 1.3 that it has asked, and does not divide what it sends.
     const bool can_be_told =
-        role_ == Role::client && config_.max_tls_version == MBEDTLS_SSL_VERSION_TLS1_2;
+        settings().role == Role::client && config_.max_tls_version == MBEDTLS_SSL_VERSION_TLS1_2;
 #endif
     std::uint8_t code = can_be_told ? policy::max_fragment_code(limit) : 0;
     while (code != 0 && policy::max_fragment_size(code) < longest_message_)
@@ -373,13 +361,13 @@ Owned<EngineSession> MbedSession::make(const MbedContext& context, SessionResour
         return nullptr;
     // The name goes into SNI; is_for() is what checks it.
     const bool says_name = name != nullptr && !name->is_address();
-    if (context.role() == Role::client &&
+    if (context.settings().role == Role::client &&
         mbedtls_ssl_set_hostname(ssl, says_name ? name->dns_c_str() : nullptr) != 0)
         return nullptr;
     mbedtls_ssl_set_user_data_p(ssl, session.get());
     mbedtls_ssl_set_verify(ssl, verify_hook, session.get());
     mbedtls_ssl_set_bio(ssl, session.get(), send_hook, receive_hook, nullptr);
-    if (context.logs_keys())
+    if (context.settings().logs_keys)
         mbedtls_ssl_set_export_keys_cb(ssl, key_hook, session.get());
     return session;
 }
@@ -452,7 +440,7 @@ std::uint8_t MbedSession::choose_alert(std::uint8_t alert) {
 // appendix A.2), which Mbed TLS takes up only when the client has finished, too.
 void MbedSession::use_application_keys() {
 #ifdef MBEDTLS_SSL_PROTO_TLS1_3
-    if (context().role() == Role::server && ssl_.transform_application != nullptr &&
+    if (context().settings().role == Role::server && ssl_.transform_application != nullptr &&
         ssl_.transform_out != ssl_.transform_application) {
         ssl_.transform_out = ssl_.transform_application;
         std::memset(ssl_.cur_out_ctr, 0, sizeof ssl_.cur_out_ctr);
@@ -522,11 +510,11 @@ Outcome MbedSession::handshake() {
             return refuse(error, MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE);
         }
         identity_is_first_ = true;
-        if (at_server_hello && context().role() == Role::server && !may_resume())
+        if (at_server_hello && context().settings().role == Role::server && !may_resume())
             return refuse_resumption();
         const int ret = with_room([this] { return mbedtls_ssl_handshake_step(&ssl_); });
         note_resumption();
-        if (ret == 0 && at_server_hello && context().role() == Role::client &&
+        if (ret == 0 && at_server_hello && context().settings().role == Role::client &&
             ssl_.state > MBEDTLS_SSL_SERVER_HELLO) {
             if (!may_resume())
                 return refuse_resumption();
@@ -544,9 +532,10 @@ Outcome MbedSession::handshake() {
     if (const int ret = flight_.send(transport_); ret != 0)
         return outcome_of(ret);
     const bool must_verify =
-        (context().verify() != Verify::none || !context().pins().empty()) && !context().uses_psk();
-    const bool may_be_absent =
-        context().role() == Role::server && context().verify() == Verify::optional;
+        (context().settings().verify != Verify::none || !context().settings().pins().empty()) &&
+        !context().settings().uses_psk;
+    const bool may_be_absent = context().settings().role == Role::server &&
+                               context().settings().verify == Verify::optional;
     const bool is_absent =
         (mbedtls_ssl_get_verify_result(&ssl_) & MBEDTLS_X509_BADCERT_MISSING) != 0;
     // Of the session that is resumed, the tag says how it was verified (ussl::StoredSession).
@@ -564,7 +553,7 @@ Outcome MbedSession::handshake() {
 
 // What Mbed TLS has found of the peer's certificate so far.
 Outcome MbedSession::judge_peer() {
-    const bool client = context().role() == Role::client;
+    const bool client = context().settings().role == Role::client;
     if (take_lack_of_memory()) {
         lacked_memory_ = true;
         if (was_verified_) {
@@ -579,7 +568,8 @@ Outcome MbedSession::judge_peer() {
         const Error error = policy::certificate_error(certificate_failures_);
         return refuse(error, alert_of(error.code));
     }
-    if (!client && context().verify() == Verify::required && ssl_.session_negotiate != nullptr &&
+    if (!client && context().settings().verify == Verify::required &&
+        ssl_.session_negotiate != nullptr &&
         mbedtls_ssl_get_verify_result(&ssl_) == MBEDTLS_X509_BADCERT_MISSING) {
         Error error;
         error.code = Code::CERT_MISSING;
@@ -608,12 +598,13 @@ Outcome MbedSession::refuse(const Error& error, std::uint8_t alert) {
 // Between ClientHello and what the server says to it.
 void MbedSession::agree_on_record_size() {
 #ifdef MBEDTLS_SSL_MAX_FRAGMENT_LENGTH
-    if (context().role() == Role::client && ssl_.conf->mfl_code != MBEDTLS_SSL_MAX_FRAG_LEN_NONE)
+    if (context().settings().role == Role::client &&
+        ssl_.conf->mfl_code != MBEDTLS_SSL_MAX_FRAG_LEN_NONE)
         ussl_mbedtls_offered_max_fragment_length(&ssl_);
 #endif
     // Where the messages that follow do not fit, a server does not agree. What it sends later keeps
     // to the wish all the same.
-    if (context().role() == Role::client)
+    if (context().settings().role == Role::client)
         return;
     [[maybe_unused]] mbedtls_ssl_session& session = *ssl_.session_negotiate;
 #ifdef MBEDTLS_SSL_RECORD_SIZE_LIMIT
@@ -671,7 +662,8 @@ void MbedSession::let_go_of_the_handshake() {}
 // A session as bytes: the length of the peer's certificate (2 bytes), the certificate, and what
 // Mbed TLS makes of the rest.
 void MbedSession::keep_session() {
-    if (!context().resumes() || context().role() != Role::client || ssl_.session == nullptr)
+    if (!context().resumes() || context().settings().role != Role::client ||
+        ssl_.session == nullptr)
         return;
     if (ssl_.session->ticket_len == 0 && ssl_.session->id_len == 0)
         return;
@@ -722,7 +714,7 @@ void MbedSession::note_resumption() {
     if (ussl_mbedtls_resumes(&ssl_) == 0 || !context().resumes())
         return;
     resumed_ = true;
-    if (context().role() == Role::server)
+    if (context().settings().role == Role::server)
         ussl_mbedtls_limit_tickets(&ssl_);
 }
 
@@ -733,7 +725,7 @@ bool MbedSession::may_resume() {
     has_extended_secret_ = ussl_mbedtls_has_extended_master_secret(&ssl_) != 0;
     if (version() == Version::tls1_3 || has_extended_secret_)
         return true;
-    if (context().role() == Role::server) {
+    if (context().settings().role == Role::server) {
         ussl_mbedtls_send_no_ticket(&ssl_);
         if (ussl_mbedtls_resumes(&ssl_) == 0)
             ssl_.session_negotiate->id_len = 0;  // so that no session is looked for
@@ -751,7 +743,7 @@ Outcome MbedSession::refuse_resumption() {
 void MbedSession::forget_cached_session() {
 #ifdef MBEDTLS_SSL_CACHE_C
     const mbedtls_ssl_session* session = ssl_.session;
-    if (context().role() == Role::server && session != nullptr && session->id_len != 0)
+    if (context().settings().role == Role::server && session != nullptr && session->id_len != 0)
         (void)mbedtls_ssl_cache_remove(&context().cache_, session->id, session->id_len);
 #endif
 }
@@ -978,14 +970,14 @@ Outcome MbedSession::fail(int ret) {
     const bool finished =
         ssl_.state == MBEDTLS_SSL_SERVER_FINISHED || ssl_.state == MBEDTLS_SSL_CLIENT_FINISHED;
     // The server went on with a certificate.
-    if (context().role() == Role::client && context().uses_psk() && !finished &&
+    if (context().settings().role == Role::client && context().settings().uses_psk && !finished &&
         failure_.code == Code::NO_SHARED_CIPHER && version() == Version::tls1_3)
         failure_.code = Code::PSK_REFUSED;
     failure_.alert = Error::Alert::sent;
     if (ssl_.alert_type != 0 && ssl_.alert_reason == ret) {
         failure_.alert_number = ssl_.alert_type;
         // A binder that does not verify; a hello that lacks what this side's credentials need.
-        if (context().uses_psk() && context().role() == Role::server &&
+        if (context().settings().uses_psk && context().settings().role == Role::server &&
             ssl_.alert_type == MBEDTLS_SSL_ALERT_MSG_DECRYPT_ERROR)
             failure_.code = Code::PSK_KEY;
         else if (ssl_.alert_type == MBEDTLS_SSL_ALERT_MSG_MISSING_EXTENSION)
@@ -1034,7 +1026,8 @@ Outcome MbedSession::fail(int ret) {
             if (vague && version() == Version::tls1_3 && ssl_.state == MBEDTLS_SSL_SERVER_HELLO)
                 failure_.code = Code::PROTOCOL;
             // One of TLS 1.2 without renegotiation_info.
-            if (vague && version() == Version::tls1_2 && context().role() == Role::client &&
+            if (vague && version() == Version::tls1_2 &&
+                context().settings().role == Role::client &&
                 ssl_.state > MBEDTLS_SSL_SERVER_HELLO &&
                 ssl_.secure_renegotiation != MBEDTLS_SSL_SECURE_RENEGOTIATION)
                 failure_.code = Code::PROTOCOL;
@@ -1065,7 +1058,7 @@ void MbedSession::judge_path(int depth, Found& found) {
         const mbedtls_x509_crt* issuer = i != depth && !alone ? path[i + 1].certificate : nullptr;
         const std::uint32_t untrusted = alone ? MBEDTLS_X509_BADCERT_NOT_TRUSTED : 0;
         find_failures(context(), certificate, issuer, i, path[i].flags | untrusted, found);
-        if (context().verifies_by_program())
+        if (context().settings().verifies_by_program)
             found.add(callbacks_.verify_certificate({certificate.raw.p, certificate.raw.len}, i),
                       &certificate, i);
     }
@@ -1099,7 +1092,7 @@ int MbedSession::verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t&
     if (!signatures_are_limited_)
         return MBEDTLS_ERR_SSL_INTERNAL_ERROR;
 #endif
-    const bool verifies = context().verify() != Verify::none;
+    const bool verifies = context().settings().verify != Verify::none;
     if (verifies && !path_) {  // the topmost
         path_.reset(
             static_cast<Link*>(allocate((static_cast<std::size_t>(depth) + 1) * sizeof(Link))));
@@ -1118,13 +1111,15 @@ int MbedSession::verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t&
         judge_path(path_depth_, found);
         path_.reset();
     }
-    if (!context().pins().empty() && !is_pinned(context().pins(), certificate))
+    if (!context().settings().pins().empty() &&
+        !is_pinned(context().settings().pins(), certificate))
         found.add(policy::failure_bit(Code::CERT_PIN), &certificate, 0);
 #ifndef MBEDTLS_SSL_KEEP_PEER_CERTIFICATE
     if (!keep_peer_certificate({certificate.raw.p, certificate.raw.len}))
         return MBEDTLS_ERR_SSL_ALLOC_FAILED;
 #endif
-    if (verifies && context().checks_hostname() && name_ != nullptr && !is_for(certificate, *name_))
+    if (verifies && context().settings().checks_hostname && name_ != nullptr &&
+        !is_for(certificate, *name_))
         found.add(policy::failure_bit(Code::CERT_HOSTNAME), &certificate, 0);
     keep_found(found);
     return 0;
@@ -1137,7 +1132,7 @@ void MbedSession::keep_found(const Found& found) {
     const mbedtls_x509_crt& certificate = *found.worst();
     std::optional<std::int64_t> clock;
     if (policy::concerns_dates(certificate_failures_))
-        clock = context().verify_time().at(now());
+        clock = context().settings().verify_time.at(now());
     failed_.keep({.subject = {certificate.subject_raw.p, certificate.subject_raw.len},
                   .issuer = {certificate.issuer_raw.p, certificate.issuer_raw.len},
                   .not_before = time_of(certificate.valid_from),
@@ -1149,7 +1144,7 @@ int MbedSession::choose_context() {
     std::size_t size = 0;
     const unsigned char* name = mbedtls_ssl_get_hs_sni(&ssl_, &size);
     const std::string_view text{reinterpret_cast<const char*>(name), name != nullptr ? size : 0};
-    if (callbacks_.choose_context(text, context().uses_psk()) != 0)
+    if (callbacks_.choose_context(text, context().settings().uses_psk) != 0)
         return MBEDTLS_ERR_SSL_INTERNAL_ERROR;
     const auto* instead = static_cast<const MbedContext*>(callbacks_.chosen_engine_context());
     // With a second ClientHello, nothing is left to do.
@@ -1169,7 +1164,7 @@ int MbedSession::sign(mbedtls_pk_type_t type, mbedtls_pk_context& key, mbedtls_m
         return mbedtls_pk_sign_ext(type, &key, hash, digest.data(), digest.size(), signature.data(),
                                    signature.size(), &length, random_bytes, nullptr);
     };
-    if (!context().signs_by_program())
+    if (!context().settings().signs_by_program)
         return sign_here();
     if (digest.empty())  // its size goes without saying
         digest = {digest.data(), mbedtls_md_get_size(mbedtls_md_info_from_type(hash))};

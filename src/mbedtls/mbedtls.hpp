@@ -67,26 +67,17 @@ class MbedSession;
 
 class MbedContext final : public EngineContext {
   public:
-    static std::expected<Owned<EngineContext>, ConfigError> make(const Options& options);
+    static std::expected<Owned<EngineContext>, ConfigError> make(const ContextSettings& settings,
+                                                                 const Options& options);
     Owned<EngineSession> make_session(SessionResources& resources, const HostName* name) override;
     [[nodiscard]] StoreStats store_stats() const override;
     bool store_digest(std::span<std::uint8_t, 32> out) const override;
 
-    [[nodiscard]] Role role() const { return role_; }
-    [[nodiscard]] Verify verify() const { return verify_; }
-    [[nodiscard]] bool uses_psk() const { return psk_; }
-    [[nodiscard]] bool checks_hostname() const { return checks_hostname_; }
-    [[nodiscard]] bool verifies_by_program() const { return by_program_; }
-    [[nodiscard]] const policy::VerifyTime& verify_time() const { return verify_time_; }
-    [[nodiscard]] Bytes pins() const { return {pins_.get(), pins_size_}; }
-    [[nodiscard]] bool resumes() const { return resumes_; }
-    [[nodiscard]] bool logs_keys() const { return logs_keys_; }
+    [[nodiscard]] bool resumes() const { return USSL_HAS_RESUMPTION != 0 && settings().resumes; }
     [[nodiscard]] const mbedtls_x509_crt& trusted() const { return trusted_; }
-    [[nodiscard]] CrlCheck crl_check() const { return crl_check_; }
 #ifdef MBEDTLS_X509_CRL_PARSE_C
     [[nodiscard]] const mbedtls_x509_crl& crls() const { return crls_; }
 #endif
-    [[nodiscard]] bool signs_by_program() const { return signs_by_program_; }
     [[nodiscard]] Bytes scalar() const { return {scalar_.data(), scalar_.size()}; }
     [[nodiscard]] bool has_key() const { return mbedtls_pk_get_type(&key_) != MBEDTLS_PK_NONE; }
     /// The longest message of the handshake that this side may send, or a little more.
@@ -95,7 +86,7 @@ class MbedContext final : public EngineContext {
   private:
     friend class MbedSession;
     friend struct OnHeap;
-    MbedContext() = default;
+    using EngineContext::EngineContext;
 
     bool set_up(const Options& options);
     bool set_up_suites(const policy::Offer& offer);
@@ -127,20 +118,8 @@ class MbedContext final : public EngineContext {
     /// it, after the pointers to them and a null.
     std::unique_ptr<int, Release> suites_;
     std::unique_ptr<const char*, Release> protocols_;
-    std::unique_ptr<std::uint8_t, Release> pins_;
-    std::size_t pins_size_ = 0;
     std::size_t unsupported_ = 0;  ///< certificates that were passed over
-    policy::VerifyTime verify_time_;
     std::size_t longest_message_ = 0;
-    Role role_ = Role::client;
-    Verify verify_ = Verify::none;
-    CrlCheck crl_check_ = CrlCheck::none;
-    bool signs_by_program_ = false;
-    bool psk_ = false;
-    bool checks_hostname_ = false;
-    bool by_program_ = false;
-    bool resumes_ = false;
-    bool logs_keys_ = false;
 };
 
 /// What Mbed TLS's hooks return for a result of the wire; `when_blocked` is the name of waiting.

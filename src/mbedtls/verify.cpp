@@ -376,7 +376,7 @@ bool is_signed_by(const mbedtls_x509_crl& crl, const mbedtls_x509_crt& issuer) {
 std::uint16_t revocation_of(const MbedContext& context, const mbedtls_x509_crt& certificate,
                             const mbedtls_x509_crt* issuer) {
     const std::int64_t clock = now();
-    const mbedtls_x509_time time = x509_time(context.verify_time().at(clock));
+    const mbedtls_x509_time time = x509_time(context.settings().verify_time.at(clock));
     const mbedtls_x509_crl* best = nullptr;
     bool best_is_good = false;
     for (const mbedtls_x509_crl* crl = &context.crls(); crl != nullptr; crl = crl->next) {
@@ -397,8 +397,9 @@ std::uint16_t revocation_of(const MbedContext& context, const mbedtls_x509_crt& 
         const bool early = best != nullptr && issuer != nullptr &&
                            mbedtls_x509_time_cmp(&best->this_update, &time) > 0 &&
                            is_signed_by(*best, *issuer);
-        failures |= failure_bit(early ? context.verify_time().not_yet_valid(clock, Code::CERT_CRL)
-                                      : Code::CERT_CRL);
+        failures |=
+            failure_bit(early ? context.settings().verify_time.not_yet_valid(clock, Code::CERT_CRL)
+                              : Code::CERT_CRL);
     }
     if (best != nullptr && mbedtls_x509_crt_is_revoked(&certificate, best) != 0)
         failures |= failure_bit(Code::CERT_REVOKED);
@@ -485,13 +486,13 @@ void find_failures(const MbedContext& context, const mbedtls_x509_crt& certifica
     }
     // A port's Mbed TLS may have another clock, or another epoch.
     const std::int64_t clock = now();
-    const mbedtls_x509_time time = x509_time(context.verify_time().at(clock));
+    const mbedtls_x509_time time = x509_time(context.settings().verify_time.at(clock));
     if (mbedtls_x509_time_cmp(&certificate.valid_to, &time) < 0)
         failures |= failure_bit(Code::CERT_EXPIRED);
     if (mbedtls_x509_time_cmp(&certificate.valid_from, &time) > 0)
-        failures |=
-            failure_bit(context.verify_time().not_yet_valid(clock, Code::CERT_NOT_YET_VALID));
-    const CrlCheck check = context.crl_check();
+        failures |= failure_bit(
+            context.settings().verify_time.not_yet_valid(clock, Code::CERT_NOT_YET_VALID));
+    const CrlCheck check = context.settings().crl_check;
     if (check == CrlCheck::chain || (check == CrlCheck::leaf && depth == 0))
         failures |= trusted ? revocation_of_anchor(context, certificate)
                             : revocation_of(context, certificate, issuer);
@@ -500,7 +501,7 @@ void find_failures(const MbedContext& context, const mbedtls_x509_crt& certifica
     // A trusted certificate's own signature proves nothing and is not looked at.
     if (key_is_weak(certificate.pk) || (!trusted && signature_is_weak(certificate)))
         failures |= failure_bit(Code::CERT_WEAK);
-    if (!purpose_fits(certificate, depth, context.role() == Role::client))
+    if (!purpose_fits(certificate, depth, context.settings().role == Role::client))
         failures |= failure_bit(Code::CERT_PURPOSE);
     found.add(failures, &certificate, depth);
 }

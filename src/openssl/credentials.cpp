@@ -324,7 +324,8 @@ std::optional<ConfigError> OpenSslContext::set_up_signing() {
 std::optional<ConfigError> OpenSslContext::load_trusted(const Options& options) {
     SSL_CTX* ctx = ctx_.get();
     X509_STORE* store = SSL_CTX_get_cert_store(ctx);
-    const bool by_default = !options.trusted && verify_ != Verify::none && !psk_;
+    const bool by_default =
+        !options.trusted && settings().verify != Verify::none && !settings().uses_psk;
     const auto take = [&](X509* certificate) {
         namesakes_ = namesakes_ ||
                      X509_OBJECT_retrieve_by_subject(X509_STORE_get0_objects(store), X509_LU_X509,
@@ -343,8 +344,8 @@ std::optional<ConfigError> OpenSslContext::load_trusted(const Options& options) 
         return std::nullopt;
     Taker taker(
         [&](X509* certificate) {
-            return take(certificate) &&
-                   (role_ == Role::client || SSL_CTX_add_client_CA(ctx, certificate) == 1);
+            return take(certificate) && (settings().role == Role::client ||
+                                         SSL_CTX_add_client_CA(ctx, certificate) == 1);
         },
         [&](X509_CRL* crl) { return X509_STORE_add_crl(store, crl) == 1; });
     if (const auto config_error = pem::read_trusted(*options.trusted, taker, unsupported_))
@@ -365,6 +366,7 @@ StoreStats OpenSslContext::store_stats() const {
             stats.authorities += X509_check_ca(certificate) != 0 ? 1 : 0;
         }
     }
+    ERR_clear_error();  // of certificates whose extensions cannot be read
     return stats;
 }
 

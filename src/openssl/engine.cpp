@@ -187,31 +187,25 @@ bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out) {
 
 // --- Context
 
-std::expected<Owned<EngineContext>, ConfigError> OpenSslContext::make(const Options& options) {
+std::expected<Owned<EngineContext>, ConfigError> OpenSslContext::make(
+    const ContextSettings& settings, const Options& options) {
     // Where time_t has 32 bits, it ends in 2038: a later time would become one before 1970.
-    if (options.verify_time && static_cast<time_t>(*options.verify_time) != *options.verify_time)
+    const std::optional<std::int64_t> time = settings.verify_time.given;
+    if (time && static_cast<time_t>(*time) != *time)
         return std::unexpected(
             ConfigError{"verify_time is out of range for this build of OpenSSL"});
-    auto made = try_to_make(options);
-    // OpenSSL calls a key invalid that it had no memory to look into. What it says twice is so.
+    auto made = try_to_make(settings, options);
+    // OpenSSL calls a key invalid if it has no memory to parse it. A second failure is real.
     if (!made && !made.error().out_of_memory)
-        made = try_to_make(options);
+        made = try_to_make(settings, options);
     return made;
 }
 
 std::expected<Owned<OpenSslContext>, ConfigError> OpenSslContext::try_to_make(
-    const Options& options) {
+    const ContextSettings& settings, const Options& options) {
     static constexpr ConfigError no_memory{"out of memory", true};
-    Owned<OpenSslContext> context{new OpenSslContext};
+    Owned<OpenSslContext> context{new OpenSslContext(settings)};
     if (!context)
-        return std::unexpected(no_memory);
-    context->role_ = options.role;
-    context->verify_ = options.verify;
-    context->psk_ = policy::uses_psk(options);
-    context->checks_hostname_ = options.check_hostname;
-    context->by_program_ = options.verify_by_program;
-    context->verify_time_ = {options.verify_time, options.build_time};
-    if (options.pins && !copy(*options.pins, context->pins_, context->pins_size_))
         return std::unexpected(no_memory);
     const bool set_up = context->set_up(options);
     std::optional<ConfigError> config_error;
@@ -221,8 +215,6 @@ std::expected<Owned<OpenSslContext>, ConfigError> OpenSslContext::try_to_make(
         config_error = context->load_identity(options);
     if (!config_error)
         config_error = context->load_trusted(options);
-    if (!config_error)
-        context->crl_check_ = policy::crl_check_of(options, context->store_stats());
     const bool lacked_memory = take_lack_of_memory();
     if (!config_error)
         return context;
@@ -233,7 +225,7 @@ std::expected<Owned<OpenSslContext>, ConfigError> OpenSslContext::try_to_make(
 
 bool OpenSslContext::set_up(const Options& options) {
     ERR_clear_error();
-    const bool client = role_ == Role::client;
+    const bool client = settings().role == Role::client;
     bio_method_.reset(make_bio_method());
     ctx_.reset(SSL_CTX_new(client ? TLS_client_method() : TLS_server_method()));
     SSL_CTX* ctx = ctx_.get();
@@ -260,13 +252,13 @@ bool OpenSslContext::set_up(const Options& options) {
                               SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_num_tickets(ctx, 0);
-    if (policy::resumes(options))
+    if (settings().resumes)
         set_up_sessions(options);
     if (!client)
         SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, this);
     if (options.choose_by_name)
         SSL_CTX_set_tlsext_servername_callback(ctx, choose_context);
-    if (options.key_log)
+    if (settings().logs_keys)
         SSL_CTX_set_keylog_callback(ctx, [](const SSL* ssl, const char* line) {
             OpenSslSession::of(ssl)->callbacks().log_key(line);
         });
@@ -290,13 +282,13 @@ bool OpenSslContext::set_up(const Options& options) {
 
     int mode = SSL_VERIFY_NONE;
     // A client with CERT_NONE takes any certificate, but one that cannot be read.
-    if (client || verify_ != Verify::none || pins_)
+    if (client || settings().verify != Verify::none || !settings().pins().empty())
         mode = SSL_VERIFY_PEER;
-    if (!client && verify_ == Verify::required)
+    if (!client && settings().verify == Verify::required)
         mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
     // A key authenticates both ends; a client still has to look, and refuse, when a server that
     // does not know the key sends a certificate instead.
-    if (psk_)
+    if (settings().uses_psk)
         mode = client ? SSL_VERIFY_PEER : SSL_VERIFY_NONE;
     SSL_CTX_set_verify(ctx, mode, nullptr);
     SSL_CTX_set_cert_verify_callback(ctx, verify_chain, nullptr);
@@ -312,12 +304,13 @@ bool OpenSslContext::set_up(const Options& options) {
            SSL_CTX_set_max_proto_version(ctx, static_cast<int>(offer.maximum_version)) == 1 &&
            SSL_CTX_set1_groups_list(ctx, groups) == 1 &&
            SSL_CTX_set1_sigalgs_list(ctx, signature_algorithms) == 1 && set_suites(offer) &&
-           (!psk_ || set_up_psk(options)) && (!options.alpn || set_up_alpn(*options.alpn));
+           (!settings().uses_psk || set_up_psk(options)) &&
+           (!options.alpn || set_up_alpn(*options.alpn));
 }
 
 void OpenSslContext::set_up_sessions(const Options& options) {
     SSL_CTX* ctx = ctx_.get();
-    if (role_ == Role::client) {
+    if (settings().role == Role::client) {
         SSL_CTX_clear_options(ctx, SSL_OP_NO_TICKET);
         SSL_CTX_set_session_cache_mode(ctx,
                                        SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL_STORE);
@@ -337,9 +330,8 @@ void OpenSslContext::set_up_sessions(const Options& options) {
     SSL_CTX_set_session_id_context(ctx, name, sizeof name);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_SERVER);
     SSL_CTX_sess_set_cache_size(ctx, most);
-    session_lifetime_ = options.session_lifetime;
     SSL_CTX_set_timeout(
-        ctx, static_cast<long>(std::min(policy::ticket_lifetime, options.session_lifetime)));
+        ctx, static_cast<long>(std::min(policy::ticket_lifetime, settings().session_lifetime)));
     SSL_CTX_set_num_tickets(ctx, options.tickets);
     SSL_CTX_set_session_ticket_cb(
         ctx,
@@ -351,7 +343,7 @@ void OpenSslContext::set_up_sessions(const Options& options) {
 }
 
 bool OpenSslContext::set_up_alpn(Bytes alpn) {
-    if (role_ == Role::client)
+    if (settings().role == Role::client)
         return SSL_CTX_set_alpn_protos(ctx_.get(), alpn.data(),
                                        static_cast<unsigned>(alpn.size())) == 0;
     return copy(alpn, alpn_, alpn_size_);
@@ -405,7 +397,7 @@ Owned<EngineSession> OpenSslSession::make(const OpenSslContext& context,
         ERR_clear_error();
         return nullptr;
     }
-    const bool client = context.role_ == Role::client;
+    const bool client = context.settings().role == Role::client;
     forget_others_errors();
     if (client)
         SSL_set_connect_state(ssl);
@@ -554,7 +546,7 @@ Outcome OpenSslSession::outcome_of(int ret) {
 std::uint8_t OpenSslSession::choose_context() {
     const char* name = SSL_get_servername(ssl_.get(), TLSEXT_NAMETYPE_host_name);
     if (const std::uint8_t alert =
-            callbacks_.choose_context(name != nullptr ? name : "", context_->uses_psk()))
+            callbacks_.choose_context(name != nullptr ? name : "", context_->settings().uses_psk))
         return alert;
     const auto* other = static_cast<const OpenSslContext*>(callbacks_.chosen_engine_context());
     // With a second ClientHello, nothing is left to do.
@@ -640,7 +632,7 @@ void OpenSslSession::limit_session() {
     if (SSL_session_reused(ssl_.get()) == 1 &&
         SSL_SESSION_get0_ticket_appdata(session, &data, &size) == 1 && size == sizeof verified_at)
         std::memcpy(&verified_at, data, size);
-    std::int64_t left = verified_at + context_->session_lifetime_ - now;
+    std::int64_t left = verified_at + context_->settings().session_lifetime - now;
     // Without memory for the time, the next ticket would not know it.
     if (SSL_SESSION_set1_ticket_appdata(session, &verified_at, sizeof verified_at) != 1)
         left = 0;

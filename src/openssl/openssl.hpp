@@ -50,21 +50,14 @@ class OpenSslSession;
 
 class OpenSslContext final : public EngineContext {
   public:
-    static std::expected<Owned<EngineContext>, ConfigError> make(const Options& options);
+    static std::expected<Owned<EngineContext>, ConfigError> make(const ContextSettings& settings,
+                                                                 const Options& options);
     Owned<EngineSession> make_session(SessionResources& resources, const HostName* name) override;
     [[nodiscard]] StoreStats store_stats() const override;
     bool store_digest(std::span<std::uint8_t, 32> out) const override;
 
-    [[nodiscard]] Role role() const { return role_; }
-    [[nodiscard]] Verify verify() const { return verify_; }
-    [[nodiscard]] CrlCheck crl_check() const { return crl_check_; }
-    [[nodiscard]] bool uses_psk() const { return psk_; }
-    [[nodiscard]] bool checks_hostname() const { return checks_hostname_; }
-    [[nodiscard]] bool verifies_by_program() const { return by_program_; }
     /// Two of the trusted certificates have the same name.
     [[nodiscard]] bool trusts_namesakes() const { return namesakes_; }
-    [[nodiscard]] const policy::VerifyTime& verify_time() const { return verify_time_; }
-    [[nodiscard]] Bytes pins() const { return {pins_.get(), pins_size_}; }
     [[nodiscard]] Bytes alpn() const { return {alpn_.get(), alpn_size_}; }
     [[nodiscard]] TicketKeys& ticket_keys() const { return ticket_keys_; }
     [[nodiscard]] const Secret<max_psk_identity>& psk_identity() const { return psk_identity_; }
@@ -73,14 +66,15 @@ class OpenSslContext final : public EngineContext {
   private:
     friend class OpenSslSession;
     friend struct OnHeap;
-    OpenSslContext() = default;
+    using EngineContext::EngineContext;
 
     bool set_up(const Options& options);
     bool set_suites(const policy::Offer& offer);
     bool set_up_alpn(Bytes alpn);
     void set_up_sessions(const Options& options);
     bool set_up_psk(const Options& options);
-    static std::expected<Owned<OpenSslContext>, ConfigError> try_to_make(const Options& options);
+    static std::expected<Owned<OpenSslContext>, ConfigError> try_to_make(
+        const ContextSettings& settings, const Options& options);
     std::optional<ConfigError> load_identity(const Options& options);
     std::optional<ConfigError> set_up_signing();
     std::optional<ConfigError> load_trusted(const Options& options);
@@ -92,18 +86,8 @@ class OpenSslContext final : public EngineContext {
     Key own_key_;
     Secret<max_scalar> scalar_;
     BioMethod bio_method_;
-    Role role_ = Role::client;
-    Verify verify_ = Verify::none;
-    CrlCheck crl_check_ = CrlCheck::none;
-    bool psk_ = false;
-    bool checks_hostname_ = false;
-    bool by_program_ = false;
     bool namesakes_ = false;
     std::size_t unsupported_ = 0;  ///< certificates that were passed over
-    policy::VerifyTime verify_time_;
-    std::uint32_t session_lifetime_ = 0;
-    std::unique_ptr<std::uint8_t, Release> pins_;
-    std::size_t pins_size_ = 0;
     std::unique_ptr<std::uint8_t, Release> alpn_;
     std::size_t alpn_size_ = 0;
     Secret<max_psk_identity> psk_identity_;

@@ -110,7 +110,7 @@ void see_message(int sent, int /*version*/, int type, const void* data, std::siz
 
 bool OpenSslContext::set_up_psk(const Options& options) {
     SSL_CTX* ctx = ctx_.get();
-    if (role_ == Role::server) {
+    if (settings().role == Role::server) {
         SSL_CTX_set_psk_find_session_callback(ctx, server_tls1_3);
         SSL_CTX_set_psk_server_callback(ctx, server_tls1_2);
         SSL_CTX_set_msg_callback(ctx, see_message);

@@ -59,7 +59,8 @@ OpenSslSession* session_of(X509_STORE_CTX* store) {
 
 // RFC 5280 §4.1.2.5: the last second counts.
 bool is_last_second(X509_STORE_CTX* store, int error) {
-    const std::optional<std::int64_t> time = session_of(store)->context().verify_time().given;
+    const std::optional<std::int64_t> time =
+        session_of(store)->context().settings().verify_time.given;
     const ASN1_TIME* end = nullptr;
     if (error == X509_V_ERR_CERT_HAS_EXPIRED)
         end = X509_get0_notAfter(X509_STORE_CTX_get_current_cert(store));
@@ -86,7 +87,8 @@ int collect(int ok, X509_STORE_CTX* store) {
         X509_check_ca(X509_STORE_CTX_get_current_cert(store)) == 0)
         code = Code::CERT_INVALID;
     if (error == X509_V_ERR_CERT_NOT_YET_VALID || error == X509_V_ERR_CRL_NOT_YET_VALID)
-        code = session_of(store)->context().verify_time().not_yet_valid(std::time(nullptr), code);
+        code = session_of(store)->context().settings().verify_time.not_yet_valid(std::time(nullptr),
+                                                                                 code);
     session_of(store)->found.add(failure_bit(code), X509_STORE_CTX_get_current_cert(store),
                                  X509_STORE_CTX_get_error_depth(store));
     return error != X509_V_ERR_OUT_OF_MEM && error != X509_V_ERR_UNSPECIFIED &&
@@ -557,7 +559,7 @@ bool anchor_is_revoked(X509_STORE_CTX* store, X509* anchor) {
     const Handle<STACK_OF(X509), free_certificates> issuers{X509_STORE_CTX_get1_certs(
         store, const_cast<X509_NAME*>(issuer))};  // not const up to OpenSSL 3.0
     const auto now =
-        static_cast<time_t>(session_of(store)->context().verify_time().at(time(nullptr)));
+        static_cast<time_t>(session_of(store)->context().settings().verify_time.at(time(nullptr)));
     X509_CRL* best = nullptr;
     bool best_is_good = false;
     for (int i = 0; i < sk_X509_CRL_num(crls.get()); ++i) {
@@ -627,17 +629,18 @@ int verify_path(X509_STORE_CTX* store, OpenSslSession& session) {
     // It ends at the first trusted certificate: if that is the peer's own, what else it has shown
     // does not matter, and may have expired. A CRL can still revoke it.
     if (is_among_trusted(store, peer)) {
-        if (session.context().crl_check() != CrlCheck::none && anchor_is_revoked(store, peer))
+        if (session.context().settings().crl_check != CrlCheck::none &&
+            anchor_is_revoked(store, peer))
             session.found.add(failure_bit(Code::CERT_REVOKED), peer, 0);
         return verify_alone(store, peer);
     }
     // A renewed self-signed certificate stands below the one that it was, if that is a CA. OpenSSL
     // takes a self-signed certificate only if it is trusted byte by byte.
-    const policy::VerifyTime& verify_time = session.context().verify_time();
+    const VerifyTime& verify_time = session.context().settings().verify_time;
     const std::time_t clock = std::time(nullptr);
     const auto time = static_cast<std::time_t>(verify_time.at(clock));
     Certificate ca = renewed_from(store, peer, time);
-    if (!ca || session.context().crl_check() != CrlCheck::none)
+    if (!ca || session.context().settings().crl_check != CrlCheck::none)
         return X509_verify_cert(store);
     const int verified = verify_alone(store, peer);
     if (is_expired(ca.get(), time))
@@ -672,10 +675,11 @@ void verify(X509_STORE_CTX* store, OpenSslSession& session) {
     X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
     X509_VERIFY_PARAM_set_auth_level(param, 0);
     X509_VERIFY_PARAM_set_depth(param, policy::max_intermediates);
-    if (const std::optional<std::int64_t> time = context.verify_time().given)
+    if (const std::optional<std::int64_t> time = context.settings().verify_time.given)
         X509_VERIFY_PARAM_set_time(param, static_cast<time_t>(*time));
-    if (context.crl_check() != CrlCheck::none)
-        X509_VERIFY_PARAM_set_flags(param, static_cast<unsigned long>(context.crl_check()));
+    if (context.settings().crl_check != CrlCheck::none)
+        X509_VERIFY_PARAM_set_flags(param,
+                                    static_cast<unsigned long>(context.settings().crl_check));
     X509_STORE_CTX_set_verify_cb(store, collect);
     const int verified = verify_path(store, session);
     if (verified <= 0 && session.found.all() == 0)
@@ -695,19 +699,20 @@ void verify(X509_STORE_CTX* store, OpenSslSession& session) {
             failures |= failure_bit(Code::CERT_WEAK);
         if (!extensions_are_understood(certificate))
             failures |= failure_bit(Code::CERT_INVALID);
-        if (!purpose_fits(certificate, i, context.role() == Role::client))
+        if (!purpose_fits(certificate, i, context.settings().role == Role::client))
             failures |= failure_bit(Code::CERT_PURPOSE);
         if (i > 0 && (!may_issue(certificate) || wildcard_is_forbidden(peer, certificate)))
             failures |= failure_bit(Code::CERT_INVALID);
-        const bool is_checked = context.crl_check() == CrlCheck::chain ||
-                                (context.crl_check() == CrlCheck::leaf && i == 0);
+        const bool is_checked = context.settings().crl_check == CrlCheck::chain ||
+                                (context.settings().crl_check == CrlCheck::leaf && i == 0);
         if (is_checked && is_trusted && anchor_is_revoked(store, certificate))
             failures |= failure_bit(Code::CERT_REVOKED);
         session.found.add(failures, certificate, i);
     }
-    if (session.name() != nullptr && context.checks_hostname() && !is_for(peer, *session.name()))
+    if (session.name() != nullptr && context.settings().checks_hostname &&
+        !is_for(peer, *session.name()))
         session.found.add(failure_bit(Code::CERT_HOSTNAME), peer, 0);
-    if (!context.verifies_by_program())
+    if (!context.settings().verifies_by_program)
         return;
     for (int i = sk_X509_num(chain) - 1; i >= 0 && !session.transport().aborted(); --i) {
         X509* certificate = sk_X509_value(chain, i);
@@ -782,7 +787,7 @@ void OpenSslSession::keep_found() {
         return;
     std::optional<std::int64_t> clock;
     if (policy::concerns_dates(certificate_failures))
-        clock = context().verify_time().at(std::time(nullptr));
+        clock = context().settings().verify_time.at(std::time(nullptr));
     failed_.keep({.subject = encoded(X509_get_subject_name(certificate)),
                   .issuer = encoded(X509_get_issuer_name(certificate)),
                   .not_before = time_of(X509_get0_notBefore(certificate)),
@@ -811,17 +816,17 @@ int is_issued(X509_STORE_CTX* store, X509* certificate, X509* issuer) {
 int verify_chain(X509_STORE_CTX* store, void*) {
     OpenSslSession& session = *session_of(store);
     const OpenSslContext& context = session.context();
-    if (context.uses_psk()) {
+    if (context.settings().uses_psk) {
         session.psk_ignored = true;
         X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
         return 0;
     }
     X509* peer = X509_STORE_CTX_get0_cert(store);
-    if (!context.pins().empty() && !is_pinned(context.pins(), peer))
+    if (!context.settings().pins().empty() && !is_pinned(context.settings().pins(), peer))
         session.found.add(failure_bit(Code::CERT_PIN), peer, 0);
     if (!are_readable(X509_STORE_CTX_get0_untrusted(store)))
         set_invalid(session);
-    else if (context.verify() != Verify::none)
+    else if (context.settings().verify != Verify::none)
         verify(store, session);
     session.keep_found();
     const std::uint16_t failures = session.certificate_failures;
