@@ -61,7 +61,7 @@ if(USSL_MBEDTLS STREQUAL port)
     # A library of its own, and its name hidden in an expression: what knows nothing of MicroPython is not scanned for names.
     add_library(ussl_core INTERFACE)
     target_sources(ussl_core INTERFACE ${ussl_sources})
-    # What patches/mbedtls-signature-limit.patch does (src/mbedtls/engine.cpp).
+    # What patches/mbedtls-signature-limit.patch does (src/mbedtls/verify.cpp).
     target_link_options(usermod_ussl INTERFACE -Wl,--wrap=mbedtls_x509_crt_verify_restartable)
 else()
     # A patch that is changed, added or removed makes another copy of the sources.

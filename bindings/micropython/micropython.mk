@@ -65,7 +65,7 @@ else ifneq ($(USSL_MBEDTLS),port)
 $(error USSL_MBEDTLS=$(USSL_MBEDTLS): it is own, unpatched or port)
 endif
 ifneq ($(USSL_MBEDTLS),own)
-# What patches/mbedtls-signature-limit.patch does (src/mbedtls/engine.cpp). Ports for boards call the linker itself.
+# What patches/mbedtls-signature-limit.patch does (src/mbedtls/verify.cpp). Ports for boards call the linker itself.
 USSL_LINKER_OPTION := $(if $(shell grep -l '(LD) .*(LDFLAGS)' Makefile),,-Wl$(USSL_COMMA))
 LDFLAGS_USERMOD += $(USSL_LINKER_OPTION)--wrap=mbedtls_x509_crt_verify_restartable
 endif

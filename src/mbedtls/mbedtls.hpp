@@ -92,6 +92,7 @@ class MbedContext final : public EngineContext {
     bool set_up_suites(const policy::Offer& offer);
     bool set_up_alpn(Bytes alpn);
     bool set_up_sessions(const Options& options);
+    bool set_up_psk(const Options& options);
     std::optional<ConfigError> load_identity(const Options& options);
     std::optional<ConfigError> load_trusted(const Options& options);
     bool add_system_store();
@@ -397,6 +398,8 @@ bool is_for(const mbedtls_x509_crt& certificate, const HostName& name);
 /// Whether the certificate, or its public key, is one of those.
 bool is_pinned(Bytes pins, const mbedtls_x509_crt& certificate);
 std::uint8_t alert_of(Code worst);
+/// For mbedtls_ssl_set_verify().
+int verify_hook(void* session, mbedtls_x509_crt* certificate, int depth, std::uint32_t* flags);
 
 // certificate.cpp
 CertificateVisitor::Time time_of(const mbedtls_x509_time& time);
@@ -422,8 +425,18 @@ bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out);
 std::int64_t now();
 /// A time as Mbed TLS has it in certificates.
 mbedtls_x509_time x509_time(std::int64_t seconds_since_1970);
+
+// suites.cpp
 /// IANA's name of a suite in `into`; empty: Mbed TLS does not know it.
 std::string_view suite_name(int suite, std::span<char> into);
+/// As Engine::for_each_suite().
+bool for_each_suite(SuiteVisitor& visitor);
+
+// callbacks.cpp, for mbedtls_ssl_conf_cert_cb() and mbedtls_ssl_set_export_keys_cb()
+int name_hook(mbedtls_ssl_context* ssl);
+void key_hook(void* session, mbedtls_ssl_key_export_type type, const unsigned char* secret,
+              std::size_t size, const unsigned char client_random[32], const unsigned char*,
+              mbedtls_tls_prf_types);
 
 // random.cpp
 /// In the form that Mbed TLS calls.

@@ -559,10 +559,132 @@ std::uint8_t alert_of(Code worst) {
     }
 }
 
+// From the topmost of the path on, which ends at the first trusted certificate (RFC 5280 §6.1): if
+// that is the peer's own, what else it has shown does not matter.
+void MbedSession::judge_path(int depth, Found& found) {
+    const Link* path = path_.get();
+    const bool alone = is_among_trusted(context(), *path->certificate);
+    for (int i = alone ? 0 : depth; i >= 0; --i) {
+        const mbedtls_x509_crt& certificate = *path[i].certificate;
+        const mbedtls_x509_crt* issuer = i != depth && !alone ? path[i + 1].certificate : nullptr;
+        const std::uint32_t untrusted = alone ? MBEDTLS_X509_BADCERT_NOT_TRUSTED : 0;
+        find_failures(context(), certificate, issuer, i, path[i].flags | untrusted, found);
+        if (context().settings().verifies_by_program)
+            found.add(callbacks_.verify_certificate({certificate.raw.p, certificate.raw.len}, i),
+                      &certificate, i);
+    }
+}
+
+#ifndef USSL_PATCHED_MBEDTLS
+
+// The signatures that Mbed TLS may verify to find a path: of each certificate, with each that has
+// the name of its issuer.
+bool MbedSession::limit_signatures(const mbedtls_x509_crt& chain, const mbedtls_x509_crt* trusted) {
+    signatures_are_limited_ = true;
+    int checks = 0;
+    const auto count = [&](const mbedtls_x509_buf& issuer, const mbedtls_x509_crt* among) {
+        for (; among != nullptr; among = among->next)
+            if (among->subject_raw.len == issuer.len &&
+                std::memcmp(among->subject_raw.p, issuer.p, issuer.len) == 0)
+                ++checks;
+    };
+    for (const mbedtls_x509_crt* at = &chain; at != nullptr; at = at->next) {
+        count(at->issuer_raw, at->next);
+        count(at->issuer_raw, trusted);
+    }
+    return checks <= policy::max_signature_checks;
+}
+
+#endif
+
+int MbedSession::verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t& flags) {
+#ifndef USSL_PATCHED_MBEDTLS
+    // The firmware was linked without --wrap.
+    if (!signatures_are_limited_)
+        return MBEDTLS_ERR_SSL_INTERNAL_ERROR;
+#endif
+    const bool verifies = context().settings().verify != Verify::none;
+    if (verifies && !path_) {  // the topmost
+        path_.reset(
+            static_cast<Link*>(allocate((static_cast<std::size_t>(depth) + 1) * sizeof(Link))));
+        if (!path_)
+            return MBEDTLS_ERR_SSL_ALLOC_FAILED;
+        path_depth_ = depth;
+    }
+    if (verifies)
+        path_.get()[depth] = {&certificate, flags};
+    flags = 0;
+    if (depth != 0)
+        return 0;
+    was_verified_ = true;
+    Found found;
+    if (verifies) {
+        judge_path(path_depth_, found);
+        path_.reset();
+    }
+    if (!context().settings().pins().empty() &&
+        !is_pinned(context().settings().pins(), certificate))
+        found.add(policy::failure_bit(Code::CERT_PIN), &certificate, 0);
+#ifndef MBEDTLS_SSL_KEEP_PEER_CERTIFICATE
+    if (!keep_peer_certificate({certificate.raw.p, certificate.raw.len}))
+        return MBEDTLS_ERR_SSL_ALLOC_FAILED;
+#endif
+    if (verifies && context().settings().checks_hostname && name_ != nullptr &&
+        !is_for(certificate, *name_))
+        found.add(policy::failure_bit(Code::CERT_HOSTNAME), &certificate, 0);
+    keep_found(found);
+    return 0;
+}
+
+void MbedSession::keep_found(const Found& found) {
+    certificate_failures_ = found.all();
+    if (found.worst() == nullptr)
+        return;
+    const mbedtls_x509_crt& certificate = *found.worst();
+    std::optional<std::int64_t> clock;
+    if (policy::concerns_dates(certificate_failures_))
+        clock = context().settings().verify_time.at(now());
+    failed_.keep({.subject = {certificate.subject_raw.p, certificate.subject_raw.len},
+                  .issuer = {certificate.issuer_raw.p, certificate.issuer_raw.len},
+                  .not_before = time_of(certificate.valid_from),
+                  .not_after = time_of(certificate.valid_to),
+                  .clock = clock});
+}
+
+int verify_hook(void* session, mbedtls_x509_crt* certificate, int depth, std::uint32_t* flags) {
+    return static_cast<MbedSession*>(session)->verify(*certificate, depth, *flags);
+}
+
 }  // namespace ussl::mbedtls
 
 #ifdef USSL_PATCHED_MBEDTLS
 int ussl_mbedtls_is_readable(const mbedtls_x509_crt* certificate) {
     return ussl::mbedtls::is_readable(*certificate) ? 1 : 0;
 }
+#else
+
+// Without patches/mbedtls-signature-limit.patch: the linker leads Mbed TLS's call here (--wrap, in
+// micropython.mk and micropython.cmake).
+extern "C" {
+
+int __real_mbedtls_x509_crt_verify_restartable(
+    mbedtls_x509_crt*, mbedtls_x509_crt*, mbedtls_x509_crl*, const mbedtls_x509_crt_profile*,
+    const char*, std::uint32_t*, int (*)(void*, mbedtls_x509_crt*, int, std::uint32_t*), void*,
+    mbedtls_x509_crt_restart_ctx*);
+
+int __wrap_mbedtls_x509_crt_verify_restartable(
+    mbedtls_x509_crt* chain, mbedtls_x509_crt* trusted, mbedtls_x509_crl* crls,
+    const mbedtls_x509_crt_profile* profile, const char* name, std::uint32_t* flags,
+    int (*verify)(void*, mbedtls_x509_crt*, int, std::uint32_t*), void* session,
+    mbedtls_x509_crt_restart_ctx* restart) {
+    if (verify == ussl::mbedtls::verify_hook &&
+        !static_cast<ussl::mbedtls::MbedSession*>(session)->limit_signatures(*chain, trusted)) {
+        *flags = UINT32_MAX;
+        return MBEDTLS_ERR_X509_FATAL_ERROR;
+    }
+    return __real_mbedtls_x509_crt_verify_restartable(chain, trusted, crls, profile, name, flags,
+                                                      verify, session, restart);
+}
+}
+
 #endif

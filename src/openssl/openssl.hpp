@@ -95,6 +95,27 @@ class OpenSslContext final : public EngineContext {
     mutable TicketKeys ticket_keys_;
 };
 
+/// What the callbacks of a handshake leave for each other, and for the error.
+struct HandshakeState {
+    /// What verification found, as bits of Error::certificate_failures.
+    std::uint16_t certificate_failures = 0;
+    /// The same while a chain is verified.
+    Failures<X509> found;
+    /// Signatures verified to find the issuers of the peer's certificates.
+    int signature_checks = 0;
+    /// While a chain is verified: the certificate whose issuer was looked for last, and the key
+    /// that has signed it.
+    const X509* signed_certificate = nullptr;
+    EVP_PKEY* signed_by = nullptr;
+    /// Memory ran out during verification: its result is unknown.
+    bool verification_lacked_memory = false;
+    /// A certificate was received where only the pre-shared key is accepted.
+    bool psk_ignored = false;
+    /// The identity of a ClientKeyExchange as it was received, NULs included.
+    std::uint8_t raw_identity[max_psk_identity];
+    std::uint8_t raw_identity_size = 0;
+};
+
 class OpenSslSession final : public EngineSession {
   public:
     static Owned<EngineSession> make(const OpenSslContext& context, SessionResources& resources,
@@ -124,25 +145,10 @@ class OpenSslSession final : public EngineSession {
     /// Asks the program for the context of the client's name. An alert, or 0.
     std::uint8_t choose_context();
     [[nodiscard]] const HostName* name() const { return name_; }
-    /// What verification found, as bits of Error::certificate_failures.
-    std::uint16_t certificate_failures = 0;
-    /// The same while a chain is verified.
-    Failures<X509> found;
-    /// Verification is over: the certificates may go.
+    [[nodiscard]] HandshakeState& state() { return handshake_; }
+    [[nodiscard]] const HandshakeState& state() const { return handshake_; }
+    /// Verification is over: the certificates may be released.
     void keep_found();
-    /// To find the issuers of the peer's certificates.
-    int signature_checks = 0;
-    /// While a chain is verified: the certificate whose issuer was looked for last, and the key
-    /// that has signed it.
-    const X509* signed_certificate = nullptr;
-    EVP_PKEY* signed_by = nullptr;
-    /// Memory ran out while verifying: what was found says nothing.
-    bool verification_lacked_memory = false;
-    /// A certificate came where only the pre-shared key will do.
-    bool psk_ignored = false;
-    /// The identity of a ClientKeyExchange as it stood on the wire, NULs and all.
-    std::uint8_t raw_identity[max_psk_identity];
-    std::uint8_t raw_identity_size = 0;
 
     void keep_session(SSL_SESSION* session);
     /// Server: a ticket is about to be made. Limits how long it can be used.
@@ -172,6 +178,7 @@ class OpenSslSession final : public EngineSession {
 
     const OpenSslContext* context_;
     const HostName* name_;
+    HandshakeState handshake_;
     Ssl ssl_;
     bool established_ = false;
     bool has_buffers_ = false;  ///< since rest()
@@ -183,6 +190,14 @@ class OpenSslSession final : public EngineSession {
     mutable std::uint8_t* peer_der_ = nullptr;
     mutable int peer_der_size_ = 0;
 };
+
+// bio.cpp
+/// nullptr: out of memory.
+BIO_METHOD* make_bio_method();
+
+// suites.cpp
+/// As Engine::for_each_suite().
+bool for_each_suite(SuiteVisitor& visitor);
 
 // credentials.cpp
 /// Whether memory ran out while OpenSSL looked into a certificate: it keeps what it found with it,

@@ -89,8 +89,8 @@ int collect(int ok, X509_STORE_CTX* store) {
     if (error == X509_V_ERR_CERT_NOT_YET_VALID || error == X509_V_ERR_CRL_NOT_YET_VALID)
         code = session_of(store)->context().settings().verify_time.not_yet_valid(std::time(nullptr),
                                                                                  code);
-    session_of(store)->found.add(failure_bit(code), X509_STORE_CTX_get_current_cert(store),
-                                 X509_STORE_CTX_get_error_depth(store));
+    session_of(store)->state().found.add(failure_bit(code), X509_STORE_CTX_get_current_cert(store),
+                                         X509_STORE_CTX_get_error_depth(store));
     return error != X509_V_ERR_OUT_OF_MEM && error != X509_V_ERR_UNSPECIFIED &&
            error != X509_V_ERR_STORE_LOOKUP && error != X509_V_ERR_CERT_CHAIN_TOO_LONG;
 }
@@ -631,7 +631,7 @@ int verify_path(X509_STORE_CTX* store, OpenSslSession& session) {
     if (is_among_trusted(store, peer)) {
         if (session.context().settings().crl_check != CrlCheck::none &&
             anchor_is_revoked(store, peer))
-            session.found.add(failure_bit(Code::CERT_REVOKED), peer, 0);
+            session.state().found.add(failure_bit(Code::CERT_REVOKED), peer, 0);
         return verify_alone(store, peer);
     }
     // A renewed self-signed certificate stands below the one that it was, if that is a CA. OpenSSL
@@ -644,12 +644,12 @@ int verify_path(X509_STORE_CTX* store, OpenSslSession& session) {
         return X509_verify_cert(store);
     const int verified = verify_alone(store, peer);
     if (is_expired(ca.get(), time))
-        session.found.add(failure_bit(Code::CERT_EXPIRED), ca.get(), 1);
+        session.state().found.add(failure_bit(Code::CERT_EXPIRED), ca.get(), 1);
     if (is_not_yet_valid(ca.get(), time))
-        session.found.add(failure_bit(verify_time.not_yet_valid(clock, Code::CERT_NOT_YET_VALID)),
-                          ca.get(), 1);
+        session.state().found.add(
+            failure_bit(verify_time.not_yet_valid(clock, Code::CERT_NOT_YET_VALID)), ca.get(), 1);
     if (signature_is_weak(peer))
-        session.found.add(failure_bit(Code::CERT_WEAK), peer, 0);
+        session.state().found.add(failure_bit(Code::CERT_WEAK), peer, 0);
     // For what is judged of a whole path below.
     STACK_OF(X509)* path = X509_STORE_CTX_get1_chain(store);
     if (path == nullptr || sk_X509_push(path, ca.get()) <= 0) {
@@ -664,8 +664,8 @@ int verify_path(X509_STORE_CTX* store, OpenSslSession& session) {
 
 // Instead of what was found: no certificate of the chain can be blamed.
 void set_invalid(OpenSslSession& session) {
-    session.found = {};
-    session.found.add(failure_bit(Code::CERT_INVALID), nullptr, 0);
+    session.state().found = {};
+    session.state().found.add(failure_bit(Code::CERT_INVALID), nullptr, 0);
 }
 
 void verify(X509_STORE_CTX* store, OpenSslSession& session) {
@@ -682,11 +682,11 @@ void verify(X509_STORE_CTX* store, OpenSslSession& session) {
                                     static_cast<unsigned long>(context.settings().crl_check));
     X509_STORE_CTX_set_verify_cb(store, collect);
     const int verified = verify_path(store, session);
-    if (verified <= 0 && session.found.all() == 0)
+    if (verified <= 0 && session.state().found.all() == 0)
         set_invalid(session);
     // No engine looks further than that.
     if (X509_STORE_CTX_get_error(store) == X509_V_ERR_CERT_CHAIN_TOO_LONG ||
-        session.signature_checks > policy::max_signature_checks)
+        session.state().signature_checks > policy::max_signature_checks)
         return set_invalid(session);
     X509* peer = X509_STORE_CTX_get0_cert(store);
     STACK_OF(X509)* chain = X509_STORE_CTX_get0_chain(store);
@@ -707,16 +707,16 @@ void verify(X509_STORE_CTX* store, OpenSslSession& session) {
                                 (context.settings().crl_check == CrlCheck::leaf && i == 0);
         if (is_checked && is_trusted && anchor_is_revoked(store, certificate))
             failures |= failure_bit(Code::CERT_REVOKED);
-        session.found.add(failures, certificate, i);
+        session.state().found.add(failures, certificate, i);
     }
     if (session.name() != nullptr && context.settings().checks_hostname &&
         !is_for(peer, *session.name()))
-        session.found.add(failure_bit(Code::CERT_HOSTNAME), peer, 0);
+        session.state().found.add(failure_bit(Code::CERT_HOSTNAME), peer, 0);
     if (!context.settings().verifies_by_program)
         return;
     for (int i = sk_X509_num(chain) - 1; i >= 0 && !session.transport().aborted(); --i) {
         X509* certificate = sk_X509_value(chain, i);
-        session.found.add(session.verify_certificate(certificate, i), certificate, i);
+        session.state().found.add(session.verify_certificate(certificate, i), certificate, i);
     }
 }
 
@@ -780,13 +780,13 @@ Bytes encoded(const X509_NAME* name) {
 }  // namespace
 
 void OpenSslSession::keep_found() {
-    certificate_failures = found.all();
-    const X509* certificate = found.worst();
-    found = {};
+    const std::uint16_t failures = handshake_.certificate_failures = handshake_.found.all();
+    const X509* certificate = handshake_.found.worst();
+    handshake_.found = {};
     if (certificate == nullptr)
         return;
     std::optional<std::int64_t> clock;
-    if (policy::concerns_dates(certificate_failures))
+    if (policy::concerns_dates(failures))
         clock = context().settings().verify_time.at(std::time(nullptr));
     failed_.keep({.subject = encoded(X509_get_subject_name(certificate)),
                   .issuer = encoded(X509_get_issuer_name(certificate)),
@@ -803,12 +803,12 @@ int is_issued(X509_STORE_CTX* store, X509* certificate, X509* issuer) {
     OpenSslSession& session = *session_of(store);
     if (!session.context().trusts_namesakes() && !has_namesake_shown(store, issuer))
         return 1;
-    if (session.signed_certificate != certificate) {
-        session.signed_certificate = certificate;
-        session.signed_by = signer_of(store, certificate, session.signature_checks);
+    if (session.state().signed_certificate != certificate) {
+        session.state().signed_certificate = certificate;
+        session.state().signed_by = signer_of(store, certificate, session.state().signature_checks);
     }
-    return session.signed_by != nullptr &&
-                   EVP_PKEY_eq(X509_get0_pubkey(issuer), session.signed_by) == 1
+    return session.state().signed_by != nullptr &&
+                   EVP_PKEY_eq(X509_get0_pubkey(issuer), session.state().signed_by) == 1
                ? 1
                : 0;
 }
@@ -817,20 +817,20 @@ int verify_chain(X509_STORE_CTX* store, void*) {
     OpenSslSession& session = *session_of(store);
     const OpenSslContext& context = session.context();
     if (context.settings().uses_psk) {
-        session.psk_ignored = true;
+        session.state().psk_ignored = true;
         X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
         return 0;
     }
     X509* peer = X509_STORE_CTX_get0_cert(store);
     if (!context.settings().pins().empty() && !is_pinned(context.settings().pins(), peer))
-        session.found.add(failure_bit(Code::CERT_PIN), peer, 0);
+        session.state().found.add(failure_bit(Code::CERT_PIN), peer, 0);
     if (!are_readable(X509_STORE_CTX_get0_untrusted(store)))
         set_invalid(session);
     else if (context.settings().verify != Verify::none)
         verify(store, session);
     session.keep_found();
-    const std::uint16_t failures = session.certificate_failures;
-    bool& lacked_memory = session.verification_lacked_memory;
+    const std::uint16_t failures = session.state().certificate_failures;
+    bool& lacked_memory = session.state().verification_lacked_memory;
     lacked_memory |= take_lack_of_memory();
     lacked_memory |= X509_STORE_CTX_get_error(store) == X509_V_ERR_OUT_OF_MEM;
     lacked_memory |= failures != 0 && any_is_spoiled(X509_STORE_CTX_get0_untrusted(store));
