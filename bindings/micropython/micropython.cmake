@@ -34,7 +34,7 @@ if(USSL_MBEDTLS STREQUAL own AND USSL_BESIDE)
     message(FATAL_ERROR "ussl: USSL_BESIDE needs USSL_MBEDTLS=port: two Mbed TLS do not fit into one firmware")
 endif()
 
-set(ussl_defines USSL_ENGINE_MBEDTLS USSL_BOARD USSL_PORT_MEMORY)
+set(ussl_defines USSL_ENGINE=mbedtls USSL_BOARD USSL_PORT_MEMORY)
 set(ussl_include ${ussl_dir}/include ${ussl_dir}/src ${ussl_dir}/src/mbedtls)
 set(ussl_cxx_options -std=c++23 -fno-exceptions -fno-rtti -fno-threadsafe-statics)
 

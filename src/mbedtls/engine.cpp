@@ -1,6 +1,5 @@
 // The table of this engine, and what is the library's own rather than a context's.
 
-#include "../engines.hpp"
 #include "mbedtls.hpp"
 
 namespace ussl::mbedtls {
@@ -34,6 +33,7 @@ bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out) {
 
 namespace ussl {
 
+extern const Engine mbedtls_engine;  // for other files
 const Engine mbedtls_engine{
     .version = [] { return std::string_view{MBEDTLS_VERSION_STRING_FULL}; },
 #ifdef USSL_HAS_SYSTEM_STORE

@@ -4,7 +4,6 @@
 
 #include <ctime>
 
-#include "../engines.hpp"
 #include "openssl.hpp"
 
 namespace ussl {
@@ -20,6 +19,7 @@ bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out) {
 
 }  // namespace
 
+extern const Engine openssl_engine;  // for other files
 const Engine openssl_engine{
     .version =
         [] {
