@@ -5,7 +5,9 @@
 
 #include "engine.hpp"
 #include "options.hpp"
-#include "policy.hpp"
+#include "policy/limits.hpp"
+#include "policy/rules.hpp"
+#include "policy/suites.hpp"
 #include "text.hpp"
 
 namespace ussl {

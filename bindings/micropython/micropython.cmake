@@ -43,7 +43,7 @@ file(GLOB ussl_binding_sources ${ussl_binding}/*.cpp)
 set_source_files_properties(${ussl_binding_sources} PROPERTIES COMPILE_OPTIONS
     "${ussl_cxx_options};-Wno-missing-field-initializers;-Wno-pedantic;-Wno-double-promotion;-Wno-float-conversion;-Wno-register;-Wno-volatile")
 
-file(GLOB ussl_sources ${ussl_dir}/src/*.cpp ${ussl_dir}/src/mbedtls/*.cpp)
+file(GLOB ussl_sources ${ussl_dir}/src/*.cpp ${ussl_dir}/src/pem/*.cpp ${ussl_dir}/src/policy/*.cpp ${ussl_dir}/src/mbedtls/*.cpp)
 
 add_library(usermod_ussl INTERFACE)
 target_sources(usermod_ussl INTERFACE

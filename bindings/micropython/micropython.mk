@@ -33,7 +33,7 @@ QSTR_GLOBAL_DEPENDENCIES += $(filter $(USSL_BINDING)/%, $(SRC_USERMOD_C) $(SRC_U
 endif
 
 # Not scanned: knows nothing of MicroPython.
-SRC_USERMOD_LIB_CXX += $(sort $(wildcard $(USSL_DIR)/src/*.cpp))
+SRC_USERMOD_LIB_CXX += $(sort $(wildcard $(addprefix $(USSL_DIR)/src/, *.cpp pem/*.cpp policy/*.cpp)))
 
 # An engine is a folder that describes itself in engine.conf.
 ifeq ($(wildcard $(USSL_DIR)/src/$(USSL_ENGINE)/engine.conf),)

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "../policy/limits.hpp"
+#include "../policy/rules.hpp"
+#include "../policy/suites.hpp"
 #include "mbedtls.hpp"
 
 namespace ussl::mbedtls {

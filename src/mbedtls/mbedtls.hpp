@@ -30,10 +30,13 @@
 
 #include "../engine.hpp"
 #include "../engine_crypto.hpp"
-#include "../policy.hpp"
 #include "internals.h"
 #include "mbedtls_features.h"
 #include "ussl/certificate.hpp"
+
+namespace ussl::policy {
+struct Offer;
+}
 
 namespace ussl::mbedtls {
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "../policy/limits.hpp"
 #include "mbedtls.hpp"
 
 namespace ussl::mbedtls {

@@ -1,5 +1,6 @@
 // Session resumption; resumption_none.cpp stands in for it in a build without.
 
+#include "../policy/limits.hpp"
 #include "mbedtls.hpp"
 
 #if USSL_HAS_RESUMPTION

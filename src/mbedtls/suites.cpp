@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "../policy/suites.hpp"
 #include "mbedtls.hpp"
 
 namespace ussl::mbedtls {

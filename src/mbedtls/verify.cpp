@@ -1,7 +1,8 @@
 #include <cstring>
 
 #include "../pem.hpp"
-#include "../policy.hpp"
+#include "../policy/certificates.hpp"
+#include "../policy/limits.hpp"
 #include "../text.hpp"
 #include "mbedtls.hpp"
 

@@ -3,6 +3,8 @@
 #include <cstring>
 #include <ctime>
 
+#include "../policy/limits.hpp"
+#include "../policy/suites.hpp"
 #include "openssl.hpp"
 
 namespace ussl::openssl {

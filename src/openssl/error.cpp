@@ -2,7 +2,7 @@
 #include <openssl/proverr.h>
 #include <openssl/sslerr.h>
 
-#include "../policy.hpp"
+#include "../policy/certificates.hpp"
 #include "openssl.hpp"
 
 namespace ussl::openssl {

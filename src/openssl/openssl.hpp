@@ -12,9 +12,12 @@
 
 #include "../engine.hpp"
 #include "../engine_crypto.hpp"
-#include "../policy.hpp"
 #include "tickets.hpp"
 #include "ussl/certificate.hpp"
+
+namespace ussl::policy {
+struct Offer;
+}
 
 namespace ussl::openssl {
 

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <ctime>
 
+#include "../policy/limits.hpp"
 #include "openssl.hpp"
 
 namespace ussl::openssl {

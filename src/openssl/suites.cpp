@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "../policy/suites.hpp"
 #include "openssl.hpp"
 
 namespace ussl::openssl {

@@ -2,7 +2,8 @@
 #include <climits>
 #include <ctime>
 
-#include "../policy.hpp"
+#include "../policy/certificates.hpp"
+#include "../policy/limits.hpp"
 #include "../text.hpp"
 #include "openssl.hpp"
 
