@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "policy.hpp"
+#include "policy/certificates.hpp"
+#include "policy/limits.hpp"
 #include "text.hpp"
 #include "ussl/context.hpp"
 

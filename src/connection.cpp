@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "engine.hpp"
-#include "policy.hpp"
+#include "policy/alerts.hpp"
 #include "ussl/certificate.hpp"
 
 namespace ussl {

@@ -5,15 +5,19 @@
 
 #include "engine.hpp"
 #include "options.hpp"
-#include "policy.hpp"
+#include "policy/limits.hpp"
+#include "policy/rules.hpp"
+#include "policy/suites.hpp"
 #include "root_store.hpp"
 #include "text.hpp"
 
 namespace ussl {
 
+Context::Context() = default;
 Context::~Context() = default;
 
 std::expected<Ref<Context>, ConfigError> Context::make(const Engine& engine, const Options& given) {
+    static constexpr ConfigError no_memory{"out of memory", true};
     const TrimAtEnd trim;
     if (const std::optional<ConfigError> config_error = policy::check_verify(given))
         return std::unexpected(*config_error);
@@ -23,29 +27,43 @@ std::expected<Ref<Context>, ConfigError> Context::make(const Engine& engine, con
         return std::unexpected(*config_error);
     Ref<Context> context{new Context};
     if (!context)
-        return std::unexpected(ConfigError{"out of memory", true});
-    auto made = engine.make_context(options);
+        return std::unexpected(no_memory);
+    context->settings_ = policy::settings_of(options);
+    if (!context->settings_)
+        return std::unexpected(no_memory);
+    auto made = engine.make_context(*context->settings_, options);
     if (!made)
         return std::unexpected(made.error());
     context->engine_ = std::move(*made);
-    if (options.trusted && options.verify == Verify::none && context->store_stats().crls != 0)
+    const StoreStats trusted = context->store_stats();
+    if (options.trusted && options.verify == Verify::none && trusted.crls != 0)
         return std::unexpected(policy::crls_without_verification);
-    context->role_ = options.role;
-    context->verify_ = options.verify;
-    context->psk_ = policy::uses_psk(options);
-    context->checks_hostname_ =
-        options.verify != Verify::none && options.check_hostname && !context->psk_;
+    context->settings_->crl_check = policy::crl_check_of(options, trusted);
     context->sha256_ = engine.sha256;
     context->now_ = engine.now;
-    context->resumes_ = policy::resumes(options);
-    context->session_lifetime_ = options.session_lifetime;
-    context->verify_time_ = options.verify_time;
-    if (context->resumes_ && options.role == Role::client &&
+    if (context->resumes() && options.role == Role::client &&
         !context->set_session_scope(engine, options))
-        return std::unexpected(ConfigError{"out of memory", true});
-    context->record_size_ =
-        static_cast<std::uint16_t>(options.record_size_limit.value_or(max_record_size));
+        return std::unexpected(no_memory);
     return context;
+}
+
+Role Context::role() const {
+    return settings_->role;
+}
+Verify Context::verify() const {
+    return settings_->verify;
+}
+bool Context::uses_psk() const {
+    return settings_->uses_psk;
+}
+bool Context::checks_hostname() const {
+    return settings_->checks_hostname;
+}
+std::size_t Context::record_size() const {
+    return settings_->record_size;
+}
+bool Context::resumes() const {
+    return settings_->resumes;
 }
 
 std::size_t describe(const ConfigError& config_error, std::string_view argument,
@@ -232,13 +250,14 @@ void Context::remember(Ref<StoredSession> session) {
 }
 
 std::int64_t Context::now() const {
-    return verify_time_ ? *verify_time_ : now_();
+    const std::optional<std::int64_t> given = settings_->verify_time.given;
+    return given ? *given : now_();
 }
 
 // A clock that went back says nothing about a session's age.
 bool Context::is_in_time(const SessionTimes& times) const {
     const std::int64_t at = now();
-    return at >= times.verified_at && at - times.verified_at < session_lifetime_ &&
+    return at >= times.verified_at && at - times.verified_at < settings_->session_lifetime &&
            at <= times.not_after && at <= times.until;
 }
 

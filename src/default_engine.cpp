@@ -1,17 +1,18 @@
-#include "engines.hpp"
+#include "engine.hpp"
+#include "ussl/context.hpp"
+
+#ifndef USSL_ENGINE
+#error "define USSL_ENGINE: the name of a folder with an engine, such as openssl"
+#endif
+#define USSL_TABLE_OF(engine) engine##_engine
+#define USSL_TABLE(engine) USSL_TABLE_OF(engine)
 
 namespace ussl {
 
-#if defined(USSL_ENGINE_OPENSSL)
+extern const Engine USSL_TABLE(USSL_ENGINE);
+
 const Engine& default_engine() {
-    return openssl_engine;
+    return USSL_TABLE(USSL_ENGINE);
 }
-#elif defined(USSL_ENGINE_MBEDTLS)
-const Engine& default_engine() {
-    return mbedtls_engine;
-}
-#else
-#error "define USSL_ENGINE_OPENSSL or USSL_ENGINE_MBEDTLS"
-#endif
 
 }  // namespace ussl

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "callbacks.hpp"
+#include "context_settings.hpp"
 #include "failed_certificate.hpp"
 #include "hostname.hpp"
 #include "ussl/error.hpp"
@@ -118,7 +119,10 @@ class EngineSession : public OnHeap {
 /// What connections of one kind share inside an engine. Used by several threads at once.
 class EngineContext : public OnHeap {
   public:
+    /// `settings` outlive the context.
+    explicit EngineContext(const ContextSettings& settings) : settings_(settings) {}
     virtual ~EngineContext() = default;
+    [[nodiscard]] const ContextSettings& settings() const { return settings_; }
     /// `resources` outlive the session, and `name` (may be null) its handshake. nullptr: out of
     /// memory.
     virtual Owned<EngineSession> make_session(SessionResources& resources,
@@ -127,6 +131,9 @@ class EngineContext : public OnHeap {
     /// SHA-256 over what is trusted, the content of the system's store if that is in use. false: it
     /// could not be computed.
     virtual bool store_digest(std::span<std::uint8_t, 32> out) const = 0;
+
+  private:
+    const ContextSettings& settings_;
 };
 
 /// The table of an engine, one constant each.
@@ -153,7 +160,8 @@ struct Engine {
     bool (*describe)(Bytes data, CertificateVisitor& visitor);
     std::optional<ConfigError> (*make_self_signed)(const SelfSignedFor& what, SelfSigned& made);
     /// Parses and keeps what `options` says; option rules that need no parsing were checked.
-    std::expected<Owned<EngineContext>, ConfigError> (*make_context)(const Options& options);
+    std::expected<Owned<EngineContext>, ConfigError> (*make_context)(
+        const ContextSettings& settings, const Options& options);
     /// As shut_down() of ussl/context.hpp.
     void (*shut_down)();
     /// As wipe_released_memory() of ussl/context.hpp.

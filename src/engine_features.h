@@ -1,11 +1,8 @@
 #pragma once
 
-// What the engine of this build can do, for tables in C: ussl.HAS_…, and the engine's own table.
+// What the engine of this build has, for tables in C: ussl.HAS_…. Each engine's folder has a header for it.
 
-#ifdef USSL_ENGINE_MBEDTLS
-#include "mbedtls/mbedtls_features.h"
-#else
-#define USSL_HAS_TLS1_3 1
-#define USSL_HAS_PSK 1
-#define USSL_HAS_ALPN 1
-#endif
+#define USSL_TEXT(words) #words
+#define USSL_FEATURES_OF(engine) USSL_TEXT(engine/engine##_features.h)
+#define USSL_FEATURES(engine) USSL_FEATURES_OF(engine)
+#include USSL_FEATURES(USSL_ENGINE)

@@ -3,6 +3,7 @@
 // Keys, certificates and CRLs as they stand in files, read once for every engine: PEM (RFC 7468) as
 // programs and people leave it, or DER. An engine gets the DER of one value at a time.
 
+#include "pem/der.hpp"
 #include "ussl/context.hpp"
 
 namespace ussl::pem {
@@ -11,25 +12,6 @@ inline ConfigError about(ConfigError::About option, ConfigError config_error) {
     config_error.about = option;
     return config_error;
 }
-
-/// Walks over DER (X.690 §8.1), one value after the other.
-class Der {
-  public:
-    static constexpr std::uint8_t integer = 0x02, bit_string = 0x03, octets = 0x04, oid = 0x06,
-                                  sequence = 0x30, set = 0x31, context_0 = 0xA0;
-
-    explicit Der(Bytes der) : rest_(der) {}
-    /// The content of the next value, which is passed over; none: it is of another kind.
-    std::optional<Bytes> take(std::uint8_t tag);
-    [[nodiscard]] bool is_next(std::uint8_t tag) const { return !rest_.empty() && rest_[0] == tag; }
-    /// Of the next value; 0: there is none.
-    [[nodiscard]] std::uint8_t tag() const { return rest_.empty() ? 0 : rest_[0]; }
-    [[nodiscard]] bool at_end() const { return rest_.empty(); }
-    [[nodiscard]] std::size_t left() const { return rest_.size(); }
-
-  private:
-    Bytes rest_;
-};
 
 /// Whether ussl knows a key's algorithm, and how many of the engines do.
 enum class Algorithm : std::uint8_t {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "pem.hpp"
+#include "pem/der.hpp"
 #include "utc.hpp"
 
 namespace ussl {
@@ -90,7 +90,7 @@ class Writer {
 
 // RFC 5280 §4.1.2.5.
 void write_time(Writer& writer, std::int64_t seconds) {
-    const CertificateVisitor::Time time = utc_of(seconds);
+    const CertificateTime time = utc_of(seconds);
     std::uint8_t text[15];
     std::size_t at = 0;
     const auto two = [&](int value) {

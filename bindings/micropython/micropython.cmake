@@ -34,7 +34,7 @@ if(USSL_MBEDTLS STREQUAL own AND USSL_BESIDE)
     message(FATAL_ERROR "ussl: USSL_BESIDE needs USSL_MBEDTLS=port: two Mbed TLS do not fit into one firmware")
 endif()
 
-set(ussl_defines USSL_ENGINE_MBEDTLS USSL_BOARD USSL_PORT_MEMORY)
+set(ussl_defines USSL_ENGINE=mbedtls USSL_BOARD USSL_PORT_MEMORY)
 set(ussl_include ${ussl_dir}/include ${ussl_dir}/src ${ussl_dir}/src/mbedtls)
 set(ussl_cxx_options -std=c++23 -fno-exceptions -fno-rtti -fno-threadsafe-statics)
 
@@ -43,7 +43,7 @@ file(GLOB ussl_binding_sources ${ussl_binding}/*.cpp)
 set_source_files_properties(${ussl_binding_sources} PROPERTIES COMPILE_OPTIONS
     "${ussl_cxx_options};-Wno-missing-field-initializers;-Wno-pedantic;-Wno-double-promotion;-Wno-float-conversion;-Wno-register;-Wno-volatile")
 
-file(GLOB ussl_sources ${ussl_dir}/src/*.cpp ${ussl_dir}/src/mbedtls/*.cpp)
+file(GLOB ussl_sources ${ussl_dir}/src/*.cpp ${ussl_dir}/src/pem/*.cpp ${ussl_dir}/src/policy/*.cpp ${ussl_dir}/src/mbedtls/*.cpp)
 
 add_library(usermod_ussl INTERFACE)
 target_sources(usermod_ussl INTERFACE
@@ -61,7 +61,7 @@ if(USSL_MBEDTLS STREQUAL port)
     # A library of its own, and its name hidden in an expression: what knows nothing of MicroPython is not scanned for names.
     add_library(ussl_core INTERFACE)
     target_sources(ussl_core INTERFACE ${ussl_sources})
-    # What patches/mbedtls-signature-limit.patch does (src/mbedtls/engine.cpp).
+    # What patches/mbedtls-signature-limit.patch does (src/mbedtls/verify.cpp).
     target_link_options(usermod_ussl INTERFACE -Wl,--wrap=mbedtls_x509_crt_verify_restartable)
 else()
     # A patch that is changed, added or removed makes another copy of the sources.

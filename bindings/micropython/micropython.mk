@@ -33,15 +33,17 @@ QSTR_GLOBAL_DEPENDENCIES += $(filter $(USSL_BINDING)/%, $(SRC_USERMOD_C) $(SRC_U
 endif
 
 # Not scanned: knows nothing of MicroPython.
-SRC_USERMOD_LIB_CXX += $(sort $(wildcard $(USSL_DIR)/src/*.cpp))
+SRC_USERMOD_LIB_CXX += $(sort $(wildcard $(addprefix $(USSL_DIR)/src/, *.cpp pem/*.cpp policy/*.cpp)))
 
-ifeq ($(USSL_ENGINE),openssl)
-SRC_USERMOD_LIB_CXX += $(sort $(wildcard $(USSL_DIR)/src/openssl/*.cpp))
-USSL_DEFINES := -DUSSL_ENGINE_OPENSSL
-LDFLAGS_USERMOD += -lssl -lcrypto
-else ifeq ($(USSL_ENGINE),mbedtls)
-SRC_USERMOD_LIB_CXX += $(sort $(wildcard $(USSL_DIR)/src/mbedtls/*.cpp))
-USSL_DEFINES := -DUSSL_ENGINE_MBEDTLS
+# An engine is a folder that describes itself in engine.conf.
+ifeq ($(wildcard $(USSL_DIR)/src/$(USSL_ENGINE)/engine.conf),)
+$(error USSL_ENGINE=$(USSL_ENGINE): the engines are $(notdir $(patsubst %/engine.conf,%,$(wildcard $(USSL_DIR)/src/*/engine.conf))))
+endif
+include $(USSL_DIR)/src/$(USSL_ENGINE)/engine.conf
+SRC_USERMOD_LIB_CXX += $(sort $(wildcard $(USSL_DIR)/src/$(USSL_ENGINE)/*.cpp))
+USSL_DEFINES := -DUSSL_ENGINE=$(USSL_ENGINE)
+LDFLAGS_USERMOD += $(USSL_ENGINE_LIBRARIES)
+ifeq ($(USSL_ENGINE),mbedtls)
 CFLAGS_USERMOD += -I$(USSL_DIR)/src/mbedtls
 ifneq ($(filter own unpatched,$(USSL_MBEDTLS)),)
 USSL_MBEDTLS_CONFIG ?= ussl_mbedtls_config.h
@@ -65,12 +67,10 @@ else ifneq ($(USSL_MBEDTLS),port)
 $(error USSL_MBEDTLS=$(USSL_MBEDTLS): it is own, unpatched or port)
 endif
 ifneq ($(USSL_MBEDTLS),own)
-# What patches/mbedtls-signature-limit.patch does (src/mbedtls/engine.cpp). Ports for boards call the linker itself.
+# What patches/mbedtls-signature-limit.patch does (src/mbedtls/verify.cpp). Ports for boards call the linker itself.
 USSL_LINKER_OPTION := $(if $(shell grep -l '(LD) .*(LDFLAGS)' Makefile),,-Wl$(USSL_COMMA))
 LDFLAGS_USERMOD += $(USSL_LINKER_OPTION)--wrap=mbedtls_x509_crt_verify_restartable
 endif
-else
-$(error USSL_ENGINE=$(USSL_ENGINE): the engines are openssl and mbedtls)
 endif
 
 # The port's -Os is right for a board; a host has the room.

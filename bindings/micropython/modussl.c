@@ -216,7 +216,7 @@ static const mp_rom_map_elem_t module_globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_Purpose), MP_ROM_PTR(&purpose_type) },
     { MP_ROM_QSTR(MP_QSTR_TLSVersion), MP_ROM_PTR(&version_type) },
     { MP_ROM_QSTR(MP_QSTR_ENGINE), MP_ROM_PTR(&ussl_engine_name_obj) },
-    #if defined(USSL_ENGINE_MBEDTLS) || defined(NO_QSTR) // CMake ports look for names without a module's own definitions
+    #if defined(USSL_HAS_MBEDTLS_VERSION) || defined(NO_QSTR) // CMake ports look for names without a module's own definitions
     { MP_ROM_QSTR(MP_QSTR_MBEDTLS_VERSION), MP_ROM_PTR(&ussl_engine_name_obj) },
     #endif
 

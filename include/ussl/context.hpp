@@ -15,6 +15,7 @@ namespace ussl {
 struct Engine;
 class EngineContext;
 class Context;
+struct ContextSettings;
 
 inline constexpr std::uint32_t default_session_lifetime = 24 * 60 * 60;
 inline constexpr std::uint32_t max_session_lifetime = 7 * 24 * 60 * 60;  ///< RFC 8446 §4.6.1
@@ -185,20 +186,20 @@ class Context final : public OnHeap {
     static std::expected<Ref<Context>, ConfigError> make(const Engine& engine,
                                                          const Options& options);
 
-    [[nodiscard]] Role role() const { return role_; }
+    [[nodiscard]] Role role() const;
     /// Verify::none, optional or required.
-    [[nodiscard]] Verify verify() const { return verify_; }
-    /// Whether keys, not certificates, authenticate both ends.
-    [[nodiscard]] bool uses_psk() const { return psk_; }
-    /// Whether a client must say whom it means.
-    [[nodiscard]] bool checks_hostname() const { return checks_hostname_; }
+    [[nodiscard]] Verify verify() const;
+    /// Whether pre-shared keys authenticate both ends, instead of certificates.
+    [[nodiscard]] bool uses_psk() const;
+    /// Whether a client requires Connection::Settings::server_hostname.
+    [[nodiscard]] bool checks_hostname() const;
     /// The most plaintext in a record that is sent.
-    [[nodiscard]] std::size_t record_size() const { return record_size_; }
+    [[nodiscard]] std::size_t record_size() const;
     [[nodiscard]] EngineContext& engine() const { return *engine_; }
     [[nodiscard]] StoreStats store_stats() const;
 
     /// Whether connections of this context can be resumed.
-    [[nodiscard]] bool resumes() const { return resumes_; }
+    [[nodiscard]] bool resumes() const;
     /// What a session belongs to: the name of a server, and how it was verified. false: it could
     /// not be computed.
     bool session_scope(std::string_view server_hostname, std::span<std::uint8_t, 32> scope) const;
@@ -226,26 +227,19 @@ class Context final : public OnHeap {
   private:
     class SessionsLock;
 
-    Context() = default;
+    Context();
     friend struct OnHeap;
 
     bool set_session_scope(const Engine& engine, const Options& options);
 
-    Owned<EngineContext> engine_;
+    Owned<ContextSettings> settings_;
+    Owned<EngineContext> engine_;  ///< uses settings_
     std::atomic<unsigned> uses_{1};
-    Role role_ = Role::client;
-    Verify verify_ = Verify::none;
-    bool psk_ = false;
-    bool checks_hostname_ = false;
-    bool resumes_ = false;
     std::atomic_flag sessions_lock_ = ATOMIC_FLAG_INIT;
     Ref<StoredSession> sessions_;  ///< the newest first
     bool (*sha256_)(std::span<const Bytes>, std::span<std::uint8_t, 32>) = nullptr;
     std::int64_t (*now_)() = nullptr;
     std::uint8_t session_scope_[32] = {};
-    std::uint32_t session_lifetime_ = 0;
-    std::optional<std::int64_t> verify_time_;
-    std::uint16_t record_size_ = max_record_size;
 };
 
 /// Receives cipher suites.

@@ -1,7 +1,9 @@
 #include <cstring>
 
 #include "../pem.hpp"
-#include "../policy.hpp"
+#include "../policy/certificates.hpp"
+#include "../policy/limits.hpp"
+#include "../policy/rules.hpp"
 #include "../system_store.hpp"
 #include "mbedtls.hpp"
 

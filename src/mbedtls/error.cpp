@@ -1,4 +1,7 @@
-#include "../policy.hpp"
+// Why a step failed, and the alert that the peer gets.
+
+#include <cstring>
+
 #include "mbedtls.hpp"
 
 namespace ussl::mbedtls {
@@ -51,4 +54,168 @@ Code code_of(int ret) {
     return Code::PROTOCOL;
 }
 
+Outcome MbedSession::fail(int ret) {
+    // RFC 5246 §7.2.2: it cannot be resumed.
+    forget_cached_session();
+#ifdef USSL_PATCHED_MBEDTLS
+    withholds_certificate_ = ussl_mbedtls_withholds_certificate(&ssl_) != 0;
+#endif
+    failure_ = {};
+    failure_.detail = static_cast<std::uint32_t>(-ret);
+    failure_.code = code_of(ret);
+    if (take_lack_of_memory() || lacked_memory_)
+        failure_.code = Code::NO_MEMORY;
+    else if (lacked_key_)
+        failure_.code = Code::ENGINE;
+    else if (chain_is_too_long_)
+        failure_.code = Code::CERT_CHAIN_TOO_LONG;
+    if (ret == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE && ssl_.in_msgtype == MBEDTLS_SSL_MSG_ALERT) {
+        failure_.alert = Error::Alert::received;
+        failure_.alert_number = ssl_.in_msg[1];
+        return Outcome::failed();
+    }
+    // A client of TLS 1.3 that refuses what it was shown may not have keys yet: its alert comes as
+    // it is, where Mbed TLS expects it encrypted.
+    constexpr std::uint8_t fatal = MBEDTLS_SSL_ALERT_LEVEL_FATAL;
+    const unsigned char* record = ssl_.in_hdr;
+    if (ret == MBEDTLS_ERR_SSL_INVALID_MAC && version() == Version::tls1_3 &&
+        mbedtls_ssl_is_handshake_over(&ssl_) == 0 && record[0] == MBEDTLS_SSL_MSG_ALERT &&
+        record[3] == 0 && record[4] == 2 && record[5] == fatal) {
+        failure_.alert = Error::Alert::received;
+        failure_.alert_number = record[6];
+        return Outcome::failed();
+    }
+    if (transport_.ended() || transport_.read_errno() != 0)
+        return Outcome::failed();
+    const bool established = mbedtls_ssl_is_handshake_over(&ssl_) != 0;
+    // Only what is protected is as the peer made it: a header is not, and a record of TLS 1.3 that
+    // has no protection.
+    const bool bad_header =
+        records_.within_a_record() &&
+        (ret == MBEDTLS_ERR_SSL_INVALID_RECORD || ret == MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION);
+    const bool bare = is_tls1_3() && ret == MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE &&
+                      ssl_.in_hdr[0] != MBEDTLS_SSL_MSG_APPLICATION_DATA;
+    if (established && (bad_header || bare))
+        failure_.code = Code::RECORD_CORRUPT;
+    const bool finished =
+        ssl_.state == MBEDTLS_SSL_SERVER_FINISHED || ssl_.state == MBEDTLS_SSL_CLIENT_FINISHED;
+    // The server went on with a certificate.
+    if (context().settings().role == Role::client && context().settings().uses_psk && !finished &&
+        failure_.code == Code::NO_SHARED_CIPHER && version() == Version::tls1_3)
+        failure_.code = Code::PSK_REFUSED;
+    failure_.alert = Error::Alert::sent;
+    if (ssl_.alert_type != 0 && ssl_.alert_reason == ret) {
+        failure_.alert_number = ssl_.alert_type;
+        // A binder that does not verify; a hello that lacks what this side's credentials need.
+        if (context().settings().uses_psk && context().settings().role == Role::server &&
+            ssl_.alert_type == MBEDTLS_SSL_ALERT_MSG_DECRYPT_ERROR)
+            failure_.code = Code::PSK_KEY;
+        else if (ssl_.alert_type == MBEDTLS_SSL_ALERT_MSG_MISSING_EXTENSION)
+            failure_.code = Code::NO_SHARED_CIPHER;
+    } else if (ret == MBEDTLS_ERR_SSL_INVALID_MAC) {
+        failure_.alert_number = MBEDTLS_SSL_ALERT_MSG_BAD_RECORD_MAC;
+    } else if (ret == MBEDTLS_ERR_SSL_HANDSHAKE_FAILURE && finished) {
+        // It has left, encrypted.
+        failure_.alert_number = MBEDTLS_SSL_ALERT_MSG_DECRYPT_ERROR;
+    } else if (ssl_.out_msgtype == MBEDTLS_SSL_MSG_ALERT && ssl_.out_msglen == 2) {
+        failure_.alert_number = ssl_.out_msg[1];
+    } else {
+        // Mbed TLS leaves without a word.
+        failure_.alert_number =
+            ret == MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE     ? MBEDTLS_SSL_ALERT_MSG_UNEXPECTED_MESSAGE
+            : ret == MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION ? MBEDTLS_SSL_ALERT_MSG_PROTOCOL_VERSION
+            : ret == MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER    ? MBEDTLS_SSL_ALERT_MSG_ILLEGAL_PARAMETER
+            : ret == MBEDTLS_ERR_ECP_VERIFY_FAILED || ret == MBEDTLS_ERR_RSA_VERIFY_FAILED
+                ? MBEDTLS_SSL_ALERT_MSG_DECRYPT_ERROR  // a client's CertificateVerify
+            : failure_.code == Code::ENGINE || failure_.code == Code::NO_MEMORY
+                ? MBEDTLS_SSL_ALERT_MSG_INTERNAL_ERROR
+                : MBEDTLS_SSL_ALERT_MSG_DECODE_ERROR;
+        (void)mbedtls_ssl_send_alert_message(&ssl_, MBEDTLS_SSL_ALERT_LEVEL_FATAL,
+                                             failure_.alert_number);
+    }
+    // What Mbed TLS calls a failed handshake, or nothing in particular; its alert says more.
+    const bool vague =
+        ret == MBEDTLS_ERR_SSL_HANDSHAKE_FAILURE && failure_.code == Code::NO_SHARED_CIPHER;
+    switch (failure_.alert_number) {
+        case MBEDTLS_SSL_ALERT_MSG_DECRYPT_ERROR:
+            // Or the key of the certificate is none that this version has a signature for.
+            if (vague && (finished || peer_can_sign()))
+                failure_.code = finished ? Code::RECORD_CORRUPT : Code::PROTOCOL;
+            break;
+        case MBEDTLS_SSL_ALERT_MSG_DECODE_ERROR:
+        case MBEDTLS_SSL_ALERT_MSG_ILLEGAL_PARAMETER:
+            if (vague)
+                failure_.code = Code::PROTOCOL;
+            break;
+        case MBEDTLS_SSL_ALERT_MSG_BAD_CERT:
+            if (failure_.code == Code::PROTOCOL)
+                failure_.code = Code::CERT_INVALID;
+            break;
+        case MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE:
+            // A ServerHello of TLS 1.3 chooses among what was offered; or its share is none.
+            if (vague && version() == Version::tls1_3 && ssl_.state == MBEDTLS_SSL_SERVER_HELLO)
+                failure_.code = Code::PROTOCOL;
+            // One of TLS 1.2 without renegotiation_info.
+            if (vague && version() == Version::tls1_2 &&
+                context().settings().role == Role::client &&
+                ssl_.state > MBEDTLS_SSL_SERVER_HELLO &&
+                ssl_.secure_renegotiation != MBEDTLS_SSL_SECURE_RENEGOTIATION)
+                failure_.code = Code::PROTOCOL;
+            break;
+        default:
+            break;
+    }
+    (void)flight_.send(transport_);
+    return Outcome::failed();
+}
+
+bool MbedSession::peer_can_sign() const {
+#ifdef MBEDTLS_SSL_KEEP_PEER_CERTIFICATE
+    const mbedtls_ssl_session* session = ssl_.session_negotiate;
+    if (session != nullptr && session->peer_cert != nullptr)
+        return can_sign(session->peer_cert->pk);
+#endif
+    return true;
+}
+
+Outcome MbedSession::refuse(const Error& error, std::uint8_t alert) {
+    failure_ = error;
+    failure_.alert = Error::Alert::sent;
+    failure_.alert_number = alert;
+    use_application_keys();
+    // When a callback refuses, Mbed TLS may have sent an alert, which choose_alert() has changed.
+    if (!callbacks_.failure() || ssl_.out_msgtype != MBEDTLS_SSL_MSG_ALERT)
+        (void)mbedtls_ssl_send_alert_message(&ssl_, MBEDTLS_SSL_ALERT_LEVEL_FATAL, alert);
+    (void)flight_.send(transport_);
+    return Outcome::failed();
+}
+
+// When a callback ends the handshake, Mbed TLS blames the peer, or its own certificate.
+std::uint8_t MbedSession::choose_alert(std::uint8_t alert) {
+    use_application_keys();
+    const std::uint8_t instead = callbacks_.alert();
+    return instead != 0 ? instead : alert;
+}
+
+// A server of TLS 1.3 that has sent its Finished sends with the application's keys (RFC 8446
+// appendix A.2), which Mbed TLS takes up only when the client has finished, too.
+void MbedSession::use_application_keys() {
+#ifdef MBEDTLS_SSL_PROTO_TLS1_3
+    if (context().settings().role == Role::server && ssl_.transform_application != nullptr &&
+        ssl_.transform_out != ssl_.transform_application) {
+        ssl_.transform_out = ssl_.transform_application;
+        std::memset(ssl_.cur_out_ctr, 0, sizeof ssl_.cur_out_ctr);
+    }
+#endif
+}
+
 }  // namespace ussl::mbedtls
+
+#ifdef USSL_PATCHED_MBEDTLS
+
+unsigned char ussl_mbedtls_choose_alert(mbedtls_ssl_context* ssl, unsigned char alert) {
+    return static_cast<ussl::mbedtls::MbedSession*>(mbedtls_ssl_get_user_data_p(ssl))
+        ->choose_alert(alert);
+}
+
+#endif

@@ -67,17 +67,17 @@ void ussl_mbedtls_sort_chain(mbedtls_x509_crt *chain);
 /// Whether a record that cannot be decrypted, or comes before the second ClientHello, is early data for another server,
 /// which this one skips (RFC 8446 section 4.2.10).
 int ussl_mbedtls_skips_early_data(mbedtls_ssl_context *ssl, size_t size);
-/// Whether that much more may be skipped (engine.cpp).
+/// Whether that much more may be skipped (session.cpp).
 int ussl_mbedtls_may_skip(mbedtls_ssl_context *ssl, size_t size);
 
-/// Returns the alert to send instead, and takes up the keys that it needs (engine.cpp).
+/// Returns the alert to send instead, and takes up the keys that it needs (error.cpp).
 unsigned char ussl_mbedtls_choose_alert(mbedtls_ssl_context *ssl, unsigned char alert);
 
 /// A client of TLS 1.2 chooses among the signature algorithms of a CertificateRequest: the first of received_sig_algs. If
 /// there is none, it has no certificate for this server (RFC 5246 section 7.4.6).
 void ussl_mbedtls_choose_signature(mbedtls_ssl_context *ssl, const unsigned char *algorithms, size_t size);
 
-/// Signs for this side of the connection (engine.cpp). In TLS 1.2, RSA is PKCS #1 v1.5.
+/// Signs for this side of the connection (callbacks.cpp). In TLS 1.2, RSA is PKCS #1 v1.5.
 int ussl_mbedtls_sign(mbedtls_ssl_context *ssl, mbedtls_pk_type_t type, mbedtls_pk_context *key,
                       mbedtls_md_type_t hash, const unsigned char *digest, size_t digest_size,
                       unsigned char *signature, size_t capacity, size_t *length);

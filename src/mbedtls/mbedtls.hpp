@@ -30,11 +30,14 @@
 
 #include "../engine.hpp"
 #include "../engine_crypto.hpp"
-#include "../policy.hpp"
 #include "../root_store.hpp"
 #include "internals.h"
 #include "mbedtls_features.h"
 #include "ussl/certificate.hpp"
+
+namespace ussl::policy {
+struct Offer;
+}
 
 namespace ussl::mbedtls {
 
@@ -68,30 +71,21 @@ class MbedSession;
 
 class MbedContext final : public EngineContext {
   public:
-    static std::expected<Owned<EngineContext>, ConfigError> make(const Options& options);
+    static std::expected<Owned<EngineContext>, ConfigError> make(const ContextSettings& settings,
+                                                                 const Options& options);
     Owned<EngineSession> make_session(SessionResources& resources, const HostName* name) override;
     [[nodiscard]] StoreStats store_stats() const override;
     bool store_digest(std::span<std::uint8_t, 32> out) const override;
 
-    [[nodiscard]] Role role() const { return role_; }
-    [[nodiscard]] Verify verify() const { return verify_; }
-    [[nodiscard]] bool uses_psk() const { return psk_; }
-    [[nodiscard]] bool checks_hostname() const { return checks_hostname_; }
-    [[nodiscard]] bool verifies_by_program() const { return by_program_; }
-    [[nodiscard]] const policy::VerifyTime& verify_time() const { return verify_time_; }
-    [[nodiscard]] Bytes pins() const { return {pins_.get(), pins_size_}; }
-    [[nodiscard]] bool resumes() const { return resumes_; }
-    [[nodiscard]] bool logs_keys() const { return logs_keys_; }
+    [[nodiscard]] bool resumes() const { return USSL_HAS_RESUMPTION != 0 && settings().resumes; }
     [[nodiscard]] const mbedtls_x509_crt& trusted() const { return trusted_; }
     [[nodiscard]] const RootStore& root_store() const { return root_store_; }
     /// Adds copies of the trusted certificates with that name to `list`, those of the root store as
     /// well. take_lack_of_memory() says whether there was memory for all.
     void add_named(const mbedtls_x509_buf& name, mbedtls_x509_crt& list) const;
-    [[nodiscard]] CrlCheck crl_check() const { return crl_check_; }
 #ifdef MBEDTLS_X509_CRL_PARSE_C
     [[nodiscard]] const mbedtls_x509_crl& crls() const { return crls_; }
 #endif
-    [[nodiscard]] bool signs_by_program() const { return signs_by_program_; }
     [[nodiscard]] Bytes scalar() const { return {scalar_.data(), scalar_.size()}; }
     [[nodiscard]] bool has_key() const { return mbedtls_pk_get_type(&key_) != MBEDTLS_PK_NONE; }
     /// The longest message of the handshake that this side may send, or a little more.
@@ -100,12 +94,13 @@ class MbedContext final : public EngineContext {
   private:
     friend class MbedSession;
     friend struct OnHeap;
-    MbedContext() = default;
+    using EngineContext::EngineContext;
 
     bool set_up(const Options& options);
     bool set_up_suites(const policy::Offer& offer);
     bool set_up_alpn(Bytes alpn);
     bool set_up_sessions(const Options& options);
+    bool set_up_psk(const Options& options);
     std::optional<ConfigError> load_identity(const Options& options);
     std::optional<ConfigError> load_trusted(const Options& options);
     bool add_system_store();
@@ -133,20 +128,8 @@ class MbedContext final : public EngineContext {
     /// it, after the pointers to them and a null.
     std::unique_ptr<int, Release> suites_;
     std::unique_ptr<const char*, Release> protocols_;
-    std::unique_ptr<std::uint8_t, Release> pins_;
-    std::size_t pins_size_ = 0;
     std::size_t unsupported_ = 0;  ///< certificates that were passed over
-    policy::VerifyTime verify_time_;
     std::size_t longest_message_ = 0;
-    Role role_ = Role::client;
-    Verify verify_ = Verify::none;
-    CrlCheck crl_check_ = CrlCheck::none;
-    bool signs_by_program_ = false;
-    bool psk_ = false;
-    bool checks_hostname_ = false;
-    bool by_program_ = false;
-    bool resumes_ = false;
-    bool logs_keys_ = false;
 };
 
 /// What Mbed TLS's hooks return for a result of the wire; `when_blocked` is the name of waiting.
@@ -436,6 +419,8 @@ bool is_for(const mbedtls_x509_crt& certificate, const HostName& name);
 /// Whether the certificate, or its public key, is one of those.
 bool is_pinned(Bytes pins, const mbedtls_x509_crt& certificate);
 std::uint8_t alert_of(Code worst);
+/// For mbedtls_ssl_set_verify().
+int verify_hook(void* session, mbedtls_x509_crt* certificate, int depth, std::uint32_t* flags);
 
 // certificate.cpp
 CertificateVisitor::Time time_of(const mbedtls_x509_time& time);
@@ -461,8 +446,18 @@ bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out);
 std::int64_t now();
 /// A time as Mbed TLS has it in certificates.
 mbedtls_x509_time x509_time(std::int64_t seconds_since_1970);
+
+// suites.cpp
 /// IANA's name of a suite in `into`; empty: Mbed TLS does not know it.
 std::string_view suite_name(int suite, std::span<char> into);
+/// As Engine::for_each_suite().
+bool for_each_suite(SuiteVisitor& visitor);
+
+// callbacks.cpp, for mbedtls_ssl_conf_cert_cb() and mbedtls_ssl_set_export_keys_cb()
+int name_hook(mbedtls_ssl_context* ssl);
+void key_hook(void* session, mbedtls_ssl_key_export_type type, const unsigned char* secret,
+              std::size_t size, const unsigned char client_random[32], const unsigned char*,
+              mbedtls_tls_prf_types);
 
 // random.cpp
 /// In the form that Mbed TLS calls.

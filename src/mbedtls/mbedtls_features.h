@@ -22,6 +22,7 @@
 #error "ussl: a patched Mbed TLS must leave its buffers to ussl (MBEDTLS_SSL_VARIABLE_BUFFER_LENGTH)"
 #endif
 
+#define USSL_HAS_MBEDTLS_VERSION 1
 #ifdef MBEDTLS_SSL_PROTO_TLS1_3
 #define USSL_HAS_TLS1_3 1
 #else

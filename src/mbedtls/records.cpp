@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "../policy/limits.hpp"
 #include "mbedtls.hpp"
 
 namespace ussl::mbedtls {

@@ -1,7 +1,8 @@
 #include <cstring>
 
 #include "../pem.hpp"
-#include "../policy.hpp"
+#include "../policy/certificates.hpp"
+#include "../policy/limits.hpp"
 #include "../text.hpp"
 #include "mbedtls.hpp"
 
@@ -380,7 +381,7 @@ bool is_signed_by(const mbedtls_x509_crl& crl, const mbedtls_x509_crt& issuer) {
 std::uint16_t revocation_of(const MbedContext& context, const mbedtls_x509_crt& certificate,
                             const mbedtls_x509_crt* issuer) {
     const std::int64_t clock = now();
-    const mbedtls_x509_time time = x509_time(context.verify_time().at(clock));
+    const mbedtls_x509_time time = x509_time(context.settings().verify_time.at(clock));
     const mbedtls_x509_crl* best = nullptr;
     bool best_is_good = false;
     for (const mbedtls_x509_crl* crl = &context.crls(); crl != nullptr; crl = crl->next) {
@@ -401,8 +402,9 @@ std::uint16_t revocation_of(const MbedContext& context, const mbedtls_x509_crt& 
         const bool early = best != nullptr && issuer != nullptr &&
                            mbedtls_x509_time_cmp(&best->this_update, &time) > 0 &&
                            is_signed_by(*best, *issuer);
-        failures |= failure_bit(early ? context.verify_time().not_yet_valid(clock, Code::CERT_CRL)
-                                      : Code::CERT_CRL);
+        failures |=
+            failure_bit(early ? context.settings().verify_time.not_yet_valid(clock, Code::CERT_CRL)
+                              : Code::CERT_CRL);
     }
     if (best != nullptr && mbedtls_x509_crt_is_revoked(&certificate, best) != 0)
         failures |= failure_bit(Code::CERT_REVOKED);
@@ -512,13 +514,13 @@ void find_failures(const MbedContext& context, const mbedtls_x509_crt& certifica
     }
     // A port's Mbed TLS may have another clock, or another epoch.
     const std::int64_t clock = now();
-    const mbedtls_x509_time time = x509_time(context.verify_time().at(clock));
+    const mbedtls_x509_time time = x509_time(context.settings().verify_time.at(clock));
     if (mbedtls_x509_time_cmp(&certificate.valid_to, &time) < 0)
         failures |= failure_bit(Code::CERT_EXPIRED);
     if (mbedtls_x509_time_cmp(&certificate.valid_from, &time) > 0)
-        failures |=
-            failure_bit(context.verify_time().not_yet_valid(clock, Code::CERT_NOT_YET_VALID));
-    const CrlCheck check = context.crl_check();
+        failures |= failure_bit(
+            context.settings().verify_time.not_yet_valid(clock, Code::CERT_NOT_YET_VALID));
+    const CrlCheck check = context.settings().crl_check;
     if (check == CrlCheck::chain || (check == CrlCheck::leaf && depth == 0))
         failures |= trusted ? revocation_of_anchor(context, certificate)
                             : revocation_of(context, certificate, issuer);
@@ -527,7 +529,7 @@ void find_failures(const MbedContext& context, const mbedtls_x509_crt& certifica
     // A trusted certificate's own signature proves nothing and is not looked at.
     if (key_is_weak(certificate.pk) || (!trusted && signature_is_weak(certificate)))
         failures |= failure_bit(Code::CERT_WEAK);
-    if (!purpose_fits(certificate, depth, context.role() == Role::client))
+    if (!purpose_fits(certificate, depth, context.settings().role == Role::client))
         failures |= failure_bit(Code::CERT_PURPOSE);
     found.add(failures, &certificate, depth);
 }
@@ -585,10 +587,181 @@ std::uint8_t alert_of(Code worst) {
     }
 }
 
+// From the topmost of the path on, which ends at the first trusted certificate (RFC 5280 §6.1): if
+// that is the peer's own, what else it has shown does not matter.
+void MbedSession::judge_path(int depth, Found& found) {
+    const Link* path = path_.get();
+    const bool alone = is_among_trusted(context(), *path->certificate);
+    if (!alone && depth != 0)
+        judge_age(*path[depth].certificate, found);
+    for (int i = alone ? 0 : depth; i >= 0; --i) {
+        const mbedtls_x509_crt& certificate = *path[i].certificate;
+        const mbedtls_x509_crt* issuer = i != depth && !alone ? path[i + 1].certificate : nullptr;
+        const std::uint32_t untrusted = alone ? MBEDTLS_X509_BADCERT_NOT_TRUSTED : 0;
+        find_failures(context(), certificate, issuer,
+                      issuers_ != nullptr ? *issuers_ : context().trusted(), i,
+                      path[i].flags | untrusted, found);
+        const bool is_shown = i != depth || alone || !root_of(context(), certificate);
+        if (context().settings().verifies_by_program && is_shown)
+            found.add(callbacks_.verify_certificate({certificate.raw.p, certificate.raw.len}, i),
+                      &certificate, i);
+    }
+}
+
+// Mozilla ends the trust in a root for certificates that are valid from a later time on.
+void MbedSession::judge_age(const mbedtls_x509_crt& anchor, Found& found) const {
+    const mbedtls_x509_crt& certificate = *path_.get()->certificate;
+    const auto root = root_of(context(), anchor);
+    if (!root || !root->distrusted_after)
+        return;
+    const mbedtls_x509_time until = x509_time(*root->distrusted_after);
+    if (mbedtls_x509_time_cmp(&certificate.valid_from, &until) > 0)
+        found.add(policy::failure_bit(Code::CERT_UNKNOWN_ISSUER), &certificate, 0);
+}
+
+int MbedSession::find_issuers(const mbedtls_x509_crt& certificate, mbedtls_x509_crt*& found) {
+    issuers_ = nullptr;
+    auto* list = static_cast<mbedtls_x509_crt*>(mbedtls_calloc(1, sizeof(mbedtls_x509_crt)));
+    if (list == nullptr)
+        return MBEDTLS_ERR_X509_ALLOC_FAILED;
+    mbedtls_x509_crt_init(list);
+    found = list;
+    context().add_named(certificate.issuer_raw, *list);
+    if (list->version != 0)
+        issuers_ = list;
+    return 0;
+}
+
+#ifndef USSL_PATCHED_MBEDTLS
+
+// The signatures that Mbed TLS may verify to find a path: of each certificate, with each that has
+// the name of its issuer.
+bool MbedSession::limit_signatures(const mbedtls_x509_crt& chain, const mbedtls_x509_crt* trusted) {
+    signatures_are_limited_ = true;
+    int checks = 0;
+    const auto count = [&](const mbedtls_x509_buf& issuer, const mbedtls_x509_crt* among) {
+        for (; among != nullptr; among = among->next)
+            if (among->subject_raw.len == issuer.len &&
+                std::memcmp(among->subject_raw.p, issuer.p, issuer.len) == 0)
+                ++checks;
+    };
+    for (const mbedtls_x509_crt* at = &chain; at != nullptr; at = at->next) {
+        count(at->issuer_raw, at->next);
+        count(at->issuer_raw, trusted);
+    }
+    return checks <= policy::max_signature_checks;
+}
+
+#endif
+
+int MbedSession::verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t& flags) {
+#ifndef USSL_PATCHED_MBEDTLS
+    // The firmware was linked without --wrap.
+    if (!signatures_are_limited_)
+        return MBEDTLS_ERR_SSL_INTERNAL_ERROR;
+#endif
+    const bool verifies = context().settings().verify != Verify::none;
+    if (verifies && !path_) {  // the topmost
+        path_.reset(
+            static_cast<Link*>(allocate((static_cast<std::size_t>(depth) + 1) * sizeof(Link))));
+        if (!path_)
+            return MBEDTLS_ERR_SSL_ALLOC_FAILED;
+        path_depth_ = depth;
+    }
+    if (verifies)
+        path_.get()[depth] = {&certificate, flags};
+    flags = 0;
+    if (depth != 0)
+        return 0;
+    was_verified_ = true;
+    Found found;
+    if (verifies) {
+        judge_path(path_depth_, found);
+        path_.reset();
+        issuers_ = nullptr;
+    }
+    if (!context().settings().pins().empty() &&
+        !is_pinned(context().settings().pins(), certificate))
+        found.add(policy::failure_bit(Code::CERT_PIN), &certificate, 0);
+#ifndef MBEDTLS_SSL_KEEP_PEER_CERTIFICATE
+    if (!keep_peer_certificate({certificate.raw.p, certificate.raw.len}))
+        return MBEDTLS_ERR_SSL_ALLOC_FAILED;
+#endif
+    if (verifies && context().settings().checks_hostname && name_ != nullptr &&
+        !is_for(certificate, *name_))
+        found.add(policy::failure_bit(Code::CERT_HOSTNAME), &certificate, 0);
+    keep_found(found);
+    return 0;
+}
+
+void MbedSession::keep_found(const Found& found) {
+    certificate_failures_ = found.all();
+    if (found.worst() == nullptr)
+        return;
+    const mbedtls_x509_crt& certificate = *found.worst();
+    std::optional<std::int64_t> clock;
+    if (policy::concerns_dates(certificate_failures_))
+        clock = context().settings().verify_time.at(now());
+    failed_.keep({.subject = {certificate.subject_raw.p, certificate.subject_raw.len},
+                  .issuer = {certificate.issuer_raw.p, certificate.issuer_raw.len},
+                  .not_before = time_of(certificate.valid_from),
+                  .not_after = time_of(certificate.valid_to),
+                  .clock = clock});
+}
+
+int verify_hook(void* session, mbedtls_x509_crt* certificate, int depth, std::uint32_t* flags) {
+    return static_cast<MbedSession*>(session)->verify(*certificate, depth, *flags);
+}
+
 }  // namespace ussl::mbedtls
 
 #ifdef USSL_PATCHED_MBEDTLS
 int ussl_mbedtls_is_readable(const mbedtls_x509_crt* certificate) {
     return ussl::mbedtls::is_readable(*certificate) ? 1 : 0;
 }
+#else
+
+// Without patches/mbedtls-signature-limit.patch: the linker leads Mbed TLS's call here (--wrap, in
+// micropython.mk and micropython.cmake).
+extern "C" {
+
+int __real_mbedtls_x509_crt_verify_restartable(
+    mbedtls_x509_crt*, mbedtls_x509_crt*, mbedtls_x509_crl*, const mbedtls_x509_crt_profile*,
+    const char*, std::uint32_t*, int (*)(void*, mbedtls_x509_crt*, int, std::uint32_t*), void*,
+    mbedtls_x509_crt_restart_ctx*);
+
+int __wrap_mbedtls_x509_crt_verify_restartable(
+    mbedtls_x509_crt* chain, mbedtls_x509_crt* trusted, mbedtls_x509_crl* crls,
+    const mbedtls_x509_crt_profile* profile, const char* name, std::uint32_t* flags,
+    int (*verify)(void*, mbedtls_x509_crt*, int, std::uint32_t*), void* session,
+    mbedtls_x509_crt_restart_ctx* restart) {
+    if (verify == ussl::mbedtls::verify_hook &&
+        !static_cast<ussl::mbedtls::MbedSession*>(session)->limit_signatures(*chain, trusted)) {
+        *flags = UINT32_MAX;
+        return MBEDTLS_ERR_X509_FATAL_ERROR;
+    }
+    return __real_mbedtls_x509_crt_verify_restartable(chain, trusted, crls, profile, name, flags,
+                                                      verify, session, restart);
+}
+}
+
+#endif
+
+#ifdef MBEDTLS_X509_TRUSTED_CERTIFICATE_CALLBACK
+
+int ussl_mbedtls_looks_up_issuers(const mbedtls_ssl_context* ssl) {
+    return static_cast<const ussl::mbedtls::MbedSession*>(
+               mbedtls_ssl_get_user_data_p(const_cast<mbedtls_ssl_context*>(ssl)))
+                   ->looks_up_issuers()
+               ? 1
+               : 0;
+}
+
+int ussl_mbedtls_find_issuers(void* ssl, const mbedtls_x509_crt* certificate,
+                              mbedtls_x509_crt** found) {
+    return static_cast<ussl::mbedtls::MbedSession*>(
+               mbedtls_ssl_get_user_data_p(static_cast<mbedtls_ssl_context*>(ssl)))
+        ->find_issuers(*certificate, *found);
+}
+
 #endif

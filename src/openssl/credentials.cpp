@@ -9,7 +9,9 @@
 #include <cstring>
 
 #include "../pem.hpp"
-#include "../policy.hpp"
+#include "../policy/certificates.hpp"
+#include "../policy/limits.hpp"
+#include "../policy/rules.hpp"
 #include "../system_store.hpp"
 #include "openssl.hpp"
 
@@ -352,8 +354,8 @@ std::optional<ConfigError> OpenSslContext::load_trusted(const Options& options) 
         return std::nullopt;
     Taker taker(
         [&](X509* certificate) {
-            return take(certificate) &&
-                   (role_ == Role::client || SSL_CTX_add_client_CA(ctx, certificate) == 1);
+            return take(certificate) && (settings().role == Role::client ||
+                                         SSL_CTX_add_client_CA(ctx, certificate) == 1);
         },
         [&](X509_CRL* crl) { return X509_STORE_add_crl(store, crl) == 1; });
     if (const auto config_error = pem::read_trusted(*options.trusted, taker, unsupported_))
@@ -420,6 +422,7 @@ StoreStats OpenSslContext::store_stats() const {
             stats.authorities += X509_check_ca(certificate) != 0 ? 1 : 0;
         }
     }
+    ERR_clear_error();  // of certificates whose extensions cannot be read
     return stats;
 }
 

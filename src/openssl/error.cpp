@@ -2,7 +2,7 @@
 #include <openssl/proverr.h>
 #include <openssl/sslerr.h>
 
-#include "../policy.hpp"
+#include "../policy/certificates.hpp"
 #include "openssl.hpp"
 
 namespace ussl::openssl {
@@ -121,11 +121,11 @@ Error take_error(const OpenSslSession& session) {
     Error error;
     error.code = Code::ENGINE;
     error.detail = static_cast<std::uint32_t>(last);
-    if (causes.lack_of_memory || session.verification_lacked_memory) {
+    if (causes.lack_of_memory || session.state().verification_lacked_memory) {
         error.code = Code::NO_MEMORY;
         return error;
     }
-    if (session.psk_ignored) {
+    if (session.state().psk_ignored) {
         error.code = Code::PSK_REFUSED;
         return error;
     }
@@ -136,8 +136,8 @@ Error take_error(const OpenSslSession& session) {
     if (ERR_GET_LIB(last) != ERR_LIB_SSL)
         return error;
     const int reason = ERR_GET_REASON(last);
-    if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED && session.certificate_failures != 0) {
-        error = policy::certificate_error(session.certificate_failures);
+    if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED && session.state().certificate_failures != 0) {
+        error = policy::certificate_error(session.state().certificate_failures);
         error.detail = static_cast<std::uint32_t>(last);
         return error;
     }

@@ -12,10 +12,13 @@
 
 #include "../engine.hpp"
 #include "../engine_crypto.hpp"
-#include "../policy.hpp"
 #include "../root_store.hpp"
 #include "tickets.hpp"
 #include "ussl/certificate.hpp"
+
+namespace ussl::policy {
+struct Offer;
+}
 
 namespace ussl::openssl {
 
@@ -51,24 +54,17 @@ class OpenSslSession;
 
 class OpenSslContext final : public EngineContext {
   public:
-    static std::expected<Owned<EngineContext>, ConfigError> make(const Options& options);
+    static std::expected<Owned<EngineContext>, ConfigError> make(const ContextSettings& settings,
+                                                                 const Options& options);
     Owned<EngineSession> make_session(SessionResources& resources, const HostName* name) override;
     [[nodiscard]] StoreStats store_stats() const override;
     bool store_digest(std::span<std::uint8_t, 32> out) const override;
 
-    [[nodiscard]] Role role() const { return role_; }
-    [[nodiscard]] Verify verify() const { return verify_; }
-    [[nodiscard]] CrlCheck crl_check() const { return crl_check_; }
-    [[nodiscard]] bool uses_psk() const { return psk_; }
-    [[nodiscard]] bool checks_hostname() const { return checks_hostname_; }
-    [[nodiscard]] bool verifies_by_program() const { return by_program_; }
     /// Two of the trusted certificates that OpenSSL knows have the same name.
     [[nodiscard]] bool trusts_namesakes() const { return namesakes_; }
     [[nodiscard]] const RootStore& root_store() const { return root_store_; }
     /// Adds the roots with that name to OpenSSL's store; the first of them. None: there is none.
     Certificate add_roots(X509_STORE* store, const X509_NAME* name);
-    [[nodiscard]] const policy::VerifyTime& verify_time() const { return verify_time_; }
-    [[nodiscard]] Bytes pins() const { return {pins_.get(), pins_size_}; }
     [[nodiscard]] Bytes alpn() const { return {alpn_.get(), alpn_size_}; }
     [[nodiscard]] TicketKeys& ticket_keys() const { return ticket_keys_; }
     [[nodiscard]] const Secret<max_psk_identity>& psk_identity() const { return psk_identity_; }
@@ -77,14 +73,15 @@ class OpenSslContext final : public EngineContext {
   private:
     friend class OpenSslSession;
     friend struct OnHeap;
-    OpenSslContext() = default;
+    using EngineContext::EngineContext;
 
     bool set_up(const Options& options);
     bool set_suites(const policy::Offer& offer);
     bool set_up_alpn(Bytes alpn);
     void set_up_sessions(const Options& options);
     bool set_up_psk(const Options& options);
-    static std::expected<Owned<OpenSslContext>, ConfigError> try_to_make(const Options& options);
+    static std::expected<Owned<OpenSslContext>, ConfigError> try_to_make(
+        const ContextSettings& settings, const Options& options);
     std::optional<ConfigError> load_identity(const Options& options);
     std::optional<ConfigError> set_up_signing();
     std::optional<ConfigError> load_trusted(const Options& options);
@@ -99,23 +96,34 @@ class OpenSslContext final : public EngineContext {
     Key own_key_;
     Secret<max_scalar> scalar_;
     BioMethod bio_method_;
-    Role role_ = Role::client;
-    Verify verify_ = Verify::none;
-    CrlCheck crl_check_ = CrlCheck::none;
-    bool psk_ = false;
-    bool checks_hostname_ = false;
-    bool by_program_ = false;
     std::atomic<bool> namesakes_ = false;
     std::size_t unsupported_ = 0;  ///< certificates that were passed over
-    policy::VerifyTime verify_time_;
-    std::uint32_t session_lifetime_ = 0;
-    std::unique_ptr<std::uint8_t, Release> pins_;
-    std::size_t pins_size_ = 0;
     std::unique_ptr<std::uint8_t, Release> alpn_;
     std::size_t alpn_size_ = 0;
     Secret<max_psk_identity> psk_identity_;
     Secret<max_psk_key> psk_key_;
     mutable TicketKeys ticket_keys_;
+};
+
+/// What the callbacks of a handshake leave for each other, and for the error.
+struct HandshakeState {
+    /// What verification found, as bits of Error::certificate_failures.
+    std::uint16_t certificate_failures = 0;
+    /// The same while a chain is verified.
+    Failures<X509> found;
+    /// Signatures verified to find the issuers of the peer's certificates.
+    int signature_checks = 0;
+    /// While a chain is verified: the certificate whose issuer was looked for last, and the key
+    /// that has signed it.
+    const X509* signed_certificate = nullptr;
+    EVP_PKEY* signed_by = nullptr;
+    /// Memory ran out during verification: its result is unknown.
+    bool verification_lacked_memory = false;
+    /// A certificate was received where only the pre-shared key is accepted.
+    bool psk_ignored = false;
+    /// The identity of a ClientKeyExchange as it was received, NULs included.
+    std::uint8_t raw_identity[max_psk_identity];
+    std::uint8_t raw_identity_size = 0;
 };
 
 class OpenSslSession final : public EngineSession {
@@ -147,25 +155,10 @@ class OpenSslSession final : public EngineSession {
     /// Asks the program for the context of the client's name. An alert, or 0.
     std::uint8_t choose_context();
     [[nodiscard]] const HostName* name() const { return name_; }
-    /// What verification found, as bits of Error::certificate_failures.
-    std::uint16_t certificate_failures = 0;
-    /// The same while a chain is verified.
-    Failures<X509> found;
-    /// Verification is over: the certificates may go.
+    [[nodiscard]] HandshakeState& state() { return handshake_; }
+    [[nodiscard]] const HandshakeState& state() const { return handshake_; }
+    /// Verification is over: the certificates may be released.
     void keep_found();
-    /// To find the issuers of the peer's certificates.
-    int signature_checks = 0;
-    /// While a chain is verified: the certificate whose issuer was looked for last, and the key
-    /// that has signed it.
-    const X509* signed_certificate = nullptr;
-    EVP_PKEY* signed_by = nullptr;
-    /// Memory ran out while verifying: what was found says nothing.
-    bool verification_lacked_memory = false;
-    /// A certificate came where only the pre-shared key will do.
-    bool psk_ignored = false;
-    /// The identity of a ClientKeyExchange as it stood on the wire, NULs and all.
-    std::uint8_t raw_identity[max_psk_identity];
-    std::uint8_t raw_identity_size = 0;
 
     void keep_session(SSL_SESSION* session);
     /// Server: a ticket is about to be made. Limits how long it can be used.
@@ -195,6 +188,7 @@ class OpenSslSession final : public EngineSession {
 
     const OpenSslContext* context_;
     const HostName* name_;
+    HandshakeState handshake_;
     Ssl ssl_;
     bool established_ = false;
     bool has_buffers_ = false;  ///< since rest()
@@ -209,6 +203,14 @@ class OpenSslSession final : public EngineSession {
 
 // engine.cpp
 bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out);
+
+// bio.cpp
+/// nullptr: out of memory.
+BIO_METHOD* make_bio_method();
+
+// suites.cpp
+/// As Engine::for_each_suite().
+bool for_each_suite(SuiteVisitor& visitor);
 
 // credentials.cpp
 /// Whether memory ran out while OpenSSL looked into a certificate: it keeps what it found with it,

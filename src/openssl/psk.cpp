@@ -82,7 +82,7 @@ int server_tls1_3(SSL* ssl, const unsigned char* identity, std::size_t identity_
 unsigned server_tls1_2(SSL* ssl, const char* /*identity*/, unsigned char* out, unsigned out_size) {
     OpenSslSession& session = *OpenSslSession::of(ssl);
     const Bytes key = session.callbacks().find_psk(
-        {session.raw_identity, session.raw_identity_size}, random_bytes);
+        {session.state().raw_identity, session.state().raw_identity_size}, random_bytes);
     if (key.empty())
         return out_size + 1;  // OpenSSL's way to hear "internal_error"; 0 would tell the peer more
     std::memcpy(out, key.data(), key.size());
@@ -102,15 +102,16 @@ void see_message(int sent, int /*version*/, int type, const void* data, std::siz
     OpenSslSession& session = *OpenSslSession::of(ssl);
     const std::size_t length = static_cast<std::size_t>(message[header]) << 8 | message[header + 1];
     const bool fits = length <= max_psk_identity && length <= size - header - 2;
-    session.raw_identity_size = static_cast<std::uint8_t>(fits ? length : 0);
-    std::copy_n(message + header + 2, session.raw_identity_size, session.raw_identity);
+    session.state().raw_identity_size = static_cast<std::uint8_t>(fits ? length : 0);
+    std::copy_n(message + header + 2, session.state().raw_identity_size,
+                session.state().raw_identity);
 }
 
 }  // namespace
 
 bool OpenSslContext::set_up_psk(const Options& options) {
     SSL_CTX* ctx = ctx_.get();
-    if (role_ == Role::server) {
+    if (settings().role == Role::server) {
         SSL_CTX_set_psk_find_session_callback(ctx, server_tls1_3);
         SSL_CTX_set_psk_server_callback(ctx, server_tls1_2);
         SSL_CTX_set_msg_callback(ctx, see_message);

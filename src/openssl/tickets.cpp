@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "../policy/limits.hpp"
 #include "openssl.hpp"
 
 namespace ussl::openssl {

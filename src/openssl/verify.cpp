@@ -2,7 +2,8 @@
 #include <climits>
 #include <ctime>
 
-#include "../policy.hpp"
+#include "../policy/certificates.hpp"
+#include "../policy/limits.hpp"
 #include "../text.hpp"
 #include "openssl.hpp"
 
@@ -59,7 +60,8 @@ OpenSslSession* session_of(X509_STORE_CTX* store) {
 
 // RFC 5280 §4.1.2.5: the last second counts.
 bool is_last_second(X509_STORE_CTX* store, int error) {
-    const std::optional<std::int64_t> time = session_of(store)->context().verify_time().given;
+    const std::optional<std::int64_t> time =
+        session_of(store)->context().settings().verify_time.given;
     const ASN1_TIME* end = nullptr;
     if (error == X509_V_ERR_CERT_HAS_EXPIRED)
         end = X509_get0_notAfter(X509_STORE_CTX_get_current_cert(store));
@@ -86,9 +88,10 @@ int collect(int ok, X509_STORE_CTX* store) {
         X509_check_ca(X509_STORE_CTX_get_current_cert(store)) == 0)
         code = Code::CERT_INVALID;
     if (error == X509_V_ERR_CERT_NOT_YET_VALID || error == X509_V_ERR_CRL_NOT_YET_VALID)
-        code = session_of(store)->context().verify_time().not_yet_valid(std::time(nullptr), code);
-    session_of(store)->found.add(failure_bit(code), X509_STORE_CTX_get_current_cert(store),
-                                 X509_STORE_CTX_get_error_depth(store));
+        code = session_of(store)->context().settings().verify_time.not_yet_valid(std::time(nullptr),
+                                                                                 code);
+    session_of(store)->state().found.add(failure_bit(code), X509_STORE_CTX_get_current_cert(store),
+                                         X509_STORE_CTX_get_error_depth(store));
     return error != X509_V_ERR_OUT_OF_MEM && error != X509_V_ERR_UNSPECIFIED &&
            error != X509_V_ERR_STORE_LOOKUP && error != X509_V_ERR_CERT_CHAIN_TOO_LONG;
 }
@@ -585,7 +588,7 @@ bool anchor_is_revoked(X509_STORE_CTX* store, X509* anchor) {
     const Handle<STACK_OF(X509), free_certificates> issuers{X509_STORE_CTX_get1_certs(
         store, const_cast<X509_NAME*>(issuer))};  // not const up to OpenSSL 3.0
     const auto now =
-        static_cast<time_t>(session_of(store)->context().verify_time().at(time(nullptr)));
+        static_cast<time_t>(session_of(store)->context().settings().verify_time.at(time(nullptr)));
     X509_CRL* best = nullptr;
     bool best_is_good = false;
     for (int i = 0; i < sk_X509_CRL_num(crls.get()); ++i) {
@@ -655,26 +658,27 @@ int verify_path(X509_STORE_CTX* store, OpenSslSession& session) {
     // It ends at the first trusted certificate: if that is the peer's own, what else it has shown
     // does not matter, and may have expired. A CRL can still revoke it.
     if (is_among_trusted(store, peer)) {
-        if (session.context().crl_check() != CrlCheck::none && anchor_is_revoked(store, peer))
-            session.found.add(failure_bit(Code::CERT_REVOKED), peer, 0);
+        if (session.context().settings().crl_check != CrlCheck::none &&
+            anchor_is_revoked(store, peer))
+            session.state().found.add(failure_bit(Code::CERT_REVOKED), peer, 0);
         return verify_alone(store, peer);
     }
     // A renewed self-signed certificate stands below the one that it was, if that is a CA. OpenSSL
     // takes a self-signed certificate only if it is trusted byte by byte.
-    const policy::VerifyTime& verify_time = session.context().verify_time();
+    const VerifyTime& verify_time = session.context().settings().verify_time;
     const std::time_t clock = std::time(nullptr);
     const auto time = static_cast<std::time_t>(verify_time.at(clock));
     Certificate ca = renewed_from(store, peer, time);
-    if (!ca || session.context().crl_check() != CrlCheck::none)
+    if (!ca || session.context().settings().crl_check != CrlCheck::none)
         return X509_verify_cert(store);
     const int verified = verify_alone(store, peer);
     if (is_expired(ca.get(), time))
-        session.found.add(failure_bit(Code::CERT_EXPIRED), ca.get(), 1);
+        session.state().found.add(failure_bit(Code::CERT_EXPIRED), ca.get(), 1);
     if (is_not_yet_valid(ca.get(), time))
-        session.found.add(failure_bit(verify_time.not_yet_valid(clock, Code::CERT_NOT_YET_VALID)),
-                          ca.get(), 1);
+        session.state().found.add(
+            failure_bit(verify_time.not_yet_valid(clock, Code::CERT_NOT_YET_VALID)), ca.get(), 1);
     if (signature_is_weak(peer))
-        session.found.add(failure_bit(Code::CERT_WEAK), peer, 0);
+        session.state().found.add(failure_bit(Code::CERT_WEAK), peer, 0);
     // For what is judged of a whole path below.
     STACK_OF(X509)* path = X509_STORE_CTX_get1_chain(store);
     if (path == nullptr || sk_X509_push(path, ca.get()) <= 0) {
@@ -693,13 +697,13 @@ void judge_age(OpenSslSession& session, X509* peer, X509* anchor) {
     if (root && root->distrusted_after &&
         ASN1_TIME_cmp_time_t(X509_get0_notBefore(peer),
                              static_cast<time_t>(*root->distrusted_after)) > 0)
-        session.found.add(failure_bit(Code::CERT_UNKNOWN_ISSUER), peer, 0);
+        session.state().found.add(failure_bit(Code::CERT_UNKNOWN_ISSUER), peer, 0);
 }
 
 // Instead of what was found: no certificate of the chain can be blamed.
 void set_invalid(OpenSslSession& session) {
-    session.found = {};
-    session.found.add(failure_bit(Code::CERT_INVALID), nullptr, 0);
+    session.state().found = {};
+    session.state().found.add(failure_bit(Code::CERT_INVALID), nullptr, 0);
 }
 
 void verify(X509_STORE_CTX* store, OpenSslSession& session) {
@@ -709,17 +713,18 @@ void verify(X509_STORE_CTX* store, OpenSslSession& session) {
     X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
     X509_VERIFY_PARAM_set_auth_level(param, 0);
     X509_VERIFY_PARAM_set_depth(param, policy::max_intermediates);
-    if (const std::optional<std::int64_t> time = context.verify_time().given)
+    if (const std::optional<std::int64_t> time = context.settings().verify_time.given)
         X509_VERIFY_PARAM_set_time(param, static_cast<time_t>(*time));
-    if (context.crl_check() != CrlCheck::none)
-        X509_VERIFY_PARAM_set_flags(param, static_cast<unsigned long>(context.crl_check()));
+    if (context.settings().crl_check != CrlCheck::none)
+        X509_VERIFY_PARAM_set_flags(param,
+                                    static_cast<unsigned long>(context.settings().crl_check));
     X509_STORE_CTX_set_verify_cb(store, collect);
     const int verified = verify_path(store, session);
-    if (verified <= 0 && session.found.all() == 0)
+    if (verified <= 0 && session.state().found.all() == 0)
         set_invalid(session);
     // No engine looks further than that.
     if (X509_STORE_CTX_get_error(store) == X509_V_ERR_CERT_CHAIN_TOO_LONG ||
-        session.signature_checks > policy::max_signature_checks)
+        session.state().signature_checks > policy::max_signature_checks)
         return set_invalid(session);
     X509* peer = X509_STORE_CTX_get0_cert(store);
     STACK_OF(X509)* chain = X509_STORE_CTX_get0_chain(store);
@@ -732,26 +737,27 @@ void verify(X509_STORE_CTX* store, OpenSslSession& session) {
             failures |= failure_bit(Code::CERT_WEAK);
         if (!extensions_are_understood(certificate))
             failures |= failure_bit(Code::CERT_INVALID);
-        if (!purpose_fits(certificate, i, context.role() == Role::client))
+        if (!purpose_fits(certificate, i, context.settings().role == Role::client))
             failures |= failure_bit(Code::CERT_PURPOSE);
         if (i > 0 && (!may_issue(certificate) || wildcard_is_forbidden(peer, certificate)))
             failures |= failure_bit(Code::CERT_INVALID);
-        const bool is_checked = context.crl_check() == CrlCheck::chain ||
-                                (context.crl_check() == CrlCheck::leaf && i == 0);
+        const bool is_checked = context.settings().crl_check == CrlCheck::chain ||
+                                (context.settings().crl_check == CrlCheck::leaf && i == 0);
         if (is_checked && is_trusted && anchor_is_revoked(store, certificate))
             failures |= failure_bit(Code::CERT_REVOKED);
-        session.found.add(failures, certificate, i);
+        session.state().found.add(failures, certificate, i);
     }
     if (const int top = sk_X509_num(chain) - 1; top > 0)
         judge_age(session, peer, sk_X509_value(chain, top));
-    if (session.name() != nullptr && context.checks_hostname() && !is_for(peer, *session.name()))
-        session.found.add(failure_bit(Code::CERT_HOSTNAME), peer, 0);
-    if (!context.verifies_by_program())
+    if (session.name() != nullptr && context.settings().checks_hostname &&
+        !is_for(peer, *session.name()))
+        session.state().found.add(failure_bit(Code::CERT_HOSTNAME), peer, 0);
+    if (!context.settings().verifies_by_program)
         return;
     for (int i = sk_X509_num(chain) - 1; i >= 0 && !session.transport().aborted(); --i) {
         X509* certificate = sk_X509_value(chain, i);
         if (i == 0 || !root_of(context, certificate))
-            session.found.add(session.verify_certificate(certificate, i), certificate, i);
+            session.state().found.add(session.verify_certificate(certificate, i), certificate, i);
     }
 }
 
@@ -809,14 +815,14 @@ EVP_PKEY* signer_of(X509_STORE_CTX* store, X509* certificate, int& checks) {
 }  // namespace
 
 void OpenSslSession::keep_found() {
-    certificate_failures = found.all();
-    const X509* certificate = found.worst();
-    found = {};
+    const std::uint16_t failures = handshake_.certificate_failures = handshake_.found.all();
+    const X509* certificate = handshake_.found.worst();
+    handshake_.found = {};
     if (certificate == nullptr)
         return;
     std::optional<std::int64_t> clock;
-    if (policy::concerns_dates(certificate_failures))
-        clock = context().verify_time().at(std::time(nullptr));
+    if (policy::concerns_dates(failures))
+        clock = context().settings().verify_time.at(std::time(nullptr));
     failed_.keep({.subject = encoded(X509_get_subject_name(certificate)),
                   .issuer = encoded(X509_get_issuer_name(certificate)),
                   .not_before = time_of(X509_get0_notBefore(certificate)),
@@ -833,16 +839,16 @@ int is_issued(X509_STORE_CTX* store, X509* certificate, X509* issuer) {
     OpenSslSession& session = *session_of(store);
     const bool has_namesakes =
         session.context().trusts_namesakes() || has_namesake_shown(store, issuer);
-    if (has_namesakes && session.signed_certificate != certificate) {
-        session.signed_certificate = certificate;
-        session.signed_by = signer_of(store, certificate, session.signature_checks);
+    if (has_namesakes && session.state().signed_certificate != certificate) {
+        session.state().signed_certificate = certificate;
+        session.state().signed_by = signer_of(store, certificate, session.state().signature_checks);
     }
     if (!can_be_issuer(issuer, certificate))
         return 0;
     if (!has_namesakes)
         return 1;
-    return session.signed_by != nullptr &&
-                   EVP_PKEY_eq(X509_get0_pubkey(issuer), session.signed_by) == 1
+    return session.state().signed_by != nullptr &&
+                   EVP_PKEY_eq(X509_get0_pubkey(issuer), session.state().signed_by) == 1
                ? 1
                : 0;
 }
@@ -850,21 +856,21 @@ int is_issued(X509_STORE_CTX* store, X509* certificate, X509* issuer) {
 int verify_chain(X509_STORE_CTX* store, void*) {
     OpenSslSession& session = *session_of(store);
     const OpenSslContext& context = session.context();
-    if (context.uses_psk()) {
-        session.psk_ignored = true;
+    if (context.settings().uses_psk) {
+        session.state().psk_ignored = true;
         X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
         return 0;
     }
     X509* peer = X509_STORE_CTX_get0_cert(store);
-    if (!context.pins().empty() && !is_pinned(context.pins(), peer))
-        session.found.add(failure_bit(Code::CERT_PIN), peer, 0);
+    if (!context.settings().pins().empty() && !is_pinned(context.settings().pins(), peer))
+        session.state().found.add(failure_bit(Code::CERT_PIN), peer, 0);
     if (!are_readable(X509_STORE_CTX_get0_untrusted(store)))
         set_invalid(session);
-    else if (context.verify() != Verify::none)
+    else if (context.settings().verify != Verify::none)
         verify(store, session);
     session.keep_found();
-    const std::uint16_t failures = session.certificate_failures;
-    bool& lacked_memory = session.verification_lacked_memory;
+    const std::uint16_t failures = session.state().certificate_failures;
+    bool& lacked_memory = session.state().verification_lacked_memory;
     lacked_memory |= take_lack_of_memory();
     lacked_memory |= X509_STORE_CTX_get_error(store) == X509_V_ERR_OUT_OF_MEM;
     lacked_memory |= failures != 0 && any_is_spoiled(X509_STORE_CTX_get0_untrusted(store));

@@ -16,7 +16,7 @@
 #include <string_view>
 #include <vector>
 
-#include "engines.hpp"
+#include "../engines.hpp"
 #include "ussl/connection.hpp"
 
 namespace contract {
@@ -109,10 +109,13 @@ class MemoryCallbacks final : public ussl::Callbacks {
 /// Connections read ahead: a suite runs without, and with sanitizers with USSL_READ_AHEAD=1.
 bool reads_ahead();
 
+/// The first of USSL_TEST_ENGINES.
+const ussl::Engine* first_engine();
+
 /// What a pair is made of.
 struct Plan {
-    const ussl::Engine* client_engine = &ussl::openssl_engine;
-    const ussl::Engine* server_engine = &ussl::openssl_engine;
+    const ussl::Engine* client_engine = first_engine();
+    const ussl::Engine* server_engine = first_engine();
     Options client;
     Options server;
     std::string name = "localhost";
@@ -136,8 +139,8 @@ void mutual(Plan& plan);
 /// Both ends may use this version only.
 void only(Plan& plan, Version version);
 
-/// Which engine is at which end. Every test that runs a connection runs with every pair; a further
-/// engine is one more line in contract.cpp.
+/// Which engine is at which end. Every test that runs a connection runs with every pair of
+/// USSL_TEST_ENGINES.
 struct Engines {
     std::string name;
     const ussl::Engine* client;

@@ -2,7 +2,8 @@
 
 #include "contract.hpp"
 #include "failed_certificate.hpp"
-#include "policy.hpp"
+#include "policy/alerts.hpp"
+#include "policy/certificates.hpp"
 
 namespace contract {
 namespace {

@@ -49,6 +49,7 @@ class PlainSession final : public ussl::EngineSession {
 
 class PlainContext final : public ussl::EngineContext {
   public:
+    using EngineContext::EngineContext;
     Owned<ussl::EngineSession> make_session(ussl::SessionResources& resources,
                                             const ussl::HostName*) override {
         return Owned<ussl::EngineSession>{new PlainSession(resources)};
@@ -60,8 +61,9 @@ class PlainContext final : public ussl::EngineContext {
 ussl::Engine plain_engine() {
     ussl::Engine engine = ussl::openssl_engine;
     engine.make_context =
-        [](const Options&) -> std::expected<Owned<ussl::EngineContext>, ussl::ConfigError> {
-        return Owned<ussl::EngineContext>{new PlainContext};
+        [](const ussl::ContextSettings& settings,
+           const Options&) -> std::expected<Owned<ussl::EngineContext>, ussl::ConfigError> {
+        return Owned<ussl::EngineContext>{new PlainContext(settings)};
     };
     return engine;
 }

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "contract.hpp"
-#include "policy.hpp"
+#include "policy/suites.hpp"
 
 namespace contract {
 namespace {

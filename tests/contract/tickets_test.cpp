@@ -6,7 +6,7 @@
 #include <string>
 
 #include "contract.hpp"
-#include "policy.hpp"
+#include "policy/limits.hpp"
 
 namespace contract {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <arpa/inet.h>
 
-#include "../../src/policy.hpp"
+#include "../../src/policy/suites.hpp"
 #include "fuzz.hpp"
 
 namespace fuzz {

@@ -1,12 +1,13 @@
-#include "policy.hpp"
+#include "rules.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
-#include "text.hpp"
+#include "../engine.hpp"
+#include "suites.hpp"
 
 namespace ussl::policy {
+
 namespace {
 
 bool out_of_bounds(const std::optional<Bytes>& bytes, std::size_t most) {
@@ -23,85 +24,36 @@ bool is_alpn(Bytes alpn) {
     return std::ranges::find(alpn, 0) == alpn.end();
 }
 
-// RFC 8446 §4.2.11: the hash of a key that was agreed upon outside of TLS is SHA-256.
-bool fits(std::uint16_t suite, bool psk) {
-    constexpr std::uint16_t with_sha384 = 0x1302;
-    if (std::ranges::find(every_suite, suite) == every_suite.end())
-        return false;
-    if (is_tls1_3(suite))
-        return !psk || suite != with_sha384;
-    return psk == (std::ranges::find(suites_tls1_2_psk, suite) != std::end(suites_tls1_2_psk) ||
-                   std::ranges::find(opt_in_psk_suites, suite) != std::end(opt_in_psk_suites));
-}
-
-// A key exchange with RSA: the server's key decrypts, where in all others it signs.
-bool decrypts(std::uint16_t suite) {
-    return suite <= 0x009D && fits(suite, false);
-}
-
-// A suite's name without what the spellings differ in: "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256" is
-// "ECDHERSAAES128SHA256".
-class PlainName {
-  public:
-    explicit PlainName(std::string_view name) {
-        // Names of TLS 1.3 begin with TLS and have no WITH; here, TLS stays.
-        if (name.starts_with("TLS") && name.find("WITH") == std::string_view::npos)
-            add("TLS");
-        if (name.starts_with("TLS1-3-"))
-            name.remove_prefix(sizeof "TLS1-3-" - 1);
-        while (!name.empty()) {
-            const std::string_view word = up_to(name, name.find_first_of("-_"));
-            name = from(name, word.size() + 1);
-            // OpenSSL has no word for the key exchange with RSA.
-            if (word == "WITH" && text() == "RSA")
-                size_ = 0;
-            else if (word != "TLS" && word != "WITH" && word != "CBC")
-                add(word);
-        }
-        // Nor for the only hash that there is.
-        if (text().ends_with("POLY1305SHA256"))
-            size_ -= sizeof "SHA256" - 1;
-    }
-
-    [[nodiscard]] std::string_view text() const { return {text_, size_}; }
-
-  private:
-    void add(std::string_view word) {
-        const std::size_t n = std::min(word.size(), sizeof text_ - size_);
-        std::memcpy(text_ + size_, word.data(), n);
-        size_ += n;
-    }
-
-    char text_[64];
-    std::size_t size_ = 0;
-};
-
 }  // namespace
 
 bool uses_psk(const Options& options) {
     return options.psk_identity || options.psk_server;
 }
 
-Offer offer_of(const Options& options) {
-    Offer offer;
-    const bool psk = uses_psk(options);
-    const auto add = [&](std::span<const std::uint16_t> list, bool tls1_3) {
-        for (const std::uint16_t suite : list)
-            if (is_tls1_3(suite) == tls1_3 && fits(suite, psk) &&
-                !(options.sign_by_program && decrypts(suite)) && offer.count < offer.suites.size())
-                offer.suites[offer.count++] = suite;
-    };
-    using List = std::span<const std::uint16_t>;
-    const List by_default = psk ? List(suites_tls1_2_psk) : List(suites_tls1_2);
-    if (options.maximum_version == Version::tls1_3)
-        add(options.suites.value_or(List(suites_tls1_3)), true);
-    offer.count_tls1_3 = offer.count;
-    if (options.minimum_version == Version::tls1_2)
-        add(options.suites.value_or(by_default), false);
-    const bool has_tls1_3 = offer.count_tls1_3 != 0;
-    offer.minimum_version = offer.count > offer.count_tls1_3 ? Version::tls1_2 : Version::tls1_3;
-    offer.maximum_version = has_tls1_3 ? Version::tls1_3 : Version::tls1_2;
-    return offer;
+Owned<ContextSettings> settings_of(const Options& options) {
+    Owned<ContextSettings> settings{new ContextSettings};
+    if (!settings)
+        return nullptr;
+    settings->role = options.role;
+    settings->verify = options.verify;
+    settings->uses_psk = uses_psk(options);
+    settings->checks_hostname =
+        options.verify != Verify::none && options.check_hostname && !settings->uses_psk;
+    settings->verifies_by_program = options.verify_by_program;
+    settings->signs_by_program = options.sign_by_program;
+    settings->logs_keys = options.key_log;
+    settings->resumes = resumes(options);
+    settings->record_size =
+        static_cast<std::uint16_t>(options.record_size_limit.value_or(max_record_size));
+    settings->session_lifetime = options.session_lifetime;
+    settings->verify_time = {.given = options.verify_time, .build = options.build_time};
+    if (options.pins) {
+        settings->pin_hashes = SecretBytes(options.pins->size());
+        if (settings->pin_hashes.empty())
+            return nullptr;
+        std::memcpy(settings->pin_hashes.data(), options.pins->data(), options.pins->size());
+    }
+    return settings;
 }
 
 bool resumes(const Options& options) {
@@ -116,17 +68,6 @@ bool resumes(const Options& options) {
 bool uses_system_store(const Options& options) {
     return options.system_store || (!options.trusted && !options.root_store &&
                                     options.verify != Verify::none && !uses_psk(options));
-}
-
-bool is_suite(std::string_view iana, std::string_view name) {
-    return PlainName(iana).text() == PlainName(name).text();
-}
-
-bool is_pinned(Bytes pins, std::span<const std::uint8_t, 32> hash) {
-    for (; pins.size() >= hash.size(); pins = pins.subspan(hash.size()))
-        if (std::equal(hash.begin(), hash.end(), pins.begin()))
-            return true;
-    return false;
 }
 
 Verify verification_of(const Options& options) {
@@ -245,83 +186,6 @@ std::optional<ConfigError> check(const Engine& engine, const Options& o) {
         (*o.record_size_limit < min_record_size || *o.record_size_limit > max_record_size))
         return ConfigError{"`record_size_limit` must be 512 to 16384"};
     return std::nullopt;
-}
-
-std::uint8_t max_fragment_code(std::optional<std::size_t> limit) {
-    if (!limit || *limit >= max_record_size)
-        return 0;
-    std::uint8_t code = 4;
-    while (max_fragment_size(code) > *limit)
-        --code;
-    return code;
-}
-
-std::size_t max_fragment_size(int code) {
-    return code >= 1 && code <= 4 ? std::size_t{256} << code : 0;
-}
-
-// The numbers of RFC 8446 §6 and RFC 4279 §2.
-Code code_of_alert(std::uint8_t alert, bool handshaking, bool psk) {
-    switch (alert) {
-        case 70:  // protocol_version
-            return Code::NO_SHARED_VERSION;
-        case 71:  // insufficient_security
-            return Code::NO_SHARED_CIPHER;
-        case 42:   // bad_certificate
-        case 43:   // unsupported_certificate
-        case 44:   // certificate_revoked
-        case 45:   // certificate_expired
-        case 46:   // certificate_unknown
-        case 48:   // unknown_ca
-        case 49:   // access_denied: GnuTLS's word for a certificate that it does not want
-        case 116:  // certificate_required
-            return Code::CERT_REFUSED;
-        case 120:  // no_application_protocol
-            return Code::NO_SHARED_PROTOCOL;
-        case 112:  // unrecognized_name
-            return Code::UNKNOWN_NAME;
-        case 115:  // unknown_psk_identity
-            return Code::PSK_REFUSED;
-        case 20:   // bad_record_mac
-        case 21:   // decryption_failed
-        case 40:   // handshake_failure: OpenSSL's word for an identity it does not know
-        case 47:   // illegal_parameter: and for a binder that does not verify
-        case 51:   // decrypt_error
-        case 109:  // missing_extension: Mbed TLS's word for a client that has no certificate's
-            if (handshaking && psk)
-                return Code::PSK_REFUSED;
-            break;
-        default:
-            break;
-    }
-    return handshaking ? Code::HANDSHAKE_FAILED : Code::ALERT;
-}
-
-bool may_be_critical(Bytes oid) {
-    // Of RFC 5280 §4.2.1, whose OIDs are 2.5.29 and a number.
-    if (oid.size() != 3 || oid[0] != 0x55 || oid[1] != 0x1D)
-        return false;
-    switch (oid[2]) {
-        case 15:  // key usage
-        case 17:  // subject alternative name
-        case 19:  // basic constraints
-        case 31:  // CRL distribution points
-        case 32:  // certificate policies
-        case 33:  // policy mappings
-        case 36:  // policy constraints
-        case 37:  // extended key usage
-        case 54:  // inhibit anyPolicy
-            return true;
-        default:
-            return false;
-    }
-}
-
-Error certificate_error(std::uint16_t failures) {
-    Error error;
-    error.code = static_cast<Code>(201 + std::countr_zero(failures));
-    error.certificate_failures = failures;
-    return error;
 }
 
 }  // namespace ussl::policy

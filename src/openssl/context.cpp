@@ -1,0 +1,206 @@
+// Sets up an SSL_CTX from Options.
+
+#include <cstring>
+#include <ctime>
+
+#include "../policy/limits.hpp"
+#include "../policy/suites.hpp"
+#include "openssl.hpp"
+
+namespace ussl::openssl {
+namespace {
+
+// X25519 first: the quickest; then the NIST curves that every peer has.
+constexpr char groups[] = "X25519:P-256:P-384:P-521";
+
+constexpr char signature_algorithms[] =
+    "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:ed25519:"
+    "RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512:ed448:"
+    "rsa_pss_pss_sha256:rsa_pss_pss_sha384:rsa_pss_pss_sha512";
+
+// Options of newer versions, by number: the library may be newer than the headers.
+constexpr std::uint64_t no_certificate_compression = SSL_OP_BIT(32) | SSL_OP_BIT(33);
+constexpr std::uint64_t prefer_no_dhe_kex = SSL_OP_BIT(35);
+
+// OpenSSL's own rules at level 2 (112 bits), but for certificates: the peer's are judged by
+// verify_chain(), which knows all of the chain, and this side's own may be whatever it can sign
+// with.
+int security_callback(const SSL* ssl, const SSL_CTX* ctx, int op, int bits, int nid, void* other,
+                      void* fallback) {
+    const int what = op & ~SSL_SECOP_PEER;
+    if (what == SSL_SECOP_EE_KEY || what == SSL_SECOP_CA_KEY || what == SSL_SECOP_CA_MD)
+        return 1;
+    // Which suites there are, the policy and the program decide.
+    if (what == SSL_SECOP_CIPHER_SUPPORTED || what == SSL_SECOP_CIPHER_SHARED ||
+        what == SSL_SECOP_CIPHER_CHECK)
+        return 1;
+    using Callback = int (*)(const SSL*, const SSL_CTX*, int, int, int, void*, void*);
+    return reinterpret_cast<Callback>(fallback)(ssl, ctx, op, bits, nid, other, nullptr);
+}
+
+void info_callback(const SSL* ssl, int where, int value) {
+    constexpr int fatal = 2;
+    if ((where & SSL_CB_WRITE_ALERT) == SSL_CB_WRITE_ALERT && value >> 8 == fatal)
+        OpenSslSession::of(ssl)->alert_sent(static_cast<std::uint8_t>(value & 0xFF));
+}
+
+// RFC 7301 §3.2: this side's order decides, and nothing in common ends the handshake.
+int choose_protocol(SSL*, const unsigned char** out, unsigned char* size,
+                    const unsigned char* offered, unsigned offered_size, void* context) {
+    const Bytes known = static_cast<const OpenSslContext*>(context)->alpn();
+    if (known.empty())
+        return SSL_TLSEXT_ERR_NOACK;
+    unsigned char* chosen = nullptr;
+    if (SSL_select_next_proto(&chosen, size, known.data(), static_cast<unsigned>(known.size()),
+                              offered, offered_size) != OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+int choose_context(SSL* ssl, int* alert, void*) {
+    *alert = OpenSslSession::of(ssl)->choose_context();
+    return *alert == 0 ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+}  // namespace
+
+std::expected<Owned<EngineContext>, ConfigError> OpenSslContext::make(
+    const ContextSettings& settings, const Options& options) {
+    // Where time_t has 32 bits, it ends in 2038: a later time would become one before 1970.
+    const std::optional<std::int64_t> time = settings.verify_time.given;
+    if (time && static_cast<time_t>(*time) != *time)
+        return std::unexpected(
+            ConfigError{"verify_time is out of range for this build of OpenSSL"});
+    auto made = try_to_make(settings, options);
+    // OpenSSL calls a key invalid if it has no memory to parse it. A second failure is real.
+    if (!made && !made.error().out_of_memory)
+        made = try_to_make(settings, options);
+    return made;
+}
+
+std::expected<Owned<OpenSslContext>, ConfigError> OpenSslContext::try_to_make(
+    const ContextSettings& settings, const Options& options) {
+    static constexpr ConfigError no_memory{"out of memory", true};
+    Owned<OpenSslContext> context{new OpenSslContext(settings)};
+    if (!context)
+        return std::unexpected(no_memory);
+    const bool set_up = context->set_up(options);
+    std::optional<ConfigError> config_error;
+    if (!set_up)
+        config_error = ConfigError{"the TLS engine could not be set up"};
+    if (!config_error)
+        config_error = context->load_identity(options);
+    if (!config_error)
+        config_error = context->load_trusted(options);
+    const bool lacked_memory = take_lack_of_memory();
+    if (!config_error)
+        return context;
+    if (lacked_memory)
+        return std::unexpected(no_memory);
+    return std::unexpected(*config_error);
+}
+
+bool OpenSslContext::set_up(const Options& options) {
+    ERR_clear_error();
+    const bool client = settings().role == Role::client;
+    bio_method_.reset(make_bio_method());
+    ctx_.reset(SSL_CTX_new(client ? TLS_client_method() : TLS_server_method()));
+    SSL_CTX* ctx = ctx_.get();
+    if (ctx == nullptr || !bio_method_)
+        return false;
+    // Everything that /etc/ssl/openssl.cnf could have changed is set again here.
+    SSL_CTX_set_security_level(ctx, 2);
+    SSL_CTX_set0_security_ex_data(ctx, reinterpret_cast<void*>(SSL_CTX_get_security_callback(ctx)));
+    SSL_CTX_set_security_callback(ctx, security_callback);
+    SSL_CTX_clear_options(ctx, SSL_OP_ALLOW_NO_DHE_KEX | SSL_OP_LEGACY_SERVER_CONNECT |
+                                   SSL_OP_ALLOW_UNSAFE_LEGACY_RENEGOTIATION);
+    SSL_CTX_clear_options(ctx, prefer_no_dhe_kex);
+    // RFC 8879: a client would decompress data of a server that it has not authenticated.
+    SSL_CTX_set_options(ctx, no_certificate_compression);
+    // End of stream without close_notify is told apart by the wire, and must not keep a program
+    // from answering a peer that has only closed its own direction.
+    SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET |
+                                 SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);
+    // Otherwise all of a buffer is wiped when it is given back.
+    if (!wipes_released_memory())
+        SSL_CTX_set_options(ctx, SSL_OP_CLEANSE_PLAINTEXT);
+    // NO_AUTO_CHAIN: what is sent is what certfile holds, whatever ca_certs has.
+    SSL_CTX_set_mode(ctx, SSL_MODE_AUTO_RETRY | SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN |
+                              SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_num_tickets(ctx, 0);
+    if (settings().resumes)
+        set_up_sessions(options);
+    if (!client)
+        SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, this);
+    if (options.choose_by_name)
+        SSL_CTX_set_tlsext_servername_callback(ctx, choose_context);
+    if (settings().logs_keys)
+        SSL_CTX_set_keylog_callback(ctx, [](const SSL* ssl, const char* line) {
+            OpenSslSession::of(ssl)->callbacks().log_key(line);
+        });
+    SSL_CTX_set_info_callback(ctx, info_callback);
+    // Asked for a certificate if there is none that the server accepts signatures of.
+    if (client && options.certificate)
+        SSL_CTX_set_client_cert_cb(ctx, [](SSL* ssl, X509**, EVP_PKEY**) {
+            OpenSslSession::of(ssl)->withhold_certificate();
+            return 0;
+        });
+    SSL_CTX_set_dh_auto(ctx, 1);
+    SSL_CTX_set_default_passwd_cb(ctx, [](char*, int, int, void*) { return 0; });
+
+    if (options.record_size_limit) {
+        const std::uint8_t code = policy::max_fragment_code(options.record_size_limit);
+        if (SSL_CTX_set_max_send_fragment(ctx, static_cast<long>(*options.record_size_limit)) !=
+                1 ||
+            SSL_CTX_set_tlsext_max_fragment_length(ctx, code) != 1)
+            return false;
+    }
+
+    int mode = SSL_VERIFY_NONE;
+    // A client with CERT_NONE takes any certificate, but one that cannot be read.
+    if (client || settings().verify != Verify::none || !settings().pins().empty())
+        mode = SSL_VERIFY_PEER;
+    if (!client && settings().verify == Verify::required)
+        mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+    // A key authenticates both ends; a client still has to look, and refuse, when a server that
+    // does not know the key sends a certificate instead.
+    if (settings().uses_psk)
+        mode = client ? SSL_VERIFY_PEER : SSL_VERIFY_NONE;
+    SSL_CTX_set_verify(ctx, mode, nullptr);
+    SSL_CTX_set_cert_verify_callback(ctx, verify_chain, nullptr);
+    // OpenSSL 4 passes the certificates as const, 3 does not.
+    X509_STORE_set_check_issued(
+        SSL_CTX_get_cert_store(ctx), [](X509_STORE_CTX* store, auto* certificate, auto* issuer) {
+            return is_issued(store, const_cast<X509*>(certificate), const_cast<X509*>(issuer));
+        });
+    SSL_CTX_set_max_cert_list(ctx, static_cast<long>(policy::longest_chain));
+
+    const policy::Offer offer = policy::offer_of(options);
+    return SSL_CTX_set_min_proto_version(ctx, static_cast<int>(offer.minimum_version)) == 1 &&
+           SSL_CTX_set_max_proto_version(ctx, static_cast<int>(offer.maximum_version)) == 1 &&
+           SSL_CTX_set1_groups_list(ctx, groups) == 1 &&
+           SSL_CTX_set1_sigalgs_list(ctx, signature_algorithms) == 1 && set_suites(offer) &&
+           (!settings().uses_psk || set_up_psk(options)) &&
+           (!options.alpn || set_up_alpn(*options.alpn));
+}
+
+bool OpenSslContext::set_up_alpn(Bytes alpn) {
+    if (settings().role == Role::client)
+        return SSL_CTX_set_alpn_protos(ctx_.get(), alpn.data(),
+                                       static_cast<unsigned>(alpn.size())) == 0;
+    alpn_.reset(static_cast<std::uint8_t*>(allocate(alpn.size())));
+    if (!alpn_)
+        return false;
+    std::memcpy(alpn_.get(), alpn.data(), alpn.size());
+    alpn_size_ = alpn.size();
+    return true;
+}
+
+Owned<EngineSession> OpenSslContext::make_session(SessionResources& resources,
+                                                  const HostName* name) {
+    return OpenSslSession::make(*this, resources, name);
+}
+
+}  // namespace ussl::openssl

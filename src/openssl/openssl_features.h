@@ -1,0 +1,7 @@
+#pragma once
+
+// What this engine has, for tables in C.
+
+#define USSL_HAS_TLS1_3 1
+#define USSL_HAS_PSK 1
+#define USSL_HAS_ALPN 1
