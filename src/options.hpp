@@ -13,7 +13,7 @@ namespace ussl {
     NEXT(system_store) NEXT(root_store) NEXT(verify) NEXT(crl_check) NEXT(check_hostname) \
     NEXT(verify_by_program) NEXT(verify_time) NEXT(build_time) NEXT(pins) NEXT(psk_identity) \
     NEXT(psk_key) NEXT(psk_server) NEXT(psk_hint) NEXT(minimum_version) \
-    NEXT(maximum_version) NEXT(suites) NEXT(alpn) NEXT(choose_by_name) NEXT(key_log) \
+    NEXT(maximum_version) NEXT(suites) NEXT(groups) NEXT(alpn) NEXT(choose_by_name) NEXT(key_log) \
     NEXT(resumption) NEXT(tickets) NEXT(session_lifetime) NEXT(record_size_limit)
 // clang-format on
 

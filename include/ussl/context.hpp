@@ -66,6 +66,11 @@ struct Options {
     /// Cipher suites by their IANA numbers, best first; those that do not fit (to the versions, to
     /// certificates or pre-shared keys) are left aside. Absent: those of docs/security.md.
     std::optional<std::span<const std::uint16_t>> suites{};
+    /// Key exchange groups (RFC 8446 §4.2.7) by their IANA numbers, best first, without repetition.
+    /// A client sends a key share of the first, and if that is one with ML-KEM, of the first other
+    /// one as well. In TLS 1.2 they also limit the curves of certificates (RFC 8422 §5.1.1). DHE of
+    /// TLS 1.2 has groups of its own. Absent: default_groups().
+    std::optional<std::span<const std::uint16_t>> groups{};
     /// Application protocols (RFC 7301), best first, each with its length (1 to 255) in the byte
     /// before it; without NULs.
     std::optional<Bytes> alpn{};
@@ -271,6 +276,17 @@ inline constexpr std::size_t max_suites = 64;
 /// suite of this engine, or is one too many (or empty: there is no name of TLS 1.2 at all).
 std::size_t parse_suites(const Engine& engine, std::string_view text, std::span<std::uint16_t> into,
                          std::string_view& unknown);
+
+/// The most groups that Options::groups can have.
+inline constexpr std::size_t max_groups = 16;
+/// A key exchange group by IANA's name ("x25519", "secp256r1", "X25519MLKEM768") or OpenSSL's
+/// ("P-256", "prime256v1"), in upper or lower case. 0: there is none of that name.
+std::uint16_t group_of(std::string_view name);
+/// IANA's name; empty: ussl does not know the number.
+std::string_view group_name(std::uint16_t number);
+/// The groups of a context without Options::groups, as far as the engine has them, best first.
+/// Returns how many; 0: no memory.
+std::size_t default_groups(const Engine& engine, std::span<std::uint16_t, max_groups> into);
 
 /// SHA-256 over all members of `options`: equal options make equal contexts, so that a binding may
 /// share one. false: it could not be computed.

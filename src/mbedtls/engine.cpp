@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "../engines.hpp"
+#include "../groups.hpp"
 #include "../policy.hpp"
 #include "mbedtls.hpp"
 
@@ -10,11 +11,9 @@ namespace ussl::mbedtls {
 namespace {
 
 // Mbed TLS computes fastest with P-256.
-constexpr std::uint16_t groups[] = {
+constexpr std::uint16_t best_groups[] = {
     MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1, MBEDTLS_SSL_IANA_TLS_GROUP_X25519,
-    MBEDTLS_SSL_IANA_TLS_GROUP_SECP384R1, MBEDTLS_SSL_IANA_TLS_GROUP_SECP521R1,
-    MBEDTLS_SSL_IANA_TLS_GROUP_NONE,
-};
+    MBEDTLS_SSL_IANA_TLS_GROUP_SECP384R1, MBEDTLS_SSL_IANA_TLS_GROUP_SECP521R1};
 constexpr std::uint16_t signature_algorithms[] = {
     MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256, MBEDTLS_TLS1_3_SIG_ECDSA_SECP384R1_SHA384,
     MBEDTLS_TLS1_3_SIG_ECDSA_SECP521R1_SHA512, MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA256,
@@ -73,6 +72,43 @@ void key_hook(void* session, mbedtls_ssl_key_export_type type, const unsigned ch
 
 int name_hook(mbedtls_ssl_context* ssl) {
     return static_cast<MbedSession*>(mbedtls_ssl_get_user_data_p(ssl))->choose_context();
+}
+
+bool has_group(std::uint16_t number) {
+    mbedtls_ecp_group_id curve = MBEDTLS_ECP_DP_NONE;
+    switch (number) {
+        case MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1:
+            curve = MBEDTLS_ECP_DP_SECP256R1;
+            break;
+        case MBEDTLS_SSL_IANA_TLS_GROUP_SECP384R1:
+            curve = MBEDTLS_ECP_DP_SECP384R1;
+            break;
+        case MBEDTLS_SSL_IANA_TLS_GROUP_SECP521R1:
+            curve = MBEDTLS_ECP_DP_SECP521R1;
+            break;
+        case MBEDTLS_SSL_IANA_TLS_GROUP_X25519:
+            curve = MBEDTLS_ECP_DP_CURVE25519;
+            break;
+        case MBEDTLS_SSL_IANA_TLS_GROUP_X448:
+            curve = MBEDTLS_ECP_DP_CURVE448;
+            break;
+        default:
+#if defined(MBEDTLS_SSL_PROTO_TLS1_3) && defined(PSA_WANT_ALG_FFDH)
+            return number >= MBEDTLS_SSL_IANA_TLS_GROUP_FFDHE2048 &&
+                   number <= MBEDTLS_SSL_IANA_TLS_GROUP_FFDHE8192;
+#else
+            return false;
+#endif
+    }
+    return mbedtls_ecp_curve_info_from_grp_id(curve) != nullptr;
+}
+
+std::optional<std::uint32_t> find_groups() {
+    std::uint32_t found = 0;
+    for (std::size_t i = 0; i < std::size(groups::all); ++i)
+        if (has_group(groups::all[i].number))
+            found |= std::uint32_t{1} << i;
+    return found;
 }
 
 bool for_each_suite(SuiteVisitor& visitor) {
@@ -185,9 +221,9 @@ bool MbedContext::set_up(const Options& options) {
     const Version newest = USSL_HAS_TLS1_3 != 0 ? Version::tls1_3 : Version::tls1_2;
     mbedtls_ssl_conf_max_tls_version(
         config, static_cast<MbedVersion>(std::min(offer.maximum_version, newest)));
-    mbedtls_ssl_conf_groups(config, groups);
     mbedtls_ssl_conf_sig_algs(config, signature_algorithms);
-    if (!set_up_suites(offer) || (options.alpn && !set_up_alpn(*options.alpn)))
+    if (!set_up_groups(options) || !set_up_suites(offer) ||
+        (options.alpn && !set_up_alpn(*options.alpn)))
         return false;
     mbedtls_ssl_conf_cert_profile(config, &any_profile);
     // RFC 5746 §4.1: a server that does not say how it renegotiates can be made to take somebody
@@ -272,6 +308,18 @@ bool MbedContext::set_up_sessions([[maybe_unused]] const Options& options) {
     return true;
 }
 
+bool MbedContext::set_up_groups(const Options& options) {
+    std::uint16_t storage[max_groups];
+    const std::span<const std::uint16_t> wanted = groups::of(mbedtls_engine, options, storage);
+    auto* list = static_cast<std::uint16_t*>(allocate((wanted.size() + 1) * sizeof(std::uint16_t)));
+    groups_.reset(list);
+    if (list == nullptr)
+        return false;
+    *std::ranges::copy(wanted, list).out = MBEDTLS_SSL_IANA_TLS_GROUP_NONE;
+    mbedtls_ssl_conf_groups(&config_, list);
+    return true;
+}
+
 bool MbedContext::set_up_suites(const policy::Offer& offer) {
     auto* list = static_cast<int*>(allocate((offer.count + 1) * sizeof(int)));
     suites_.reset(list);
@@ -331,6 +379,10 @@ void MbedContext::limit_records(std::optional<std::size_t> limit) {
     // A client's key exchange with DHE or RSA; a server's, and its tickets. With ECDHE and a
     // pre-shared key, a client's is much shorter.
     longest_message_ = role_ == Role::server || has_long_key_exchange(suites_.get()) ? 600 : 300;
+    constexpr std::size_t with_ffdhe = 1300;  // ffdhe8192: a share of 1024 bytes
+    for (const std::uint16_t* group = groups_.get(); *group != 0; ++group)
+        if (*group >= MBEDTLS_SSL_IANA_TLS_GROUP_FFDHE2048)
+            longest_message_ = with_ffdhe;
     std::size_t certificates = 0;
     for (const mbedtls_x509_crt* at = &chain_; at != nullptr; at = at->next)
         certificates += at->raw.len + 16;
@@ -526,6 +578,11 @@ Outcome MbedSession::handshake() {
             return refuse_resumption();
         const int ret = with_room([this] { return mbedtls_ssl_handshake_step(&ssl_); });
         note_resumption();
+#ifdef USSL_PATCHED_MBEDTLS
+        // The last step of TLS 1.2 frees the handshake.
+        if (const std::uint16_t group = ussl_mbedtls_group(&ssl_))
+            group_ = group;
+#endif
         if (ret == 0 && at_server_hello && context().role() == Role::client &&
             ssl_.state > MBEDTLS_SSL_SERVER_HELLO) {
             if (!may_resume())
@@ -1268,6 +1325,7 @@ SessionFacts MbedSession::facts() const {
     SessionFacts facts;
     facts.version = version();
     facts.resumed = resumed_;
+    facts.group = group_;
     const int id = mbedtls_ssl_get_ciphersuite_id_from_ssl(&ssl_);
     if (const mbedtls_ssl_ciphersuite_t* suite = mbedtls_ssl_ciphersuite_from_id(id))
         facts.cipher = {suite_name(id, cipher_name_),
@@ -1322,6 +1380,8 @@ const Engine mbedtls_engine{
     .has_crls = USSL_HAS_CRLS != 0,
     .has_signing_by_program = USSL_HAS_SIGNING_BY_PROGRAM != 0,
     .for_each_suite = mbedtls::for_each_suite,
+    .best_groups = mbedtls::best_groups,
+    .find_groups = mbedtls::find_groups,
     .sha256 = mbedtls::sha256,
     .now = mbedtls::now,
     .random =

@@ -103,6 +103,7 @@ class MbedContext final : public EngineContext {
     MbedContext() = default;
 
     bool set_up(const Options& options);
+    bool set_up_groups(const Options& options);
     bool set_up_suites(const policy::Offer& offer);
     bool set_up_alpn(Bytes alpn);
     bool set_up_sessions(const Options& options);
@@ -129,8 +130,9 @@ class MbedContext final : public EngineContext {
     Tickets tickets_;
 #endif
     SslConfig config_;
-    /// What the configuration points to: suites and a 0; names of protocols, each with a NUL behind
-    /// it, after the pointers to them and a null.
+    /// What the configuration points to: groups and a 0; suites and a 0; names of protocols, each
+    /// with a NUL behind it, after the pointers to them and a null.
+    std::unique_ptr<std::uint16_t, Release> groups_;
     std::unique_ptr<int, Release> suites_;
     std::unique_ptr<const char*, Release> protocols_;
     std::unique_ptr<std::uint8_t, Release> pins_;
@@ -370,7 +372,8 @@ class MbedSession final : public EngineSession {
     bool has_extended_secret_ = false;  ///< TLS 1.2: RFC 7627
     std::uint8_t passed_over_ = 0;      ///< records in a row
     std::uint16_t skipped_ = 0;         ///< bytes of early data
-    bool identity_is_first_ = false;    ///< of the message at hand
+    std::uint16_t group_ = 0;
+    bool identity_is_first_ = false;  ///< of the message at hand
     /// The client's max_fragment_length, where this server does not agree to it.
     std::uint8_t wanted_fragment_code_ = 0;
     std::unique_ptr<std::uint8_t, Release> peer_der_;

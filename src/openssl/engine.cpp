@@ -1,20 +1,23 @@
 #include <openssl/rand.h>
 
 #include <algorithm>
+#include <atomic>
 #include <climits>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
 
 #include "../engines.hpp"
+#include "../groups.hpp"
 #include "../policy.hpp"
 #include "openssl.hpp"
 
 namespace ussl::openssl {
 namespace {
 
-// X25519 first: the quickest; then the NIST curves that every peer has.
-constexpr char groups[] = "X25519:P-256:P-384:P-521";
+// First the hybrid that protects against later decryption with a quantum computer; X25519 is the
+// quickest of the others, and every peer has the NIST curves.
+constexpr std::uint16_t best_groups[] = {0x11EC, 29, 23, 24, 25};
 constexpr char signature_algorithms[] =
     "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:ed25519:"
     "RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512:ed448:"
@@ -142,6 +145,44 @@ bool for_each_suite(SuiteVisitor& visitor) {
         if (const SSL_CIPHER* cipher = find_suite(probe.get(), suite))
             visitor.suite(suite, SSL_CIPHER_standard_name(cipher));
     return true;
+}
+
+// "*A:B:C", in which "*" asks for a key share. OpenSSL until 3.4 does not have it, and none of the
+// groups that need it: it sends a share of the first group.
+void write_groups(std::span<const std::uint16_t> wanted, std::span<char, 256> into) {
+    bool marks = groups::find(wanted.front())->needs_second_share;
+    char* at = into.data();
+    for (const std::uint16_t number : wanted) {
+        const groups::Group& group = *groups::find(number);
+        if (at != into.data())
+            *at++ = ':';
+        if (marks && (number == wanted.front() || !group.needs_second_share))
+            *at++ = '*';
+        marks = marks && group.needs_second_share;
+        at = std::ranges::copy(group.name, at).out;
+        // OpenSSL until 3.1 does not know these in lower case.
+        if (group.name.starts_with('x'))
+            at[-static_cast<std::ptrdiff_t>(group.name.size())] = 'X';
+    }
+    *at = '\0';
+}
+
+std::optional<std::uint32_t> find_groups() {
+    static std::atomic<std::uint32_t> known{0};
+    std::uint32_t found = known.load(std::memory_order_relaxed);
+    if (found != 0)
+        return found;
+    const SslCtx ctx{SSL_CTX_new(TLS_method())};
+    for (std::size_t i = 0; ctx && i < std::size(groups::all); ++i) {
+        char name[256];
+        write_groups({&groups::all[i].number, 1}, name);
+        if (SSL_CTX_set1_groups_list(ctx.get(), name) == 1)
+            found |= std::uint32_t{1} << i;
+    }
+    if (take_lack_of_memory() || !ctx)
+        return std::nullopt;
+    known.store(found, std::memory_order_relaxed);
+    return found;
 }
 
 // RFC 7301 §3.2: this side's order decides, and nothing in common ends the handshake.
@@ -304,10 +345,16 @@ bool OpenSslContext::set_up(const Options& options) {
         });
     SSL_CTX_set_max_cert_list(ctx, static_cast<long>(policy::longest_chain));
 
+    std::uint16_t storage[max_groups];
+    const std::span<const std::uint16_t> wanted = groups::of(openssl_engine, options, storage);
+    if (wanted.empty())
+        return false;
+    char names[256];
+    write_groups(wanted, names);
     const policy::Offer offer = policy::offer_of(options);
     return SSL_CTX_set_min_proto_version(ctx, static_cast<int>(offer.minimum_version)) == 1 &&
            SSL_CTX_set_max_proto_version(ctx, static_cast<int>(offer.maximum_version)) == 1 &&
-           SSL_CTX_set1_groups_list(ctx, groups) == 1 &&
+           SSL_CTX_set1_groups_list(ctx, names) == 1 &&
            SSL_CTX_set1_sigalgs_list(ctx, signature_algorithms) == 1 && set_suites(offer) &&
            (!psk_ || set_up_psk(options)) && (!options.alpn || set_up_alpn(*options.alpn));
 }
@@ -660,8 +707,15 @@ SessionFacts OpenSslSession::facts() const {
     const unsigned char* protocol = nullptr;
     unsigned size = 0;
     SSL_get0_alpn_selected(ssl, &protocol, &size);
-    return {.version = static_cast<Version>(SSL_version(ssl)),
+    const auto version = static_cast<Version>(SSL_version(ssl));
+    // In TLS 1.2 the group of a resumed session is that of its full handshake.
+    const char* group = nullptr;
+    if (SSL_session_reused(ssl) != 1 || version != Version::tls1_2)
+        group =
+            SSL_group_to_name(ssl_.get(), static_cast<int>(SSL_get_negotiated_group(ssl_.get())));
+    return {.version = version,
             .cipher = {SSL_CIPHER_standard_name(cipher), SSL_CIPHER_get_bits(cipher, nullptr)},
+            .group = group != nullptr ? group_of(group) : std::uint16_t{0},
             .alpn = {protocol, size},
             .resumed = SSL_session_reused(ssl) == 1};
 }
@@ -719,6 +773,8 @@ const Engine openssl_engine{
     .has_crls = true,
     .has_signing_by_program = true,
     .for_each_suite = openssl::for_each_suite,
+    .best_groups = openssl::best_groups,
+    .find_groups = openssl::find_groups,
     .sha256 = openssl::sha256,
     .now = [] { return static_cast<std::int64_t>(time(nullptr)); },
     .random =
