@@ -362,6 +362,7 @@ ussl::Verify verify_of(const Self* self) {
 
 }  // namespace
 
+static_assert(ussl::option_count == 30, "is the new option set below, and an attribute above?");
 ussl::Options ussl_options_of(const ussl_context_obj_t* self) {
     Options options{
         .role = self->server != 0 ? ussl::Role::server : ussl::Role::client,

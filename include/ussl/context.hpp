@@ -98,6 +98,37 @@ struct Options {
     std::optional<std::size_t> record_size_limit{};
 };
 
+// Every member of Options: FIRST(name) for the first, NEXT(name) for each of the others, in their
+// order.
+// clang-format off
+#define USSL_OPTIONS(FIRST, NEXT) FIRST(role) \
+    NEXT(key) NEXT(key_password) NEXT(certificate) NEXT(sign_by_program) NEXT(trusted) \
+    NEXT(system_store) NEXT(root_store) NEXT(verify) NEXT(crl_check) NEXT(check_hostname) \
+    NEXT(verify_by_program) NEXT(verify_time) NEXT(build_time) NEXT(pins) NEXT(psk_identity) \
+    NEXT(psk_key) NEXT(psk_server) NEXT(psk_hint) NEXT(minimum_version) \
+    NEXT(maximum_version) NEXT(suites) NEXT(groups) NEXT(alpn) NEXT(choose_by_name) NEXT(key_log) \
+    NEXT(resumption) NEXT(tickets) NEXT(session_lifetime) NEXT(record_size_limit)
+// clang-format on
+
+/// Calls visit(name, value) for each member. Does not compile if USSL_OPTIONS lacks one.
+template <class Visit>
+void for_each_option(const Options& options, Visit visit) {
+#define USSL_FIRST(name) name
+#define USSL_NEXT(name) , name
+    const auto& [USSL_OPTIONS(USSL_FIRST, USSL_NEXT)] = options;
+#undef USSL_FIRST
+#undef USSL_NEXT
+#define USSL_VISIT(name) visit(std::string_view(#name), name);
+    USSL_OPTIONS(USSL_VISIT, USSL_VISIT)
+#undef USSL_VISIT
+}
+/// How many members there are. What must know all of them compares it with a number of its own, so
+/// that it does not compile before a new one was thought of.
+#define USSL_COUNT(name) +1
+inline constexpr std::size_t option_count = 0 USSL_OPTIONS(USSL_COUNT, USSL_COUNT);
+#undef USSL_COUNT
+#undef USSL_OPTIONS
+
 /// Why a call was refused before anything happened: the caller's mistake.
 /// Members of Options and Connection::Settings are named in it between backquotes, so that a
 /// binding can put the names there that its programs know.

@@ -207,6 +207,7 @@ std::expected<Owned<EngineContext>, ConfigError> MbedContext::make(const Options
     return context;
 }
 
+static_assert(option_count == 30, "does this engine need the new option?");
 bool MbedContext::set_up(const Options& options) {
     const bool client = role_ == Role::client;
     mbedtls_ssl_config* config = &config_;

@@ -7,7 +7,6 @@
 
 #include "clock.hpp"
 #include "contract.hpp"
-#include "options.hpp"
 #include "roots.hpp"
 #include "ussl/certificate.hpp"
 
