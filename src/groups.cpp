@@ -41,12 +41,13 @@ std::optional<ConfigError> check(const Engine& engine, const Options& options) {
         return ConfigError{"out of memory", true};
     for (std::size_t i = 0; i < wanted.size(); ++i) {
         const Group* group = find(wanted[i]);
+        const std::span<const std::uint16_t> before = wanted.first(i);
         ConfigError config_error{"`groups`: unknown group"};
         if (group == nullptr)
             return config_error;
         if (!has(*found, *group))
             config_error.reason = "`groups`: this build's TLS library has no such group";
-        else if (std::ranges::find(wanted.first(i), wanted[i]) != wanted.begin() + i)
+        else if (std::ranges::find(before, wanted[i]) != before.end())
             config_error.reason = "`groups`: the same group twice";
         else
             continue;

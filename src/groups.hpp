@@ -8,9 +8,9 @@
 namespace ussl::groups {
 
 struct Group {
-    std::uint16_t number;
     std::string_view name;   ///< IANA's
     std::string_view alias;  ///< another name that OpenSSL has for it
+    std::uint16_t number;
     /// Whether a client that offers it also sends a share of the best other group: few servers know
     /// it, and all others would answer with HelloRetryRequest.
     bool needs_second_share = false;
@@ -18,19 +18,19 @@ struct Group {
 
 /// All that ussl knows.
 inline constexpr Group all[] = {
-    {0x11EC, "X25519MLKEM768", {}, true},
-    {0x11EB, "SecP256r1MLKEM768", {}, true},
-    {0x11ED, "SecP384r1MLKEM1024", {}, true},
-    {29, "x25519", {}},
-    {23, "secp256r1", "P-256"},
-    {24, "secp384r1", "P-384"},
-    {25, "secp521r1", "P-521"},
-    {30, "x448", {}},
-    {256, "ffdhe2048", {}},
-    {257, "ffdhe3072", {}},
-    {258, "ffdhe4096", {}},
-    {259, "ffdhe6144", {}},
-    {260, "ffdhe8192", {}},
+    {"X25519MLKEM768", {}, 0x11EC, true},
+    {"SecP256r1MLKEM768", {}, 0x11EB, true},
+    {"SecP384r1MLKEM1024", {}, 0x11ED, true},
+    {"x25519", {}, 29},
+    {"secp256r1", "P-256", 23},
+    {"secp384r1", "P-384", 24},
+    {"secp521r1", "P-521", 25},
+    {"x448", {}, 30},
+    {"ffdhe2048", {}, 256},
+    {"ffdhe3072", {}, 257},
+    {"ffdhe4096", {}, 258},
+    {"ffdhe6144", {}, 259},
+    {"ffdhe8192", {}, 260},
 };
 static_assert(std::size(all) <= max_groups);
 
