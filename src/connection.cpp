@@ -563,6 +563,10 @@ Cipher Connection::cipher() const {
     return state_ == State::open ? session_->facts().cipher : Cipher{};
 }
 
+std::string_view Connection::group() const {
+    return state_ == State::open ? group_name(session_->facts().group) : std::string_view{};
+}
+
 Bytes Connection::alpn() const {
     return state_ == State::open ? session_->facts().alpn : Bytes{};
 }

@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "engine.hpp"
-#include "options.hpp"
 #include "policy/limits.hpp"
 #include "policy/rules.hpp"
 #include "policy/suites.hpp"
@@ -148,12 +147,9 @@ class DigestInput {
     void number(std::uint64_t value) { numbers_[numbers_count_++] = value; }
 
     static constexpr std::uint64_t absent = ~std::uint64_t{0};
-#define USSL_COUNT(name) +1
-    static constexpr std::size_t options = 0 USSL_OPTIONS(USSL_COUNT, USSL_COUNT);
-#undef USSL_COUNT
-    std::uint64_t numbers_[2 * options] = {};
+    std::uint64_t numbers_[2 * option_count] = {};
     std::size_t numbers_count_ = 0;
-    Bytes parts_[1 + options];
+    Bytes parts_[1 + option_count];
     std::size_t count_ = 1;
 };
 

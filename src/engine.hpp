@@ -49,6 +49,7 @@ struct NewSession {
 struct SessionFacts {
     Version version = Version::none;
     Cipher cipher;
+    std::uint16_t group = 0;  ///< of the key exchange; 0: none with a number, or it is not known
     Bytes alpn;
     bool resumed = false;  ///< an earlier session was resumed
 };
@@ -148,6 +149,10 @@ struct Engine {
     bool has_signing_by_program;
     /// Those of policy::every_suite() that the engine has, in that order; false: no memory.
     bool (*for_each_suite)(SuiteVisitor& visitor);
+    /// The default key exchange groups, best first; those that the engine lacks are left out.
+    std::span<const std::uint16_t> best_groups;
+    /// Which of groups::all the engine has: bit 0 is the first. nullopt: no memory.
+    std::optional<std::uint32_t> (*find_groups)();
     /// SHA-256 over the parts, one after the other; false: it could not be computed.
     bool (*sha256)(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out);
     /// Seconds since 1970, of the clock that certificates are checked with.

@@ -418,6 +418,11 @@ mp_obj_t ussl_context_set_alpn_protocols(mp_obj_t self_in, mp_obj_t protocols) {
     return mp_const_none;
 }
 
+mp_obj_t ussl_context_set_groups_str(mp_obj_t self, mp_obj_t groups) {
+    ussl_context_set_groups(context_of(self), groups);
+    return mp_const_none;
+}
+
 mp_obj_t ussl_context_set_psk_client_callback(mp_obj_t self_in, mp_obj_t callback) {
     ussl_context_obj_t* self = context_of(self_in);
     if (self->server != 0)

@@ -26,6 +26,7 @@ struct ussl_context_obj_t {
     mp_obj_t verify_time = mp_const_none;
     mp_obj_t pins = mp_const_none;    ///< bytes, one hash after the other, or None
     mp_obj_t suites = mp_const_none;  ///< bytes: numbers of 16 bits; or None
+    mp_obj_t groups = mp_const_none;  ///< bytes, as suites; or None
     mp_obj_t alpn = mp_const_none;    ///< bytes, as Options::alpn, or None
     mp_obj_t handshake_timeout = mp_const_none;
     mp_obj_t linger = MP_OBJ_NEW_SMALL_INT(10);
@@ -60,5 +61,7 @@ struct ussl_context_obj_t {
 ussl::Options ussl_options_of(const ussl_context_obj_t* self);
 /// Drops what was made of it: the next connection gets a context of the options as they are then.
 void ussl_context_changed(ussl_context_obj_t* self);
+/// Sets the attribute `groups` to a list or tuple of names, a str with ":" between them, or None.
+void ussl_context_set_groups(ussl_context_obj_t* self, mp_obj_t groups);
 /// The items of a list or tuple; anything else raises a TypeError with the text.
 void ussl_list(mp_obj_t list, size_t* count, mp_obj_t** items, const char* otherwise);

@@ -1,5 +1,6 @@
 // The attributes of an SSLContext, in one table, and the options that the library makes of them.
 
+#include <algorithm>
 #include <chrono>
 
 #include "context.hpp"
@@ -45,7 +46,7 @@ constexpr int64_t build_time = [] {
     return int64_t{86400} * std::chrono::sys_days(date).time_since_epoch().count();
 }();
 
-std::optional<std::span<const uint16_t>> suites_of(mp_obj_t numbers) {
+std::optional<std::span<const uint16_t>> numbers_of(mp_obj_t numbers) {
     const std::optional<Bytes> bytes = bytes_of(numbers);
     if (!bytes)
         return std::nullopt;
@@ -259,6 +260,63 @@ void set_record_size_limit(Self* self, qstr, mp_obj_t value) {
     self->record_size_limit = ussl_record_size_limit(value);
 }
 
+constexpr char wanted_groups[] = "groups must be a list of str, a str, or None";
+
+void add_group(vstr_t* numbers, std::string_view name) {
+    const uint16_t number = ussl::group_of(name);
+    constexpr size_t most = 64;
+    if (number == 0)
+        mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("groups: unknown group '%.*s'"),
+                          static_cast<int>(std::min(name.size(), most)), name.data());
+    vstr_add_strn(numbers, reinterpret_cast<const char*>(&number), sizeof number);
+}
+
+// Names as a bytes object of numbers of 16 bits.
+mp_obj_t group_numbers(mp_obj_t groups) {
+    vstr_t numbers;
+    vstr_init(&numbers, ussl::max_groups * sizeof(uint16_t));
+    size_t size;
+    if (mp_obj_is_str(groups)) {
+        const char* text = mp_obj_str_get_data(groups, &size);
+        std::string_view rest(text, size);
+        for (size_t end = 0; end != std::string_view::npos; rest.remove_prefix(end + 1)) {
+            end = rest.find(':');
+            add_group(&numbers, rest.substr(0, end));
+            if (end == std::string_view::npos)
+                break;
+        }
+    } else {
+        size_t count;
+        mp_obj_t* names;
+        ussl_list(groups, &count, &names, wanted_groups);
+        for (size_t i = 0; i < count; ++i) {
+            if (!mp_obj_is_str(names[i]))
+                mp_raise_TypeError(MP_ERROR_TEXT(wanted_groups));
+            const char* name = mp_obj_str_get_data(names[i], &size);
+            add_group(&numbers, {name, size});
+        }
+    }
+    return mp_obj_new_bytes_from_vstr(&numbers);
+}
+
+mp_obj_t get_groups(const Self* self) {
+    uint16_t defaults[ussl::max_groups];
+    std::span<const uint16_t> numbers;
+    if (const std::optional<std::span<const uint16_t>> chosen = numbers_of(self->groups))
+        numbers = *chosen;
+    else
+        numbers = {defaults, ussl::default_groups(ussl::default_engine(), defaults)};
+    const mp_obj_t list = mp_obj_new_list(0, nullptr);
+    for (const uint16_t number : numbers) {
+        const std::string_view name = ussl::group_name(number);
+        mp_obj_list_append(list, mp_obj_new_str(name.data(), name.size()));
+    }
+    return list;
+}
+void set_groups(Self* self, qstr, mp_obj_t value) {
+    ussl_context_set_groups(self, value);
+}
+
 struct Attribute {
     qstr_short_t name;
     mp_obj_t (*get)(const Self* self);
@@ -276,6 +334,7 @@ constexpr Attribute attributes[] = {
     {MP_QSTR_pins, get_pins, set_pins},
     {MP_QSTR_minimum_version, get_number<&Self::minimum_version>, set_minimum_version},
     {MP_QSTR_maximum_version, get_number<&Self::maximum_version>, set_maximum_version},
+    {MP_QSTR_groups, get_groups, set_groups},
     {MP_QSTR_psk_identity, get_object<&Self::psk_identity>, set_psk_identity},
     {MP_QSTR_psk_key, get_object<&Self::psk_key>, set_psk_key},
     {MP_QSTR_server_psk_keys, get_object<&Self::psk_keys>, set_psk_keys},
@@ -303,6 +362,7 @@ ussl::Verify verify_of(const Self* self) {
 
 }  // namespace
 
+static_assert(ussl::option_count == 30, "is the new option set below, and an attribute above?");
 ussl::Options ussl_options_of(const ussl_context_obj_t* self) {
     Options options{
         .role = self->server != 0 ? ussl::Role::server : ussl::Role::client,
@@ -325,7 +385,8 @@ ussl::Options ussl_options_of(const ussl_context_obj_t* self) {
         .psk_hint = bytes_of(self->psk_hint),
         .minimum_version = static_cast<ussl::Version>(self->minimum_version),
         .maximum_version = static_cast<ussl::Version>(self->maximum_version),
-        .suites = suites_of(self->suites),
+        .suites = numbers_of(self->suites),
+        .groups = numbers_of(self->groups),
         .alpn = bytes_of(self->alpn),
         .choose_by_name = self->sni_callback != mp_const_none,
         .key_log = self->keylog_filename != mp_const_none,
@@ -342,6 +403,19 @@ ussl::Options ussl_options_of(const ussl_context_obj_t* self) {
         options.sign_by_program = options.system_store = false;
     }
     return options;
+}
+
+void ussl_context_set_groups(Self* self, mp_obj_t groups) {
+    mp_obj_t numbers = mp_const_none;
+    if (groups != mp_const_none) {
+        // Tried on its own first, so that an error changes nothing.
+        Self* trial = ussl_context_new(false);
+        numbers = trial->groups = group_numbers(groups);
+        ussl_context_check(trial, nullptr);
+        ussl_context_changed(trial);
+    }
+    self->groups = numbers;
+    ussl_context_changed(self);
 }
 
 void ussl_list(mp_obj_t list, size_t* count, mp_obj_t** items, const char* otherwise) {

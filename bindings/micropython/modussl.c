@@ -33,6 +33,7 @@ static MP_DEFINE_CONST_FUN_OBJ_1(socket_unwrap_obj, ussl_socket_unwrap);
 static MP_DEFINE_CONST_FUN_OBJ_1(socket_pending_obj, ussl_socket_pending);
 static MP_DEFINE_CONST_FUN_OBJ_1(socket_version_obj, ussl_socket_version);
 static MP_DEFINE_CONST_FUN_OBJ_1(socket_cipher_obj, ussl_socket_cipher);
+static MP_DEFINE_CONST_FUN_OBJ_1(socket_group_obj, ussl_socket_group);
 static MP_DEFINE_CONST_FUN_OBJ_1(socket_selected_alpn_protocol_obj, ussl_socket_selected_alpn_protocol);
 static MP_DEFINE_CONST_FUN_OBJ_KW(socket_getpeercert_obj, 1, ussl_socket_getpeercert);
 
@@ -54,6 +55,7 @@ static const mp_rom_map_elem_t socket_locals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_pending), MP_ROM_PTR(&socket_pending_obj) },
     { MP_ROM_QSTR(MP_QSTR_version), MP_ROM_PTR(&socket_version_obj) },
     { MP_ROM_QSTR(MP_QSTR_cipher), MP_ROM_PTR(&socket_cipher_obj) },
+    { MP_ROM_QSTR(MP_QSTR_group), MP_ROM_PTR(&socket_group_obj) },
     { MP_ROM_QSTR(MP_QSTR_selected_alpn_protocol), MP_ROM_PTR(&socket_selected_alpn_protocol_obj) },
     { MP_ROM_QSTR(MP_QSTR_getpeercert), MP_ROM_PTR(&socket_getpeercert_obj) },
     #ifdef USSL_POLLS_DESCRIPTORS
@@ -131,6 +133,7 @@ static MP_DEFINE_CONST_FUN_OBJ_1(context_cert_store_stats_obj, ussl_context_cert
 static MP_DEFINE_CONST_FUN_OBJ_2(context_set_ciphers_obj, ussl_context_set_ciphers);
 static MP_DEFINE_CONST_FUN_OBJ_1(context_get_ciphers_obj, ussl_context_get_ciphers);
 static MP_DEFINE_CONST_FUN_OBJ_2(context_set_alpn_protocols_obj, ussl_context_set_alpn_protocols);
+static MP_DEFINE_CONST_FUN_OBJ_2(context_set_groups_obj, ussl_context_set_groups_str);
 static MP_DEFINE_CONST_FUN_OBJ_2(context_set_psk_client_callback_obj, ussl_context_set_psk_client_callback);
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(context_set_psk_server_callback_obj, 2, 3, ussl_context_set_psk_server_callback);
 static MP_DEFINE_CONST_FUN_OBJ_1(context_del_obj, ussl_context_del);
@@ -144,6 +147,8 @@ static const mp_rom_map_elem_t context_locals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_set_ciphers), MP_ROM_PTR(&context_set_ciphers_obj) },
     { MP_ROM_QSTR(MP_QSTR_get_ciphers), MP_ROM_PTR(&context_get_ciphers_obj) },
     { MP_ROM_QSTR(MP_QSTR_set_alpn_protocols), MP_ROM_PTR(&context_set_alpn_protocols_obj) },
+    { MP_ROM_QSTR(MP_QSTR_set_ecdh_curve), MP_ROM_PTR(&context_set_groups_obj) },
+    { MP_ROM_QSTR(MP_QSTR_set_groups), MP_ROM_PTR(&context_set_groups_obj) },
     { MP_ROM_QSTR(MP_QSTR_set_psk_client_callback), MP_ROM_PTR(&context_set_psk_client_callback_obj) },
     { MP_ROM_QSTR(MP_QSTR_set_psk_server_callback), MP_ROM_PTR(&context_set_psk_server_callback_obj) },
     { MP_ROM_QSTR(MP_QSTR___del__), MP_ROM_PTR(&context_del_obj) },

@@ -1123,6 +1123,13 @@ mp_obj_t ussl_socket_cipher(mp_obj_t self) {
     });
 }
 
+mp_obj_t ussl_socket_group(mp_obj_t self) {
+    return look(socket_of(self), [](const Connection* connection) -> mp_obj_t {
+        const std::string_view name = connection->group();
+        return name.empty() ? mp_const_none : mp_obj_new_str(name.data(), name.size());
+    });
+}
+
 mp_obj_t ussl_socket_getpeercert(size_t n_args, const mp_obj_t* args, mp_map_t* kw_args) {
     static const mp_arg_t allowed[] = {
         {MP_QSTR_binary_form, MP_ARG_BOOL, {.u_bool = false}},

@@ -205,6 +205,8 @@ class SSLContext:
     """SHA-256 of certificates or public keys, one of which the peer must have."""
     minimum_version: int
     maximum_version: int
+    groups: Sequence[str] | str | None
+    """Key exchange groups by IANA name, best first; set to a list or tuple of str, a str with ":", or None."""
     psk_identity: str | _Buffer | None
     psk_key: _Buffer | None
     server_psk_keys: Mapping[bytes, bytes] | _KeyLookup | None
@@ -263,6 +265,12 @@ class SSLContext:
 
     def get_ciphers(self) -> list[str]:
         """The names of all suites that there are."""
+
+    def set_groups(self, groups: Sequence[str] | str | None, /) -> None:
+        """As setting groups."""
+
+    def set_ecdh_curve(self, name: str, /) -> None:
+        """As setting groups to one name."""
 
     def set_alpn_protocols(self, protocols: Sequence[str | _Buffer], /) -> None:
         """What this side speaks, best first."""
@@ -340,6 +348,9 @@ class SSLSocket:
     def version(self) -> str | None: ...
     def cipher(self) -> tuple[str, str, int] | None:
         """IANA's name, the version, secret bits."""
+
+    def group(self) -> str | None:
+        """IANA's name of the key exchange group."""
 
     def selected_alpn_protocol(self) -> str | None: ...
     @overload

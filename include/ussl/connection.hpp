@@ -142,6 +142,10 @@ class Connection final : public OnHeap {
     /// Version::none and an empty name before the handshake is done.
     [[nodiscard]] Version version() const;
     [[nodiscard]] Cipher cipher() const;
+    /// IANA's name of the key exchange group (see Options::groups). Empty before the handshake is
+    /// done, without a key exchange (a pre-shared key or a session alone) or one in a named group
+    /// (RSA, DHE of TLS 1.2), and with an Mbed TLS that lacks ussl's patches.
+    [[nodiscard]] std::string_view group() const;
     /// After shutdown(), with Settings::read_ahead: what the peer sent behind its goodbye, before
     /// it had ours; the stream goes on after it. Valid until the connection closes.
     [[nodiscard]] Bytes trailing_plaintext() const;

@@ -67,6 +67,11 @@ struct Options {
     /// Cipher suites by their IANA numbers, best first; those that do not fit (to the versions, to
     /// certificates or pre-shared keys) are left aside. Absent: those of docs/security.md.
     std::optional<std::span<const std::uint16_t>> suites{};
+    /// Key exchange groups (RFC 8446 §4.2.7) by their IANA numbers, best first, without repetition.
+    /// A client sends a key share of the first, and if that is one with ML-KEM, of the first other
+    /// one as well. In TLS 1.2 they also limit the curves of certificates (RFC 8422 §5.1.1). DHE of
+    /// TLS 1.2 has groups of its own. Absent: default_groups().
+    std::optional<std::span<const std::uint16_t>> groups{};
     /// Application protocols (RFC 7301), best first, each with its length (1 to 255) in the byte
     /// before it; without NULs.
     std::optional<Bytes> alpn{};
@@ -93,6 +98,37 @@ struct Options {
     /// (RFC 6066 §4, RFC 8449), and may not.
     std::optional<std::size_t> record_size_limit{};
 };
+
+// Every member of Options: FIRST(name) for the first, NEXT(name) for each of the others, in their
+// order.
+// clang-format off
+#define USSL_OPTIONS(FIRST, NEXT) FIRST(role) \
+    NEXT(key) NEXT(key_password) NEXT(certificate) NEXT(sign_by_program) NEXT(trusted) \
+    NEXT(system_store) NEXT(root_store) NEXT(verify) NEXT(crl_check) NEXT(check_hostname) \
+    NEXT(verify_by_program) NEXT(verify_time) NEXT(build_time) NEXT(pins) NEXT(psk_identity) \
+    NEXT(psk_key) NEXT(psk_server) NEXT(psk_hint) NEXT(minimum_version) \
+    NEXT(maximum_version) NEXT(suites) NEXT(groups) NEXT(alpn) NEXT(choose_by_name) NEXT(key_log) \
+    NEXT(resumption) NEXT(tickets) NEXT(session_lifetime) NEXT(record_size_limit)
+// clang-format on
+
+/// Calls visit(name, value) for each member. Does not compile if USSL_OPTIONS lacks one.
+template <class Visit>
+void for_each_option(const Options& options, Visit visit) {
+#define USSL_FIRST(name) name
+#define USSL_NEXT(name) , name
+    const auto& [USSL_OPTIONS(USSL_FIRST, USSL_NEXT)] = options;
+#undef USSL_FIRST
+#undef USSL_NEXT
+#define USSL_VISIT(name) visit(std::string_view(#name), name);
+    USSL_OPTIONS(USSL_VISIT, USSL_VISIT)
+#undef USSL_VISIT
+}
+/// How many members there are. What must know all of them compares it with a number of its own, so
+/// that it does not compile before a new one was thought of.
+#define USSL_COUNT(name) +1
+inline constexpr std::size_t option_count = 0 USSL_OPTIONS(USSL_COUNT, USSL_COUNT);
+#undef USSL_COUNT
+#undef USSL_OPTIONS
 
 /// Why a call was refused before anything happened: the caller's mistake.
 /// Members of Options and Connection::Settings are named in it between backquotes, so that a
@@ -265,6 +301,17 @@ inline constexpr std::size_t max_suites = 64;
 /// suite of this engine, or is one too many (or empty: there is no name of TLS 1.2 at all).
 std::size_t parse_suites(const Engine& engine, std::string_view text, std::span<std::uint16_t> into,
                          std::string_view& unknown);
+
+/// The most groups that Options::groups can have.
+inline constexpr std::size_t max_groups = 16;
+/// A key exchange group by IANA's name ("x25519", "secp256r1", "X25519MLKEM768") or OpenSSL's
+/// ("P-256", "prime256v1"), in upper or lower case. 0: there is none of that name.
+std::uint16_t group_of(std::string_view name);
+/// IANA's name; empty: ussl does not know the number.
+std::string_view group_name(std::uint16_t number);
+/// The groups of a context without Options::groups, as far as the engine has them, best first.
+/// Returns how many; 0: no memory.
+std::size_t default_groups(const Engine& engine, std::span<std::uint16_t, max_groups> into);
 
 /// SHA-256 over all members of `options`: equal options make equal contexts, so that a binding may
 /// share one. false: it could not be computed.

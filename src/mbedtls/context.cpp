@@ -10,13 +10,6 @@
 namespace ussl::mbedtls {
 namespace {
 
-// Mbed TLS computes fastest with P-256.
-constexpr std::uint16_t groups[] = {
-    MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1, MBEDTLS_SSL_IANA_TLS_GROUP_X25519,
-    MBEDTLS_SSL_IANA_TLS_GROUP_SECP384R1, MBEDTLS_SSL_IANA_TLS_GROUP_SECP521R1,
-    MBEDTLS_SSL_IANA_TLS_GROUP_NONE,
-};
-
 constexpr std::uint16_t signature_algorithms[] = {
     MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256, MBEDTLS_TLS1_3_SIG_ECDSA_SECP384R1_SHA384,
     MBEDTLS_TLS1_3_SIG_ECDSA_SECP521R1_SHA512, MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA256,
@@ -53,6 +46,7 @@ std::expected<Owned<EngineContext>, ConfigError> MbedContext::make(const Context
     return context;
 }
 
+static_assert(option_count == 30, "does this engine need the new option?");
 bool MbedContext::set_up(const Options& options) {
     const bool client = settings().role == Role::client;
     mbedtls_ssl_config* config = &config_;
@@ -67,9 +61,9 @@ bool MbedContext::set_up(const Options& options) {
     const Version newest = USSL_HAS_TLS1_3 != 0 ? Version::tls1_3 : Version::tls1_2;
     mbedtls_ssl_conf_max_tls_version(
         config, static_cast<MbedVersion>(std::min(offer.maximum_version, newest)));
-    mbedtls_ssl_conf_groups(config, groups);
     mbedtls_ssl_conf_sig_algs(config, signature_algorithms);
-    if (!set_up_suites(offer) || (options.alpn && !set_up_alpn(*options.alpn)))
+    if (!set_up_groups(options) || !set_up_suites(offer) ||
+        (options.alpn && !set_up_alpn(*options.alpn)))
         return false;
     mbedtls_ssl_conf_cert_profile(config, &any_profile);
     // RFC 5746 §4.1: a server that does not say how it renegotiates can be made to take somebody

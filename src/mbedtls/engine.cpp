@@ -33,7 +33,6 @@ bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out) {
 
 namespace ussl {
 
-extern const Engine mbedtls_engine;  // for other files
 const Engine mbedtls_engine{
     .version = [] { return std::string_view{MBEDTLS_VERSION_STRING_FULL}; },
 #ifdef USSL_HAS_SYSTEM_STORE
@@ -48,6 +47,8 @@ const Engine mbedtls_engine{
     .has_crls = USSL_HAS_CRLS != 0,
     .has_signing_by_program = USSL_HAS_SIGNING_BY_PROGRAM != 0,
     .for_each_suite = mbedtls::for_each_suite,
+    .best_groups = mbedtls::best_groups,
+    .find_groups = mbedtls::find_groups,
     .sha256 = mbedtls::sha256,
     .now = mbedtls::now,
     .random =

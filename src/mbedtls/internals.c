@@ -30,14 +30,65 @@ void ussl_mbedtls_ignore_record_size_limit(mbedtls_ssl_context *ssl) {
     #endif
 }
 
+// A client of TLS 1.2 may also have offered a share for TLS 1.3.
+static int is_ecdhe(const mbedtls_ssl_ciphersuite_t *suite) {
+    switch (suite != NULL ? suite->key_exchange : MBEDTLS_KEY_EXCHANGE_NONE) {
+        case MBEDTLS_KEY_EXCHANGE_ECDHE_ECDSA:
+        case MBEDTLS_KEY_EXCHANGE_ECDHE_RSA:
+        case MBEDTLS_KEY_EXCHANGE_ECDHE_PSK:
+            return 1;
+        default:
+            return 0;
+    }
+}
+
 int ussl_mbedtls_lacks_group(const mbedtls_ssl_context *ssl) {
+    if (ssl->handshake == NULL || ssl->conf->endpoint != MBEDTLS_SSL_IS_SERVER) {
+        return 0;
+    }
     #if defined(MBEDTLS_SSL_PROTO_TLS1_3) && defined(MBEDTLS_SSL_SRV_C)
-    return ssl->state == MBEDTLS_SSL_HELLO_RETRY_REQUEST && ssl->handshake != NULL
-           && ssl->conf->endpoint == MBEDTLS_SSL_IS_SERVER && ssl->handshake->hrr_selected_group == 0;
-    #else
-    (void)ssl;
-    return 0;
+    if (ssl->state == MBEDTLS_SSL_HELLO_RETRY_REQUEST) {
+        return ssl->handshake->hrr_selected_group == 0;
+    }
     #endif
+    #if defined(MBEDTLS_SSL_PROTO_TLS1_2) && defined(MBEDTLS_KEY_EXCHANGE_SOME_ECDH_OR_ECDHE_1_2_ENABLED)
+    // It finds out only when it has no curve for its share, and sends no alert.
+    if (ssl->state == MBEDTLS_SSL_SERVER_HELLO && ssl->tls_version == MBEDTLS_SSL_VERSION_TLS1_2
+        && ssl->handshake->resume == 0 && is_ecdhe(ssl->handshake->ciphersuite_info)) {
+        const uint16_t *group = ssl->handshake->curves_tls_id;
+        while (group != NULL && *group != 0 && mbedtls_ssl_check_curve_tls_id(ssl, *group) != 0) {
+            ++group;
+        }
+        return group == NULL || *group == 0;
+    }
+    #endif
+    return 0;
+}
+
+uint16_t ussl_mbedtls_group(const mbedtls_ssl_context *ssl) {
+    const mbedtls_ssl_handshake_params *handshake = ssl->handshake;
+    if (handshake == NULL) {
+        return 0;
+    }
+    #if defined(MBEDTLS_SSL_PROTO_TLS1_3)
+    if (ssl->tls_version == MBEDTLS_SSL_VERSION_TLS1_3) {
+        return handshake->offered_group_id;
+    }
+    #endif
+    #if defined(MBEDTLS_SSL_PROTO_TLS1_2)
+    if (handshake->resume != 0 || !is_ecdhe(handshake->ciphersuite_info)) {
+        return 0;
+    }
+    #if defined(MBEDTLS_USE_PSA_CRYPTO)
+    return mbedtls_ssl_get_tls_id_from_ecp_group_id(mbedtls_ecc_group_from_psa(
+        PSA_KEY_TYPE_ECC_GET_FAMILY(handshake->xxdh_psa_type), handshake->xxdh_psa_bits));
+    #elif defined(MBEDTLS_ECDH_LEGACY_CONTEXT)
+    return mbedtls_ssl_get_tls_id_from_ecp_group_id(handshake->ecdh_ctx.grp.id);
+    #elif defined(MBEDTLS_KEY_EXCHANGE_SOME_ECDH_OR_ECDHE_1_2_ENABLED)
+    return mbedtls_ssl_get_tls_id_from_ecp_group_id(handshake->ecdh_ctx.grp_id);
+    #endif
+    #endif
+    return 0;
 }
 
 // A bit of ticket_flags that Mbed TLS does not use, and copies to the session that is negotiated.

@@ -30,7 +30,12 @@ int ussl_mbedtls_begin_message(mbedtls_ssl_context *ssl);
 /// During the handshake, once it is decided: whether an earlier session is being resumed.
 int ussl_mbedtls_resumes(const mbedtls_ssl_context *ssl);
 
-/// A server of TLS 1.3 is about to ask a client for a key share, and they have no group in common.
+/// During the handshake: the key exchange group, as far as it is known. 0: there is none yet, or the key exchange has no
+/// group with a number.
+uint16_t ussl_mbedtls_group(const mbedtls_ssl_context *ssl);
+
+/// A server is about to answer with a key exchange for which it has no group in common with the client: in TLS 1.3
+/// before it asks for a key share, in TLS 1.2 before its ServerHello.
 int ussl_mbedtls_lacks_group(const mbedtls_ssl_context *ssl);
 
 /// As mbedtls_ssl_ticket_parse(), and marks a session whose ticket has another key than new ones get.

@@ -35,6 +35,9 @@
 #include "mbedtls_features.h"
 #include "ussl/certificate.hpp"
 
+namespace ussl {
+extern const Engine mbedtls_engine;
+}
 namespace ussl::policy {
 struct Offer;
 }
@@ -97,6 +100,7 @@ class MbedContext final : public EngineContext {
     using EngineContext::EngineContext;
 
     bool set_up(const Options& options);
+    bool set_up_groups(const Options& options);
     bool set_up_suites(const policy::Offer& offer);
     bool set_up_alpn(Bytes alpn);
     bool set_up_sessions(const Options& options);
@@ -124,8 +128,9 @@ class MbedContext final : public EngineContext {
     Tickets tickets_;
 #endif
     SslConfig config_;
-    /// What the configuration points to: suites and a 0; names of protocols, each with a NUL behind
-    /// it, after the pointers to them and a null.
+    /// What the configuration points to: groups and a 0; suites and a 0; names of protocols, each
+    /// with a NUL behind it, after the pointers to them and a null.
+    std::unique_ptr<std::uint16_t, Release> groups_;
     std::unique_ptr<int, Release> suites_;
     std::unique_ptr<const char*, Release> protocols_;
     std::size_t unsupported_ = 0;  ///< certificates that were passed over
@@ -353,7 +358,8 @@ class MbedSession final : public EngineSession {
     bool has_extended_secret_ = false;  ///< TLS 1.2: RFC 7627
     std::uint8_t passed_over_ = 0;      ///< records in a row
     std::uint16_t skipped_ = 0;         ///< bytes of early data
-    bool identity_is_first_ = false;    ///< of the message at hand
+    std::uint16_t group_ = 0;
+    bool identity_is_first_ = false;  ///< of the message at hand
     /// The client's max_fragment_length, where this server does not agree to it.
     std::uint8_t wanted_fragment_code_ = 0;
     std::unique_ptr<std::uint8_t, Release> peer_der_;
@@ -452,6 +458,14 @@ mbedtls_x509_time x509_time(std::int64_t seconds_since_1970);
 std::string_view suite_name(int suite, std::span<char> into);
 /// As Engine::for_each_suite().
 bool for_each_suite(SuiteVisitor& visitor);
+
+// groups.cpp
+/// As Engine::best_groups: Mbed TLS computes fastest with P-256.
+inline constexpr std::uint16_t best_groups[] = {
+    MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1, MBEDTLS_SSL_IANA_TLS_GROUP_X25519,
+    MBEDTLS_SSL_IANA_TLS_GROUP_SECP384R1, MBEDTLS_SSL_IANA_TLS_GROUP_SECP521R1};
+/// As Engine::find_groups().
+std::optional<std::uint32_t> find_groups();
 
 // callbacks.cpp, for mbedtls_ssl_conf_cert_cb() and mbedtls_ssl_set_export_keys_cb()
 int name_hook(mbedtls_ssl_context* ssl);

@@ -36,6 +36,10 @@ void MbedContext::limit_records(std::optional<std::size_t> limit) {
     // pre-shared key, a client's is much shorter.
     longest_message_ =
         settings().role == Role::server || has_long_key_exchange(suites_.get()) ? 600 : 300;
+    constexpr std::size_t with_ffdhe = 1300;  // ffdhe8192: a share of 1024 bytes
+    for (const std::uint16_t* group = groups_.get(); *group != 0; ++group)
+        if (*group >= MBEDTLS_SSL_IANA_TLS_GROUP_FFDHE2048)
+            longest_message_ = with_ffdhe;
     std::size_t certificates = 0;
     for (const mbedtls_x509_crt* at = &chain_; at != nullptr; at = at->next)
         certificates += at->raw.len + 16;

@@ -163,6 +163,11 @@ Outcome MbedSession::handshake() {
             return refuse_resumption();
         const int ret = with_room([this] { return mbedtls_ssl_handshake_step(&ssl_); });
         note_resumption();
+#ifdef USSL_PATCHED_MBEDTLS
+        // The last step of TLS 1.2 frees the handshake.
+        if (const std::uint16_t group = ussl_mbedtls_group(&ssl_))
+            group_ = group;
+#endif
         if (ret == 0 && at_server_hello && context().settings().role == Role::client &&
             ssl_.state > MBEDTLS_SSL_SERVER_HELLO) {
             if (!may_resume())
@@ -388,6 +393,7 @@ SessionFacts MbedSession::facts() const {
     SessionFacts facts;
     facts.version = version();
     facts.resumed = resumed_;
+    facts.group = group_;
     const int id = mbedtls_ssl_get_ciphersuite_id_from_ssl(&ssl_);
     if (const mbedtls_ssl_ciphersuite_t* suite = mbedtls_ssl_ciphersuite_from_id(id))
         facts.cipher = {suite_name(id, cipher_name_),

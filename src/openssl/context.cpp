@@ -10,9 +10,6 @@
 namespace ussl::openssl {
 namespace {
 
-// X25519 first: the quickest; then the NIST curves that every peer has.
-constexpr char groups[] = "X25519:P-256:P-384:P-521";
-
 constexpr char signature_algorithms[] =
     "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:ed25519:"
     "RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512:ed448:"
@@ -101,6 +98,7 @@ std::expected<Owned<OpenSslContext>, ConfigError> OpenSslContext::try_to_make(
     return std::unexpected(*config_error);
 }
 
+static_assert(option_count == 30, "does this engine need the new option?");
 bool OpenSslContext::set_up(const Options& options) {
     ERR_clear_error();
     const bool client = settings().role == Role::client;
@@ -180,9 +178,8 @@ bool OpenSslContext::set_up(const Options& options) {
     const policy::Offer offer = policy::offer_of(options);
     return SSL_CTX_set_min_proto_version(ctx, static_cast<int>(offer.minimum_version)) == 1 &&
            SSL_CTX_set_max_proto_version(ctx, static_cast<int>(offer.maximum_version)) == 1 &&
-           SSL_CTX_set1_groups_list(ctx, groups) == 1 &&
-           SSL_CTX_set1_sigalgs_list(ctx, signature_algorithms) == 1 && set_suites(offer) &&
-           (!settings().uses_psk || set_up_psk(options)) &&
+           set_up_groups(options) && SSL_CTX_set1_sigalgs_list(ctx, signature_algorithms) == 1 &&
+           set_suites(offer) && (!settings().uses_psk || set_up_psk(options)) &&
            (!options.alpn || set_up_alpn(*options.alpn));
 }
 

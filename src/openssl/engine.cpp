@@ -20,7 +20,6 @@ bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out) {
 
 namespace ussl {
 
-extern const Engine openssl_engine;  // for other files
 const Engine openssl_engine{
     .version =
         [] {
@@ -37,6 +36,8 @@ const Engine openssl_engine{
     .has_crls = true,
     .has_signing_by_program = true,
     .for_each_suite = openssl::for_each_suite,
+    .best_groups = openssl::best_groups,
+    .find_groups = openssl::find_groups,
     .sha256 = openssl::sha256,
     .now = [] { return static_cast<std::int64_t>(time(nullptr)); },
     .random =

@@ -16,6 +16,9 @@
 #include "tickets.hpp"
 #include "ussl/certificate.hpp"
 
+namespace ussl {
+extern const Engine openssl_engine;
+}
 namespace ussl::policy {
 struct Offer;
 }
@@ -77,6 +80,7 @@ class OpenSslContext final : public EngineContext {
 
     bool set_up(const Options& options);
     bool set_suites(const policy::Offer& offer);
+    bool set_up_groups(const Options& options);
     bool set_up_alpn(Bytes alpn);
     void set_up_sessions(const Options& options);
     bool set_up_psk(const Options& options);
@@ -211,6 +215,13 @@ BIO_METHOD* make_bio_method();
 // suites.cpp
 /// As Engine::for_each_suite().
 bool for_each_suite(SuiteVisitor& visitor);
+
+// groups.cpp
+/// As Engine::best_groups. First the hybrid that protects against later decryption with a quantum
+/// computer; X25519 is the quickest of the others, and every peer has the NIST curves.
+inline constexpr std::uint16_t best_groups[] = {0x11EC, 29, 23, 24, 25};
+/// As Engine::find_groups().
+std::optional<std::uint32_t> find_groups();
 
 // credentials.cpp
 /// Whether memory ran out while OpenSSL looked into a certificate: it keeps what it found with it,

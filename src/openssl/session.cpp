@@ -191,8 +191,15 @@ SessionFacts OpenSslSession::facts() const {
     const unsigned char* protocol = nullptr;
     unsigned size = 0;
     SSL_get0_alpn_selected(ssl, &protocol, &size);
-    return {.version = static_cast<Version>(SSL_version(ssl)),
+    const auto version = static_cast<Version>(SSL_version(ssl));
+    // In TLS 1.2 the group of a resumed session is that of its full handshake.
+    const char* group = nullptr;
+    if (SSL_session_reused(ssl) != 1 || version != Version::tls1_2)
+        group =
+            SSL_group_to_name(ssl_.get(), static_cast<int>(SSL_get_negotiated_group(ssl_.get())));
+    return {.version = version,
             .cipher = {SSL_CIPHER_standard_name(cipher), SSL_CIPHER_get_bits(cipher, nullptr)},
+            .group = group != nullptr ? group_of(group) : std::uint16_t{0},
             .alpn = {protocol, size},
             .resumed = SSL_session_reused(ssl) == 1};
 }

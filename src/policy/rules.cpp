@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "../engine.hpp"
+#include "../groups.hpp"
 #include "suites.hpp"
 
 namespace ussl::policy {
@@ -180,6 +181,8 @@ std::optional<ConfigError> check(const Engine& engine, const Options& o) {
         return ConfigError{
             "`suites`: none of these cipher suites fits the versions, and certificates or "
             "pre-shared keys"};
+    if (std::optional<ConfigError> config_error = groups::check(engine, o))
+        return config_error;
     if (o.session_lifetime == 0 || o.session_lifetime > max_session_lifetime)
         return ConfigError{"`session_lifetime` must be 1 to 604800 seconds"};
     if (o.record_size_limit &&

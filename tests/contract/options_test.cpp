@@ -3,7 +3,6 @@
 #include <cstring>
 
 #include "contract.hpp"
-#include "options.hpp"
 
 namespace contract {
 namespace {

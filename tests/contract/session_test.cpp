@@ -7,7 +7,6 @@
 
 #include "clock.hpp"
 #include "contract.hpp"
-#include "options.hpp"
 #include "roots.hpp"
 #include "ussl/certificate.hpp"
 
@@ -305,6 +304,7 @@ const std::vector<Change>& changes_of_options() {
     static const std::string pin(32, 'p');
     static const std::string store = roots::store_of("ca-rsa.crt");
     static constexpr std::uint16_t suites[] = {0x1301, 0xC02B};
+    static constexpr std::uint16_t groups[] = {23, 29};
     static const std::vector<Change> changes = {
         {"role", Fate::impossible, [](Options& o) { o.role = Role::server; }},
         {"key", Fate::impossible, [](Options& o) { o.key = bytes(cert("client.key")); }},
@@ -342,6 +342,7 @@ const std::vector<Change>& changes_of_options() {
              o.minimum_version = Version::tls1_2;
          }},
         {"suites", Fate::refused, [](Options& o) { o.suites = suites; }},
+        {"groups", Fate::refused, [](Options& o) { o.groups = groups; }},
         {"alpn", Fate::refused, [](Options& o) { o.alpn = bytes("\4mqtt"); }},
         {"choose_by_name", Fate::impossible, [](Options& o) { o.choose_by_name = true; }},
         {"key_log", Fate::stays, [](Options& o) { o.key_log = true; }},

@@ -3,6 +3,8 @@
 from harness import *
 
 FLAG = {"TLSv1.2": "-tls1_2", "TLSv1.3": "-tls1_3"}
+# As OpenSSL calls them, and IANA.
+GROUPS = (("X25519", "x25519"), ("P-256", "secp256r1"), ("P-384", "secp384r1"), ("P-521", "secp521r1"))
 
 
 def certificate(name):
@@ -33,6 +35,16 @@ class OurClient(Case):
                     if version == "TLSv1.2":
                         self.assertIn(IN_SUITE[name], told["cipher"])
                     server.wait_for(f"Protocol version: {version}\n")
+
+    def test_groups(self):
+        for version in VERSIONS:
+            for group, name in GROUPS:
+                with self.subTest(version=version, group=group):
+                    # In TLS 1.2 the groups limit the curves of certificates: an RSA key has none.
+                    server, port = self.s_server(FLAG[version], "-groups", group, *certificate("server-rsa"), "-rev")
+                    told = self.ussl_client(port, "hello", **trusting("ca-rsa.crt"))
+                    self.assert_done(told, version)
+                    self.assertEqual(told["group"], name)
 
     def test_a_lot_of_data(self):
         data = some_data()
@@ -255,6 +267,15 @@ class OurServer(Case):
         for way in ("sent", "received"):
             self.assertEqual((told[way + "_size"], told[way]), (len(data), checksum(data)))
         return told
+
+    def test_groups(self):
+        for version in VERSIONS:
+            for group, name in GROUPS:
+                with self.subTest(version=version, group=group):
+                    server, port = self.ussl_server(**server_cert("server-rsa"))
+                    client = self.s_client(port, FLAG[version], "-groups", group, "-CAfile", cert("ca-rsa.crt"),
+                                           "-verify_return_error", "-quiet", send=b"hello\n")
+                    self.assertEqual(self.echoed(server, client, version=version)["group"], name)
 
     def test_a_lot_of_data(self):
         data = some_data()

@@ -135,6 +135,89 @@ def test_ciphers_in_everybodys_spelling():
         equal(s.cipher(), c.cipher())
 
 
+def rsa_contexts():
+    """In TLS 1.2 the groups limit the curves of certificates: an RSA key has none."""
+    return client_context("ca-rsa.crt"), server_context("server-rsa")
+
+
+def test_groups_have_anybodys_names():
+    ctx = ussl.SSLContext(CLIENT)
+    by_default = ctx.groups
+    for name in ("x25519", "secp256r1", "secp384r1", "secp521r1"):
+        assert name in by_default, by_default
+    for given, expected in (
+        (["secp384r1", "x25519"], ["secp384r1", "x25519"]), (("P-384", "X25519"), ["secp384r1", "x25519"]),
+        ("prime256v1:p-521", ["secp256r1", "secp521r1"]), ("SECP256R1", ["secp256r1"]), (by_default, by_default),
+    ):
+        for set_groups in (lambda value: setattr(ctx, "groups", value), ctx.set_groups):
+            set_groups(given)
+            equal(ctx.groups, expected)
+    ctx.set_ecdh_curve("prime256v1")
+    equal(ctx.groups, ["secp256r1"])
+    ctx.groups = None
+    equal(ctx.groups, by_default)
+
+
+def test_groups_that_are_refused():
+    ctx = ussl.SSLContext(CLIENT)
+    ctx.groups = ["x25519"]
+    for given, error, text in (
+        (["x25519", "nonsense"], ValueError, ("groups", "nonsense")), ("x25519:nonsense", ValueError, "nonsense"),
+        ("x25519:", ValueError, "groups: unknown group ''"), ("", ValueError, "groups: unknown group ''"),
+        ([""], ValueError, "groups: unknown group ''"), ("x" * 1000, ValueError, "x" * 64), ("x25519,P-256", ValueError, "P-256"),
+        ([], ValueError, "groups must not be empty"), (["P-256", "prime256v1"], ValueError, "the same group twice: secp256r1"),
+        ("ffdhe2048:FFDHE2048", ValueError, "the same group twice: ffdhe2048"),
+        (5, TypeError, "groups must be a list of str"), ([5], TypeError, "groups must be a list of str"),
+        ([b"x25519"], TypeError, "groups must be a list of str"),
+    ):
+        raises(error, setattr, ctx, "groups", given, text=text)
+        raises(error, ctx.set_groups, given, text=text)
+        equal(ctx.groups, ["x25519"])
+
+
+def test_groups_that_the_engine_lacks_are_refused_with_their_name():
+    ctx = ussl.SSLContext(CLIENT)
+    lacking = 0
+    for name in ("x448", "X25519MLKEM768", "SecP256r1MLKEM768"):
+        try:
+            ctx.groups = [name]
+            equal(ctx.groups, [name])
+        except ValueError as e:
+            equal(str(e), "groups: this build's TLS library has no such group: " + name)
+            lacking += 1
+    if "Mbed TLS" in ussl.ENGINE:
+        equal(lacking, 3)
+
+
+def test_a_connection_uses_a_group_of_both_contexts():
+    for version in (ussl.TLSv1_2, ussl.TLSv1_3):
+        client, server = rsa_contexts()
+        client.maximum_version = version
+        client.groups = ["x25519", "secp521r1", "secp384r1"]
+        server.groups = ["secp384r1"]
+        a, b = pipe()
+        c = client.wrap_socket(a, server_hostname="localhost", do_handshake_on_connect=False)
+        s = server.wrap_socket(b, do_handshake_on_connect=False)
+        equal((c.group(), s.group()), (None, None))
+        shake(c, s)
+        equal((c.group(), s.group()), ("secp384r1", "secp384r1"))
+        c.close()
+        equal(c.group(), None)
+        client.groups = ["x25519", "secp521r1"]
+        refused(client, server, "HANDSHAKE_FAILED")
+
+
+def test_a_plain_pre_shared_key_has_no_group():
+    client, server = ussl.SSLContext(CLIENT), ussl.SSLContext(SERVER)
+    client.psk_identity, client.psk_key = b"me", b"0123456789abcdef"
+    server.server_psk_keys = {b"me": b"0123456789abcdef"}
+    c, s = connected(client, server)
+    assert c.group() and c.group() == s.group()
+    client.set_ciphers(["TLS_PSK_WITH_AES_128_GCM_SHA256"])
+    c, s = connected(client, server)
+    equal((c.version(), c.group(), s.group()), ("TLSv1.2", None, None))
+
+
 def test_a_list_of_ciphers_is_all_there_is():
     client, server = client_context(), server_context()
     client.set_ciphers(["TLS_CHACHA20_POLY1305_SHA256"])

@@ -56,6 +56,9 @@ def contexts(sock: socket.socket) -> ussl.SSLSocket:
     context.set_ciphers("A:B")
     context.set_ciphers(suites="A:B")  # type: ignore[call-arg]
     context.set_alpn_protocols(["mqtt", b"http/1.1"])
+    context.groups = ["x25519", "secp256r1"]
+    context.set_groups("x25519:secp256r1")
+    context.set_ecdh_curve("prime256v1")
     context.verify_mode = None  # type: ignore[assignment]
     context.ciphers = []  # type: ignore[attr-defined]
     return context.wrap_socket(sock, server_hostname="host", session=ussl.SSLSession(b""))

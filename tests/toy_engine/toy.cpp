@@ -307,12 +307,15 @@ extern const Engine toy_engine;
 const Engine toy_engine{
     .version = [] { return std::string_view{"Toy"}; },
     .has_system_store = true,
+    .has_root_store = false,
     .has_tls1_3 = true,
     .has_psk = true,
     .has_alpn = false,
     .has_crls = false,
     .has_signing_by_program = true,
     .for_each_suite = [](SuiteVisitor&) { return true; },
+    .best_groups = {},
+    .find_groups = [] { return std::optional<std::uint32_t>{0}; },
     .sha256 =
         [](std::span<const Bytes> parts, std::span<std::uint8_t, 32> out) {
             std::ranges::fill(out, 0);
@@ -335,6 +338,7 @@ const Engine toy_engine{
     },
     .make_context = toy::ToyContext::make,
     .shut_down = [] {},
+    .wipe_released_memory = [] { return true; },
 };
 
 }  // namespace ussl

@@ -147,6 +147,7 @@ def converse(sock):
         told["stage"] = "talk"
         told["version"] = s.version()
         told["cipher"] = s.cipher()[0]
+        told["group"] = s.group()
         certificate = s.getpeercert(True)
         told["certificate"] = len(certificate) if certificate else 0
         told["subject"] = s.getpeercert().get("subject") if certificate else None
