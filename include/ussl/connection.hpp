@@ -25,6 +25,9 @@ struct Progress {
     };
     Kind kind;
     std::size_t count = 0;
+
+    /// Whether it is done.
+    constexpr explicit operator bool() const { return kind == Kind::done; }
 };
 
 /// What a read (or write) waits for.

@@ -83,6 +83,8 @@ class SecretBytes {
 
     [[nodiscard]] unsigned char* data() const { return data_; }
     [[nodiscard]] std::size_t size() const { return size_; }
+    [[nodiscard]] unsigned char* begin() const { return data_; }
+    [[nodiscard]] unsigned char* end() const { return data_ + size_; }
     [[nodiscard]] bool empty() const { return size_ == 0; }
 
   private:
