@@ -8,7 +8,7 @@ import sys
 
 # who may include what: the files that a pattern of an include is for
 RULES = [
-    (r"openssl/(?!tickets\.hpp).*", r"src/openssl/|tests/(faults|fuzz|load)/|tests/contract/(key\.hpp|(plain_client|tickets)_test)|bench/",
+    (r"openssl/(?!tickets\.hpp).*", r"src/openssl/|tests/(cpp|faults|fuzz|load)/|tests/contract/(key\.hpp|(plain_client|tickets)_test)|bench/",
      "OpenSSL is the engine's business"),
     (r"(mbedtls|psa)/.*", r"src/mbedtls/|tests/(hostile|cmake_port)/|bench/client_mbedtls|patches/",
      "Mbed TLS is the engine's business"),
@@ -17,9 +17,9 @@ RULES = [
     (r"(\.\./)*openssl/tickets\.hpp", r"src/openssl/|tests/contract/tickets_test", "the engine's own"),
     (r"(\.\./)*openssl/openssl\.hpp|openssl\.hpp", r"src/openssl/", "no one looks into an engine"),
     (r"(\.\./)*(src/)?(callbacks|context_settings|engine|engine_crypto|entropy|record_transport|(pem/)?(pem|der|reader|formats)|policy/\w+|root_store|hostname|system_store)\.hpp", r"src/|tests/(contract|faults|fuzz|hostile|toy_engine)/|tests/engines\.hpp", "these are the library's own"),
-    (r"ussl/connection\.hpp", r"(?!src/\w+/)", "an engine knows nothing of connections"),
+    (r"ussl/connection\.hpp", r"src/posix/|(?!src/\w+/)", "an engine knows nothing of connections"),
     (r"(\.\./)*engines\.hpp", r"tests/", "only a build chooses engines"),
-    (r"iostream|fstream|sstream|string|vector|map|functional", r"tests/|bench/", "not in the library"),
+    (r"iostream|fstream|sstream|string|vector|map|functional", r"tests/|bench/|examples/", "not in the library"),
 ]
 
 # What the first file must not include, not even through others: dependencies of the seam point down.
