@@ -1,6 +1,6 @@
 #pragma once
 
-// What a plain program does, whatever its TLS library:
+// The questions of a plain program, with any TLS library:
 //
 //   client QUESTION PORT SIZE SECONDS FOLDER
 //
@@ -14,10 +14,10 @@
 // They print one line of JSON: how much (bytes, round trips or handshakes) in how many seconds, of
 // which how many on the processor. And, with SIZE as the number of connections or contexts:
 //
-//   memory-idle               connections over which a byte has come
+//   memory-idle               connections that have received a byte
 //   memory-active             connections of whose 16 KB message one byte has been read
-//   memory-context            clients' contexts with a root, of which each has made a connection
-//   that is gone
+//   memory-context            clients' contexts with a root, each after one connection that is
+//   closed
 //
 // these print by how many bytes each lets the process grow.
 
@@ -95,7 +95,7 @@ class Client {
         need(static_cast<bool>(socket), "connect");
         return std::make_unique<Connection>(*context, std::move(socket));
     }
-    /// Tells the counterpart what to do.
+    /// Sends the question to the counterpart.
     static void command(const Held& connection, char what, int size) {
         const std::string text = what + (" " + std::to_string(size));
         connection->write(text.data(), static_cast<int>(text.size()));
@@ -122,7 +122,7 @@ class Client {
                 connection->write(message.data(), job.size);
             return static_cast<double>(batch) * job.size;
         });
-        // What was written counts once it has arrived; Nagle's algorithm must not keep the last
+        // Written data counts once it has arrived; Nagle's algorithm must not delay the last
         // byte.
         send_at_once(connection->socket);
         char byte = 1;

@@ -1,7 +1,7 @@
 #pragma once
 
-// What the plain programs and the counterpart share, whatever their TLS library: arguments,
-// sockets, the clock, the memory of the process. Whatever goes wrong ends the program: a bench has
+// The common code of the plain programs and the counterpart, with any TLS library: arguments,
+// sockets, the clock, the memory of the process. Every failure ends the program: a benchmark has
 // nothing to recover.
 
 #include <arpa/inet.h>
@@ -22,7 +22,7 @@
 
 namespace bench {
 
-/// Prints what the TLS library knows of a failure.
+/// Prints the TLS library's description of a failure.
 inline void (*explain)() = nullptr;
 
 [[noreturn]] inline void die(const char* what) {
@@ -44,7 +44,7 @@ struct Job {
     std::string folder;
 };
 
-/// A question is a function; what a program cannot do is not in its list.
+/// A question is a function; unsupported questions are not in a program's list.
 struct Question {
     const char* name;
     void (*answer)(const Job&);
@@ -148,7 +148,7 @@ inline int batch_of(int size) {
     return std::max(64, (1 << 20) / size);
 }
 
-/// What the process holds, in bytes: its pages, without those that malloc keeps but does not need.
+/// The memory of the process, in bytes: its pages, without free pages of malloc.
 inline double memory() {
     malloc_trim(0);
     long total = 0;
@@ -159,7 +159,7 @@ inline double memory() {
     return static_cast<double>(resident) * static_cast<double>(sysconf(_SC_PAGESIZE));
 }
 
-/// The growth of the process by what `make` makes, for each of `count`, after the first few.
+/// The growth of the process by each of `count` objects that `make` makes, after the first few.
 template <class Make>
 void report_memory(int count, Make make) {
     using Thing = decltype(make());

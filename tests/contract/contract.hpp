@@ -57,7 +57,7 @@ struct Ring {
     void add(std::string_view more) { bytes.insert(bytes.end(), more.begin(), more.end()); }
 };
 
-/// One end's view of two rings; what a call comes to can be forced.
+/// One end's view of two rings; the result of a call can be forced.
 class MemoryCallbacks final : public ussl::Callbacks {
   public:
     MemoryCallbacks(Ring& in, Ring& out) : in(in), out(out) {}
@@ -79,12 +79,13 @@ class MemoryCallbacks final : public ussl::Callbacks {
 
     Ring& in;
     Ring& out;
-    std::optional<IoResult> next_read;   ///< what every read comes to, while set
+    std::optional<IoResult> next_read;   ///< the result of every read, while set
     std::optional<IoResult> next_write;  ///< the same for writes
     std::map<std::string, std::string> keys;
     bool lookup_aborts = false;
-    std::vector<std::string> asked;                   ///< identities that were looked up
-    std::vector<std::pair<int, std::string>> judged;  ///< depths and certificates, as they came
+    std::vector<std::string> asked;  ///< identities that were looked up
+    std::vector<std::pair<int, std::string>>
+        judged;  ///< depths and certificates, in the order of calls
     std::function<ussl::CertificateDecision(int depth)> on_verify;  ///< otherwise all are accepted
     ussl::SignAnswer sign(ussl::SignatureScheme scheme, Bytes digest, Bytes scalar,
                           MutableBytes signature, std::size_t& length) noexcept override {
@@ -94,14 +95,14 @@ class MemoryCallbacks final : public ussl::Callbacks {
     std::function<ussl::SignAnswer(ussl::SignatureScheme, Bytes digest, Bytes scalar, MutableBytes,
                                    std::size_t& length)>
         on_sign;
-    std::vector<std::string> names;  ///< that clients came with
+    std::vector<std::string> names;  ///< that clients requested
     std::function<ussl::NameAnswer(ussl::Ref<Context>&, std::uint8_t& alert)> on_name;
     std::size_t moved = 0;  ///< bytes, both ways
     int reads = 0;
     int writes = 0;
     std::function<void()> on_write;   ///< called from within a write
     std::function<void()> on_lookup;  ///< called from within find_psk
-    /// What a call comes to instead of moving bytes, if it says so.
+    /// If set, the result of a call that then moves no bytes.
     std::function<std::optional<IoResult>(Direction)> disturb;
     std::size_t most = SIZE_MAX;  ///< bytes that one call moves
 };
@@ -112,7 +113,7 @@ bool reads_ahead();
 /// The first of USSL_TEST_ENGINES.
 const ussl::Engine* first_engine();
 
-/// What a pair is made of.
+/// The settings of a pair.
 struct Plan {
     const ussl::Engine* client_engine = first_engine();
     const ussl::Engine* server_engine = first_engine();
@@ -150,7 +151,7 @@ struct Engines {
 };
 std::vector<Engines> all_engines();
 
-/// The rows of tests/engines.def: what an engine does not do.
+/// The rows of tests/engines.def: features that an engine lacks.
 enum class Lacks : std::uint8_t {
 #define USSL_LACKS(row, engine) row,
 #include "../engines.def"

@@ -53,7 +53,7 @@ class Hostile : public testing::TestWithParam<Parameters> {
         }
         return false;
     }
-    /// A failure has a row, and not the row of what ussl did not think of.
+    /// A failure has a row, and not the row of unexpected failures.
     static void expect_explained(const Connection& connection, std::size_t at) {
         if (!connection.failed())
             return;
@@ -118,9 +118,9 @@ TEST_P(Hostile, ABitFlippedInTheHandshakeIsNoticed) {
     }
 }
 
-// RFC 8446 §5.1: a message of the handshake may come in any number of records.
+// RFC 8446 §5.1: a handshake message may be sent in any number of records.
 TEST_P(Hostile, AMessageMayBeDividedAnywhere) {
-    // Enough for all of what comes in plaintext, and not long.
+    // Enough for all plaintext messages, and not long.
     for (std::size_t first = 1; first < 600; first += first < 160 ? 1 : 37) {
         Pair pair(setup());
         bool divided = false;
@@ -196,7 +196,7 @@ TEST_P(Hostile, AWrongVersionOfARecordIsNotNoSharedVersion) {
         << describe(victim(pair).error());
 }
 
-// Shorter than what protects it: a nonce, a tag. In the handshake, what comes first behind the
+// Shorter than its protection: a nonce, a tag. In the handshake, it is the first record after the
 // ChangeCipherSpec.
 TEST_P(Hostile, AShortRecordIsRecordCorrupt) {
     static constexpr std::uint16_t gcm[] = {0x1301, 0xC02B, 0x00A8};
@@ -270,7 +270,7 @@ TEST_P(Hostile, RecordsThatAreMadeUpAreExplained) {
 using FirstRecord = EachPair;
 INSTANTIATE_EACH_PAIR(FirstRecord);
 
-// Whatever version its header says: a peer that answers with it has not agreed on one.
+// With any version in its header: a peer that answers with an alert has not selected a version.
 TEST_P(FirstRecord, ThatIsAnAlertIsReported) {
     for (const int minor : {0, 1, 3})
         for (const bool at_client : {true, false}) {

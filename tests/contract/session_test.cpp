@@ -1,4 +1,4 @@
-// Sessions that are resumed, by themselves and by hand; and those that must not be.
+// Sessions that are resumed, automatically and explicitly, and sessions that must not be resumed.
 
 #include <chrono>
 #include <cstdlib>
@@ -21,7 +21,7 @@ class Acquaintances {
         plan_.server_context = make(*plan_.server_engine, plan_.server);
     }
 
-    /// A connection from beginning to end; false if it did not come about.
+    /// A connection from beginning to end; false if it failed.
     bool meet() {
         Pair pair(plan_);
         if (!pair.handshake()) {
@@ -211,7 +211,7 @@ TEST_P(Sessions, DoNotDecideWhichVersionsAreOffered) {
     }
 }
 
-// What a server shows when it does not resume is looked at as ever.
+// If a server does not resume, its certificate is verified as usual.
 TEST_P(Sessions, DoNotVouchForWhoeverComesInstead) {
     Acquaintances two(plan(resuming(with_certificate())));
     ASSERT_TRUE(two.meet());
@@ -288,7 +288,7 @@ TEST_P(Sessions, OfAnotherContextOrNameAreRefused) {
     EXPECT_EQ(two.refusal(session), "`session`: this context does not resume sessions");
 }
 
-// What becomes of a session if a member of Options is another than when it was made.
+// The result for a session if a member of Options differs from the time when it was made.
 enum class Fate : std::uint8_t {
     refused,
     stays,
@@ -425,7 +425,7 @@ TEST_P(Sessions, WithACertificateThatCannotBeReadAreRefused) {
     const std::size_t at = session.find(cert("server.der"));
     ASSERT_NE(at, std::string::npos);
     session[at] = 'x';
-    // As if whoever changed it had made a new hash of it, too.
+    // As if the attacker who changed it had also made a new hash.
     const Context& context = *two.plan().client_context;
     std::uint8_t scope[32];
     ASSERT_TRUE(context.session_scope(two.plan().name, scope));
@@ -443,7 +443,7 @@ TEST_P(Sessions, WithACertificateThatCannotBeReadAreRefused) {
 /// A client whose clock is moved, by verify_time, and that has kept a session as bytes.
 struct Later {
     explicit Later(Acquaintances& between) : two(between), session(between.session) {}
-    /// Whether it resumes; false as well if no connection came about.
+    /// Whether it resumes; false as well if the connection failed.
     bool resumes_at(std::int64_t time) {
         two.plan().client.verify_time = time;
         two.plan().session = session;
@@ -484,8 +484,8 @@ TEST_P(Sessions, EndADayAfterTheFullHandshake) {
     EXPECT_GE(resumed, renews ? 23 : 2);
     later.session = first;
     EXPECT_TRUE(later.resumes_at(start + 1));
-    EXPECT_FALSE(later.resumes_at(start - 1));  // the clock went back
-    // The program may want less.
+    EXPECT_FALSE(later.resumes_at(start - 1));  // the clock was set back
+    // The program may set less.
     two.plan().client.session_lifetime = 60;
     EXPECT_TRUE(later.resumes_at(start + 59));
     EXPECT_FALSE(later.resumes_at(start + 60));
@@ -530,7 +530,7 @@ TEST_P(Sessions, EndWithTheServersCertificate) {
     EXPECT_EQ(later.error, Code::CERT_EXPIRED);
 }
 
-// A server goes by its own clock.
+// A server uses its own clock.
 TEST_P(Sessions, OfAServerEndInTimeHoweverOftenTheyAreResumed) {
     Plan made = plan(resuming(with_certificate()));
     made.client.session_lifetime = ussl::max_session_lifetime;

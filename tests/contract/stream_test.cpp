@@ -1,4 +1,4 @@
-// What a stream can do to a connection: block, end, break, time out, call back.
+// The events of a stream that a connection must handle: block, end, failure, timeout, nested call.
 
 #include <atomic>
 #include <thread>
@@ -16,7 +16,7 @@ class Stream : public EachCase {
         made.read_ahead = ahead;
         return made;
     }
-    /// The handshake is over, and what a server sends behind it has been read.
+    /// The handshake is done, and the server's messages after it have been read.
     static bool is_at_rest(Pair& pair) {
         const bool done = pair.handshake();
         read_all(*pair.client, pair.client_callbacks);
@@ -58,7 +58,7 @@ TEST_P(Stream, RestLosesNothing) {
     pair.client->release_idle_buffers();
     ASSERT_TRUE(pair.handshake());
     read_all(*pair.client, pair.client_callbacks);
-    // Plaintext that is held, and a record of which part has come.
+    // Buffered plaintext, and a record that has arrived in part.
     const std::string much = pattern(5000);
     ASSERT_EQ(write_some(*pair.server, pair.server_callbacks, much), much.size());
     for (const std::size_t first : {1U, 5U, 100U, 4000U}) {
@@ -77,7 +77,7 @@ TEST_P(Stream, RestLosesNothing) {
                   much);
         ASSERT_EQ(write_some(*pair.server, pair.server_callbacks, much), much.size());
     }
-    // What was taken and has not left.
+    // Accepted, unsent data.
     pair.to_server.capacity = 10;
     ASSERT_EQ(pair.client->write(pair.client_callbacks, bytes("hello")).count, 5U);
     pair.client->release_idle_buffers();
@@ -315,7 +315,7 @@ TEST_P(Stream, AnErrorOfTheStreamIsItsErrno) {
 TEST_P(Stream, AnAlertThatCameInIsReadBeforeABrokenPipeIsReported) {
     Pair pair(setup());
     ASSERT_TRUE(pair.handshake());
-    // The server finds a damaged record, sends an alert and goes.
+    // The server finds a damaged record, sends an alert and closes.
     write_some(*pair.client, pair.client_callbacks, "data");
     pair.to_server.bytes.back() ^= 1;
     read_all(*pair.server, pair.server_callbacks);
@@ -394,7 +394,7 @@ TEST_P(Stream, AnAlertIsReadAlthoughTheStreamBrokeInTheHandshake) {
     made.server.trusted = bytes(cert("ca.crt"));
     made.server.verify = Verify::required;
     Pair pair(made);
-    // Until the server has spoken; then it meets a client without a certificate.
+    // Until the server has sent its messages; then it receives a client without a certificate.
     pair.client->handshake(pair.client_callbacks);
     pair.server->handshake(pair.server_callbacks);
     Ring copy = pair.to_client;
@@ -458,7 +458,7 @@ TEST_P(Stream, AReadDoesNotWaitForAnAnswerToWhatWasLost) {
         EXPECT_EQ(pair.client->read(pair.client_callbacks, buffer).kind, Kind::failed);
         EXPECT_EQ(pair.client->error().number(), 32);
         EXPECT_EQ(pair.client->poll_interest(Direction::read), ussl::PollInterest::nothing);
-        // What comes all the same can be read.
+        // Data that still arrives can be read.
         pair.client_callbacks.next_read.reset();
         write_some(*pair.server, pair.server_callbacks, "farewell");
         EXPECT_EQ(read_all(*pair.client, pair.client_callbacks), "farewell");
@@ -662,7 +662,7 @@ TEST_P(Stream, ShutdownWaitsForThePeersGoodbye) {
     EXPECT_TRUE(end);
     EXPECT_EQ(pair.server->shutdown(pair.server_callbacks).kind, Kind::done);
     EXPECT_EQ(pair.client->shutdown(pair.client_callbacks).kind, Kind::done);
-    // What follows on the stream is left alone.
+    // The following data on the stream is not read.
     EXPECT_TRUE(pair.to_client.bytes.empty());
 }
 
@@ -734,7 +734,7 @@ TEST_P(Stream, WhatFollowsAGoodbyeThatWasReadAheadIsLeftOver) {
     for (const bool ahead : {false, true}) {
         Pair pair(setup_reading_ahead(ahead));
         ASSERT_TRUE(is_at_rest(pair));
-        // The server does not wait for the client's goodbye.
+        // The server does not wait for the client's close_notify.
         EXPECT_EQ(pair.server->shutdown(pair.server_callbacks).kind, Kind::blocked);
         const std::string plain = "220 ready";
         pair.to_client.add(plain);

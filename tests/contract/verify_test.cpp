@@ -1,4 +1,4 @@
-// Who is let in: every kind of certificate, on both sides.
+// Accepted and rejected peers: every kind of certificate, on both sides.
 
 #include <ctime>
 
@@ -146,7 +146,7 @@ TEST_P(Verification, NamesAllThatIsWrongWorstFirst) {
     EXPECT_TRUE(text.ends_with("(alert sent: bad_certificate)")) << text;
 }
 
-// The same words from every engine, whoever verifies.
+// The same text from every engine, on both sides.
 TEST_P(Verification, NamesTheCertificateThatFailed) {
     Plan setup = plan(with_certificate("server-expired"));
     setup.client.verify_time = 1700000000;
@@ -175,7 +175,7 @@ TEST_P(Verification, NamesTheCertificateThatFailed) {
     EXPECT_NE(describe(*now.client).find(", clock 20"), std::string::npos) << describe(*now.client);
 }
 
-// The issuer is no CA. It is below the root, what it has issued is below it.
+// The issuer is not a CA. It is below the root, and the certificate that it issued is below it.
 TEST_P(Verification, NamesTheIssuerIfThatFailed) {
     const std::string chain = cert("server-noca-chain.crt");
     Plan setup = plan(with_certificate("server-noca"));
@@ -403,7 +403,7 @@ TEST_P(Verification, PinnedCertificatesAndKeysAreTaken) {
         EXPECT_EQ(pair.client->error().code, Code::CERT_PIN) << describe(pair.client->error());
         EXPECT_EQ(pair.server->error().code, Code::CERT_REFUSED);
     }
-    // A pin adds to what is checked.
+    // A pin is an additional check.
     const std::string expired = sha256(engine, cert("server-expired.der"));
     Plan setup = plan(with_certificate("server-expired"));
     setup.client.pins = bytes(expired);
@@ -499,7 +499,7 @@ TEST_P(ClientCertificates, GetTheirVerdict) {
             EXPECT_EQ(pair.server->peer_certificate().empty(), !shown) << name;
             continue;
         }
-        // A TLS 1.3 client is done before it hears of it.
+        // A TLS 1.3 client is done before it receives the alert.
         read_all(*pair.client, pair.client_callbacks);
         const bool missing_in_1_2 = c.certificate == nullptr && version == Version::tls1_2;
         EXPECT_EQ(pair.client->error().code,

@@ -1,6 +1,6 @@
-// Every chain of tests/certs/make_corpus, shown to each engine: what is wrong with it is what its
-// table says, no more and no less. The peer that shows them is GnuTLS, as it sends whatever bytes
-// it is given, and is none of the engines.
+// Every chain of tests/certs/make_corpus, presented to each engine: the errors must be exactly
+// those of its table. The peer that presents them is GnuTLS, because it sends any bytes that it is
+// given, and is not one of the engines.
 
 #include <gnutls/abstract.h>
 #include <gnutls/gnutls.h>
@@ -24,7 +24,7 @@ struct Row {
     std::optional<std::int64_t> time;
     std::string expected;   // "good", or rows of include/ussl/errors.def
     std::string unless;     // a row of tests/engines.def, or "-": an engine that lacks it
-    std::string otherwise;  // comes to this
+    std::string otherwise;  // have this result
     std::string store;      // the roots that a root store can hold, or "-"
     std::string rest;       // and the others, or "-"
 };
@@ -62,7 +62,7 @@ std::vector<Row> rows() {
     return all;
 }
 
-/// What a row expects of an engine.
+/// The result that a row expects of an engine.
 const std::string& expected_of(const Row& row, const ussl::Engine* engine) {
     static const std::map<std::string, Lacks> names = {
 #define USSL_LACKS(row, engine) {#row, Lacks::row},
@@ -73,7 +73,7 @@ const std::string& expected_of(const Row& row, const ussl::Engine* engine) {
     return lacking != names.end() && lacks(engine, lacking->second) ? row.otherwise : row.expected;
 }
 
-/// What a connection says of its peer's certificate, as a row has it.
+/// The result of a connection for its peer's certificate, in the form of a row.
 std::string verdict(const Error& error) {
     if (!error)
         return "good";
@@ -86,7 +86,7 @@ std::string verdict(const Error& error) {
     return words.empty() ? std::string(ussl::name_of(error.code)) : words;
 }
 
-/// The end that shows a chain, whatever it is.
+/// The end that presents a chain.
 class Peer {
   public:
     Peer(const Row& row, Role role, Version version, Ring& in, Ring& out) : in_(in), out_(out) {
@@ -196,7 +196,7 @@ struct Engine {
 constexpr Engine engines[] = {{"openssl", &ussl::openssl_engine},
                               {"mbedtls", &ussl::mbedtls_engine}};
 
-/// A row, the engine that looks at it, in which version, and as what.
+/// A row, the engine that verifies it, the version and the role.
 struct Look {
     Row row;
     Engine engine;
@@ -228,7 +228,7 @@ std::string name_of_look(const testing::TestParamInfo<Look>& info) {
     return name;
 }
 
-/// An end that verifies what it is shown.
+/// An end that verifies the presented chain.
 Options options(const Look& look) {
     Options made;
     made.role = look.role;
@@ -247,7 +247,7 @@ Options options(const Look& look) {
     return made;
 }
 
-/// What came of showing a chain.
+/// The result of presenting a chain.
 struct Outcome {
     Error error;
     std::string text;
@@ -304,7 +304,7 @@ TEST_P(Corpus, GetsItsVerdict) {
         EXPECT_EQ(outcome.error.alert, Error::Alert::sent);
 }
 
-// What a text says of a certificate. The engines have their own clocks.
+// The description of a certificate in a text. The engines have their own clocks.
 std::string certificate_in(const std::string& text) {
     const std::string_view begin = " (certificate: ";
     const std::size_t at = text.find(begin);
@@ -341,7 +341,7 @@ TEST(CorpusErrors, NameTheSameCertificate) {
     EXPECT_GT(named, 100);
 }
 
-// With CERT_NONE, what can be read is taken, and what cannot is refused, by both alike.
+// With CERT_NONE, both engines accept certificates that can be parsed, and reject the others.
 TEST(CorpusUnverified, IsOnlyRead) {
     for (const Row& row : rows()) {
         if (row.only == "client" || row.unless != "-")

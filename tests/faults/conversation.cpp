@@ -8,11 +8,11 @@ namespace {
 
 using What = Fault::Kind;
 
-// Records are larger than what the stream takes at once.
+// Records are larger than the stream accepts at once.
 constexpr std::size_t capacity = 8000;
 constexpr std::size_t short_line = 10;
 constexpr std::size_t last_line = 1500;
-// What the stream accepts of it at once.
+// The bytes of it that the stream accepts at once.
 constexpr std::size_t room_after_close = 600;
 // A call that is done, blocked or failed has asked the stream for little in vain.
 constexpr std::size_t max_idle = 4;
@@ -31,7 +31,7 @@ Faulty::Faulty(Ring& in, Ring& out) : callbacks(in, out) {
     callbacks.disturb = [this](Direction direction) { return disturb(direction); };
 }
 
-// What the call before came to.
+// The result of the previous call.
 void Faulty::follow() {
     const std::size_t moved = callbacks.moved - moved_before_;
     moved_before_ = callbacks.moved;
@@ -155,7 +155,7 @@ Speaker::Speaker(ussl::Owned<Connection> made, Ring& in, Ring& out, std::size_t 
     to_hear_ = pattern(short_line + long_line, client_ ? 2 : 1);
 }
 
-// A call, and what no call may do.
+// A call, and checks that apply to every call.
 template <class Call>
 Progress Speaker::call(Call what) {
     stream.idle = 0;
@@ -186,7 +186,7 @@ Progress Speaker::call(Call what) {
     return progress;
 }
 
-// The first error stays, and the stream is left alone.
+// The first error is kept, and the stream is not used.
 void Speaker::look_again() {
     const std::size_t calls = stream.calls();
     const Error first = connection->error();
@@ -215,7 +215,7 @@ void Speaker::close() {
 }
 
 bool Speaker::turn_to_speak() const {
-    // A client begins; who has heard a line says the next.
+    // A client begins; an end that has received a line sends the next.
     std::size_t may_say = 0;
     std::size_t must_hear = 0;
     for (const std::size_t line : lines_) {
@@ -293,7 +293,7 @@ void Speaker::listen() {
         const Progress progress = call([&] { return connection->read(stream.callbacks, buffer); });
         if (progress.kind == Kind::end) {
             ended_ = true;
-            // The other says goodbye when it has said everything.
+            // The other sends close_notify when it has sent everything.
             if (!heard_all())
                 wrong = "took a cut for an end";
         }
@@ -359,7 +359,7 @@ void Speaker::flush_closed() {
             wrong = "has unsent data at the end";
         return;
     }
-    // What could not be sent is an error, and no end in order.
+    // Unsent data is an error, and not an orderly end.
     if (connection->discarded()) {
         error = connection->error();
         if (!error)

@@ -1,7 +1,7 @@
 #pragma once
 
-// Whole conversations, from the handshake to the goodbye or to a close() with unsent data, over
-// streams that go wrong where a test says so.
+// Complete conversations, from the handshake to close_notify or to a close() with unsent data, over
+// streams that fail at the place that a test selects.
 
 #include <expected>
 
@@ -9,23 +9,23 @@
 
 namespace contract {
 
-/// What becomes of one call on a stream, or at one byte of what comes in.
+/// The fault in one call on a stream, or at one received byte.
 struct Fault {
     enum class Kind : std::uint8_t {
         none,
         would_block,
         timed_out,
         one_byte,     ///< one byte moves, however many could
-        end,          ///< nothing more comes, ever
+        end,          ///< the end of the stream
         reset,        ///< ECONNRESET, both ways, from then on
         interrupted,  ///< EINTR, once
         aborted,      ///< the program ends the call, once (a Python stream raised)
-        garbage,      ///< bytes that nobody sent, before those that come next
-        flip,         ///< one bit of those that come next
+        garbage,      ///< bytes that nobody sent, before the next ones
+        flip,         ///< one bit of the next bytes
     };
     Kind kind = Kind::none;
     std::size_t at_call = 0;         ///< the nth on this stream, from 1; 0: none of them
-    std::size_t at_byte = SIZE_MAX;  ///< of what comes in
+    std::size_t at_byte = SIZE_MAX;  ///< of the received bytes
 };
 std::ostream& operator<<(std::ostream& out, Fault::Kind kind);
 
@@ -44,7 +44,7 @@ class Faulty {
     struct Place {
         std::size_t offset = SIZE_MAX;
         std::uint8_t type = 0;
-        std::size_t record = 0;  ///< how many came before it
+        std::size_t record = 0;  ///< the number of records before it
     };
 
     MemoryCallbacks callbacks;
@@ -80,29 +80,29 @@ enum class Ending : std::uint8_t {
     close_in_callback,  ///< the same, in a call of the stream
 };
 
-/// One end: says its lines when it is their turn, hears the other's, and says goodbye.
+/// One end: sends its lines in turn, receives the other's, and sends close_notify.
 class Speaker {
   public:
     Speaker(ussl::Owned<Connection> connection, Ring& in, Ring& out, std::size_t long_line);
 
     void act();
-    /// This end says a last line, which stays unsent, and closes; or the other end does.
+    /// This end writes a last line, which stays unsent, and closes; or the other end does.
     void close_unsent(Ending ending);
     void expect_close();
-    /// Lets the other know that nothing will come any more.
+    /// Reports the end of the stream to the other end.
     void hang_up() { stream.callbacks.out.closed = true; }
     [[nodiscard]] bool over() const { return succeeded || error; }
     [[nodiscard]] bool heard_all() const { return heard == to_hear_; }
-    /// Nothing that was not said, nothing in another order.
+    /// Only bytes that were sent, and in the same order.
     [[nodiscard]] bool heard_only_what_was_said() const { return to_hear_.starts_with(heard); }
 
     Faulty stream;
     ussl::Owned<Connection> connection;
-    bool succeeded = false;  ///< said and heard everything, and both goodbyes
+    bool succeeded = false;  ///< sent and received everything, and both close_notify
     bool resumed = false;    ///< an earlier conversation's session
     Error error;             ///< the first
     std::string heard;
-    /// What no fault excuses, in a word.
+    /// A failure that no fault excuses, in a word.
     std::string wrong;
     int changes = 0;  ///< of any kind, for who waits for it to end
     /// Calls on this end's stream, and on the other's, before close() with unsent data.
@@ -129,7 +129,7 @@ class Speaker {
     bool ended_ = false;
     bool reads_to_the_end_;
     Ending ending_ = Ending::goodbyes;
-    bool closes_ = false;  ///< as ending_ says; otherwise the other does
+    bool closes_ = false;  ///< if ending_ selects this end; otherwise the other one does
     bool is_closed_ = false;
 };
 
@@ -146,7 +146,7 @@ Plan acquainted(const Case& of, std::string_view how);
 /// Two contexts for any number of conversations.
 struct Parties {
     Plan plan;
-    ussl::Ref<Context> instead;  ///< for who comes with a name
+    ussl::Ref<Context> instead;  ///< for clients that send a name
 
     static std::expected<Parties, ussl::ConfigError> make(const Plan& plan);
 };
@@ -161,8 +161,8 @@ class Conversation {
     Conversation(const Conversation&) = delete;
     Conversation& operator=(const Conversation&) = delete;
 
-    /// Until both are done, and for no longer than something moves. Who then waits for the other in
-    /// vain hears that nothing comes.
+    /// Runs until both are done, or until there is no progress. An end that then still waits for
+    /// the other gets the end of the stream.
     void run();
     [[nodiscard]] bool succeeded() const { return client.succeeded && server.succeeded; }
 

@@ -1,5 +1,5 @@
-// Memory that runs out anywhere: an error that says so, never a crash, nothing kept, nobody let in
-// who should not be, and the next connection as if nothing had been.
+// Memory runs out at any place. The error is NO_MEMORY, nothing crashes or leaks, no peer is
+// accepted that must be rejected, and the next connection works normally.
 
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/lsan_interface.h>
@@ -19,14 +19,14 @@ using faults::Shortage;
 
 constexpr std::size_t long_line = 9000;
 
-/// What a program that makes two contexts and lets them talk hears.
+/// The results of a program that makes two contexts and a conversation between them.
 struct Story {
     bool made = false;           ///< contexts and connections
-    bool told = false;           ///< all went well, both ways and to the end
-    bool let_in = false;         ///< anything at all came through
-    bool out_of_memory = false;  ///< somebody said so
-    std::string wrong;           ///< what no lack of memory excuses
-    std::string said;            ///< of what failed
+    bool told = false;           ///< success in both directions, to the end
+    bool let_in = false;         ///< any data was received
+    bool out_of_memory = false;  ///< an end reported it
+    std::string wrong;           ///< a fault that a lack of memory does not excuse
+    std::string said;            ///< the text of the failure
     std::optional<Parties> parties;
     std::size_t contexts = 0;  ///< allocations until they were made
 };
@@ -63,7 +63,7 @@ Story tell(const Plan& plan) {
     }
     story.parties = std::move(*parties);
     talk(story);
-    // The second time with what the first has left.
+    // The second run uses the state that the first one created.
     if (story.told && plan.client.resumption)
         talk(story);
     return story;
@@ -93,7 +93,7 @@ INSTANTIATE_TEST_SUITE_P(Engines, Memory,
                                     std::get<1>(info.param);
                          });
 
-/// While this lives, LeakSanitizer does not look at what is allocated.
+/// During its lifetime, LeakSanitizer ignores allocations.
 class Unseen {
   public:
     explicit Unseen(bool unseen) : unseen_(unseen) {
@@ -122,7 +122,7 @@ void sweep(const Plan& plan, std::size_t some,
                        lacks(plan.server_engine, Lacks::all_given_back);
     // A provider's library context keeps anything up to itself: not counted.
     const bool counts = !keeps || !plan.server.sign_by_program;
-    tell(plan);  // what the engines keep for good is there from now on
+    tell(plan);  // from now on, the engines have their permanent allocations
     for (const auto shortage : {Shortage::once, Shortage::from_then_on}) {
         faults::arm(SIZE_MAX, shortage);
         tell(plan);
@@ -201,7 +201,7 @@ TEST_P(MemoryOfOptions, ThatRunsOutEndsInAnError) {
 using MemoryOfASession = EachCase;
 INSTANTIATE_EACH_CASE(MemoryOfASession);
 
-// What cannot be resumed whole is not offered by half: the handshake is a full one.
+// If a session cannot be loaded completely, it is not offered: the handshake is a full one.
 TEST_P(MemoryOfASession, ThatRunsOutLeavesAWholeHandshake) {
     const Plan setup = acquainted(GetParam(), "resumed");
     Story story = tell(setup);
@@ -225,7 +225,7 @@ TEST_P(MemoryOfASession, ThatRunsOutLeavesAWholeHandshake) {
 using MemoryOfARecord = EachCase;
 INSTANTIATE_EACH_CASE(MemoryOfARecord);
 
-// The read says so, and a later one has all of the record.
+// The read reports it, and a later one returns the whole record.
 TEST_P(MemoryOfARecord, ThatRunsOutIsForTheNextRead) {
     const std::string full = pattern(ussl::max_record_size);
     // An engine that lacks memory itself gives the connection up. So ussl asks for it first, and,
@@ -263,7 +263,7 @@ TEST_P(MemoryOfARecord, ThatRunsOutIsForTheNextRead) {
     }
 }
 
-/// What the client's or server's memory grows by, in bytes, with the header of a record and a part
+/// The growth of the client's or server's memory, in bytes, with the header of a record and a part
 /// of its body.
 std::size_t growth(Connection& connection, MemoryCallbacks& callbacks, Ring& in,
                    std::string_view type, std::size_t announced, std::size_t received) {
@@ -279,12 +279,13 @@ std::size_t growth(Connection& connection, MemoryCallbacks& callbacks, Ring& in,
 using MemoryOfAnAnnouncement = EachCase;
 INSTANTIATE_EACH_CASE(MemoryOfAnAnnouncement);
 
-// A header is cheap to send: memory is for what has been received, from strangers as from peers.
+// A header is cheap to send: memory is allocated for received data only, before and after
+// authentication.
 TEST_P(MemoryOfAnAnnouncement, IsNotAllocatedBeforeTheRecordIsReceived) {
     Plan made = with_psk();
     made.read_ahead = false;
     const bool fixed = GetParam().engines.server == &ussl::openssl_engine;
-    constexpr std::size_t block = 32;  // what an allocation may be larger
+    constexpr std::size_t block = 32;  // the possible overhead of an allocation
     for (const bool stranger : {true, false}) {
         const auto grown = [&](std::size_t announced, std::size_t received) {
             Pair pair(plan(made));
@@ -303,7 +304,7 @@ TEST_P(MemoryOfAnAnnouncement, IsNotAllocatedBeforeTheRecordIsReceived) {
     }
 }
 
-// --- what a program does apart from connections
+// --- calls without a connection
 
 enum class Came : std::uint8_t { well, to_nothing, to_out_of_memory };
 
@@ -384,7 +385,7 @@ INSTANTIATE_TEST_SUITE_P(Engines, MemoryOfChores,
                                     std::get<1>(info.param).name;
                          });
 
-// Every allocation of it: it comes well all the same, or to an error, and keeps nothing.
+// Each allocation fails once: the call succeeds or returns an error, and leaks nothing.
 TEST_P(MemoryOfChores, ThatRunsOutEndsInAnError) {
     const auto& [engine, chore] = GetParam();
     ASSERT_EQ(chore.run(*engine), Came::well);

@@ -1,5 +1,5 @@
-// A stream that goes wrong at any call and at any byte: nothing lost, nothing let in, and nobody
-// waits for ever.
+// A stream that fails at any call and at any byte: no data is lost, no wrong data is accepted, and
+// no end waits forever.
 
 #include <cerrno>
 #include <cstdio>
@@ -21,7 +21,7 @@ bool is_damage(What what) {
     return what == What::garbage || what == What::flip;
 }
 
-// What a program may be told by the end whose stream it was.
+// The errors that the end with this stream may report.
 bool fits(What what, const Error& error) {
     switch (what) {
         case What::end:
@@ -41,16 +41,16 @@ bool fits_the_other(const Error& error) {
            error.number() == EPIPE;
 }
 
-// By either, if what arrived is not what was sent.
+// From either end, if the received data differs from the sent data.
 bool fits_damage(const Error& error) {
     if (error.code == Code::stream)
         return error.number() == EPIPE;
     return class_of(error.code) != ussl::ErrorClass::local;
 }
 
-// The minor version in the header of a record says nothing before both have agreed on a version,
-// and nothing in TLS 1.3 where the record is not protected: it must be ignored (RFC 8446 §5.1, RFC
-// 5246 §E.1). All else that is damaged is noticed.
+// The minor version in the header of a record has no meaning before both have agreed on a version,
+// and in unencrypted records of TLS 1.3. It must be ignored (RFC 8446 §5.1, RFC 5246 §E.1). All
+// other damage is detected.
 bool means_nothing(const Faulty::Place& flipped, Version version) {
     constexpr std::uint8_t protected_type = 23;
     return flipped.offset == 2 &&
@@ -149,7 +149,7 @@ void Sweep::inject(const Fault& fault, bool at_client) {
                      static_cast<std::ptrdiff_t>(fault.at_byte), at_client ? "client" : "server");
     has_session_ = made->succeeded();
     made.reset();
-    // Sessions are kept, and others let go for them.
+    // Sessions are stored, and replace others.
     if (looks_at_memory && !resumes_) {
         EXPECT_EQ(faults::live(), before);
     }
@@ -206,13 +206,13 @@ void Sweep::at_bytes(What what, std::size_t step) {
 
 class StreamFaults : public testing::TestWithParam<std::tuple<Case, const char*>> {
   protected:
-    /// Sweeps, and a second time if that has kept memory: an engine may keep something for good
-    /// when it first sees a failure, but not each time. OpenSSL 3.2 to 4.0 keep 6 blocks if the
-    /// flipped bit is in the algorithm of a certificate's public key: they cache how to decode a
-    /// key, by the name of its algorithm, and an unknown one counts, too. The same certificate
-    /// again adds nothing. Each new algorithm does, without a limit (docs/security.md).
+    /// Sweeps, and a second time if that has kept memory: an engine may keep memory permanently
+    /// after the first failure, but not after each one. OpenSSL 3.2 to 4.0 keep 6 blocks if the
+    /// flipped bit is in the algorithm of a certificate's public key. They cache the decoder of a
+    /// key by the name of its algorithm, even for an unknown one. The same certificate again adds
+    /// no memory. Each new algorithm does, without a limit (docs/security.md).
     static void keep_nothing(std::size_t long_line, const std::function<void(Sweep&)>& inject) {
-        Sweep(plan(), 0).rehearse();  // what the engines keep for good is there from now on
+        Sweep(plan(), 0).rehearse();  // from now on, the engines have their permanent allocations
         std::size_t before = 0;
         for (const bool again : {false, true}) {
             before = faults::live();
@@ -283,7 +283,7 @@ TEST_P(StreamAtRest, HoldsNoBuffers) {
     const std::size_t before = faults::live();
     ASSERT_EQ(pair.client->write(pair.client_callbacks, bytes("hello")).count, 5U);
     ASSERT_EQ(pair.server->write(pair.server_callbacks, bytes("hello")).count, 5U);
-    // A read that finds nothing lets go by itself, of both directions.
+    // A read that finds no data releases the buffers of both directions.
     EXPECT_EQ(read_all(*pair.server, pair.server_callbacks), "hello");
     std::uint8_t hello[5];
     ASSERT_EQ(pair.client->read(pair.client_callbacks, hello).count, sizeof hello);

@@ -1,5 +1,5 @@
-// Files of certificates and CRLs as programs and people leave them, before both engines: what is
-// trusted, passed over, or refused, and with what text.
+// Files of certificates and CRLs as programs and people write them, with both engines: the trusted,
+// skipped and rejected ones, and the texts.
 //
 // The values are those of the test certificates, or changed; how they are written is the input's.
 
@@ -11,7 +11,7 @@
 namespace fuzz {
 namespace {
 
-// None of EdDSA and RSA-PSS: what Mbed TLS does not have (tests/engines.def).
+// Without EdDSA and RSA-PSS, which Mbed TLS does not support (tests/engines.def).
 constexpr const char* files[] = {
     "ca.crt",
     "ca-rsa.crt",
@@ -59,7 +59,7 @@ struct Value {
     std::string label, der;
 };
 
-/// What stands in a file of PEM, or all of a file of DER.
+/// The content of a PEM file, or all of a DER file.
 const std::vector<Value>& values_of(const char* file) {
     static auto& all = *new std::map<std::string, std::vector<Value>>;
     std::vector<Value>& values = all[file];
@@ -91,7 +91,7 @@ std::string base64(const std::string& der) {
     return text;
 }
 
-/// One value as the input wants it written.
+/// One value in the form that the input selects.
 std::string written(Input& input, const Value& value) {
     if (input.ConsumeIntegralInRange(0, 9) == 9)
         return value.der;
@@ -108,7 +108,7 @@ std::string written(Input& input, const Value& value) {
     return text + (input.ConsumeIntegralInRange(0, 5) == 5 ? "" : "\n");
 }
 
-/// What an engine makes of it: what is in the store, or what the program is told.
+/// An engine's result: the content of the store, or the error text.
 std::string outcome(const ussl::Engine& engine, const Options& options) {
     const auto context = Context::make(engine, options);
     if (context) {

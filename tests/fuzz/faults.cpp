@@ -1,14 +1,14 @@
-// A whole conversation over streams with every fault there is, as the input says. No wrong byte is
-// delivered, nothing is well after a byte was changed, and once the faults are over it goes on to
-// its end.
+// A complete conversation over streams with the faults that the input selects. No wrong byte is
+// delivered, and no end succeeds after a byte was changed. After the last fault, the conversation
+// continues to its end.
 
 #include "fuzz.hpp"
 
 namespace fuzz {
 namespace {
 
-/// Which of the bytes that stand in a ring are of the version in the header of a record: in TLS 1.3
-/// nobody looks at it (RFC 8446 §5.1).
+/// The bytes in a ring that belong to the version in the header of a record: in TLS 1.3 it is
+/// ignored (RFC 8446 §5.1).
 class Versions {
   public:
     explicit Versions(const Ring& ring) : ring_(ring) {}
@@ -50,8 +50,8 @@ struct End {
     std::string data;
     std::size_t taken = 0;
     std::string got;
-    bool heard_all = false;               ///< and the goodbye
-    std::size_t changed_from = SIZE_MAX;  ///< this byte that comes here on
+    bool heard_all = false;               ///< and close_notify
+    std::size_t changed_from = SIZE_MAX;  ///< from this received byte on
     std::set<std::size_t> flipped{};      ///< the bytes that were changed
     bool cut = false;
 
@@ -161,13 +161,13 @@ void run(Input& input) {
             ends[at].step();
             marks[at].forget();
             expect(std::string_view(ends[1 - at].data).starts_with(ends[at].got), "a wrong byte");
-            // What stands behind a goodbye is never read.
+            // Data after close_notify is never read.
             expect(marks[at].read() <= ends[at].changed_from || !ends[at].heard_all,
                    "all is well after a change");
         }
         const MemoryCallbacks& client = pair.client_callbacks;
         const MemoryCallbacks& server = pair.server_callbacks;
-        // What a record held is read in pieces.
+        // The content of a record is read in pieces.
         const std::size_t moved =
             client.moved + server.moved + ends[0].got.size() + ends[1].got.size();
         const int calls = client.reads + client.writes + server.reads + server.writes;

@@ -1,8 +1,8 @@
 #pragma once
 
-// What the fuzz targets share. A target is run(): one input, one verdict. The input decides all
-// that happens, the engines' random numbers and the time of day included, so that what fails once
-// fails again.
+// The common code of the fuzz targets. A target is run(): one input, one result. The input controls
+// everything, including the engines' random numbers and the time of day, so that each failure is
+// reproducible.
 
 #include <fuzzer/FuzzedDataProvider.h>
 
@@ -13,14 +13,15 @@ namespace fuzz {
 using namespace contract;
 using Input = FuzzedDataProvider;
 
-/// What a target does with one input.
+/// The run of a target with one input.
 void run(Input& input);
 
 /// Ends the program unless it is so; libFuzzer keeps the input.
 void expect(bool good, std::string_view what);
-/// The same about a connection: it has no error but of the table, keeps it, and says so.
+/// The same about a connection: it has only errors of the table, keeps them, and reports them.
 void expect_explained(Connection& connection, MemoryCallbacks& callbacks);
-/// Does what a program does once it is open, until nothing moves: writes, reads, and says goodbye.
+/// Acts like a program after the handshake, until there is no progress: writes, reads, and sends
+/// close_notify.
 void converse(Connection& connection, MemoryCallbacks& callbacks, std::string_view words);
 
 /// A context of these options, made once. nullptr: refused.

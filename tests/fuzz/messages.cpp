@@ -1,5 +1,6 @@
-// Messages of the handshake that were changed before they were protected: what no stranger can
-// send, but a peer can. Mbed TLS sends them, and both engines say what they make of them.
+// Handshake messages that were changed before they were protected. An unauthenticated attacker
+// cannot send them, but a peer can. Mbed TLS sends them, and the results of both engines are
+// compared.
 
 #include <algorithm>
 
@@ -64,13 +65,13 @@ void fuzz::run(Input& input) {
         });
         changed[i] = mine.changed();
     }
-    // What is sent depends on what each has said, but for its end.
+    // Except for its end, the data depends on the previous messages.
     if (!only_finished)
         for (std::string& verdict : verdicts)
             verdict = verdict == "open" ? "open" : "not open";
-    // What is shorter for one engine may have no such place to change. And each has another group,
-    // of which X25519 takes any point; to P-256 it must be on the curve, and behind it Mbed TLS
-    // does not look: what stands there is under the Finished message.
+    // A message that is shorter with one engine may not have the place to change. Each engine has
+    // another group. X25519 accepts any point; a point of P-256 must be on the curve. Mbed TLS does
+    // not check the bytes after it: the Finished message covers them.
     if (changed[0] != changed[1] || key_exchange)
         return;
     // In TLS 1.3 a client has to pass over it (RFC 8446 §4.2.1); Mbed TLS takes no other than 1.2.

@@ -25,15 +25,15 @@ class Bout {
     explicit Bout(const Setting& setting) : Bout(setting, setting.plan()) {}
     Bout(const Setting& setting, const Plan& plan);
 
-    /// The handshake, as far as it goes.
+    /// The handshake, as far as possible.
     void shake_hands();
-    /// What the victim hears, until nothing more comes.
+    /// The data that the victim receives, until there is no more.
     std::string listen() { return read_all(*victim, callbacks, &ended); }
-    /// The victim hears its peer.
+    /// The victim receives from its peer.
     bool tell();
-    /// And the peer hears the victim.
+    /// And the peer receives from the victim.
     bool talk();
-    /// What the victim has come to: "open", "ended", "waits", or the row of its error.
+    /// The victim's state: "open", "ended", "waits", or the row of its error.
     [[nodiscard]] std::string verdict() const;
 
     Ring to_peer, to_victim;

@@ -11,7 +11,7 @@ namespace {
 
 using namespace std::literals;
 
-// What one call may process (src/record_transport.cpp). The record that reaches the limit is read
+// The limit of one call (src/record_transport.cpp). The record that reaches the limit is read
 // to its end.
 constexpr std::size_t max_records = 32;
 constexpr std::size_t max_bytes = 65536;
@@ -30,7 +30,7 @@ class Floods : public Rogue {
   protected:
     void SetUp() override { calls_of_test = 0; }
     void TearDown() override { RecordProperty("calls", calls_of_test); }
-    /// Runs a test twice: the victim reads what it needs, or as much as there is.
+    /// Runs a test twice: the victim reads only the bytes that it needs, or all available ones.
     template <class Test>
     static void with_and_without_read_ahead(Test test) {
         for (const bool ahead : {false, true}) {
@@ -43,7 +43,7 @@ class Floods : public Rogue {
 };
 INSTANTIATE_ROGUE(Floods);
 
-/// A flood that has been sent, and what the victim's calls take from it.
+/// A flood that has been sent, and the bytes of it that the victim's calls read.
 class Flood {
   public:
     Flood(Bout& bout, bool ahead) : bout_(bout), ahead_(ahead) {
@@ -75,8 +75,8 @@ class Flood {
         } else {
             EXPECT_LE(records() - records_before, max_records);
             EXPECT_LE(taken() - bytes_before, max_bytes + longest_record);
-            // A header and a body each, and a look at what follows. Mbed TLS receives a long body
-            // in up to four parts.
+            // A header and a body each, and one call for the following bytes. Mbed TLS receives a
+            // long body in up to four parts.
             EXPECT_LE(reads, static_cast<int>(5 * max_records));
         }
         if (has_paused) {
@@ -120,7 +120,7 @@ class Flood {
     std::size_t size_;
 };
 
-/// Reads with room for more than what is honest.
+/// Reads with room for more than the honest data.
 Progress read(Bout& bout, std::string* into = nullptr) {
     std::uint8_t buffer[100];
     const Progress progress = bout.victim->read(bout.callbacks, buffer);
@@ -203,7 +203,7 @@ TEST_P(Floods, OfHelloRequestsDuringTheHandshakeAreProcessedInParts) {
         bout.victim->handshake(bout.callbacks);
         for (unsigned i = 0; i < many; ++i)
             bout.peer.send_raw("\x16\3\3\0\4\0\0\0\0"sv);
-        bout.peer.step();  // ServerHello and what follows it
+        bout.peer.step();  // ServerHello and the messages after it
         Flood flood(bout, plan.read_ahead);
         const Progress progress =
             flood.call_until_it_is_over([&] { return bout.victim->handshake(bout.callbacks); });
@@ -269,7 +269,7 @@ TEST_P(Floods, OfWarningsAreRejected) {
     });
 }
 
-/// Inserts records into what the victim is about to read, behind so many others.
+/// Inserts records into the victim's unread data, after this number of others.
 void insert(Bout& bout, std::size_t behind, std::string_view record) {
     auto& bytes = bout.to_victim.bytes;
     std::size_t at = 0;
@@ -282,7 +282,7 @@ void insert(Bout& bout, std::size_t behind, std::string_view record) {
 }
 
 // RFC 8446 §5: to be ignored from the first ClientHello to the peer's Finished message. Here,
-// before and behind a ServerHello, or before what a client sends after it.
+// before and after a ServerHello, or before the client's messages after it.
 TEST_P(Floods, OfChangeCipherSpecAreRejected) {
     if (!is_tls1_3())
         return;
@@ -310,14 +310,14 @@ TEST_P(Floods, OfChangeCipherSpecAreRejected) {
     });
 }
 
-// RFC 8446 §5.1: a message of the handshake may come in any number of records. This one is
-// malformed, which shows when all of it has come.
+// RFC 8446 §5.1: a handshake message may be sent in any number of records. This one is malformed,
+// which is detected when all of it has arrived.
 TEST_P(Floods, OfFragmentsAreProcessedInParts) {
     with_and_without_read_ahead([](const Plan& plan) {
         Bout bout(GetParam(), plan);
         const auto handshake = [&] { return bout.victim->handshake(bout.callbacks); };
         handshake();
-        // Mbed TLS wants the header of the message in one record.
+        // Mbed TLS requires the header of the message in one record.
         bout.peer.send_raw((is_client() ? "\x16\3\3\0\4\2\0"s : "\x16\3\3\0\4\1\0"s) +
                            static_cast<char>(many >> 8U) + static_cast<char>(many & 0xFFU));
         insert(bout, 1, "\x16\3\3\0\1x"sv);

@@ -16,7 +16,7 @@ class Hello : public Rogue {
     // Where things are in a ClientHello or ServerHello (RFC 8446 §4.1): header, then
     static constexpr std::size_t version = 4, random = 6, session = 38;
 
-    /// The victim's verdict when the peer's first message is changed so.
+    /// The victim's result when the peer's first message is changed like this.
     static std::string verdict(const std::function<void(std::string& hello)>& change) {
         Bout bout(GetParam());
         bout.peer.script = [&](Peer& peer, Message& m) {
@@ -51,7 +51,7 @@ class Hello : public Rogue {
 INSTANTIATE_ROGUE(Hello);
 
 TEST_P(Hello, OfAnotherVersionIsRefused) {
-    // SSL 2 to TLS 1.1, drafts, versions to come, and the one that was not agreed on.
+    // SSL 2 to TLS 1.1, drafts, future versions, and the one that was not negotiated.
     const std::string_view other = is_tls1_3() ? "\3\3"sv : "\3\4"sv;
     for (const std::string_view number :
          {"\2\0"sv, "\3\0"sv, "\3\1"sv, "\3\2"sv, "\x7f\x1c"sv, "\4\0"sv, "\xff\xff"sv, other}) {
@@ -72,7 +72,7 @@ TEST_P(Hello, OfAnotherVersionIsRefused) {
     }
 }
 
-// What a later version may bring, and no server looks at (RFC 8446 §4.1.2, §4.2.9; RFC 8701).
+// Values of later versions, which servers ignore (RFC 8446 §4.1.2, §4.2.9; RFC 8701).
 TEST_P(Hello, OfAClientMayHoldWhatNobodyKnowsYet) {
     // A binder would be of the ClientHello as it was.
     if (is_client() || (is_psk() && is_tls1_3()))
@@ -100,7 +100,7 @@ TEST_P(Hello, OfAServerSaysHowItRenegotiates) {
     EXPECT_EQ(was, "PROTOCOL");
 }
 
-// RFC 7507: a client that has been talked into less says so, in place of a suite.
+// RFC 7507: a client that was downgraded reports it in place of a suite.
 TEST_P(Hello, OfAClientThatWasTalkedIntoLessIsNoticed) {
     if (is_client() || is_tls1_3())
         return;
@@ -134,7 +134,7 @@ TEST_P(Hello, OfAServerTakesWhatWasOffered) {
     const std::string compressed =
         verdict([&](std::string& hello) { hello[behind_session(hello) + 2] = 1; });
     EXPECT_TRUE(compressed == "PROTOCOL" || compressed == "NO_SHARED_CIPHER") << compressed;
-    // RFC 8446 §4.1.3: the client's own identifier of the session comes back.
+    // RFC 8446 §4.1.3: the server returns the client's session ID.
     if (is_tls1_3()) {
         EXPECT_EQ(verdict([&](std::string& hello) { hello[session + 1] ^= 1; }), "PROTOCOL");
     }

@@ -1,4 +1,4 @@
-// What a peer that has the keys sends out of turn: nothing of it may come to anything.
+// Messages that a peer with the keys sends out of order: none of them may have an effect.
 
 #include <algorithm>
 
@@ -23,9 +23,10 @@ TEST_P(Messages, AreSentByThePeerAsOneMeansThem) {
     EXPECT_TRUE(bout.talk());
 }
 
-/// A record that nobody expects, and what may become of whom it is sent to, with "|" between them:
-/// rows of the error table; "refused": what an alert of the peer's is at that time; "closed": the
-/// same of its goodbye; "open": nothing, and the conversation goes on.
+/// An unexpected record, and the allowed results of its receiver, with "|" between them. A result
+/// is a row of the error table, or one of these words. "refused": the error for an alert of the
+/// peer at that time. "closed": the error for its close_notify. "open": no effect, and the
+/// conversation continues.
 struct Extra {
     std::string_view name;
     std::uint8_t record;
@@ -88,7 +89,7 @@ const std::vector<Extra>& extras() {
         all_refuse("change_cipher_spec_twice", change_cipher_spec, "\1\1");
         made.push_back({"empty_change_cipher_spec", change_cipher_spec, "", no, no, no, no, true});
         made.push_back({"user_canceled", alert, "\1\x5a", "open", "open", "open", "open"});
-        // RFC 8446 §6.2: of TLS 1.3, all others are errors, whatever their level.
+        // RFC 8446 §6.2: in TLS 1.3, all others are errors at any level.
         made.push_back({"unknown_warning", alert, "\1\x63", "open", "open", "refused", "refused"});
         made.push_back(
             {"no_renegotiation", alert, "\1\x64", no, no, "PROTOCOL|refused", "refused"});
@@ -171,8 +172,8 @@ TEST_P(Messages, ThatNobodyExpectsAreRefused) {
                                        : is_tls1_3() ? extra.handshake_1_3
                                                      : extra.handshake_1_2;
             bool good = allows(allowed, GetParam(), after, verdict);
-            // The version is agreed on with the first message, and a server's first is a
-            // ClientHello. What does not look like TLS is called so.
+            // The first message selects the version, and a server's first is a ClientHello. Data
+            // that does not look like TLS is NOT_TLS.
             if (at == 0)
                 good = good || allows(extra.handshake_1_2, GetParam(), false, verdict) ||
                        allows(extra.handshake_1_3, GetParam(), false, verdict) ||
@@ -213,7 +214,7 @@ TEST_P(Messages, ThatWantAnAnswerDoNotKeepAPollBusy) {
     bout.peer.write("x");
     bout.to_peer.capacity = 0;
     std::uint8_t byte = 0;
-    // OpenSSL sends it when it can, and goes on.
+    // OpenSSL sends it when it can, and continues.
     Progress progress = bout.victim->read(bout.callbacks, {&byte, 1});
     if (progress.kind == Kind::blocked) {
         EXPECT_EQ(bout.victim->poll_interest(Direction::read), ussl::PollInterest::stream_writable);
@@ -224,7 +225,7 @@ TEST_P(Messages, ThatWantAnAnswerDoNotKeepAPollBusy) {
     EXPECT_EQ(byte, 'x');
 }
 
-// Its Finished messages fit what it has sent: only the order is wrong.
+// Its Finished messages match the sent messages: only the order is wrong.
 TEST_P(Messages, AreAllNeeded) {
     enum Way : std::uint8_t { left_out, twice, swapped };
     const unsigned count = messages_of(GetParam());
@@ -257,7 +258,7 @@ TEST_P(Messages, AreAllNeeded) {
         }
 }
 
-// Each by itself is harmless, or answered; a peer that sends nothing else wants to keep us busy.
+// Each one is harmless, or answered. A peer that sends nothing else only costs time.
 TEST_P(Messages, DoNotComeForEver) {
     constexpr unsigned many = 3000;
     for (const Extra& extra : extras()) {

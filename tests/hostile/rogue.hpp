@@ -1,7 +1,7 @@
 #pragma once
 
-// A peer that has the keys and does as it likes: Mbed TLS, which says something else, or something
-// more, than it means to. What it says goes into its transcript, so that its Finished message fits.
+// A peer that has the keys and misuses them: Mbed TLS, whose messages are changed or supplemented.
+// The sent messages are part of its transcript, so that its Finished message matches.
 
 #include "../contract/contract.hpp"
 #include "engine.hpp"
@@ -29,13 +29,14 @@ std::string message(std::uint8_t type, std::string_view body = "");
 
 class Peer {
   public:
-    /// Called before each message, which it may change. What it sends goes before the message.
+    /// Called before each message, which it may change. Messages that it sends precede this
+    /// message.
     using Script = std::function<void(Peer&, Message&)>;
 
-    /// `name`: what a client says, and checks.
+    /// `name`: the name that a client sends and checks.
     Peer(const Options& options, std::string_view name, Ring& in, Ring& out);
 
-    /// Goes on as far as there is something to read.
+    /// Continues as long as there is data to read.
     void step();
     [[nodiscard]] bool open() const { return open_; }
     /// Sends one record of any type and size with the keys of the moment. A message of the
@@ -43,7 +44,7 @@ class Peer {
     void send(std::uint8_t type, std::string_view content);
     /// Sends bytes as they are.
     void send_raw(std::string_view raw);
-    /// Sends data, and reads all that has come, as everybody does.
+    /// Sends data, and reads all received data, like a normal peer.
     void write(std::string_view words);
     std::string read();
     void close_notify();

@@ -104,7 +104,7 @@ class OurClient(Case):
                             elif name is None:
                                 server.wait_for("peer did not return a certificate")
                                 if version == "TLSv1.2":
-                                    # OpenSSL says no more than that it did not work out.
+                                    # OpenSSL reports only that it failed.
                                     self.assert_error(told, "HANDSHAKE_FAILED")
                                     self.assertIn("handshake_failure", told["text"])
                                 else:
@@ -137,7 +137,7 @@ class OurClient(Case):
                             else:
                                 self.assert_done(told, version)
                                 server.wait_for("CONNECTION ESTABLISHED")
-                                # A server that only requests a certificate goes on without.
+                                # A server that only requests a certificate continues without one.
                                 self.assertEqual("Peer certificate" in server.text(), not none)
 
     def test_a_refused_client_that_writes_first(self):
@@ -212,7 +212,7 @@ class OurClient(Case):
             server, port = self.s_server("-tls1_2", "-cipher", "AES128-SHA256:ECDHE-ECDSA-AES128-SHA256",
                                          *certificate("server"))
             told = self.ussl_client(port, **trusting())
-            # The server knows why and says handshake_failure, which it says of much.
+            # The server sends handshake_failure, as for many reasons.
             self.assert_error(told, "HANDSHAKE_FAILED")
             self.assertIn("handshake_failure", told["text"])
             server.wait_for("no shared cipher")
@@ -403,7 +403,7 @@ class OurServer(Case):
                 self.assertEqual(alerts["PSK_KEY"], alerts["PSK_IDENTITY"])
 
     def test_psk_of_a_client_that_offers_a_ticket_first(self):
-        # Of another server's, which ours cannot know. Only the first identity counts, whatever stands behind it.
+        # A ticket of another server, which ours does not have. Only the first identity counts, with any others after it.
         for suite in ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384"):
             port = free_port()
             stranger = self.start("openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-tls1_3", "-rev",
@@ -411,7 +411,7 @@ class OurServer(Case):
             self.await_port(port, stranger)
             ticket = self.folder / f"ticket-{suite}"
             first = self.s_client(port, "-sess_out", str(ticket), send=b"hello\n")
-            # It comes after the tickets, which s_client writes into one file, one over the other.
+            # It arrives after the tickets, which s_client writes into one file, each over the previous one.
             first.wait_for("olleh")
             first.stop()
             for key, identity in ((KEY, "me"), (WRONG_KEY, "me"), (KEY, "somebody")):

@@ -105,7 +105,9 @@ def comments(lines, mark):
             found = None
         text = found.group(2).strip() if found else ""
         own_line = line.lstrip().startswith(mark)
-        is_other = found and found.group(1) != marker
+        # A row of a list of commands or options: indented, with its explanation in a second column.
+        is_row = found and re.match(r"\s{2,}\S.*?\S\s{2,}\S", found.group(2))
+        is_other = found and found.group(1) != marker or is_row
         if paragraph and (not text or not own_line or is_other or re.match(r"(?:-{2,}|- |\* )", text)):
             yield begin, "text", " ".join(paragraph)
             paragraph = []

@@ -1,12 +1,13 @@
-// The driver of the load tests: many TLS connections at once, by plain OpenSSL over memory BIOs, to
-// server.py. What goes over the sockets is in its hands, so it can be cut, changed, held back.
+// The driver of the load tests: many TLS connections at once, with plain OpenSSL over memory BIOs,
+// to server.py. The driver handles all bytes of the sockets, so that it can cut, change and delay
+// them.
 //
 //     load NAME=VALUE...     see Options
 //
-// Some connections are good: every byte that comes back has to be the one that belongs there, and
-// they have to end as they should. In the others something goes wrong, by a random number that the
-// seed decides: these have to come to an end, and never to success once it went wrong. Prints what
-// there was as a line of JSON; what must not be goes to stderr, and the exit status is 1.
+// Some connections are good: every byte that returns must be correct, and they must end as
+// expected. The others have a fault, selected by a random number from the seed: they must end, and
+// must not succeed after the fault. Prints the results as a line of JSON. Failures are printed to
+// stderr, and the exit status is then 1.
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -63,11 +64,11 @@ struct Options {
 
 enum Kind : unsigned { cert, mutual, psk };
 
-// What goes wrong. In and out are the driver's: `out` is what the server reads.
+// The faults. In and out are the driver's: the server reads `out`.
 enum class Fault : uint8_t {
     none,
     silent,    // nothing is ever sent
-    garbage,   // what is sent is no TLS
+    garbage,   // the sent data is not TLS
     mute,      // nothing more is sent
     fin,       // the end of the stream
     reset,     // a reset
@@ -104,7 +105,7 @@ struct Request {
 /// Where in a record the next byte of a stream is.
 class Records {
   public:
-    // A version in a header says nothing (RFC 8446 5.1): damage there goes unnoticed.
+    // A version in a header has no meaning (RFC 8446 5.1): damage there has no effect.
     bool in_version() const { return at_ == 1 || at_ == 2; }
     void step(uint8_t byte) {
         if (at_ == 3)
@@ -155,7 +156,7 @@ class Peer {
 
     void receive();
     void send();
-    void collect();  // what TLS wants sent, to the queue
+    void collect();  // moves TLS's unsent data to the queue
     void pass_out(const uint8_t* bytes, std::size_t count);
     void pass_in(const uint8_t* bytes, std::size_t count);
     void end_of_stream(int error);
@@ -181,7 +182,7 @@ class Peer {
     bool hasty_ = false;
     bool resumes_ = false;
     Fault fault_ = Fault::none;
-    uint64_t fault_at_ = 0;  // the byte of the stream where it goes wrong
+    uint64_t fault_at_ = 0;  // the byte of the stream with the fault
     bool applied_ = false;
     Ending ending_ = Ending::goodbye;
     std::size_t max_in_ = 1 << 16;  // bytes of one call
@@ -356,7 +357,7 @@ void Peer::make_tls() {
     SSL_set_min_proto_version(ssl_, version);
     SSL_set_max_proto_version(ssl_, version);
     SSL_set_tlsext_host_name(ssl_, "localhost");
-    if (kind_ == psk)  // what psk_answer gets wrong
+    if (kind_ == psk)  // the fault of psk_answer
         SSL_set_app_data(ssl_, reinterpret_cast<char*>(refused ? 1 + random(2) : uintptr_t{0}));
     else
         X509_VERIFY_PARAM_set1_host(SSL_get0_param(ssl_), "localhost", 0);
@@ -700,7 +701,7 @@ void Peer::send() {
         const ssize_t count = ::send(fd_, queue_.data() + queue_from_, size, MSG_NOSIGNAL);
         if (count < 0 && (errno == EAGAIN || errno == EINTR))
             return;
-        if (count < 0) {  // the server has gone; what it said before is still to be read
+        if (count < 0) {  // the server has closed; its data is still to be read
             muted_ = true;
             queue_.clear();
             queue_from_ = 0;
@@ -813,15 +814,15 @@ SSL_CTX* Load::make_context(Kind kind, const char* own) {
 
 void Load::open_more() {
     const unsigned most = gathering ? options.gather : options.concurrent;
-    // A few at a time: those that are there go on meanwhile.
+    // A few at a time: the existing connections continue meanwhile.
     for (unsigned n = 0; n < 50 && peers_.size() < most && made_ < options.total; ++n) {
         peers_.push_back(std::make_unique<Peer>(*this, made_++));
         counts["max_at_once"] = std::max<uint64_t>(counts["max_at_once"], peers_.size());
     }
 }
 
-// All good ones are there at once, and have had an answer: whoever runs this may now look at the
-// server, and says when to go on.
+// All good connections are open at once, and have had an answer. The caller may now check the
+// server, and then continues this program.
 void Load::gathered() {
     std::printf("gathered %zu\n", peers_.size());
     std::fflush(stdout);

@@ -31,7 +31,7 @@ def test_close_says_goodbye():
     equal(a.closed, 1)
     equal(server.read(), b"last words")
     equal(server.read(), b"")
-    # It was a goodbye, and not just the end of the stream.
+    # It was close_notify, and not just the end of the stream.
     server.unwrap()
 
 
@@ -203,7 +203,7 @@ def test_bare_end_is_TRUNCATED_if_asked_for():
     equal(client.read(100), b"data")
     for _ in range(3):
         raises(OSError, client.read, 100, code=ussl.ERR_TRUNCATED, text="TRUNCATED: ")
-    # And a goodbye is none.
+    # And close_notify is not one.
     client, server, a, b = psk_pair(suppress_ragged_eofs=False)
     server.close()
     equal(client.read(100), b"")
@@ -244,10 +244,10 @@ def test_end_during_the_handshake():
 
 
 def test_writing_on_after_the_peer_said_goodbye():
-    # Half-closed: what this side still has to say may leave (TLS 1.3).
+    # Half-closed: this side may still send data (TLS 1.3).
     client, server, a, b = psk_pair()
     server.write(b"question")
-    # A goodbye without closing the stream: unwrap that does not wait.
+    # close_notify without closing the stream: unwrap that does not wait.
     raises(OSError, server.unwrap, code=errno.EAGAIN)
     equal(client.read(), b"question")
     equal(client.write(b"answer"), 6)
@@ -286,7 +286,7 @@ def test_unwrap_over_blocking_stream():
 
 
 def test_unwrap_takes_no_plain_byte():
-    # What follows the peer's goodbye on the stream belongs to the program.
+    # Data after the peer's close_notify on the stream belongs to the program.
     client, server, a, b = psk_pair()
     raises(OSError, client.unwrap, code=errno.EAGAIN)
     assert server.unwrap() is b
@@ -301,7 +301,7 @@ def test_unwrap_with_unread_data():
     client, server, a, b = psk_pair()
     server.write(b"unread")
     raises(OSError, client.unwrap, code=ussl.ERR_BAD_USE, text="BAD_USE: ")
-    # It says so and changes nothing.
+    # It reports this and changes nothing.
     equal(client.read(6), b"unread")
     raises(OSError, client.unwrap, code=errno.EAGAIN)
     server.unwrap()
@@ -371,7 +371,7 @@ def unwrapped_after(plain):
 
 
 def test_unwrap_when_the_peer_has_gone_on_in_plain():
-    # Before it had our goodbye: what it says then may have been read together with its own.
+    # Before it had our close_notify: its data may have been read together with its own close_notify.
     import select
 
     client, beneath, a, b = unwrapped_after(b"220 ready\r\n250 ok\r\nsecret")
@@ -388,7 +388,7 @@ def test_unwrap_when_the_peer_has_gone_on_in_plain():
     equal(beneath.readinto(buffer), 3)
     equal(bytes(buffer), b"k\r\n")
     if beneath is not a:
-        # These would pass by what is held.
+        # These would bypass the buffered data.
         for name in ("recvfrom", "makefile", "fileno"):
             raises(AttributeError, getattr, beneath, name)
         raises(OSError, beneath.ioctl, IOCTL_GET_FILENO, 0)
@@ -437,7 +437,7 @@ def test_close_of_a_stream_that_knows_no_poll():
         a.ioctl = ioctl
         client.close()
         equal(a.closed, 1)
-        # The goodbye went out all the same.
+        # close_notify was still sent.
         equal(server.read(), b"")
         server.unwrap()
 

@@ -92,7 +92,7 @@ def test_check_hostname():
     for name in ("localhost", None):
         c, s = connected(client, server, name)
         assert c.getpeercert()
-    # What else is wrong is seen.
+    # Other faults are detected.
     refused(client, server_context("server-expired-name"), "CERT_EXPIRED")
     # A name alone is no use: as in CPython, asking for it asks for the rest.
     client.verify_mode = ussl.CERT_NONE
@@ -292,7 +292,7 @@ def test_lengths_of_psk_are_checked_when_both_are_set():
             e = raises(OSError, setattr, ctx, second, bad.get(second, b"good"), code=ussl.ERR_PSK_INVALID)
             assert e.args[1].startswith("PSK_INVALID: "), e
             equal((getattr(ctx, first), getattr(ctx, second)), (bad.get(first, b"good"), None))
-        # What is empty is wrong by itself.
+        # An empty value is always wrong.
         ctx = ussl.SSLContext(CLIENT)
         raises(OSError, setattr, ctx, first, b"", code=ussl.ERR_PSK_INVALID)
         equal(getattr(ctx, first), None)
@@ -359,7 +359,7 @@ def test_psk_callbacks():
     c, s, result = outcome(client, server, None)
     equal(result[1].errno, ussl.ERR_PSK_IDENTITY)
     equal(result[0].errno, ussl.ERR_PSK_REFUSED)
-    # Bytes that are no text come as bytes.
+    # Bytes that are not text are passed as bytes.
     client.set_psk_client_callback(lambda hint: (b"\xff\xfe", KEY))
     outcome(client, server, None)
     equal(asked[-1], b"\xff\xfe")
@@ -489,7 +489,7 @@ def test_a_key_log_is_for_its_owner_only():
     connected(client, server)
     equal(os.system('test "$(stat -c %a ' + path + ')" = 640'), 0)
     os.remove(path)
-    # What the program makes afterwards has the mode that it has otherwise.
+    # Files that the program creates afterwards have their usual mode.
     with open(path, "w") as f:
         f.write("")
     equal(os.system('test "$(stat -c %a ' + path + ')" != 600'), 0)
@@ -790,7 +790,7 @@ def test_attributes_are_taken_back():
     raises(ValueError, setattr, ctx, "handshake_timeout", 1e9, text="must be")
 
 
-# --- secrets, for those who look at packets
+# --- secrets, for packet analysis
 
 
 def test_keylog():
@@ -949,7 +949,7 @@ def test_a_handshake_within_its_time():
     server = server_context().wrap_socket(b, server_side=True, do_handshake_on_connect=False)
 
     class Answers(End):
-        # The server goes on whenever the client looks whether it has.
+        # The server continues whenever the client checks for data.
         def ioctl(self, request, arg):
             if request == IOCTL_POLL and b.inbox:
                 step(server)

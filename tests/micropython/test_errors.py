@@ -1,4 +1,4 @@
-# What a program sees when something fails, and that nothing it does crashes the interpreter.
+# The errors that a program receives after failures, and that none of its calls crashes the interpreter.
 # heap: 4m
 
 import errno
@@ -39,7 +39,7 @@ def linked(first, second=None):
     return a, b
 
 
-# --- what the peer does
+# --- actions of the peer
 
 
 def test_a_peer_that_speaks_http():
@@ -81,8 +81,8 @@ def test_garbage_never_crashes():
 
 
 def test_a_flipped_bit_anywhere_in_the_handshake():
-    # Whatever byte is damaged: an error, never a connection that one side thinks is fine and that
-    # carries other data. (In one version byte of a record header damage is allowed to pass.)
+    # Any damaged byte causes an error, never a successful connection with other data. (Damage to one version byte of a
+    # record header has no effect.)
     a, b = pipe()
     psk_pair(a, b)
     length = len(a.log) + len(b.log)
@@ -126,7 +126,7 @@ def test_a_flipped_bit_in_data():
         raises(OSError, client.read, 10, code=ussl.ERR_RECORD_CORRUPT,
                text=("RECORD_CORRUPT: ", "(alert sent: bad_record_mac)"))
         every_call_raises(client, OSError, code=ussl.ERR_RECORD_CORRUPT, text="alert sent")
-        # The peer hears of it.
+        # The peer is notified.
         e = raises(OSError, server.read, 1, code=ussl.ERR_ALERT,
                    text=("ALERT: ", "(alert received: bad_record_mac)"))
         every_call_raises(server, OSError, code=ussl.ERR_ALERT)
@@ -207,7 +207,7 @@ def test_texts():
         equal(getattr(ussl, "ERR_" + name), -number)
 
 
-# --- what the stream does
+# --- actions of the stream
 
 
 def test_counts_that_make_no_sense_when_reading():
@@ -261,7 +261,7 @@ def test_counts_that_make_no_sense_when_writing():
         a, b = linked(Odd)
         sock = psk_client(a, do_handshake=False)
         try:
-            # The peer may have said why: the error of a write is raised when that is clear.
+            # The peer may have sent the reason: the error of a write is raised after that was read.
             a.at_end = True
             sock.write(b"x")
             raise AssertionError("no error for %r" % (count,))
@@ -449,7 +449,7 @@ def test_an_exception_while_polling_and_closing():
     # Nothing has happened to the connection.
     a.where = None
     equal(client.ioctl(IOCTL_POLL, POLL_WR), POLL_WR)
-    # A poll that is to send what is held,
+    # A poll that is to send unsent data,
     a.room = 0
     client.write(b"held")
     a.where = "poll"
@@ -751,7 +751,7 @@ def test_setblocking_and_settimeout_reach_the_stream():
     for seconds in (None, 0, 1.5):
         client.settimeout(seconds)
         equal(a.told, ("settimeout", seconds))
-    # A stream that has neither says so.
+    # A stream that has neither reports it.
     a, b = pipe()
     client = psk_client(a, do_handshake=False)
     raises(AttributeError, client.setblocking, True)
@@ -770,7 +770,7 @@ def test_a_timeout_leaves_the_connection_usable():
     equal(server.read(5), b"hello")
     server.write(b"world")
     equal(client.read(5), b"world")
-    # What came before the time was up is delivered.
+    # Data that was received before the timeout is delivered.
     server.write(b"abc")
     equal(client.read(10), b"abc")
     raises(OSError, client.read, 10, code=errno.ETIMEDOUT)
@@ -785,7 +785,7 @@ def test_a_timeout_in_wrap_socket():
     raises(OSError, psk_client, a, code=errno.ETIMEDOUT)
     waited = time.ticks_diff(time.ticks_ms(), begin)
     assert 150 <= waited < 20000, waited
-    # And by a read that was to perform the handshake; it goes on where it stood.
+    # And by a read that was to perform the handshake, which then continues.
     a, b = tcp_pair()
     a.settimeout(0.2)
     client = psk_client(a, do_handshake=False)
@@ -990,7 +990,7 @@ def test_threads_with_a_connection_each():
     equal(done, [True] * 4)
 
 
-# --- whatever is called in whatever state
+# --- any call in any state
 
 
 def test_never_connected():

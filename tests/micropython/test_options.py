@@ -1,4 +1,4 @@
-# What wrap_socket takes and refuses, before any I/O.
+# The options that wrap_socket accepts and rejects, before any I/O.
 # heap: 64m
 
 import array
@@ -153,7 +153,7 @@ def test_record_size_limit():
             equal(receiver.read(len(data)) == data, True)
 
 
-# --- where keys and certificates come from
+# --- sources of keys and certificates
 
 
 def test_a_path_or_the_content():
@@ -218,7 +218,7 @@ def test_messages_name_the_argument_the_file_and_the_place():
           "cadata, line 1: invalid cert: the PEM is malformed")
     equal(str(refused(ValueError, "", True, cert("truncated.key"), cert("server.crt"))),
           "keyfile '%s', line 1: invalid key: the PEM is malformed" % cert("truncated.key"))
-    # The key stands in certfile.
+    # The key is in certfile.
     both = scratch("both.pem", cert_bytes("server.crt") + cert_bytes("truncated.key"))
     raises(ValueError, context.load_cert_chain, both, text="certfile '%s', line %d: invalid key" % (both, line))
     path = cert("other.p12")
@@ -472,7 +472,7 @@ def test_odd_files_that_can_be_read():
                  SeekableStream(key)):
         assert key_from(file)
         equal(file.closed, 1)
-        # What a file has returned may be an object that the program still uses: it is not wiped.
+        # A file may return an object that the program still uses: it is not wiped.
         equal(key, before)
         equal(text, before.decode())
         if isinstance(file, ReadOnly):
@@ -523,7 +523,7 @@ def test_a_file_that_reads_more_than_it_is_asked_for():
     content = cert_bytes("server.key")
 
     def all_of_it(buf):
-        # Without room, there is a size that has gone below 0.
+        # Without room, a size would be below 0.
         for i in range(min(len(content), len(buf)) if len(buf) >= 0 else len(content)):
             buf[i] = content[i]
         return len(content)
@@ -609,10 +609,10 @@ def test_verification_needs_a_host_name():
         wrap(cert_reqs=mode, server_hostname="localhost")
         # A server checks no names.
         wrap(True, cert("server.key"), cert("server.crt"), mode, cert("ca.crt"))
-    # Named roots want to be used.
+    # If roots are named, they are used.
     refused(ValueError, "server_hostname", ca_certs=cert("ca.crt"))
     refused(ValueError, "server_hostname", cadata=cert_bytes("ca.crt"))
-    # Passed explicitly, it stands.
+    # If it is passed explicitly, it is used.
     wrap(ca_certs=cert("ca.crt"), cert_reqs=ussl.CERT_NONE)
 
 

@@ -44,7 +44,7 @@ def test_plaintext_held_inside():
 
 
 def test_a_record_held_inside():
-    # Whatever the engine reads ahead: as long as there is more to read, poll says so.
+    # Even if the engine reads ahead: as long as there is more to read, poll reports it.
     client, server, a, b = psk_pair()
     for i in range(5):
         server.write(b"%d" % i)
@@ -116,7 +116,7 @@ def test_wants_of_a_handshake():
 
 
 def test_a_handshake_driven_by_poll_alone():
-    # If poll ever said "nothing" while there was something to do, this would stop.
+    # If poll reported no event while there was work to do, this would stop.
     for chunk in (1, 50, 1 << 20):
         a, b = pipe()
         a.chunk = b.chunk = chunk
@@ -280,7 +280,7 @@ def tcp_psk_pair():
             break
         time.sleep_ms(1)
     equal(done, [True, True])
-    # In TLS 1.3, the server's ticket comes behind its handshake.
+    # In TLS 1.3, the server's ticket is sent after its handshake.
     server.write(b".")
     equal(wait_and_read(client, 1), b".")
     return client, server, a, b
@@ -298,7 +298,7 @@ def wait_and_read(sock, size):
 
 
 def test_select_poll_sees_what_is_held_inside():
-    # Registered all the time: what is held comes and goes meanwhile, and the socket says nothing of it.
+    # Registered all the time: the buffered data changes meanwhile, and the socket does not report it.
     client, server, a, b = tcp_psk_pair()
     poller = registered_for_reading(client)
     equal(poller.poll(0), [])
@@ -314,7 +314,7 @@ def test_select_poll_sees_what_is_held_inside():
 
 
 def test_select_poll_sends_what_is_held():
-    # Whatever it is asked for: here, it is something to read.
+    # With any requested events: here, there is data to read.
     client, server, a, b = tcp_psk_pair()
     data = b"0123456789abcdef" * 1024
     taken = 0
@@ -384,7 +384,7 @@ def test_select_poll_of_one_that_was_closed_before():
 
 
 def test_select_poll_of_one_that_is_gone_and_whose_number_another_has():
-    # Closed, or deleted by hand: nobody else's news are its own.
+    # Closed, or deleted explicitly: events of others are not reported for it.
     for go in (lambda sock: sock.close(), lambda sock: sock.__del__()):
         client, server, a, b = tcp_psk_pair()
         poller = registered_for_reading(client)
@@ -412,7 +412,7 @@ def test_what_a_poll_gets_is_no_descriptor():
 
 
 def test_select_poll_of_all_kinds_at_once():
-    # With MicroPython 1.25 as it comes, the stream in Python would end it all once there are some sockets.
+    # Unmodified MicroPython 1.25 crashes here if there is a stream in Python and some sockets.
     class Counted(End):
         polls = 0
 
@@ -501,7 +501,7 @@ def test_no_busy_loop_while_a_handshake_stalls():
 
 
 def test_no_busy_loop_behind_a_hang_up():
-    # The peer has gone, and nothing is asked for.
+    # The peer has closed, and no event is requested.
     client, server, a, b = tcp_psk_pair()
     watch = Watch()
     poller = select.poll()
@@ -526,7 +526,7 @@ def test_a_stream_that_cannot_be_polled():
     raises(OSError, polled, client)
     client.write(b"still")
     equal(server.read(5), b"still")
-    # Whether what is held can leave is not known, and it is not tried.
+    # Whether the unsent data can be sent is not known, and it is not tried.
     a.room = 0
     equal(client.write(b"held"), 4)
     raises(OSError, polled, client)

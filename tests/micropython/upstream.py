@@ -30,7 +30,7 @@ import suite  # noqa: E402
 
 PATTERNS = ("extmod/cryptolib_*.py", "extmod/hashlib_*.py", "extmod/ssl_*.py", "extmod/tls_*.py", "multi_net/ssl*.py",
             "multi_net/*tls_*.py", "net_hosted/ssl_*.py", "net_inet/*ssl*.py", "net_inet/*tls_*.py")
-# Where a test of net_hosted goes to otherwise.
+# The host that a test of net_hosted connects to otherwise.
 ELSEWHERE = 'socket.getaddrinfo("micropython.org", 443)[0][-1]'
 
 
@@ -183,14 +183,14 @@ DIFFERENCES = {
                 change=(('"MBEDTLS_VERSION"', '"ENGINE"'), ('"-29184" in', '"-105" in'))),
         Differs(ERRORS, change=(('"-29184" in', '"-105" in'),))),
     "tls_text_errors.py": (
-        # "########" is for what another TLS library prints.
+        # "########" replaces the text of another TLS library.
         Differs(VERIFIES + "; " + ERRORS, change=(NOT_VERIFIED, ('"SSL_INVALID_RECORD"', '"NOT_TLS"')),
                 expect=(("########\n", ""),)),
         Differs(VERIFIES + "; " + ERRORS, change=(NOT_VERIFIED, ('"SSL_INVALID_RECORD"', '"NOT_TLS"')))),
 }
 
 SITES = ("www.github.com", "micropython.org", "pypi.org", "api.pushbullet.com")
-# For tests without a file beside them that says what they print, MicroPython asks CPython.
+# For tests without a file of the expected output, MicroPython runs CPython.
 EXPECTED = {
     "ssl_noleak.py": "".join(f"{n}\n" for n in [*range(128)] * 2),
     "tls_noleak.py": "".join(f"{n}\n" for n in [*range(128)] * 2),
@@ -209,7 +209,7 @@ EXPECTED = {
     "tls_text_errors.py": "wrap: True\n",
 }
 
-# micropython-lib, which has unittest, is not in every source tree: what these tests use of it.
+# micropython-lib, which has unittest, is not in every source tree: this is the part that these tests use.
 UNITTEST = """
 class TestCase:
     pass
@@ -304,7 +304,7 @@ def run_pair(program, source, path):
         shutil.copy(root.parent / "tools" / "pyboard.py", pathlib.Path(folder, "tools"))
         for certificate in path.parent.glob("*.der"):
             shutil.copy(certificate, tests)
-        # Tests beside each other would want the same port.
+        # Tests that run at the same time would use the same port.
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
         (tests / path.name).write_text(source.replace("PORT = 8000", f"PORT = {port}"))
@@ -314,7 +314,7 @@ def run_pair(program, source, path):
             [sys.executable, "run-multitests.py", "-s", f"multi_net/{path.name}"], cwd=tests.parent, stdin=subprocess.DEVNULL, timeout=120, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, errors="replace", env={**os.environ, "MICROPY_MICROPYTHON": str(program)})
     text = done.stdout
-    # What should be there is not shown for a test that skips itself.
+    # The expected output is not printed for a test that skips itself.
     return text.partition("### TEST ###\n")[2].partition("### TRUTH ###\n")[0] or text
 
 
@@ -336,7 +336,7 @@ def possible(row, source, expected):
 def row_of(name, engine, source, expected):
     rows = rows_of(name)
     rows = [row for row in rows if engine.startswith(row.engine)]
-    # The last one says what is missing.
+    # The last one names the missing part.
     return next((row for row in rows if possible(row, source, expected)), rows[-1] if rows else None)
 
 
@@ -410,7 +410,7 @@ def main():
         counts[result] = counts.get(result, 0) + 1
         print(f"{path.stem}  {result}{': ' + why if why else ''}", flush=True)
     servers.stop()
-    # What the table speaks of must be there.
+    # The tests of the table must exist.
     if not options.names and not suite.FILTER:
         always = {name for name in DIFFERENCES if all(row.everywhere for row in rows_of(name))}
         for name in sorted(always - {path.name for path in paths}):

@@ -5,19 +5,19 @@
 #     port     on 127.0.0.1
 #     options  arguments of ussl.wrap_socket; names that end in _hex are bytes
 #
-# A client sends messages, each with one write, and checks that they come back:
+# A client sends messages, each with one write, and checks the answers:
 #
 #     sizes    of the messages
-#     reverse  each line comes back reversed, as s_server -rev has it
-#     end      "close"; "unwrap": both say goodbye; "read": reads on until the peer ends it
+#     reverse  each line is returned reversed, as by s_server -rev
+#     end      "close"; "unwrap": both send close_notify; "read": reads on until the peer ends it
 #
-# A server sends back what comes:
+# A server sends received data back:
 #
-#     times    how many connections it takes, one after the other
-#     greeting what it sends first
+#     times    the number of connections that it accepts, one after the other
+#     greeting the text that it sends first
 #
-# Prints one JSON object per connection: what was agreed on, the stage it came to (handshake, talk,
-# end) and the error, if there was one.
+# Prints one JSON object per connection: the negotiated values, the last stage (handshake, talk, end)
+# and the error, if there was one.
 
 import hashlib
 import json
