@@ -1,6 +1,5 @@
-// The plain program over Mbed TLS: what a program can reach at most with this library, of the same
-// version and built with the same options as for ussl (src/mbedtls/ussl_mbedtls_config.h), but
-// without ussl's patches.
+// The plain program over Mbed TLS: the limit of a program with this library. It has the same
+// version and options as in ussl (src/mbedtls/ussl_mbedtls_config.h), but not ussl's patches.
 
 #include <mbedtls/net_sockets.h>
 #include <mbedtls/ssl.h>
@@ -13,7 +12,7 @@
 
 using namespace bench;
 
-// What Mbed TLS gets from ussl elsewhere.
+// Functions that ussl provides to Mbed TLS elsewhere.
 extern "C" void* ussl_mbedtls_calloc(std::size_t count, std::size_t size) {
     return std::calloc(count, size);
 }

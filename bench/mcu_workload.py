@@ -1,7 +1,7 @@
-# What bench/mcu runs on the chip: handshakes of a client and a server in one program, over streams in
-# memory, each end's share measured by itself. Prints a line of JSON.
+# The program that bench/mcu runs on the chip: handshakes of a client and a server in one program, over
+# streams in memory. Each end is measured separately. Prints a line of JSON.
 #
-# Before it stand: CASE (name, options of client and server), COUNTERS (addresses of the firmware's
+# bench/mcu puts these before it: CASE (name, options of client and server), COUNTERS (addresses of the firmware's
 # ussl_memory_in_use and ussl_memory_peak), STACK (the addresses of its stack), ROUNDS.
 
 import gc
@@ -137,8 +137,8 @@ def main():
     machine.mem32[TIMER + 8] = 0xFFFFFFFF
     machine.mem32[TIMER + 4] = 0xFFFFFFFF
     machine.mem32[TIMER] = 1
-    # Everything that is made once is there from now on; and a session, where sessions are resumed. Elsewhere
-    # no context, for what that costs is measured below.
+    # From now on, there are all objects that are made once, and a session if sessions are resumed. Otherwise
+    # there is no context, because its cost is measured below.
     client, server = sides()
     resumes = CASE[1].get("resumption", False)
     if not resumes:
@@ -159,7 +159,7 @@ def main():
     talk(client, server)
     cipher, version = client.sock.cipher()[0], client.sock.version()
     assert client.sock.session_reused == resumes, "resumed, or not"
-    # Sockets with the same options share a context: what a second pair adds is a connection.
+    # Sockets with the same options share a context: a second pair only adds a connection.
     contexts = client.sock.context, server.sock.context
     client.sock.close()
     server.sock.close()

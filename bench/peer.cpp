@@ -1,25 +1,30 @@
-// The other end of every measurement: quick enough that the contestant is what limits it, and
-// strict about what is negotiated, so that every contestant does the same cryptography.
+// The other end of every measurement. It is so fast that only the contestant limits the result, and
+// it requires certain parameters, so that every contestant does the same cryptography.
 //
 //   peer serve FOLDER OPTION...  prints the port it listens on; one connection after the other:
-//                                "w" takes in what comes and answers once a message ends with 1,
-//                                "r SIZE" sends messages of SIZE bytes until the client has gone,
-//                                "b SIZE" says a byte, then sends each SIZE bytes back,
+//                                "w" reads data, and answers when a message ends with 1,
+//                                "r SIZE" sends messages of SIZE bytes until the client closes,
+//                                "b SIZE" sends a byte, then sends each SIZE bytes back,
 //                                "e" answers with the same,
-//                                "h SIZE" sends SIZE bytes and keeps the connection for ever,
-//                                nothing at all is a client that came for the handshake
+//                                "h SIZE" sends SIZE bytes and keeps the connection open,
+//                                no request: the client only makes a handshake
 //   peer connect PORT FOLDER OPTION...
-//                                one handshake after the other until nobody listens any more
+//                                one handshake after the other until the port is closed
 //   peer load PORT CONNECTIONS SECONDS FOLDER OPTION...
-//                                that many connections to a server that sends back what comes;
-//                                says "connected", then has a message of 64 bytes under way on each
-//                                of them all the time; prints how many came back, as JSON
+//                                that many connections to a server that sends data back; prints
+//                                "connected", then sends a message of 64 bytes on each of them
+//                                repeatedly; prints the number of returned messages, as JSON
 //
-// Options: mutual (clients have certificates), psk (a pre-shared key, no certificates), tickets (to
-// resume with), tls1.2 (with P-256, for those who know nothing newer), one (load: all connections
-// but one are idle), idle (load: the connections are idle, and another client connects, has one
-// message echoed, and closes, again and again), flood (the same, but the connections send KeyUpdate
-// messages without end).
+// Options:
+//   mutual   clients have certificates
+//   psk      a pre-shared key, no certificates
+//   tickets  for resumption
+//   tls1.2   with P-256, for contestants without TLS 1.3
+//   one      load: all connections but one are idle
+//   idle     load: the connections are idle, and another client repeatedly connects, receives an
+//   echo
+//            of one message, and closes
+//   flood    the same, but the connections send KeyUpdate messages without end
 
 #include <fcntl.h>
 #include <sys/epoll.h>
@@ -216,7 +221,7 @@ struct Client {
     Ssl ssl;
     int held = 0;
 
-    /// False: more must come first.
+    /// False: more data must arrive first.
     bool read() {
         static char buffer[message_size];
         while (held < message_size) {

@@ -1,4 +1,4 @@
-# What tests/engines.def says that an engine cannot do. Runs on MicroPython and on CPython.
+# The rows of tests/engines.def: features that an engine lacks. Runs on MicroPython and on CPython.
 
 
 def lacks(tests, engine, row):

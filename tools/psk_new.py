@@ -70,7 +70,7 @@ def main(args):
             line_only = True
         elif options and (arg == "--bytes" or arg.startswith("--bytes=")):
             value = arg[8:] if arg != "--bytes" else args.pop(0) if args else ""
-            # isdigit() alone would let in digits that int() of one of the two Pythons does not take.
+            # isdigit() alone would accept digits that int() of one of the two Pythons rejects.
             size = int(value) if value and all(c in "0123456789" for c in value) else 0
             if not KEY_MIN <= size <= KEY_MAX:
                 fail("--bytes takes a number from %d to %d" % (KEY_MIN, KEY_MAX))

@@ -1,11 +1,11 @@
-# An echo server for any number of clients at once, with asyncio: what they send comes back.
+# An echo server for any number of clients at once, with asyncio: it sends all data back.
 #
 # On a computer:
 #
 #     micropython asyncio_echo_server.py HOST PORT CERT_FILE KEY_FILE
 #
 # On a board: edit the values below and `import asyncio_echo_server as s; s.asyncio.run(s.main())`.
-# https_server.py says how to make a key and a certificate.
+# https_server.py explains how to make a key and a certificate.
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-# Fetches a page over HTTPS, and makes sure that it comes from the server it was asked of.
+# Fetches a page over HTTPS, and verifies the server's certificate.
 #
 # On a computer:
 #
@@ -76,7 +76,7 @@ def get(url, ca_file=None):
     authority, host, port, path = split_url(url)
     stream = connect(host, port, ca_file)
     try:
-        # HTTP/1.0: the body comes as it is, and the server closes after it.
+        # HTTP/1.0: the body is not encoded, and the server closes after it.
         stream.write("GET %s HTTP/1.0\r\nHost: %s\r\nConnection: close\r\n\r\n" % (path, authority))
         status, headers, length = read_head(stream)
         body = stream.read(length)

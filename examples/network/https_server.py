@@ -5,7 +5,7 @@
 #
 #     micropython https_server.py HOST PORT CERT_FILE KEY_FILE
 #
-# and then, say, curl --cacert CERT_FILE https://HOST:PORT/. On a board: copy this file, the key and
+# and then, for example, curl --cacert CERT_FILE https://HOST:PORT/. On a board: copy this file, the key and
 # the certificate to it, edit the values below, and `import https_server; https_server.main()`.
 #
 # A key and a self-signed certificate, for a name and an address of your own:
@@ -76,7 +76,7 @@ def serve(sock, address, cert, key):
         stream = ussl.wrap_socket(sock, server_side=True, certfile=cert, keyfile=key)
         print(stream.version(), respond(stream))
     except OSError as e:
-        # A client that does not trust us, does not speak TLS, or has gone: its problem, not ours.
+        # The client does not trust this server, does not use TLS, or has closed: serve the next one.
         print("refused:", *e.args)
     finally:
         stream.close()

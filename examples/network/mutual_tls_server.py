@@ -1,11 +1,11 @@
-# A server that lets in only clients with a certificate of its own CA, and knows them by name.
+# A server that accepts only clients with a certificate of its own CA, and identifies them by name.
 #
 # On a computer:
 #
 #     micropython mutual_tls_server.py HOST PORT CERT_FILE KEY_FILE CA_FILE
 #
-# CA_FILE is the root that signs the clients' certificates: whoever has one of those is let in. On a
-# board: edit the values below and `import mutual_tls_server; mutual_tls_server.main()`.
+# CA_FILE is the root that issues the clients' certificates: every client with such a certificate is
+# accepted. On a board: edit the values below and `import mutual_tls_server; mutual_tls_server.main()`.
 
 import socket
 import sys

@@ -1,5 +1,4 @@
-// The port's configuration: that of the emulated board, and what rp2, esp32 and stm32 have in theirs and ussl must cope
-// with.
+// The port's configuration: that of the emulated board, and settings of rp2, esp32 and stm32 that ussl must handle.
 
 #ifndef TESTS_CMAKE_PORT
 #define TESTS_CMAKE_PORT
@@ -9,7 +8,7 @@
 // rp2: a macro of the SDK with a name that C++ code might have.
 #define count_of(array) (sizeof(array) / sizeof((array)[0]))
 
-// esp32: whatever the board and the command line say.
+// esp32: with any settings of the board and the command line.
 #undef MICROPY_PY_SSL
 #define MICROPY_PY_SSL (1)
 // rp2 and esp32.

@@ -1,4 +1,4 @@
-// What stands in docs/security.md about defaults, looked at in what is sent.
+// The defaults of docs/security.md, checked in the sent messages.
 
 #include <algorithm>
 
@@ -59,7 +59,7 @@ Numbers sorted(Numbers numbers) {
     return numbers;
 }
 
-// Extensions (IANA's registry), and what is in them.
+// Extensions (IANA's registry), and their content.
 constexpr std::size_t server_name = 0, max_fragment_length = 1, supported_groups = 10,
                       point_formats = 11, signature_algorithms = 13, encrypt_then_mac = 22,
                       extended_master_secret = 23, record_size_limit = 28, pre_shared_key = 41,
@@ -105,7 +105,8 @@ TEST_P(Defaults, OfAClientAreWhatItOffers) {
         const Hello hello = client_hello(plan(psk ? with_psk() : with_certificate()));
         EXPECT_EQ(hello.version, tls1_2);  // RFC 8446 §4.1.2
         EXPECT_EQ(hello.list(supported_versions, 1, 2), (Numbers{tls1_3, tls1_2}));
-        // RFC 5746 §3.4: said with a suite that is none, or with an empty extension; not with both.
+        // RFC 5746 §3.4: signalled with a special suite value, or with an empty extension; not with
+        // both.
         const auto renegotiation = hello.extensions.find(renegotiation_info);
         const bool by_extension = renegotiation != hello.extensions.end();
         EXPECT_TRUE(!by_extension || renegotiation->second == std::string_view("\0", 1));
@@ -151,7 +152,7 @@ TEST_P(Defaults, OfAClientAreWhatItOffers) {
     }
 }
 
-// Its name is not said to a server that is an address (RFC 6066 §3).
+// If the server name is an address, it is not sent (RFC 6066 §3).
 TEST_P(Defaults, OfAClientKeepAnAddressToThemselves) {
     Plan made = plan(with_certificate());
     made.name = "127.0.0.1";

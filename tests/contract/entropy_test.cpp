@@ -1,4 +1,4 @@
-// What a board's source of entropy may return.
+// The allowed results of a board's source of entropy.
 
 #include <gtest/gtest.h>
 
@@ -49,7 +49,7 @@ int is_slow(unsigned char* into, std::size_t size) {
     return ++calls <= 2 ? -1 : 0;
 }
 
-// After the first call, half of what is asked for is what it was.
+// After the first call, half of the requested values are unchanged.
 int stops(unsigned char* into, std::size_t size) {
     fill(into, ++calls == 1 ? size : size / 2);
     return 0;
@@ -77,7 +77,7 @@ TEST_F(Entropy, OfAWorkingSourceIsReturned) {
     EXPECT_TRUE(reads(source, other));
     EXPECT_FALSE(is_wiped(one));
     EXPECT_NE(one, other);
-    EXPECT_EQ(calls, 3U);  // one for what is tested and discarded
+    EXPECT_EQ(calls, 3U);  // one for the values that are tested and discarded
 }
 
 TEST_F(Entropy, OfAWorkingSourceDoesNotEnd) {

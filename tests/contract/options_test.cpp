@@ -1,4 +1,4 @@
-// What is refused at the call, and in which words; and every form of key and certificate.
+// Rejected options and their texts, and every form of key and certificate.
 
 #include <cstring>
 
@@ -207,7 +207,7 @@ TEST_P(OptionRules, ListsOfSuitesMayHaveHolesAndEnds) {
         many += std::string(name) + ":";
     EXPECT_EQ(ussl::parse_suites(engine(), many, suites, unknown), 0U);
     EXPECT_EQ(unknown, name);
-    // As in CPython, a str is for TLS 1.2, whatever it names.
+    // As in CPython, a str is for TLS 1.2, with any names in it.
     const std::string both = "TLS_CHACHA20_POLY1305_SHA256:" + std::string(name);
     EXPECT_EQ(ussl::parse_suites(engine(), both, suites, unknown), alone);
     EXPECT_EQ(suites[0], 0x1301);
@@ -317,7 +317,7 @@ TEST_P(OptionRules, AKeyThatIsTakenCanSign) {
             continue;
         }
         Pair pair(plan);
-        // The client may not have what the server signs with.
+        // The client may not support the server's signature algorithm.
         EXPECT_TRUE(pair.handshake() || pair.server->error().code == Code::NO_SHARED_CIPHER ||
                     plan.client_engine != plan.server_engine)
             << name << " " << describe(pair.client->error()) << " / "

@@ -1,5 +1,5 @@
-// Keys and certificates as they stand in files: every variant of PEM, algorithms that are not
-// supported, and files that are something else.
+// Keys and certificates in files: every variant of PEM, unsupported algorithms, and other kinds of
+// files.
 
 #include <algorithm>
 #include <cstdlib>
@@ -16,7 +16,7 @@ using ussl::StoreStats;
 class Files : public testing::TestWithParam<const ussl::Engine*> {
   protected:
     static const ussl::Engine& engine() { return *GetParam(); }
-    /// What is wrong with options; empty: nothing.
+    /// The fault of options; empty if there is none.
     static std::string refusal_of(const Options& options, std::string_view argument = "",
                                   std::string_view file = "") {
         const auto made = Context::make(engine(), options);
@@ -131,7 +131,7 @@ TEST_P(Files, TheSameVariantsAreReadOfOnesOwn) {
             << base64(end);
     EXPECT_EQ(server("\xEF\xBB\xBF" + key, "\xEF\xBB\xBF" + certificate), "");
     EXPECT_EQ(server(key, labelled(certificate, "TRUSTED CERTIFICATE")), "");
-    // What is encrypted, too.
+    // Encrypted keys, too.
     const std::string encrypted = cert("encrypted-old-aes-128.pem");
     EXPECT_EQ(refusal_of_key(lines_ending(encrypted, "\r\n")), "");
     EXPECT_EQ(refusal_of_key("text\n" + lines_ending(encrypted, " \n")), "");
@@ -325,7 +325,7 @@ TEST_P(Files, AKeyIsTakenOutOfItsFile) {
     }
 }
 
-// What it was before comes back.
+// The previous content is restored.
 class Variable {
   public:
     Variable(const char* name, const std::string& value) : name_(name) {

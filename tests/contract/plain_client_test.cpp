@@ -1,5 +1,5 @@
-// What no peer of ussl's does, and others do: OpenSSL's own client against our server, and once its
-// server against our client.
+// Behavior of other peers that ussl's own peers do not have: OpenSSL's own client with our server,
+// and once its server with our client.
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -121,7 +121,7 @@ class PlainClient : public PlainPeer {
         }
         return done && pair.server->handshake_done();
     }
-    /// What the server has sent since, a ticket and a byte.
+    /// The server's data since then, a ticket and a byte.
     Session session(Pair& pair) {
         EXPECT_EQ(pair.server->write(pair.server_callbacks, bytes("x")).count, 1U);
         receive(pair.to_client);
@@ -259,7 +259,7 @@ TEST_P(Floods, OfKeyUpdatesAreProcessedInParts) {
 using PskOfOthers = EachPair;
 INSTANTIATE_EACH_PAIR(PskOfOthers);
 
-// RFC 4279 §2: what the server says for the client to find its identity by.
+// RFC 4279 §2: the server's hint, by which the client selects its identity.
 TEST_P(PskOfOthers, TheHintIsShown) {
     Plan made = plan(with_psk());
     only(made, Version::tls1_2);

@@ -61,7 +61,7 @@ TEST_P(Psk, AWrongKeyAndAnUnknownIdentityLookTheSameFromOutside) {
     EXPECT_EQ(bytes_down[0], bytes_down[1]);
 }
 
-// In its place stands a key that nobody knows.
+// A random key replaces it.
 TEST_P(Psk, AnUnknownIdentityHasNoKeyThatCanBeGuessed) {
     for (const std::size_t size : {1, 16, 32, 48}) {
         const std::string zeros(size, '\0');
@@ -149,11 +149,11 @@ TEST_P(Psk, AHintDoesNoHarm) {
     EXPECT_TRUE(pair.handshake());
 }
 
-// In TLS 1.2 nothing protects an identity but the key that goes with it, so that a test can change
-// it on its way; a TLS 1.3 client vouches for it with the binder.
+// In TLS 1.2 only the corresponding key protects an identity, so that a test can change it in
+// transit. In TLS 1.3 the client's binder protects it.
 class PskIdentity : public EachPair {
   protected:
-    /// A server that is about to read a client's "ab", and where that stands.
+    /// A server that is about to read a client's "ab", and its position.
     PskIdentity() {
         pair.client->handshake(pair.client_callbacks);
         pair.server->handshake(pair.server_callbacks);

@@ -1,4 +1,4 @@
-// How large records are: what the program limits, what the peer is asked for, and what is empty.
+// The size of records: the program's limit, the request to the peer, and empty records.
 
 #include "contract.hpp"
 #include "engine.hpp"
@@ -22,8 +22,8 @@ std::size_t longest_record(const Ring& ring) {
     return longest;
 }
 
-/// Whether a server keeps to what a client asks for. A client that offers both versions asks in
-/// both ways; of TLS 1.3 alone, in the way that it has.
+/// Whether a server keeps to a client's request. A client that offers both versions sends both
+/// extensions; with TLS 1.3 only, it sends the extension that it supports.
 bool is_heard(const Engines& engines, Version version, bool offers_both) {
     if (version == Version::tls1_2 || engines.server == engines.client)
         return true;
@@ -143,8 +143,8 @@ TEST_P(Record, HandshakesFitIntoTheLimit) {
     EXPECT_EQ(read_all(*pair.client, pair.client_callbacks), much);
 }
 
-/// A peer that is an engine alone, without what a Connection does not do: Mbed TLS sends what it is
-/// told to, be it nothing.
+/// A peer that is an engine alone, without the restrictions of a Connection: Mbed TLS sends any
+/// data, also empty records.
 class EmptyRecord : public testing::TestWithParam<std::tuple<const ussl::Engine*, Version>> {
   protected:
     EmptyRecord() {

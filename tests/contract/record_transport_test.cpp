@@ -1,4 +1,4 @@
-// What the wire knows of a stream.
+// The record transport over a stream.
 
 #include "contract.hpp"
 
@@ -154,7 +154,7 @@ TEST(RecordTransport, ReadsAheadAndHandsOutWhatIsAskedFor) {
     EXPECT_FALSE(ends.wire.holds_record());
     EXPECT_EQ(ends.wire.read({header, 3}).count, 3U);
     EXPECT_FALSE(ends.wire.holds_record());
-    // An end is found behind what is held, and no sooner.
+    // The end is reported after the buffered data, and not earlier.
     ends.in.closed = true;
     EXPECT_EQ(ends.wire.read({header, 5}).count, 2U);
     EXPECT_FALSE(ends.wire.ended());

@@ -10,7 +10,7 @@ namespace {
 using Schedule = EachCase;
 INSTANTIATE_EACH_CASE(Schedule);
 
-// One direction's data, from what was handed in to what came out.
+// One direction's data, from the written to the read bytes.
 struct Flow {
     std::string data;
     std::size_t taken = 0;
@@ -82,8 +82,8 @@ TEST_P(Schedule, AtRandomKeepsEveryByteInOrder) {
     }
 }
 
-// A program that calls only when poll_interest() and the stream say so gets through, and no call
-// was for nothing.
+// A program that calls only when poll_interest() and the stream report it completes, and no call is
+// without effect.
 TEST_P(Schedule, ByPollNeitherSpinsNorStalls) {
     for (const std::size_t capacity : {1, 5, 100, 17000}) {
         Plan made = plan(with_certificate());

@@ -1,4 +1,4 @@
-// Keys that are somewhere else: the program signs. Here it does with OpenSSL, whatever the engines.
+// External keys: the program signs. Here it signs with OpenSSL, with either engine.
 
 #include "contract.hpp"
 #include "key.hpp"
@@ -9,7 +9,7 @@ namespace {
 using ussl::SignAnswer;
 using ussl::SignatureScheme;
 
-/// Who signs, and what was asked.
+/// The signer, and the requests.
 struct Signer {
     explicit Signer(const std::string& key) : key(cert(key)) {}
     void serve(MemoryCallbacks& callbacks) {

@@ -1,6 +1,6 @@
 #pragma once
 
-// Memory that is counted, and that runs out when a test says so: ussl's own, and that of the TLS
+// Memory that is counted, and that runs out when a test selects it: ussl's own, and that of the TLS
 // engines.
 
 #include <cstddef>
@@ -9,7 +9,7 @@ namespace faults {
 
 enum class Shortage { once, from_then_on };
 
-/// Lets the `nth` allocation from now fail (1: the next), and those after it as `shortage` says.
+/// Lets the `nth` allocation from now fail (1: the next), and later ones according to `shortage`.
 void arm(std::size_t nth, Shortage shortage);
 /// How many allocations there were since.
 std::size_t asked();

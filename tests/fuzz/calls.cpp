@@ -6,7 +6,7 @@
 namespace fuzz {
 namespace {
 
-/// One end: what it has said and heard.
+/// One end: its sent and received data.
 struct End {
     Connection& connection;
     MemoryCallbacks& callbacks;
@@ -83,7 +83,7 @@ void call(Input& input, End& end) {
             end.was_closed = true;
             return;
         case Call::discard:
-            // For collectors, which never come in the middle of a call.
+            // For collectors, which never run in the middle of a call.
             if (!was_busy) {
                 connection.discard();
                 end.was_closed = true;
@@ -92,7 +92,7 @@ void call(Input& input, End& end) {
     }
     if (was_busy)
         expect(progress.kind == Kind::misuse, "a call from within a call");
-    else if (was_closed)  // flush() sends what close() has left
+    else if (was_closed)  // flush() sends the unsent data of close()
         expect(progress.kind == Kind::closed || which == Call::flush,
                "a call on a closed connection");
     else if (was_failed)

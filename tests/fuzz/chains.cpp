@@ -1,7 +1,7 @@
 // Chains of certificates of any content, signed as they should be, before both engines' verifiers.
 //
-// An input ends with numbers: how many certificates there are, and of each how long it is and who
-// signs it. The contents stand before them: TBSCertificates (RFC 5280 §4.1), or whole certificates.
+// An input ends with numbers: the number of certificates, and the length and the signer of each.
+// The contents are before them: TBSCertificates (RFC 5280 §4.1), or complete certificates.
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -12,7 +12,7 @@ namespace fuzz {
 namespace {
 
 constexpr const char* signers[] = {
-    nullptr,  // it is a whole certificate as it stands
+    nullptr,  // it is a complete certificate
     "ca",
     "ca-intermediate",
     "ca-constrained",
@@ -86,7 +86,7 @@ void put_chain(Ring& ring, const std::string& chain) {
     }
 }
 
-/// Whatever fails after a chain that was accepted is another matter: its key is seldom the peer's.
+/// A failure after an accepted chain is not compared: its key is seldom the peer's.
 std::string about_certificates(const Connection& connection) {
     const Code code = connection.error().code;
     const bool refused =

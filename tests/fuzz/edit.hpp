@@ -1,6 +1,6 @@
 #pragma once
 
-// Changes to what a peer sends, as an input says: of records, or of messages.
+// Changes to a peer's data that the input selects: of records, or of messages.
 
 #include "fuzz.hpp"
 
@@ -12,7 +12,7 @@ class Editor {
 
     /// Changes the next record (or message), perhaps to nothing. true: its lengths are to follow.
     bool next(std::string& unit);
-    /// Changes the records that stand in the ring from `from` on.
+    /// Changes the records in the ring from `from` on.
     void records(Ring& ring, std::size_t from);
 
     /// Whether anything has been changed so far.
@@ -27,7 +27,7 @@ class Editor {
         cut,
         drop,
         twice,
-        take_over,  ///< what follows is the input's, and nothing else comes
+        take_over,  ///< the input replaces all following data
         kMaxValue = take_over
     };
     struct Edit {

@@ -1,4 +1,4 @@
-// The same changes to the same records: what each engine comes to.
+// The same changes to the same records: the results of each engine.
 
 #include "difference.hpp"
 
@@ -18,11 +18,11 @@ void fuzz::run(Input& input) {
         });
         changed[i] = changes.changed();
     }
-    // Which row a damaged record comes to depends on how far an engine has read, and what comes
-    // later on what it has said: no more is asked than whether the connection was opened.
+    // The row for a damaged record depends on how far an engine has read, and later records depend
+    // on its messages. Therefore only the opening of the connection is compared.
     for (std::string& verdict : verdicts)
         verdict = verdict == "open" ? "open" : "not open";
-    // What is shorter for one engine may have no such place to change.
+    // A record that is shorter with one engine may not have the place to change.
     if (changed[0] != changed[1])
         return;
     expect_same("records to a " + scene.where, verdicts[0], verdicts[1]);

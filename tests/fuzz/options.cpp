@@ -31,7 +31,8 @@ void host_names(Input& input) {
     ussl::HostNameCheck check(name);
     check.alternative_dns(pattern);
     check.alternative_address(bytes(pattern));
-    // A name fits itself, with a final dot or without, and a wildcard that is no longer.
+    // A name matches itself, with or without a final dot, and a wildcard with the same number of
+    // labels.
     if (check.matches() && !name.is_address())
         expect(pattern.size() <= name.dns().size() + 1 &&
                    (pattern.starts_with("*.") ? pattern.size() > 2

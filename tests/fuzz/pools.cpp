@@ -1,5 +1,5 @@
 // One client that resumes, and a pool of servers of different versions and settings behind one
-// name: with either engine in either place, each connection comes to the same.
+// name: with either engine in either place, each connection has the same result.
 
 #include "difference.hpp"
 
@@ -44,7 +44,7 @@ Member member(Input& input) {
     return made;
 }
 
-/// What each visit comes to: its version, whether it was resumed, or the row of its error.
+/// The result of each connection: its version, whether it was resumed, or the row of its error.
 std::string told(const Story& story, const ussl::Engine* client_engine,
                  const ussl::Engine* server_engine) {
     forget_random();
@@ -96,7 +96,7 @@ std::string told(const Story& story, const ussl::Engine* client_engine,
         Pair pair(plan);
         pair.handshake();
         if (visit.breaks) {
-            // A record that is none.
+            // A malformed record.
             pair.to_client.add(std::string("\x17\x03\x03\0\4abcd", 9));
             read_all(*pair.client, pair.client_callbacks);
         } else if (visit.reads) {

@@ -1,4 +1,4 @@
-// What may come to a server of pre-shared keys, and (by the input's first choice) to such a client.
+// Data for a server with pre-shared keys, and (by the input's first choice) for such a client.
 
 #include "takeover.hpp"
 

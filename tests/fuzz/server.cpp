@@ -1,4 +1,4 @@
-// What may come to a server that has a certificate.
+// Data for a server with a certificate.
 
 #include "takeover.hpp"
 

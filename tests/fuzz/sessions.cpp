@@ -1,4 +1,4 @@
-// Sessions that were kept as bytes, whole and changed, and what the engines make of them.
+// Sessions that were stored as bytes, unchanged and changed, and the results of the engines.
 
 #include "edit.hpp"
 
@@ -20,7 +20,7 @@ Plan plan_for(const ussl::Engine* client, const ussl::Engine* server, Version ve
     return plan;
 }
 
-/// What an engine keeps of a session, made once.
+/// An engine's stored session, made once.
 const std::string& session_of(const ussl::Engine* client, Version version) {
     static std::map<std::pair<const ussl::Engine*, Version>, std::string> made;
     std::string& session = made[{client, version}];
@@ -49,7 +49,7 @@ void run(Input& input) {
     plan.client_context = *context;
     std::string session = session_of(engine, version);
     if (sealed) {
-        // As if whoever changed it had made a new hash of it, too.
+        // As if the attacker who changed it had also made a new hash.
         session.erase(0, ussl::StoredSession::hash_size + ussl::StoredSession::times_size);
         editor.next(session);
         std::uint8_t scope[32];

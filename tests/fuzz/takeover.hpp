@@ -4,8 +4,8 @@
 
 namespace fuzz {
 
-/// A real conversation, in which what comes to `victim` is changed, or taken over by the input,
-/// from where the input says.
+/// A real conversation, in which the input changes or replaces the data for `victim`, from a place
+/// that the input selects.
 inline void take_over(Input& input, Role victim, bool psk) {
     Plan plan = psk ? with_psk() : with_certificate();
     plan.client_engine = input.PickValueInArray(engines);
@@ -65,7 +65,7 @@ inline void take_over(Input& input, Role victim, bool psk) {
         expect(target.handshake_done() && peer.handshake_done(), "no handshake without a change");
         expect(!target.failed() && !peer.failed(), "a failure without a change");
     }
-    // Whoever is not verified might be anybody, but two that are open have the same in mind.
+    // An unverified peer might be anyone, but two open ends must have the same values.
     if (target.handshake_done() && peer.handshake_done())
         expect(target.version() == peer.version() && target.cipher().name == peer.cipher().name,
                "open, and not of one mind");

@@ -5,7 +5,7 @@ namespace rogue {
 Plan Setting::plan() const {
     Plan plan = credentials == Credentials::psk ? with_psk() : with_certificate();
     only(plan, version);
-    // Whoever resumes looks at tickets.
+    // Connections that resume process tickets.
     plan.client.resumption = true;
     if (credentials == Credentials::mutual) {
         mutual(plan);

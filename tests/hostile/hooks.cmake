@@ -1,4 +1,4 @@
-# add_rogue_hooks(<name>): what links to it can change the messages of Mbed TLS (hooks.h).
+# add_rogue_hooks(<name>): programs that link to it can change the messages of Mbed TLS (hooks.h).
 function(add_rogue_hooks name)
     add_library(${name} OBJECT ${PROJECT_SOURCE_DIR}/tests/hostile/hooks.c)
     target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src/mbedtls)

@@ -1,4 +1,4 @@
-// Records that are too long, forged, late, or never come whole; and what comes by the thousand.
+// Records that are too long, forged, late, or never complete; and thousands of records.
 
 #include <malloc.h>
 
@@ -27,8 +27,8 @@ TEST_P(Records, ThatAnnounceTooMuchAreRefusedAtOnce) {
         }
 }
 
-// 16 MB, by the three bytes of its length. OpenSSL refuses it at once, Mbed TLS when more of it has
-// come than a record holds.
+// 16 MB, by the three bytes of its length. OpenSSL rejects it at once, Mbed TLS when more than one
+// record of it has arrived.
 TEST_P(Records, OfAMessageThatAnnouncesTooMuchAreRefused) {
     const std::string piece(4000, 'x');
     const auto send_all = [&](Peer& peer, const std::string& beginning) {
@@ -64,7 +64,7 @@ TEST_P(Records, OfAMessageThatAnnouncesTooMuchAreRefused) {
     EXPECT_EQ(bout.verdict(), "PROTOCOL");
 }
 
-// Anybody on the network can send what has no protection.
+// Any attacker on the network can send unprotected records.
 TEST_P(Records, WithoutProtectionSayNothing) {
     for (const std::string& forged :
          {"\x15\3\3\0\2\1\0"s, "\x15\3\3\0\2\2\x28"s, "\x17\3\3\0\5words"s, "\x14\3\3\0\1\1"s,
@@ -123,7 +123,7 @@ TEST_P(Records, MayComeByteByByte) {
     EXPECT_EQ(bout.verdict(), "open");
 }
 
-// Whoever connects and says nothing: no call waits, or asks again and again.
+// A client that connects and sends no data: no call waits, or polls repeatedly.
 TEST_P(Records, MayNeverCome) {
     Bout bout(GetParam());
     for (int i = 0; i < 100; ++i) {

@@ -1,4 +1,4 @@
-// A peer's public value of the key exchange that is none, or not the one that it has the key to.
+// A peer's public value of the key exchange that is invalid, or does not match its private key.
 
 #include "../contract/reader.hpp"
 #include "bout.hpp"
@@ -73,7 +73,7 @@ std::vector<std::string_view> shares_in(std::string_view m, bool tls1_3, bool ps
     return shares;
 }
 
-// Some of these are no values of their group, and none is what the peer's keys come from.
+// Some of these are not values of their group, and none matches the peer's keys.
 TEST_P(Shares, ThatAreWrongOpenNothing) {
     struct Way {
         std::string_view name;

@@ -34,7 +34,7 @@ VERSIONS = ("TLSv1.2", "TLSv1.3")
 KINDS = (("server", "ca.crt"), ("server-rsa", "ca-rsa.crt"))
 CERT_NONE, CERT_OPTIONAL, CERT_REQUIRED = 0, 1, 2
 BULK = 400_000  # bytes of a conversation that is checked by checksum
-# What the names of TLS 1.2's suites say of the server's certificate.
+# The kind of the server's certificate in the names of TLS 1.2's suites.
 IN_SUITE = {"server": "_ECDSA_", "server-rsa": "_ECDHE_RSA_"}
 
 
@@ -61,7 +61,7 @@ def lacks(row):
     return table.lacks(str(ROOT / "tests"), ENGINE, row)
 
 
-# --- wrap_socket's arguments that most tests want; what ends in _hex becomes bytes
+# --- wrap_socket's arguments for most tests; values of names that end in _hex become bytes
 
 
 def server_cert(name="server", **more):

@@ -67,7 +67,7 @@ class OurClient(Case):
                     port, ended = self.serve(context(ssl.PROTOCOL_TLS_SERVER, version), name)
                     ours = self.ussl_client(port, "echo", BULK, **trusting(root))
                     self.assert_done(ours, version)
-                    # Not ragged: close() has said goodbye.
+                    # Not ragged: close() has sent close_notify.
                     self.assertEqual(ended(), {"version": version, "peer": None, "received": ours["sent"]})
                     self.assertEqual((ours["received_size"], ours["received"]), (BULK, ours["sent"]))
 
@@ -193,7 +193,7 @@ class OurServer(Case):
                     with self.connected(context(ssl.PROTOCOL_TLS_CLIENT, version), port, root) as stream:
                         for at in range(0, len(data), 50_000):
                             stream.sendall(data[at : at + 50_000])
-                            # What is complete comes back; the rest of a line waits for its end.
+                            # Complete lines are returned; the rest of a line waits for its end.
                             while len(back) < data.rfind(b"\n", 0, at + 50_000) + 1:
                                 piece = stream.recv(50_000)
                                 self.assertTrue(piece, "the stream ended")

@@ -67,8 +67,8 @@ class OurServer(Curl):
                             self.assert_error(told, expected)
                             self.assertEqual(client.output, b"")
                             if version == "TLSv1.3":
-                                # It believes to be connected, and sends its request to a server that has gone:
-                                # what it makes of that depends on which of the two is faster.
+                                # It is connected from its view, and sends its request to a server that has closed:
+                                # its error depends on which of the two is faster.
                                 self.assertIn(client.process.returncode, (SEND_ERROR, RECV_ERROR))
                             elif name == "client-expired":
                                 self.assertEqual(client.process.returncode, PEER_FAILED_VERIFICATION)
@@ -140,7 +140,7 @@ class Example(Curl):
             old = self.curl(port, "--tls-max", "1.1", "--ciphers", "ALL:@SECLEVEL=0", "--cacert", cert("ca.crt"))
             self.assertEqual(old.process.returncode, SSL_CONNECT_ERROR)
             server.wait_for("NO_SHARED_VERSION")
-            # One that says nothing is waited for, but not for ever.
+            # The wait for a silent client is limited.
             with socket.create_connection(("127.0.0.1", port)):
                 self.assertIn(b"It works", self.got(self.curl(port, "--cacert", cert("ca.crt"))))
             server.wait_for("110")

@@ -113,7 +113,7 @@ class Delivery(Case):
         for size, piece in UPLOADS:
             with self.subTest(size=size):
                 self.assertEqual(self.upload(size, piece, pause=0.002, end="flush")[1], 0)
-        # At the program's end, what the peer's kernel does not accept within 2 s is discarded.
+        # At the program's end, data that the peer's kernel does not accept within 2 s is discarded.
         self.assertEqual(self.upload(1_000_000, pause=0.002)[1], 0)
 
     def test_an_uncaught_exception_loses_nothing(self):

@@ -102,7 +102,7 @@ class HttpsClient(Case):
                 ran = run("https_client.py", self.serve(certificate), cert(root))
                 self.assertEqual(ran.returncode, 1)
                 self.assertTrue(ran.stderr.startswith(f"TLS: {ERR[expected]} {expected}:"), ran.stderr)
-        # Without a CA file it is the system's, which knows nothing of the test root.
+        # Without a CA file it uses the system's store, which does not contain the test root.
         ran = run("https_client.py", self.serve())
         self.assertEqual(ran.returncode, 1)
         self.assertTrue(ran.stderr.startswith(f"TLS: {ERR['CERT_UNKNOWN_ISSUER']}"), ran.stderr)

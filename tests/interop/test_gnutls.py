@@ -5,7 +5,7 @@ from harness import *
 PRIORITY = {"TLSv1.2": "NORMAL:-VERS-ALL:+VERS-TLS1.2", "TLSv1.3": "NORMAL:-VERS-ALL:+VERS-TLS1.3"}
 NAME = {"TLSv1.2": "TLS1.2", "TLSv1.3": "TLS1.3"}
 ANY_PSK = ":-KX-ALL:+ECDHE-PSK:+DHE-PSK:+PSK"
-# GnuTLS's key exchange and cipher of each suite, and what we call it
+# GnuTLS's key exchange and cipher of each suite, and our name of it
 PSK_SUITES = {
     "TLSv1.3": ((ANY_PSK, "TLS_"),),
     "TLSv1.2": (
@@ -14,7 +14,7 @@ PSK_SUITES = {
         (":-KX-ALL:+DHE-PSK:-CIPHER-ALL:+AES-256-GCM", "TLS_DHE_PSK_WITH_AES_256_GCM_SHA384"),
     ),
 }
-# What each side refuses, and may find in the other
+# Faults that each side rejects, and may find in the other
 TOO_OLD = (
     ("TLS 1.1", "NORMAL:-VERS-ALL:+VERS-TLS1.1:+SHA1:+SIGN-ALL:%VERIFY_ALLOW_SIGN_WITH_SHA1"),
     ("CBC", "NORMAL:-VERS-ALL:+VERS-TLS1.2:-CIPHER-ALL:+AES-128-CBC:+AES-256-CBC"),
@@ -146,7 +146,7 @@ class OurClient(Case):
                 # RSA has a certificate for each of these suites.
                 server, port = self.gnutls_serv(priority, *self.certificate("server-rsa"), "--disable-client-cert")
                 told = self.ussl_client(port, **trusting("ca-rsa.crt"))
-                # GnuTLS looks at the suites before the version, and says no more of either.
+                # GnuTLS checks the suites before the version, and reports no details of either.
                 self.assert_error(told, "HANDSHAKE_FAILED")
                 self.assertIn("handshake_failure", told["text"])
                 self.assert_said(server, "Error in handshake")
@@ -191,7 +191,7 @@ class OurServer(Case):
             for name, root in KINDS:
                 with self.subTest(version=version, name=name):
                     server, port = self.ussl_server("bulk", size=BULK, **server_cert(name))
-                    # It sends no more than 512 bytes of what it reads at once, and forgets the rest: we do the talking.
+                    # It sends at most 512 bytes of the data that it reads at once, and loses the rest: our end sends the data.
                     client = self.gnutls_cli(PRIORITY[version], port, *self.trusting(root), "--recordsize", "512")
                     begin = b"- Simple Client Mode:\n\n"
                     client.wait_until(lambda: len(client.output.partition(begin)[2]) >= BULK, "data")

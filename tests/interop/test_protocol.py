@@ -108,7 +108,7 @@ class OurClient(Protocol):
 
 class OurServer(Protocol):
     def test_sends_what_certfile_holds_and_no_more(self):
-        # Whatever is trusted of the other side is nothing to send.
+        # The trust anchors for the other side are not sent.
         for version in VERSIONS:
             for chain, key, count in (("server", "server", 1), ("server-chain", "server-intermediate", 2)):
                 for more in ({}, {"cert_reqs": 1, "ca_certs": cert("ca-all.crt")}):
@@ -173,7 +173,7 @@ class OurServer(Protocol):
                 self.assert_done(self.told(server), version)
 
     def test_new_keys(self):
-        # Each is answered, as RFC 8446 §4.6.3 wants it; whoever asks for hundreds still gets their data.
+        # Each is answered, as RFC 8446 §4.6.3 requires; a peer that requests hundreds still gets its data.
         for times in (1, 300):
             with self.subTest(times=times):
                 self.ask_for_new_keys(times)
@@ -349,7 +349,7 @@ class CPython(Protocol):
                 self.assertEqual(self.names, [expected])
 
     def test_certificates_say_the_same(self):
-        # What CPython reads in a certificate, and what we read in it.
+        # CPython's dictionary of a certificate, and ours.
         kinds = () if lacks("eddsa") else ("server-ed25519",)
         for name in ("server", "server-rsa", "server-wildcard", "server-cn", "server-ip", "server-name", *kinds):
             with self.subTest(name=name):

@@ -151,7 +151,7 @@ class Secrets(Case):
         # Of a file that a context was loaded from, nothing but the key itself is kept.
         if context:
             self.assertNotIn("text", while_open)
-        # The search finds what is there, ...
+        # The search finds existing secrets, ...
         used = {"said", "heard", "keys", *dict(known)}
         used |= {"client_random"} if version == "TLSv1.2" else {"client_traffic_secret_0", "server_traffic_secret_0"}
         self.assertLessEqual(used, set(while_open) | {"text"})

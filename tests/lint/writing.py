@@ -157,7 +157,8 @@ def findings(path):
                 yield line, f"sentence of {words} words", sentence
             elif sentence.endswith("?"):
                 yield line, None, sentence
-            elif (found := RELATIVE.search(sentence)) or (found := WORDS.search(sentence)):
+            elif found := next((found for pattern in (RELATIVE, WORDS) for found in pattern.finditer(sentence)
+                                if not found.group(0).isupper()), None):  # WHAT is the name of an argument
                 yield line, f"'{found.group(0)}'", sentence
             else:
                 yield line, None, sentence

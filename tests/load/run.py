@@ -25,11 +25,11 @@ FULL = os.environ.get("USSL_FULL") == "1"
 KINDS = ("cert", "mutual", "psk")
 PATIENCE = 600  # seconds that anything may take: the machine may be slow
 AT_ONCE = 1000
-# What may be more than after the first wave. The collector is conservative: it may take a number for a pointer, and so
-# keep the longest of buffers. Python's objects of each connection that stayed would be 1 KB and more.
+# The allowed growth since the first wave. The collector is conservative: it may take a number for a pointer, and then
+# keeps even the longest buffer. Python's objects of each unreleased connection would be 1 KB and more.
 HEAP_SLACK = 1 << 20
-# Memory of the process: what OpenSSL has for one connection is 20 KB and more, Mbed TLS 3 KB. malloc does not give
-# back all that has been free for a while, and that depends on how connections happen to overlap.
+# Memory of the process: one connection takes 20 KB and more with OpenSSL, and 3 KB with Mbed TLS. Not all
+# freed memory is returned by malloc, and the amount depends on how connections overlap by chance.
 RSS_SLACK = 8 << 20
 
 
@@ -126,10 +126,10 @@ class LoadTest(Case):
         self.assertEqual(during["fds"], first["fds"] + AT_ONCE)
         for what in ("fds", "live", "waiting"):
             self.assertEqual(after[what], first[what], what)
-        # Every one of them has come to one end.
+        # Every one of them has ended once.
         self.assertEqual(counted["good"] + counted["faulty"], counted["connections"])
         self.assertEqual(sum(after["ends"].values()), after["opened"])
-        # And to a good one where it said goodbye and waited for the server's.
+        # And successfully, if it sent close_notify and waited for the server's.
         self.assertGreaterEqual(after["ends"]["goodbye"] - before["ends"].get("goodbye", 0),
                                 counted["good_goodbye"] + counted["good_fin"])
 

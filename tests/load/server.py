@@ -2,9 +2,9 @@
 #
 #     micropython server.py JOB.json
 #
-# A client asks with 9 bytes: what for (E echo, U upload, D download), how many bytes, and where in the shared
-# data they begin. Any number of such requests, until it says goodbye. A connection to the control port gets a
-# line of JSON with what this process has and holds.
+# A client sends requests of 9 bytes: the kind (E echo, U upload, D download), the number of bytes, and their offset in
+# the shared data. It sends any number of requests, and then close_notify. A connection to the control port gets a
+# line of JSON with the memory, descriptors and tasks of this process.
 
 import asyncio
 import ffi

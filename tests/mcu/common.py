@@ -1,4 +1,4 @@
-# What the programs for the chip share: connections in memory, both ends in one thread.
+# The common code of the programs for the chip: connections in memory, both ends in one thread.
 import gc
 import io
 

@@ -75,8 +75,8 @@ print(gc.mem_free())
             told.append(out if not error else error)
     finally:
         chip.close()
-    # The collector keeps what merely looks like being in use, more or less of it each time; a pair of
-    # connections that stayed behind would be some 4 KB.
+    # The collector keeps memory that only looks like being in use, a different amount each time; a pair of
+    # unreleased connections would be about 4 KB.
     free = [int(text) if text.strip().isdigit() else 0 for text in told]
     return "" if free[0] and max(free) - min(free) < 2048 else f"{told}\n"
 

@@ -50,7 +50,7 @@ check(memory)
 memory = None
 """
 
-# The names "client" and "server" are arguments of wrap_socket(); `left` is what the reset finds.
+# The names "client" and "server" are arguments of wrap_socket(); `left` has the objects that the reset finds.
 CONNECT = """
 import ussl
 

@@ -14,7 +14,7 @@ for name, client, server in (
     s.close()
     del c, s
     gc.collect()
-# Whoever imports the module again, by any of its names, does no harm to those that are connected.
+# Importing the module again, by any of its names, does not affect existing connections.
 c, s, results = connect(psk_client(), psk_server())
 import ssl
 import tls

@@ -31,6 +31,6 @@ for i in range(100):
     if i == 20:
         before = free()
 after = free()
-# On a host the collector finds what looks like a pointer on a larger stack.
+# On a host the collector finds values that look like pointers on a larger stack.
 print("leaked" if before - after > 4096 else "nothing leaked")
 print("done")

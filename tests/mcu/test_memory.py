@@ -56,6 +56,6 @@ for left in range(6000, 70000, 1600):
 after = free()
 print(failures, good)
 assert failures and good
-# The context of the last call may be kept for the next, and the collector keeps what looks like being in use.
+# The context of the last call may be kept for the next, and the collector keeps memory that looks like being in use.
 assert before - after < 3072, (before, after)
 print("done")

@@ -1,5 +1,5 @@
 # chip only
-# The memory of a record: what a header announces is not allocated, and a read without memory can be repeated.
+# The memory of a record: the length in a header is not allocated, and a read without memory can be repeated.
 
 
 class Tape(End):

@@ -203,7 +203,7 @@ class Servers(ChipCase):
                 self.assertIn("It works", page)
                 self.assertIn(version, page)
             self.assertEqual(self.curl(chip, 8443, "--cacert", cert("ca-other.crt")).process.returncode, 60)
-            # With its alert, curl leaves what it has not read: the alert, or the RST, is what the chip sees.
+            # curl closes with an alert and with unread data: the chip receives the alert, or the RST.
             chip.wait_for("refused:", CHIP_TIMEOUT)
             self.assertIn("It works", self.curl(chip, 8443).text())
 

@@ -1,5 +1,5 @@
-# ussl over the Mbed TLS that a port builds for MicroPython's own TLS, as its makers configured it: TLS 1.2
-# only, without its own PEM, pre-shared keys, PSA, and what of ussl's own is in that library's place elsewhere.
+# ussl over the Mbed TLS that a port builds for MicroPython's own TLS, in its own configuration. It has
+# TLS 1.2 only, without its own PEM, pre-shared keys and PSA, and without ussl's replacements for parts of that library.
 
 import ussl
 from ussltest import *

@@ -35,7 +35,7 @@ def main():
         files.mkdir()
         for name in ("ssl.py", "tls.py"):
             (files / name).write_text("class SSLContext:\n    pass\n")
-        # The file system comes first in sys.path, and then what is frozen.
+        # The file system is first in sys.path, and then the frozen modules.
         for where, path in (("frozen", folder), ("files", files)):
             output = output_of(program, path)
             print(f"{where}  {'ok' if output == EXPECTED else 'FAILED: ' + output}")

@@ -57,7 +57,7 @@ def run(program, path, tests, slow, environment):
             printed = process.communicate(timeout=seconds)[0]
             end = f"exit status {process.returncode}" if process.returncode != 0 else ""
         except subprocess.TimeoutExpired:
-            # AddressSanitizer says where it was (handle_abort).
+            # AddressSanitizer reports the place (handle_abort).
             process.send_signal(signal.SIGABRT)
             end = f"no end within {seconds} s"
             try:
@@ -145,7 +145,7 @@ def main():
             "USSL_TMP": temporary,  # where tests may write
             "USSL_ASAN": "1" if asan else "0",
             "USSL_SLOW": "1" if asan or options.emulated else "0",
-            # MicroPython's own heap is one piece of memory that leaves with the process.
+            # MicroPython's own heap is one piece of memory that is released with the process.
             "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:allocator_may_return_null=1:handle_abort=1",
             "UBSAN_OPTIONS": "print_stacktrace=1",
         }

@@ -11,7 +11,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 STUBS = ROOT / "bindings" / "micropython" / "ussl.pyi"
 
-# On MicroPython: what is there. dir() knows no attributes that are computed: those of the stubs are asked for.
+# On MicroPython: the existing names. dir() does not list computed attributes: the names of the stubs are tested.
 LOOK = """
 import io, json, ussl
 asked = json.loads(ASKED)
@@ -27,9 +27,9 @@ for name, it in objects.items():
     found[name] = dir(it) + [a for a in asked[name] if a not in dir(it) and hasattr(it, a)]
 print(json.dumps(found))
 """
-# What is there or not: an attribute of servers, the name by which MicroPython's tests know Mbed TLS.
+# Optional names: an attribute of servers, and the name by which MicroPython's tests detect Mbed TLS.
 SOMETIMES = {("SSLContext", "num_tickets"), ("", "MBEDTLS_VERSION")}
-# What every object has, or only types have.
+# Names that every object has, or that only types have.
 ALWAYS = {"__name__", "__class__", "__init__", "__del__", "__buffer__", "__bases__", "__dict__"}
 
 

@@ -220,7 +220,7 @@ def test_ecdsa_sign_callback_is_micropythons():
     connected(client_context(), server)
     equal(asked[0][0], 32)
 
-    # It has nothing to say of RSA.
+    # It is not used for RSA.
     server = server_context("server-rsa")
     server.ecdsa_sign_callback = lambda key, digest: 1 / 0
     connected(client_context("ca-rsa.crt"), server)
@@ -265,7 +265,7 @@ def test_cert_info_of_every_kind_of_name_and_text():
         (("organizationName", "\U0001d11e"),),
     ))
     equal(info["issuer"], info["subject"])
-    # A name of a directory is none that TLS asks for.
+    # A directory name is not a name that TLS compares.
     equal(info["subjectAltName"], (("email", "me@localhost"), ("URI", "http://localhost/"), ("DNS", "localhost"),
                                    ("IP Address", "127.0.0.1")))
 

@@ -33,7 +33,7 @@ def test_examples():
         expected = unhexlify(expected)
         equal(cipher(size, mode, iv).encrypt(PLAIN), expected)
         equal(cipher(size, mode, iv).decrypt(expected), PLAIN)
-        # Block by block, and into a buffer of the program's, which may be the one that it comes from.
+        # Block by block, and into a buffer of the program, which may be the input's.
         aes = cipher(size, mode, iv)
         equal(aes.encrypt(PLAIN[:16]) + aes.encrypt(PLAIN[16:]), expected)
         buffer = bytearray(PLAIN + b"beyond")

@@ -1,4 +1,4 @@
-# Data that was accepted before close() arrives, whatever the stream and the peer do.
+# Data that was accepted before close() arrives, with any behavior of the stream and the peer.
 # heap: 2m
 
 import asyncio
@@ -259,8 +259,8 @@ def a_poll_that_is_ready():
 
 
 def test_an_endless_sender_costs_a_bounded_amount_per_turn():
-    # What one turn discards of one peer's input (delivery.hpp), and half of what each of two kernel buffers may hold,
-    # whose windows open in steps.
+    # The discarded input of one peer in one turn (delivery.hpp), and half of the size of each of two kernel buffers, whose
+    # windows open in steps.
     per_turn, buffers, turns = 65536, 1 << 17, 50
     a, b = tcp_pair()
     a.setsockopt(SOL_SOCKET, SO_RCVBUF, buffers)

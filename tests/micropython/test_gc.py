@@ -158,7 +158,7 @@ def test_cycles():
 
 
 def test_any_order():
-    # Contexts, sockets and streams die in whatever order the heap has them.
+    # Contexts, sockets and streams are released in the order of the heap.
     for i in range(60):
         a, b = pipe()
         context = ussl.SSLContext(ussl.PROTOCOL_TLS_CLIENT)
@@ -197,7 +197,7 @@ def steady(make, rounds=300, most=6000):
         make()
         gc.collect()
     grown = kilobytes() - before
-    # AddressSanitizer keeps what was freed for a while.
+    # AddressSanitizer keeps freed memory for a while.
     assert ASAN or grown < most, "%d KB more" % grown
 
 
@@ -270,7 +270,7 @@ pattern_16k = bytes(16000)
 
 
 def test_out_of_heap_while_reading():
-    # MemoryError, and the connection goes on.
+    # MemoryError, and the connection continues.
     client, server, a, b = psk_pair()
     server.write(b"hello")
     raises(MemoryError, client.read, 1 << 30)

@@ -255,7 +255,7 @@ def test_peer_that_closes_during_the_handshake():
     a, b = pipe()
     a.ioctl(IOCTL_CLOSE, 0)
     raises(OSError, psk_server, b, code=ussl.ERR_PEER_CLOSED)
-    # Gone altogether: the stream's own error.
+    # Closed completely: the stream's own error.
     a, b = pipe()
     a.broken = a.at_end = True
     raises(OSError, psk_client, a, code=EPIPE)

@@ -135,7 +135,7 @@ if _heap:
 
 
 def test_a_locked_heap_loses_nothing():
-    # Sockets need no memory of the interpreter: what can be done without is done.
+    # Sockets need no memory of the interpreter: all calls without allocations succeed.
     a, b = tcp_pair()
     a.setblocking(False)
     b.setblocking(False)

@@ -118,7 +118,7 @@ def test_a_dict_may_change_later():
     shake(client, server)
     # And the same options made anew look into their own mapping.
     equal(codes(None, {"psk_keys": {b"other": KEY}}), (ussl.ERR_PSK_REFUSED, ussl.ERR_PSK_IDENTITY))
-    # A bad key that came in later is the server's own mistake, and no one is let in.
+    # An invalid key that was added later is the server's own mistake, and no client is accepted.
     keys[IDENTITY] = b""
     c, s = outcome(None, {"psk_keys": Lazy(keys)})
     assert type(s) is ValueError, s
@@ -147,7 +147,7 @@ def test_a_get_that_returns_nonsense():
                        ("a str is no key", TypeError), (5, TypeError), ([1, 2], TypeError), (True, TypeError)):
         c, s = outcome(None, {"psk_keys": Gives(what)})
         equal(type(s), kind)
-        # The client hears of an error, and nothing about which.
+        # The client receives an error without its reason.
         assert type(c) is OSError and c.errno < 0, c
 
 

@@ -198,7 +198,7 @@ def test_negative_and_huge_sizes():
 
 
 def test_as_any_stream():
-    # What MicroPython's own code does with a stream: it calls the protocol, not the methods.
+    # MicroPython's own code calls the protocol of a stream, not the methods.
     import json
     import select
 

@@ -170,7 +170,7 @@ def test_a_context_that_changes_forgets():
 
 
 def test_wrap_socket_by_itself():
-    # Nothing is left of the first connection but what ussl keeps.
+    # Only ussl's stored session is left of the first connection.
     server = contexts(ussl.TLSv1_3)[1]
 
     def once(**options):

@@ -84,7 +84,7 @@ def test_client_against_every_server():
             continue
         assert type(c) is OSError and c.errno == getattr(ussl, "ERR_" + wanted), where
         assert c.args[1].startswith(wanted + ": ") and "(alert sent: " in c.args[1], where
-        # The server hears that it was its certificate.
+        # The server is told that its certificate was the reason.
         assert type(s) is OSError and s.errno == ussl.ERR_CERT_REFUSED, where
         assert s.args[1].startswith("CERT_REFUSED: ") and "(alert received: " in s.args[1], where
 
@@ -277,7 +277,7 @@ def test_weak_keys_of_ones_own_are_ones_own_business():
 
 
 def test_a_server_that_asks_everyone():
-    # The same verdicts hold through a blocking wrap_socket, which raises.
+    # A blocking wrap_socket has the same results, and raises.
     a, b = pipe()
     server = ussl.wrap_socket(b, True, cert("server-expired.key"), cert("server-expired.crt"), do_handshake=False)
     failed = []

@@ -1,4 +1,4 @@
-# What was accepted is sent, once, in order.
+# Accepted data is sent once, in order.
 
 # heap: 64m
 import errno
@@ -40,7 +40,7 @@ def test_what_was_taken_by_a_stuck_stream_arrives_once():
     equal(client.write(b"CC"), None)
     equal(server.read(10), None)
     a.room = 1 << 20
-    # Whatever is passed next is new data, whatever its bytes or length.
+    # The next passed data is new data, with any bytes and length.
     equal(client.write(b"AAAAB"), 5)
     equal(drain(server), b"AAAAAAAAB")
 
@@ -263,7 +263,7 @@ def test_gathered_writes_wait_for_a_poll():
     equal(client.write(b"third"), None)
     equal(server.recv(100), b"first and second")
     equal(server.recv(100), None)
-    # What is read needs no poll, and errors do not wait for one.
+    # Reading needs no poll, and errors do not wait for one.
     server.write(b"answer")
     equal(client.read(6), b"answer")
     client.close()

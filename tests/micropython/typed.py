@@ -1,5 +1,5 @@
-# What a type checker says of programs with ussl: tests/lint/types has mypy read this file, nobody runs it.
-# What is wrong has a comment with mypy's code for it; a comment that is not needed is an error, too.
+# The results of a type checker for programs with ussl: tests/lint/types checks this file with mypy; it is never run.
+# Every mistake has a comment with mypy's code for it; a comment that is not needed is an error, too.
 
 import array
 import io

@@ -1,4 +1,4 @@
-# What the tests share: streams in memory, certificates, a runner. Runs on MicroPython.
+# The common code of the tests: streams in memory, certificates, a runner. Runs on MicroPython.
 
 import errno
 import io
@@ -236,7 +236,7 @@ def shake_out(client, server):
                     done[i] = True
                     sock.close()
         if done[0] and done[1]:
-            # TLS 1.3: a client is done before the server has looked at what it sent.
+            # TLS 1.3: a client is done before the server has processed its messages.
             if result[1] and not result[0]:
                 try:
                     client.read(1)

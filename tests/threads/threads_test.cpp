@@ -1,5 +1,5 @@
-// One connection over a real socket, used by several threads at once: each call is short, and who
-// waits for the socket waits outside of the connection, as the binding does.
+// One connection over a real socket, used by several threads at once: each call is short, and
+// threads wait for the socket outside of the connection, as in the binding.
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -294,7 +294,7 @@ TEST_P(Threads, CloseBesideTheTraffic) {
         std::this_thread::sleep_for(i * 500us);
         ends.client->connection->close();
         ends.client->connection->close();
-        // What it had accepted is sent, then the peer's reading comes to the end.
+        // The accepted data is sent, then the peer's read reports the end.
         SocketCallbacks callbacks = ends.client->callbacks();
         EXPECT_EQ(
             run(*ends.client, callbacks, Direction::write,

@@ -1,4 +1,4 @@
-// A server with pre-shared keys, and clients that it does not let in: for tests/timing/run, which
+// A server with pre-shared keys, and clients that it rejects: for tests/timing/run, which
 // counts the instructions of server_turn().
 //
 //     psk_server openssl|mbedtls 1.2|1.3 wrong_key|unknown|good COUNT

@@ -15,7 +15,7 @@ from suite import SKIPPED, main  # noqa: E402
 
 BUILD = pathlib.Path(sys.argv.pop(1))
 BASH = "/bin/bash"
-# Of GoogleTest: what it is asked for, as far as tests/gtest asks.
+# A substitute for GoogleTest, with the options that tests/gtest uses.
 PROGRAM = """#!/bin/bash
 [[ $* == *--gtest_list_tests* ]] || { echo "runs $*"; exit; }
 case $* in
@@ -23,7 +23,7 @@ case $* in
     *'=*Writes*') printf 'AStream.\\n  Writes  # GetParam() = 1\\nAMemory.\\n  Writes\\n' ;;
 esac
 """
-# Stands for MicroPython: one file whose tests succeed, one with a failed test, one that dies, one without tests.
+# A substitute for MicroPython: one file whose tests succeed, one with a failed test, one that crashes, one without tests.
 MICROPYTHON = """#!/bin/bash
 case $* in
     */test_gc.py) printf 'test_a ok\\ntest_b ok\\nnoise\\n' ;;

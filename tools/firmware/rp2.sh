@@ -14,8 +14,8 @@ submodules() {
 build() {
     local modules cmake make
     set_cmake_options "$1"
-    # By the environment: on make's command line, CMAKE_ARGS would replace what the Makefile adds to it. One picotool for all,
-    # which the first build makes.
+    # In the environment: on make's command line, CMAKE_ARGS would replace the words that the Makefile adds to it. The first
+    # build makes one picotool for all.
     CMAKE_ARGS="${cmake[*]}" PICOTOOL_FETCH_FROM_GIT_PATH="$builds/picotool" \
         must "building $board, ${names[$1]}" "$dir/$1.log" flock "$builds/picotool.lock" \
         make -j"$(nproc)" -C "$micropython/ports/rp2" BOARD="$board" BUILD="$dir/$1" "${modules[@]}" "${make[@]}"

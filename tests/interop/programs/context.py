@@ -7,7 +7,7 @@
 #     self_signed  the names of a certificate that is made here, and written to `file`
 #     trusted      a client's roots
 #
-# Sends a line, reads one, and prints one JSON object: what was heard, and what was signed.
+# Sends a line, reads one, and prints one JSON object: the received line, and the signed digests.
 
 import json
 import sys

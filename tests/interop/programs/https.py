@@ -1,8 +1,8 @@
-# A small HTTPS server that tells what happened to each connection: https.py JOB, a JSON file:
+# A small HTTPS server that reports the result of each connection: https.py JOB, a JSON file:
 #
 #     port, options, times   as for peer.py
 #
-# GET gives `size` bytes (the number after the slash); POST gives the checksum of what it was sent.
+# GET returns `size` bytes (the number after the slash); POST returns the checksum of its body.
 # Prints one JSON object per connection.
 
 import binascii

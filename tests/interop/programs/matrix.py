@@ -8,14 +8,14 @@
 #     root     a file: who must have signed the peer's certificate; or None
 #     psk      [identity, key in hexadecimal]; or None
 #     alpn     a protocol; or None
-#     talk     what both say; `line` is a line of text:
+#     talk     the messages of both; `line` is a line of text:
 #              "echo":     the client sends the line, the server sends it back
 #              "reversed": the server sends it back reversed
-#              "http":     the client asks with it in the path, or in whatever it likes to ask; the server answers
+#              "http":     the client sends a request, with the line in the path if it can; the server answers
 #              "mqtt":     a client publishes the line to itself; a server reads two packets and answers the first
-#     ends     whether the client waits for the server's goodbye, and takes no other end
+#     ends     whether the client waits for the server's close_notify, and accepts no other end
 #
-# Prints one JSON object per connection: what was agreed on, what was heard, or the error and the stage.
+# Prints one JSON object per connection: the negotiated values, the received data, or the error and the stage.
 
 import json
 import sys

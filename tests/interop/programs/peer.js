@@ -1,4 +1,4 @@
-// Node's tls as a peer of the interop matrix; peers.py has the arguments, and what it prints.
+// Node's tls as a peer of the interop matrix; peers.py has the arguments and the output.
 "use strict";
 const fs = require("fs");
 const tls = require("tls");

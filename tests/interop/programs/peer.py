@@ -4,15 +4,15 @@
 #     port     on 127.0.0.1
 #     options  arguments of ussl.wrap_socket; names that end in _hex are bytes
 #     talk     "echo":  a server sends back every line; a client sends lines, `size` bytes together,
-#                       each of them once the one before has come back
+#                       each after the previous one was returned
 #              "bulk":  sends `size` bytes, then reads `size` bytes
 #              "hello": sends a line and reads one
 #              "read":  reads one byte
 #              "mqtt":  a client publishes `size` bytes to itself
 #              "hear":  reads one MQTT packet
-#     times    how many connections a server takes, one after the other (default 1)
+#     times    the number of connections that a server accepts, one after the other (default 1)
 #
-# Prints one JSON object per connection: what was agreed on, the checksums, or the error and the
+# Prints one JSON object per connection: the negotiated values, the checksums, or the error and the
 # stage ("handshake" or "talk") that it ended.
 
 import binascii

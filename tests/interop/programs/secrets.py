@@ -80,7 +80,7 @@ own = []
 for name, size in job["secrets"]:
     own.append(secret(size))
     if name == "psk_keys":
-        # A dictionary's keys and values are bytes, which nobody can wipe; what answers instead of one may have better.
+        # A dictionary's keys and values are bytes, which cannot be wiped; an object in place of a dictionary can wipe them.
         options["psk_keys"] = Keys(own[-1])
     else:
         options[name] = own[-1]

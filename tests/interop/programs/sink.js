@@ -1,4 +1,4 @@
-// Node's tls as a server that only reads; sink.go says how.
+// Node's tls as a server that only reads; sink.go has the explanation.
 "use strict";
 const fs = require("fs");
 const tls = require("tls");
@@ -20,7 +20,7 @@ const listener = tls.createServer(options, (stream) => {
     });
     stream.on("end", () => done(true));
     function take() {
-        // null: less than that has come, or the end
+        // null: fewer bytes were received, or the end
         const data = stream.read(Math.min(8192, stream.readableLength)) || stream.read();
         received += data ? data.length : 0;
         if (data) {

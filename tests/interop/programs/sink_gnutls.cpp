@@ -1,4 +1,4 @@
-// GnuTLS as a server that only reads; sink.go says how.
+// GnuTLS as a server that only reads; sink.go has the explanation.
 #include <arpa/inet.h>
 #include <gnutls/gnutls.h>
 #include <netinet/in.h>

@@ -1,6 +1,6 @@
-# A client of TLS 1.2 whose stream takes nothing at the moment when the server asks for a renegotiation,
-# which is refused with an alert. Prints "ready", and when it has been asked: what reads came to, how much
-# two writes took afterwards, and how many records with data have left.
+# A TLS 1.2 client whose stream accepts no data when the server requests a renegotiation, which is rejected with an
+# alert. Prints "ready", and after the request: the results of reads, the number of bytes that two later writes
+# accepted, and the number of sent records with data.
 #
 #     stuck.py PORT
 

@@ -1,4 +1,4 @@
-// wolfSSL as a peer of the interop matrix; peers.py has the arguments, and what it prints.
+// wolfSSL as a peer of the interop matrix; peers.py has the arguments and the output.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>

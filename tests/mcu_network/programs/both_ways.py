@@ -1,4 +1,4 @@
-# An asyncio client that sends and receives at once: both_ways.py HOST PORT CA SIZE; what it sends comes back.
+# An asyncio client that sends and receives at once: both_ways.py HOST PORT CA SIZE; the peer sends all data back.
 import asyncio
 import binascii
 import hashlib

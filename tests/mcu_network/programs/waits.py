@@ -33,14 +33,14 @@ def times_out(call, low, high):
     assert low <= took <= high, took
 
 
-# A server that says nothing at all.
+# A server that sends no data at all.
 sock = connected(silent)
 sock.settimeout(1)
 times_out(lambda: wrapped(sock), 900, 5000)
 sock.close()
 print("the handshake times out")
 
-# One that says nothing after the handshake; the connection is as good as before.
+# One that sends no data after the handshake; the connection remains usable.
 s = wrapped(connected(echo))
 s.settimeout(0.5)
 times_out(lambda: s.read(1), 450, 4000)

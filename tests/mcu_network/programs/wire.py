@@ -1,6 +1,6 @@
 # One of two chips on a wire: wire.py ROLE WHAT SIZE [CA | CERT KEY]
 #
-# B, the server, takes connections on port 4433, one after the other, and prints a line for each; A, the client, makes
+# B, the server, accepts connections on port 4433, one after the other, and prints a line for each; A, the client, makes
 # one. Errors are printed, and end the connection. WHAT is
 #
 #     echo      A sends SIZE bytes and reads them again

@@ -1,5 +1,5 @@
-# What networked boards freeze: asyncio, and micropython-lib's ssl.py (bundle-networking requires it). Where
-# micropython-lib is not in the source tree, a file of that name that is another module just as well.
+# The frozen modules of networked boards: asyncio, and micropython-lib's ssl.py (bundle-networking requires it). If
+# micropython-lib is not in the source tree, a substitute with the same name.
 include("$(MPY_DIR)/extmod/asyncio")
 try:
     require("ssl")

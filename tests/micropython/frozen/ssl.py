@@ -1,4 +1,4 @@
-# Stands for micropython-lib's ssl.py, which takes everything from tls and has an SSLContext of its own.
+# A substitute for micropython-lib's ssl.py, which imports everything from tls and has its own SSLContext.
 from tls import *
 
 
