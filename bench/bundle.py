@@ -1,4 +1,4 @@
-# What a bundle of roots costs with every call: bundle.py FILE CALLS, for MicroPython and CPython.
+# Measures the cost of a bundle of roots in every call: bundle.py FILE CALLS, for MicroPython and CPython.
 import io
 import sys
 import time

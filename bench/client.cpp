@@ -1,5 +1,5 @@
-// The plain program over OpenSSL: what a program can reach at most with this TLS library, used the
-// usual way (blocking sockets, OpenSSL's own socket BIO, its default settings).
+// The plain program over OpenSSL: the limit of a program with this TLS library, used in the usual
+// way (blocking sockets, OpenSSL's own socket BIO, its default settings).
 
 #include "client.hpp"
 #include "tls.hpp"

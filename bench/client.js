@@ -1,5 +1,5 @@
-// Node's tls as a contestant; client.hpp says what the arguments and the answer mean. Everything is
-// asynchronous here, as it always is with Node.
+// Node's tls as a contestant; client.hpp explains the arguments and the answer. As always with
+// Node, everything is asynchronous.
 'use strict';
 const fs = require('fs');
 const tls = require('tls');

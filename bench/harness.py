@@ -32,7 +32,7 @@ TLS12 = {
     "rsa": "TLSv1.2 TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
 }
 
-# What a contestant cannot be asked, and why.
+# The unsupported questions of each contestant, with reasons.
 LACKS = {
     (CPYTHON, "psk"): "CPython 3.11's `ssl` has no pre-shared keys",
     (GO, "psk"): "Go's `crypto/tls` has no pre-shared keys",

@@ -1,6 +1,6 @@
-// MicroPython's own options for Mbed TLS, to compare with (bench/mcu): TLS 1.2 only, nothing tuned for
-// a processor. ussl's memory, entropy and time; and pre-shared keys, which MicroPython leaves out, with
-// the one suite for ECDHE-PSK that both have.
+// MicroPython's own options for Mbed TLS, for comparison (bench/mcu): TLS 1.2 only, without tuning for
+// a processor. It uses ussl's memory, entropy and time. Pre-shared keys, which MicroPython omits, are
+// added, with the one suite for ECDHE-PSK that both have.
 
 #include "ussl_mbedtls_platform.h"
 

@@ -1,19 +1,21 @@
 // The other end of every measurement. It is so fast that only the contestant limits the result, and
 // it requires certain parameters, so that every contestant does the same cryptography.
 //
-//   peer serve FOLDER OPTION...  prints the port it listens on; one connection after the other:
-//                                "w" reads data, and answers when a message ends with 1,
-//                                "r SIZE" sends messages of SIZE bytes until the client closes,
-//                                "b SIZE" sends a byte, then sends each SIZE bytes back,
-//                                "e" answers with the same,
-//                                "h SIZE" sends SIZE bytes and keeps the connection open,
-//                                no request: the client only makes a handshake
-//   peer connect PORT FOLDER OPTION...
-//                                one handshake after the other until the port is closed
+//   peer serve FOLDER OPTION...  prints the port it listens on; one connection after the other. The
+//                                client's request selects the answer:
+//     "w"       reads data, and answers when a message ends with 1
+//     "r SIZE"  sends messages of SIZE bytes until the client closes
+//     "b SIZE"  sends a byte, then sends each SIZE bytes back
+//     "e"       answers with the same
+//     "h SIZE"  sends SIZE bytes and keeps the connection open
+//     none      the client only makes a handshake
+//
+//   peer connect PORT FOLDER OPTION...  makes handshakes until the port is closed
+//
 //   peer load PORT CONNECTIONS SECONDS FOLDER OPTION...
-//                                that many connections to a server that sends data back; prints
-//                                "connected", then sends a message of 64 bytes on each of them
-//                                repeatedly; prints the number of returned messages, as JSON
+//
+// Makes that many connections to a server that sends data back. Prints "connected", then sends a
+// message of 64 bytes on each of them repeatedly. Prints the number of returned messages, as JSON.
 //
 // Options:
 //   mutual   clients have certificates
@@ -21,10 +23,10 @@
 //   tickets  for resumption
 //   tls1.2   with P-256, for contestants without TLS 1.3
 //   one      load: all connections but one are idle
-//   idle     load: the connections are idle, and another client repeatedly connects, receives an
-//   echo
-//            of one message, and closes
+//   idle     load: the connections are idle, and another client repeatedly connects and closes
 //   flood    the same, but the connections send KeyUpdate messages without end
+//
+// With idle and flood, the other client receives an echo of one message before it closes.
 
 #include <fcntl.h>
 #include <sys/epoll.h>

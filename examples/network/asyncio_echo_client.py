@@ -1,4 +1,4 @@
-# A client for an echo server, with asyncio: sends lines, checks what comes back.
+# A client for an echo server, with asyncio: sends lines, and checks the answers.
 #
 # On a computer:
 #

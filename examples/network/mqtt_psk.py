@@ -208,7 +208,7 @@ def run(args):
     except MQTTError as e:
         print("MQTT:", e, file=sys.stderr)
     except OSError as e:
-        # ussl's errors carry a negative code and a text; all others come from the network.
+        # ussl's errors have a negative code and a text; all others are errors of the network.
         if len(e.args) == 2 and e.args[0] < 0:
             print("TLS: %d %s" % e.args, file=sys.stderr)
         else:

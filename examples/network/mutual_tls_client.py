@@ -33,8 +33,8 @@ def main(host=HOST, port=PORT, ca=CA, cert=CERT, key=KEY):
         sock.close()
         raise
     try:
-        # With TLS 1.3 the handshake is over before the server has judged our certificate: what it
-        # thinks of it comes with the first read.
+        # With TLS 1.3 the handshake is done before the server has verified our certificate: its
+        # result arrives with the first read.
         print(stream.readline().decode().strip())
     finally:
         stream.close()

@@ -193,7 +193,7 @@ def prime(bits, exponent, *labels):
     """Of so many bits, the upper two of them set; no factor of `exponent` divides it less one."""
     first = drawn_below(1 << bits, bits, *labels) | 3 << (bits - 2) | 1
     for number in itertools.count(first, 2):
-        # Fermat's test, to one base: what it lets through here, it would let through in every run.
+        # Fermat's test, to one base: a number that it accepts here, it would accept in every run.
         if math.gcd(number, SMALL_PRIMES) == math.gcd(number - 1, exponent) == 1 == pow(2, number - 1, number):
             return number
 

@@ -1,4 +1,5 @@
-// Stands in for what ussl uses of the Pico SDK, on the emulated board. MicroPython's rosc_random_u8() is not there, as in 1.28.
+// A substitute for the parts of the Pico SDK that ussl uses, on the emulated board. MicroPython's rosc_random_u8() is
+// missing, as in 1.28.
 
 #include <string.h>
 

@@ -119,7 +119,7 @@ TEST(FailedCertificate, IsDescribedWithinBounds) {
     const std::string both = der(0x30, names);
     longest.keep({bytes(both), bytes(both), {1950, 1, 1, 0, 0, 0}, {9999, 1, 1, 0, 0, 0}, 0});
     EXPECT_TRUE(longest.text().ends_with("clock 1970-01-01T00:00:00Z")) << longest.text();
-    // The engines parse names before; what is malformed all the same ends them.
+    // The engines parse names before; a malformed rest ends them.
     for (std::size_t size = 0; size < both.size(); ++size)
         EXPECT_LE(described(both.substr(0, size)).size(), ussl::max_certificate_description);
 }

@@ -221,7 +221,7 @@ TEST_P(Names, CannotReplacePreSharedKeys) {
 }
 
 TEST_P(Names, AreAskedForEveryTime) {
-    // A session would spare the client what another name asks of it.
+    // With a session, the client could avoid the requirements of another name.
     Plan made = plan(asking());
     made.client.resumption = made.server.resumption = true;
     made.client_context = make(*made.client_engine, made.client);

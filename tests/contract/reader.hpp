@@ -29,7 +29,7 @@ class Reader {
         rest_.remove_prefix(taken.size());
         return taken;
     }
-    /// What has its length, in so many bytes, in front.
+    /// A field with its length in front, which has this number of bytes.
     Reader field(std::size_t length) { return Reader(bytes(number(length))); }
     Numbers numbers(std::size_t size) {
         Numbers all;

@@ -31,7 +31,7 @@ const Revocation revocations[] = {
     {"server", {"ca.crt", "ca-other.crt", "ca-other.crl"}, CrlCheck::leaf, Code::CERT_CRL, 42},
     {"server", {"ca.crt", "ca-twin.crl"}, CrlCheck::leaf, Code::CERT_CRL, 42},
     {"server-nocrl", {"ca-nocrl.crt", "ca-nocrl.crl"}, CrlCheck::leaf, Code::CERT_CRL, 42},
-    // Out of date, and not yet in it; what an old one lists counts.
+    // Out of date, and not valid yet; the entries of an old one still count.
     {"server", {"ca.crt", "ca-old.crl"}, CrlCheck::leaf, Code::CERT_CRL, 42},
     {"server", {"ca.crt", "ca-early.crl"}, CrlCheck::leaf, Code::CERT_CRL, 42},
     {"server-revoked", {"ca.crt", "ca-old.crl"}, CrlCheck::leaf, Code::CERT_REVOKED, 44},

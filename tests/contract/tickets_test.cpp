@@ -28,7 +28,7 @@ class Tickets : public testing::Test {
         ticket.sealed = run("a session", true);
         return ticket;
     }
-    /// What is in it; empty: a full handshake.
+    /// Its content; empty: a full handshake.
     std::string open(Ticket ticket, seconds when) {
         return use(ticket, when, false) == 1 ? run(ticket.sealed, false) : "";
     }

@@ -5,7 +5,7 @@
 
 #include <cstdlib>
 
-// Linked with --wrap=malloc and --wrap=free: what the library itself allocates comes by here.
+// Linked with --wrap=malloc and --wrap=free: the library's own allocations call these functions.
 extern "C" void* __real_malloc(std::size_t size);
 extern "C" void* __wrap_malloc(std::size_t size);
 extern "C" void __real_free(void* memory);

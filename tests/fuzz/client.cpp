@@ -1,4 +1,4 @@
-// What may come to a client.
+// Data for a client.
 
 #include "takeover.hpp"
 

@@ -55,7 +55,7 @@ void fuzz::run(Input& input) {
             expect(refusal.reason != nullptr && !refusal.out_of_memory, "refused without a reason");
             continue;
         }
-        // What was accepted works, and not worse than with a peer that refuses it.
+        // Accepted credentials work, or the peer rejects them.
         Plan plan = with_certificate();
         plan.client.verify = Verify::insecure_no_verification;
         plan.client.trusted.reset();

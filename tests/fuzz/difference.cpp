@@ -81,7 +81,7 @@ std::string Scene::verdict(const ussl::Engine* engine,
         tamper(target_host.in, false);
         target.handshake(target_host);
     }
-    // The goodbye and tickets of who is open; nothing more is said.
+    // close_notify and tickets of an open end; no more data is sent.
     if (target.handshake_done())
         read_all(target, target_host);
     expect_explained(target, target_host);

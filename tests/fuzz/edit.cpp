@@ -22,7 +22,7 @@ void put_length(std::string& text, std::size_t at, std::size_t bytes, std::size_
         text[at + i] = static_cast<char>(length & 0xFFU);
 }
 
-/// For whoever looks at an input: USSL_FUZZ_SHOW=1 shows what it changes.
+/// To examine an input: USSL_FUZZ_SHOW=1 prints its changes.
 void show(unsigned unit, const std::string& before, const std::string& after) {
     static const bool wanted = std::getenv("USSL_FUZZ_SHOW") != nullptr;
     if (!wanted)

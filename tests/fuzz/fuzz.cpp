@@ -100,7 +100,7 @@ void converse(Connection& connection, MemoryCallbacks& callbacks, std::string_vi
 
 ussl::Ref<Context> context_of(const ussl::Engine& engine, const Options& options) {
     using Key = std::pair<const ussl::Engine*, std::array<std::uint8_t, 32>>;
-    // Never released: OpenSSL is gone before this would be.
+    // Never released: OpenSSL is unloaded earlier.
     static auto& made = *new std::map<Key, ussl::Ref<Context>>;
     Key key{&engine, {}};
     expect(ussl::options_digest(engine, options, key.second), "no digest");

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 
-# who may include what: the files that a pattern of an include is for
+# the rules for includes: the files that may include a pattern
 RULES = [
     (r"openssl/(?!tickets\.hpp).*", r"src/openssl/|tests/(cpp|faults|fuzz|load)/|tests/contract/(key\.hpp|(plain_client|tickets)_test)|bench/",
      "OpenSSL is the engine's business"),

@@ -1,5 +1,5 @@
-# A chain of many certificates with the name of one issuer, which a peer can show before it is authenticated: the
-# signatures that are verified are limited, also over an Mbed TLS without ussl's patches.
+# A chain of many certificates with the name of one issuer, which an unauthenticated peer can send. The number of verified
+# signatures is limited, also over an Mbed TLS without ussl's patches.
 
 import os
 
