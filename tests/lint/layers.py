@@ -22,7 +22,7 @@ RULES = [
     (r"iostream|fstream|sstream|string|vector|map|functional", r"tests/|bench/|examples/", "not in the library"),
 ]
 
-# What the first file must not include, not even through others: dependencies of the seam point down.
+# Files that the first file must not include, not even indirectly: dependencies of the seam point down.
 NOT_BELOW = {"src/engine.hpp": {"include/ussl/connection.hpp", "include/ussl/context.hpp"}}
 
 

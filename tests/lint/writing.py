@@ -51,10 +51,10 @@ def plain(text):
 
 
 def sentences(paragraph):
-    for part in SENTENCE_END.split(plain(" ".join(paragraph.split()))):
-        part = part.strip()
-        if part:
-            yield part
+    for item in plain(" ".join(paragraph.split())).split(" · "):  # a row of links
+        for part in SENTENCE_END.split(item):
+            if part.strip():
+                yield part.strip()
 
 
 def markdown(lines):
