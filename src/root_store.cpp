@@ -32,6 +32,10 @@ std::uint64_t number(Bytes content, std::size_t at, std::size_t bytes) {
     return value;
 }
 
+std::size_t size_in(Bytes content, std::size_t at, std::size_t bytes) {
+    return static_cast<std::size_t>(number(content, at, bytes));
+}
+
 ConfigError fault(const char* reason, std::size_t at = 0) {
     ConfigError error{reason};
     error.about = ConfigError::About::root_store;
@@ -155,7 +159,7 @@ std::expected<RootStore, ConfigError> RootStore::open(Bytes content, Sha256 sha2
     constexpr std::size_t size_at = 12, digest_at = 16;
     if (number(content, 8, 2) != format_version)
         return std::unexpected(fault("unsupported format of a root store", 8));
-    const std::size_t size = number(content, size_at, 4);
+    const std::size_t size = size_in(content, size_at, 4);
     if (content.size() < size)
         return std::unexpected(fault(truncated, content.size()));
     if (content.size() > size)
@@ -168,7 +172,7 @@ std::expected<RootStore, ConfigError> RootStore::open(Bytes content, Sha256 sha2
         return std::unexpected(fault("damaged root store: its SHA-256 is wrong"));
     RootStore store;
     store.content_ = content;
-    store.count_ = number(content, 10, 2);
+    store.count_ = size_in(content, 10, 2);
     if (const std::optional<ConfigError> error = store.check())
         return std::unexpected(*error);
     return store;
@@ -215,14 +219,14 @@ std::size_t RootStore::first_row(std::uint32_t hash) const {
 
 std::optional<RootStore::Root> RootStore::root_of(std::size_t row) const {
     std::size_t size = 0;
-    return root_at(number(content_, header_size + row * row_size + 4, 4), size);
+    return root_at(size_in(content_, header_size + row * row_size + 4, 4), size);
 }
 
 std::optional<RootStore::Root> RootStore::root_of(Bytes signature, Bytes subject) const {
     std::size_t size = 0;
     if (empty() || signature.size() != 4)
         return std::nullopt;
-    const std::optional<Root> root = root_at(number(signature, 0, 4), size);
+    const std::optional<Root> root = root_at(size_in(signature, 0, 4), size);
     return root && is_same(root->subject, subject) ? root : std::nullopt;
 }
 
@@ -247,11 +251,11 @@ std::optional<RootStore::Root> RootStore::root_at(std::size_t place, std::size_t
     const struct {
         Bytes& part;
         std::size_t size;
-    } parts[] = {{root.subject, number(entry, 3, 2)},
-                 {root.key, number(entry, 5, 2)},
+    } parts[] = {{root.subject, size_in(entry, 3, 2)},
+                 {root.key, size_in(entry, 5, 2)},
                  {root.serial, entry[1]},
                  {root.key_id, entry[2]},
-                 {root.extensions, number(entry, 7, 2)}};
+                 {root.extensions, size_in(entry, 7, 2)}};
     for (const auto& [part, length] : parts) {
         if (entry.size() - at < length)
             return std::nullopt;

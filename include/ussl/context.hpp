@@ -35,10 +35,10 @@ struct Options {
     bool sign_by_program = false;
     /// The roots, and CRLs; absent, without `root_store`: the system's store, if there is one.
     std::optional<Bytes> trusted{};
-    bool system_store = false;  ///< the system's store as well as `trusted`
     /// More roots, as tools/make_roots makes them (docs/root-store.md). They are read where they
     /// are: they must not change or be released while the Context exists.
     std::optional<Bytes> root_store{};
+    bool system_store = false;  ///< the system's store as well as `trusted`
 
     Verify verify = Verify::by_role;
     std::optional<CrlCheck> crl_check{};  ///< absent: leaf, if there are CRLs in `trusted`
@@ -104,7 +104,7 @@ struct Options {
 // clang-format off
 #define USSL_OPTIONS(FIRST, NEXT) FIRST(role) \
     NEXT(key) NEXT(key_password) NEXT(certificate) NEXT(sign_by_program) NEXT(trusted) \
-    NEXT(system_store) NEXT(root_store) NEXT(verify) NEXT(crl_check) NEXT(check_hostname) \
+    NEXT(root_store) NEXT(system_store) NEXT(verify) NEXT(crl_check) NEXT(check_hostname) \
     NEXT(verify_by_program) NEXT(verify_time) NEXT(build_time) NEXT(pins) NEXT(psk_identity) \
     NEXT(psk_key) NEXT(psk_server) NEXT(psk_hint) NEXT(minimum_version) \
     NEXT(maximum_version) NEXT(suites) NEXT(groups) NEXT(alpn) NEXT(choose_by_name) NEXT(key_log) \
