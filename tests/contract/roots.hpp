@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "contract.hpp"
+#include "pem.hpp"
 #include "pem/der.hpp"
 
 namespace contract::roots {
