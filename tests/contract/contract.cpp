@@ -22,7 +22,7 @@ const std::string& cert(const std::string& name) {
 }
 
 // As the MicroPython module does when it is imported.
-[[maybe_unused]] const bool wipes = ussl::wipe_released_memory(ussl::openssl_engine);
+[[maybe_unused]] const bool wipes = ussl::wipe_released_memory(*first_engine());
 
 IoResult MemoryCallbacks::read(MutableBytes into) noexcept {
     ++reads;
