@@ -10,175 +10,181 @@ class HostName;
 struct Outcome;
 struct SessionResources;
 
-/// What a call on a connection came to.
+/// The result of a call on a connection.
 struct Progress {
     enum class Kind : std::uint8_t {
-        done,     ///< it is done; `count` bytes were moved, where bytes are moved
-        blocked,  ///< the stream must become ready (Connection::poll_interest) before it can go on
-        timed_out,    ///< as blocked, after waiting as long as the stream itself waits
-        interrupted,  ///< as blocked: the stream ended the call (IoResult::aborted)
-        end,          ///< read: the peer sends nothing more
-        no_memory,    ///< read: there is no memory for a record; a later call goes on with it
-        failed,       ///< Connection::error says why, now and ever after
-        misuse,       ///< the call does not fit the connection's state (BAD_USE); nothing happened
+        done,  ///< the call is complete; `count` is the number of bytes that were read or written
+        blocked,    ///< the stream must become ready first (Connection::poll_interest), then repeat
+                    ///< the call
+        timed_out,  ///< as `blocked`, after the stream's own timeout (IoResult::timed_out)
+        interrupted,  ///< as `blocked`: the stream ended the call (IoResult::aborted)
+        end,          ///< read: the peer has closed its direction
+        no_memory,    ///< read: out of memory for a record; the call can be repeated later
+        failed,       ///< a fatal error: see Connection::error(); later calls fail, too
+        misuse,       ///< the call does not fit the connection's state (BAD_USE); it has no effect
         closed,       ///< the connection was closed by this side
     };
     Kind kind;
     std::size_t count = 0;
 
-    /// Whether it is done.
+    /// Returns true if the call is complete.
     constexpr explicit operator bool() const { return kind == Kind::done; }
 };
 
-/// What a read (or write) waits for.
+/// The event of the stream that a read or write waits for.
 enum class PollInterest : std::uint8_t {
-    nothing,  ///< it makes progress, or fails, without the stream
+    nothing,  ///< none: the call makes progress, or fails, without the stream
     stream_readable,
     stream_writable,
 };
 
 /// One TLS connection over a stream that the program owns.
 ///
-/// Every call is handed the Host to work with, blocks only where the stream blocks, and never
-/// waits in a loop. The first fatal error is kept; later calls fail with it again.
+/// Each call receives the Callbacks, which include the stream. A call blocks only where the stream
+/// blocks, and never waits in a loop. The first fatal error is permanent: later calls fail with the
+/// same error.
 ///
-/// One call at a time uses the connection. A call that finds another thread's under way waits for
-/// it as Callbacks::wait_for_turn() says; so, over a stream that does not block, one thread may
-/// read while another one writes. A call from within a callback is misuse and changes nothing. What
-/// a poll asks (poll_interest(), unsent(), pending() and the like) may be called by any thread at
-/// any time, and says what was true at the end of the last call; everything else that is read of
-/// the connection beside other threads needs hold().
+/// One call at a time uses the connection. If another thread's call is under way, a call waits with
+/// Callbacks::wait_for_turn(). Over a non-blocking stream, one thread can therefore read while
+/// another one writes. A call from within a callback is misuse and has no effect.
+///
+/// Any thread may call the functions that a poll needs (poll_interest(), unsent(), pending(),
+/// paused(), failed(), closed()) at any time. They return the state at the end of the last call. To
+/// use the other accessors while other threads use the connection, call hold() first.
 class Connection final : public OnHeap {
   public:
     struct Settings {
-        /// Client: the server's DNS name or IP address; sent as SNI unless it is an address
-        /// (RFC 6066 §3), and checked against the certificate (RFC 9525). Empty: none.
+        /// Client: the server's DNS name or IP address. A DNS name is sent as SNI (RFC 6066 §3).
+        /// The certificate must match the name or address (RFC 9525). Empty: no name.
         std::string_view server_hostname{};
-        /// End of stream without close_notify: true gives TRUNCATED, false an ordinary end.
-        /// During the handshake or inside a record it is an error in any case.
+        /// End of stream without close_notify: if true, the error TRUNCATED; if false, an ordinary
+        /// end. During the handshake or inside a record, it is always an error.
         bool report_truncation = false;
-        /// The stream gives what is there, however much is asked for, as a socket does: fewer and
-        /// larger reads, of up to 32 KB, which are held until they are read. See
-        /// trailing_plaintext().
+        /// Set this if a read of the stream returns the available bytes, as a socket does, even if
+        /// more are requested. The connection then uses fewer and larger reads of up to 32 KB, and
+        /// buffers the data. See trailing_plaintext().
         bool read_ahead = false;
-        /// Client: what session() gave on an earlier connection; empty: whatever the context has of
-        /// this server, if Options::resumption says so.
+        /// Client: the session() of an earlier connection. Empty: with Options::resumption, the
+        /// context's stored session for this server, if there is one.
         Bytes session{};
     };
 
-    /// Does no I/O.
+    /// Creates a connection without I/O.
     static std::expected<Owned<Connection>, ConfigError> make(Ref<Context> context,
                                                               const Settings& settings);
     ~Connection();
 
     Progress handshake(Callbacks& callbacks);
-    /// Reads 1 to `into.size()` bytes of plaintext; runs the handshake first if it is not done.
+    /// Reads 1 to `into.size()` bytes of plaintext. Runs the handshake first if it is not complete.
     Progress read(Callbacks& callbacks, MutableBytes into);
-    /// Takes 1 to `from.size()` bytes, at most one record. What was taken is sent, once, in order:
-    /// `done` with a count means that the caller never hands those bytes in again.
+    /// Accepts 1 to `from.size()` bytes, at most one record. If the result is `done`, the
+    /// connection owns the first `count` bytes: the caller must not pass them again.
     Progress write(Callbacks& callbacks, Bytes from);
     /// Sends accepted data that is still unsent; after close(), also close_notify.
     Progress flush(Callbacks& callbacks);
-    /// Says goodbye (close_notify) and waits for the peer's; the stream may then carry other
-    /// things, of which trailing_plaintext() may have come already. Plaintext that was not read yet
-    /// is BAD_USE: read to the end first.
+    /// Sends close_notify and waits for the peer's; afterwards the stream can carry other
+    /// protocols. See trailing_plaintext() for data that was already received. If there is unread
+    /// plaintext, the call fails with BAD_USE: read to the end first.
     Progress shutdown(Callbacks& callbacks);
-    /// Encrypts unsent data and close_notify, releases the engine's memory, and writes as much of
-    /// the ciphertext as the stream accepts without blocking. The rest is sent by flush(); until
-    /// that is done, the stream must stay open.
+    /// Encrypts unsent data and close_notify, releases the engine's memory, and writes as much
+    /// ciphertext as the stream accepts without blocking. Call flush() for the rest; the stream
+    /// must stay open until then.
     void close(Callbacks& callbacks);
-    /// Closes without touching the stream: all of the ciphertext is left for flush(), or for
-    /// take_unsent().
+    /// Closes without using the stream: flush() or take_unsent() must deliver the ciphertext.
     void close();
-    /// After close(): hands over the ciphertext that the stream has not accepted yet, to be written
-    /// to it in order. Empty: nothing is left.
+    /// After close(): returns the ciphertext that the stream has not accepted yet, and gives up
+    /// ownership of it. The caller must write it to the stream in order. Empty: no unsent
+    /// ciphertext.
     [[nodiscard]] SecretBytes take_unsent();
-    /// After close(): accepted data was discarded, because memory ran out or because the connection
-    /// failed before it was sent. The stream must be aborted (reset), not ended in order.
+    /// After close(): returns true if accepted data was discarded, because memory ran out or the
+    /// connection failed first. The stream must then be aborted (TCP reset), not closed in order.
     [[nodiscard]] bool discarded() const { return discarded_; }
-    /// After close(): close_notify was sent, or is the end of the ciphertext. Otherwise the
-    /// handshake was not complete, or the connection had failed.
+    /// After close(): returns true if close_notify was sent, or is the end of the unsent
+    /// ciphertext. Returns false if the handshake was not complete or the connection had failed.
     [[nodiscard]] bool closed_in_order() const { return closed_in_order_; }
-    /// Releases everything without touching the stream (for a collector's finaliser).
+    /// Releases all resources without using the stream (for a garbage collector's finaliser).
     void discard();
 
     [[nodiscard]] bool closed() const { return facts().state == State::closed; }
     [[nodiscard]] bool handshake_done() const { return facts().state == State::open; }
-    /// Why the last call failed; no error while none has.
+    /// Returns the reason of the last call's failure, or Code::none.
     [[nodiscard]] const Error& error() const { return error_; }
-    /// As describe(), with the certificate that failed verification, if that is why.
+    /// Writes the error as describe() does, including the certificate that failed verification, if
+    /// any.
     std::size_t describe_error(std::span<char> into) const;
-    /// Reads and writes both fail from now on.
+    /// Returns true if neither reads nor writes are possible any more.
     [[nodiscard]] bool failed() const { return (facts().flags & is_failed) != 0; }
-    /// Something was taken that has not left yet: flush() once the stream is writable.
+    /// Returns true if accepted data is unsent: call flush() once the stream is writable.
     [[nodiscard]] bool unsent() const { return (facts().flags & is_unsent) != 0; }
-    /// The last call was `blocked` because it had processed 32 records or 64 KB without plaintext:
-    /// it can go on at once. A program that waits in a loop of its own looks at its time limit
-    /// first.
+    /// Returns true if the last call was `blocked` because it had processed 32 records or 64 KB
+    /// without plaintext. The call can be repeated at once. The limit lets a program with its own
+    /// loop check its timeout.
     [[nodiscard]] bool paused() const { return (facts().flags & is_paused) != 0; }
-    /// Whether a call is under way right now.
+    /// Returns true if a call is under way.
     [[nodiscard]] bool busy() const;
 
-    /// What a poll has to wait for, before a read or a write makes progress. Does no I/O.
+    /// Returns the event that a poll must wait for before a read or a write makes progress. Does no
+    /// I/O.
     [[nodiscard]] PollInterest poll_interest(Direction direction) const {
         return direction == Direction::read ? facts().read_interest : facts().write_interest;
     }
-    /// Bytes of plaintext that are there. Records that are held may hold more: poll_interest()
-    /// knows.
+    /// Returns the number of bytes of decrypted plaintext. Buffered records may contain more;
+    /// poll_interest() takes them into account.
     [[nodiscard]] std::size_t pending() const { return pending_.load(std::memory_order_relaxed); }
 
     enum class Held : std::uint8_t {
-        yes,      ///< until let_go()
-        already,  ///< a call of this thread is under way; not to be let go of
+        yes,      ///< held until let_go()
+        already,  ///< a call of this thread is under way: do not call let_go()
         no,       ///< Callbacks::wait_for_turn() did not wait for another thread's call
     };
-    /// Keeps calls of other threads from beginning, and from closing the connection, while what
-    /// follows is read of it.
+    /// Keeps other threads from starting a call and from closing the connection, so that the caller
+    /// can use accessors safely.
     Held hold(Callbacks& callbacks);
     void let_go();
 
-    /// Nothing moves for now, a poll says: lets go of memory that only bytes under way need (65 KB
-    /// at the most). A read that finds nothing does so by itself. A call of another thread is let
-    /// through.
+    /// Releases memory that only active connections need (up to 65 KB). For a poll that finds the
+    /// connection idle; a read without available data does the same. Other threads' calls can still
+    /// start.
     void release_idle_buffers();
 
-    /// Version::none and an empty name before the handshake is done.
+    /// Return Version::none and an empty name before the handshake is complete.
     [[nodiscard]] Version version() const;
     [[nodiscard]] Cipher cipher() const;
-    /// IANA's name of the key exchange group (see Options::groups). Empty before the handshake is
-    /// done, without a key exchange (a pre-shared key or a session alone) or one in a named group
-    /// (RSA, DHE of TLS 1.2), and with an Mbed TLS that lacks ussl's patches.
+    /// Returns IANA's name of the key exchange group (see Options::groups). Empty before the
+    /// handshake is complete, and if no named group was used: PSK or resumption alone, RSA, or DHE
+    /// of TLS 1.2. Also empty if Mbed TLS lacks ussl's patches.
     [[nodiscard]] std::string_view group() const;
-    /// After shutdown(), with Settings::read_ahead: what the peer sent behind its goodbye, before
-    /// it had ours; the stream goes on after it. Valid until the connection closes.
+    /// After shutdown(), with Settings::read_ahead: returns the bytes that followed the peer's
+    /// close_notify and were already received. They precede the data that the stream returns next.
+    /// Valid until the connection closes.
     [[nodiscard]] Bytes trailing_plaintext() const;
-    /// What both ends agreed to speak (ALPN, RFC 7301); empty: nothing.
+    /// Returns the negotiated application protocol (ALPN, RFC 7301). Empty: none.
     [[nodiscard]] Bytes alpn() const;
-    /// Client: what another connection can resume with, which may come with the first reads only
-    /// (TLS 1.3), and may come again. Empty: nothing yet. Secret: whoever has it can read what was,
-    /// or will be, said with it. Valid until the next call.
+    /// Client: returns a session that another connection can resume. Empty: none yet. With TLS 1.3,
+    /// sessions arrive with the first reads, and several may arrive. Secret: it may allow
+    /// decryption of this connection and of connections that resume it. Valid until the next call.
     [[nodiscard]] Bytes session() const;
-    /// Whether this connection has resumed another.
+    /// Returns true if this connection resumed a session.
     [[nodiscard]] bool session_reused() const;
-    /// The peer's certificate, DER; empty if there is none. Valid until the connection closes.
+    /// Returns the peer's certificate in DER. Empty: none. Valid until the connection closes.
     [[nodiscard]] Bytes peer_certificate() const;
     [[nodiscard]] bool peer_verified() const;
-    /// Walks through the peer's certificate (see certificate.hpp); false if there is none, or no
-    /// memory to look into it.
+    /// Passes the parts of the peer's certificate to `visitor` (see certificate.hpp). Returns false
+    /// if there is no certificate, or if memory runs out.
     bool describe_peer(CertificateVisitor& visitor) const;
     [[nodiscard]] Context& context() const { return *context_; }
 
   private:
     enum class State : std::uint8_t { handshaking, open, closed };
-    /// Our close_notify: nothing may be written once it is begun.
+    /// The state of this side's close_notify: after `begun`, nothing may be written.
     enum class CloseState : std::uint8_t { none, begun, sent };
 
-    /// What other threads may know, as of the end of the last call.
+    /// The state at the end of the last call, for other threads.
     struct Facts {
         State state;
         PollInterest read_interest;
         PollInterest write_interest;
-        std::uint8_t flags;  ///< FactFlag
+        std::uint8_t flags;  ///< a combination of FactFlag
     };
     enum FactFlag : std::uint8_t { is_failed = 1, is_unsent = 2, is_paused = 4 };
     enum class Begun : std::uint8_t { yes, misuse, interrupted };
@@ -214,30 +220,31 @@ class Connection final : public OnHeap {
     Owned<SessionResources> resources_;
     Owned<EngineSession> session_;  ///< uses resources_
     Ref<StoredSession> saved_;
-    Ref<StoredSession> resuming_;  ///< until the handshake is done
+    Ref<StoredSession> resuming_;  ///< until the handshake is complete
     std::uint8_t scope_[32] = {};
-    SessionTimes times_;      ///< of the sessions that this connection gets
-    SecretBytes ciphertext_;  ///< after close(): what the stream has not accepted
+    SessionTimes times_;      ///< of sessions that this connection receives
+    SecretBytes ciphertext_;  ///< after close(): ciphertext that the stream has not accepted
     std::size_t ciphertext_sent_ = 0;
     Error error_;
-    /// The thread whose call is under way (Callbacks::thread()), or a mark; nullptr: none.
+    /// The thread whose call is under way (Callbacks::thread()), or a marker of this class.
+    /// nullptr: no call.
     std::atomic<const void*> user_{nullptr};
-    /// A thread that waits for its turn: the one that ends a call lets it go first.
+    /// A thread that waits for its turn. At the end of a call, this thread has priority.
     std::atomic<const void*> next_user_{nullptr};
     std::atomic<Facts> facts_{Facts{}};
     std::atomic<std::size_t> pending_{0};
-    /// close() was called. Sequentially consistent with user_: either close() itself or the end of
-    /// a call beside it closes.
+    /// Set by close(). Sequentially consistent with user_, so that either close() itself or the end
+    /// of a concurrent call closes.
     std::atomic<bool> close_requested_{false};
     State state_ = State::handshaking;
     PollInterest read_interest_ = PollInterest::stream_readable;
     PollInterest write_interest_ = PollInterest::stream_writable;
     bool paused_ = false;
-    bool unsent_ = false;  ///< taken, not flushed
-    bool ended_ = false;   ///< the peer sends nothing more
+    bool unsent_ = false;  ///< accepted, but not flushed
+    bool ended_ = false;   ///< the peer has closed its direction
     CloseState close_state_ = CloseState::none;
-    bool only_writes_fail_ = false;  ///< error_ is the stream's that takes no more bytes
-    bool buffers_released_ = false;  ///< and no call since
+    bool only_writes_fail_ = false;  ///< error_ is an error of the stream that only affects writes
+    bool buffers_released_ = false;  ///< since the last call
     bool discarded_ = false;
     bool closed_in_order_ = false;
     bool report_truncation_ = false;

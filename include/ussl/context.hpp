@@ -20,87 +20,89 @@ struct ContextSettings;
 inline constexpr std::uint32_t default_session_lifetime = 24 * 60 * 60;
 inline constexpr std::uint32_t max_session_lifetime = 7 * 24 * 60 * 60;  ///< RFC 8446 §4.6.1
 
-/// What a program asked for. Only looked at while a Context is made: nothing in it needs to live
-/// longer. An absent option is nullopt, an empty one is an error.
+/// The configuration of a Context. Context::make() copies all data that it needs, except
+/// `root_store`. An absent option is nullopt; an empty one is an error.
 ///
-/// Keys and certificates are PEM or DER, told apart by their content. Where there may be many, they
-/// stand one behind the other.
+/// Keys and certificates are PEM or DER, detected by their content. Options that accept several
+/// certificates accept their concatenation.
 struct Options {
     Role role = Role::client;
 
     std::optional<Bytes> key{};           ///< PKCS#1, SEC1, PKCS#8, encrypted PKCS#8
     std::optional<Bytes> key_password{};  ///< for an encrypted key
-    std::optional<Bytes> certificate{};   ///< this side's, then the rest of its chain
-    /// In place of `key`, or before it is used: Callbacks::sign() is asked for signatures.
+    std::optional<Bytes> certificate{};   ///< this side's certificate, then the rest of its chain
+    /// Signatures are made by Callbacks::sign(), which can also delegate to `key`.
     bool sign_by_program = false;
-    /// The roots, and CRLs; absent, without `root_store`: the system's store, if there is one.
+    /// Trust anchors and CRLs. Absent, without `root_store`: the system's store, if there is one.
     std::optional<Bytes> trusted{};
-    /// More roots, as tools/make_roots makes them (docs/root-store.md). They are read where they
-    /// are: they must not change or be released while the Context exists.
+    /// Additional trust anchors in the format of tools/make_roots (docs/root-store.md). The content
+    /// is not copied: it must stay unchanged and valid while the Context exists.
     std::optional<Bytes> root_store{};
-    bool system_store = false;  ///< the system's store as well as `trusted`
+    bool system_store = false;  ///< uses the system's store in addition to `trusted`
 
     Verify verify = Verify::by_role;
-    std::optional<CrlCheck> crl_check{};  ///< absent: leaf, if there are CRLs in `trusted`
-    /// Client that verifies: the certificate must be for Connection::Settings::server_hostname.
+    std::optional<CrlCheck> crl_check{};  ///< absent: leaf, if `trusted` contains CRLs
+    /// Client that verifies: the certificate must match Connection::Settings::server_hostname.
     bool check_hostname = true;
-    /// Callbacks::verify_certificate() has a say, too: about each certificate of a chain that is
-    /// verified.
+    /// Callbacks::verify_certificate() must also accept each certificate of a verified chain.
     bool verify_by_program = false;
-    /// Dates of certificates are checked against this time, in seconds since 1970 (UTC); absent:
-    /// the clock's.
+    /// The time to check validity periods against, in seconds since 1970 (UTC). Absent: the clock's
+    /// time.
     std::optional<std::int64_t> verify_time{};
-    /// The build date of the firmware, in seconds since 1970 (UTC): an earlier clock is not set,
-    /// and the error is Code::CERT_CLOCK if a certificate or CRL is not valid yet.
+    /// The build date of the firmware, in seconds since 1970 (UTC). If the clock shows an earlier
+    /// time, it is not set. A certificate or CRL that is not valid yet is then the error
+    /// Code::CERT_CLOCK.
     std::optional<std::int64_t> build_time{};
-    /// SHA-256 of certificates, or of their public keys (SubjectPublicKeyInfo), 32 bytes each: the
-    /// peer's own must be one of them, whatever `verify` says. A multiple of 32 bytes.
+    /// Concatenated SHA-256 hashes (32 bytes each) of certificates or of their
+    /// SubjectPublicKeyInfo. The peer's own certificate must match one of them, for every value of
+    /// `verify`.
     std::optional<Bytes> pins{};
 
     std::optional<Bytes> psk_identity{};  ///< client: 1 to max_psk_identity bytes
     std::optional<Bytes> psk_key{};       ///< client: 1 to max_psk_key bytes
-    bool psk_server = false;              ///< server: keys are looked up with Callbacks::find_psk
-    std::optional<Bytes> psk_hint{};      ///< server: sent in TLS 1.2 (RFC 4279 §5.2)
+    bool psk_server = false;              ///< server: Callbacks::find_psk() looks up the keys
+    std::optional<Bytes>
+        psk_hint{};  ///< server: the identity hint, sent in TLS 1.2 (RFC 4279 §5.2)
 
     Version minimum_version = Version::tls1_2;
     Version maximum_version = Version::tls1_3;
-    /// Cipher suites by their IANA numbers, best first; those that do not fit (to the versions, to
-    /// certificates or pre-shared keys) are left aside. Absent: those of docs/security.md.
+    /// Cipher suites by their IANA numbers, best first. Suites that do not fit the versions, the
+    /// certificates or the pre-shared keys are ignored. Absent: the defaults of docs/security.md.
     std::optional<std::span<const std::uint16_t>> suites{};
     /// Key exchange groups (RFC 8446 §4.2.7) by their IANA numbers, best first, without repetition.
-    /// A client sends a key share of the first, and if that is one with ML-KEM, of the first other
-    /// one as well. In TLS 1.2 they also limit the curves of certificates (RFC 8422 §5.1.1). DHE of
-    /// TLS 1.2 has groups of its own. Absent: default_groups().
+    /// A client sends a key share of the first group. If that one includes ML-KEM, it also sends
+    /// one of the first group without. In TLS 1.2, the groups also limit the curves of certificates
+    /// (RFC 8422 §5.1.1). They do not apply to DHE of TLS 1.2. Absent: default_groups().
     std::optional<std::span<const std::uint16_t>> groups{};
-    /// Application protocols (RFC 7301), best first, each with its length (1 to 255) in the byte
-    /// before it; without NULs.
+    /// Application protocols (RFC 7301), best first. Each consists of a length byte (1 to 255) and
+    /// the name, without NULs.
     std::optional<Bytes> alpn{};
 
-    /// Server: Callbacks::choose_context() is asked with what name a client comes.
+    /// Server: Callbacks::choose_context() is called with the name in the client's SNI extension.
     bool choose_by_name = false;
 
-    /// The secrets of each connection go to Callbacks::key_log(), for whoever looks at its packets.
+    /// Passes the secrets of each connection to Callbacks::key_log(), for tools that decrypt
+    /// captured packets.
     bool key_log = false;
 
-    /// Sessions are resumed (RFC 8446 §2.2, RFC 5246 §7.3, RFC 5077). A client keeps what servers
-    /// give it, a few for each context, and resumes by itself with the server of the same name. A
-    /// server gives `tickets` of TLS 1.3 to each client. Without effect where the peer is known by
-    /// more than its session: with pre-shared keys, and on a server that asks for certificates.
+    /// Enables session resumption (RFC 8446 §2.2, RFC 5246 §7.3, RFC 5077). A client stores a few
+    /// sessions per context, and resumes the one of the same server name by itself. A server sends
+    /// `tickets` session tickets to each client of TLS 1.3. No effect with pre-shared keys, and on
+    /// a server that requests certificates: sessions do not repeat that authentication.
     bool resumption = false;
     std::uint8_t tickets = 1;
-    /// Seconds from a full handshake until its sessions, and those that come of them, are no longer
-    /// resumed, 1 to max_session_lifetime (RFC 8446 §4.6.1). A client also goes by what the server
-    /// says, and by the end of its certificate's validity period.
+    /// The lifetime of sessions in seconds, from the full handshake on, 1 to max_session_lifetime
+    /// (RFC 8446 §4.6.1). It includes sessions of resumed connections. A client also observes the
+    /// server's limit and the end of its certificate's validity period.
     std::uint32_t session_lifetime = default_session_lifetime;
 
-    /// The most plaintext in a record, min_record_size to max_record_size; absent: max_record_size.
-    /// Holds for what is sent; the peer is asked to keep to it, too, where the versions have a way
-    /// (RFC 6066 §4, RFC 8449), and may not.
+    /// The maximum plaintext size of a sent record in bytes, min_record_size to max_record_size.
+    /// Absent: max_record_size. The peer is asked to observe the limit (RFC 6066 §4, RFC 8449), but
+    /// larger records are still accepted.
     std::optional<std::size_t> record_size_limit{};
 };
 
-// Every member of Options: FIRST(name) for the first, NEXT(name) for each of the others, in their
-// order.
+// Lists every member of Options in order: FIRST(name) for the first, NEXT(name) for the others.
 // clang-format off
 #define USSL_OPTIONS(FIRST, NEXT) FIRST(role) \
     NEXT(key) NEXT(key_password) NEXT(certificate) NEXT(sign_by_program) NEXT(trusted) \
@@ -123,65 +125,66 @@ void for_each_option(const Options& options, Visit visit) {
     USSL_OPTIONS(USSL_VISIT, USSL_VISIT)
 #undef USSL_VISIT
 }
-/// How many members there are. What must know all of them compares it with a number of its own, so
-/// that it does not compile before a new one was thought of.
+/// The number of members. Code that depends on all members compares it with a constant of its own.
+/// It then fails to compile until a new member is considered there.
 #define USSL_COUNT(name) +1
 inline constexpr std::size_t option_count = 0 USSL_OPTIONS(USSL_COUNT, USSL_COUNT);
 #undef USSL_COUNT
 #undef USSL_OPTIONS
 
-/// Why a call was refused before anything happened: the caller's mistake.
-/// Members of Options and Connection::Settings are named in it between backquotes, so that a
-/// binding can put the names there that its programs know.
+/// An invalid argument of a call, found before the call had any effect. `reason` and `hint` name
+/// members of Options and Connection::Settings between backquotes, so that a binding can replace
+/// them with its own argument names.
 struct ConfigError {
     const char* reason;  ///< a string literal
     bool out_of_memory = false;
-    /// What the content looks like instead, and how to convert it: a string literal or nullptr. If
-    /// it ends with a space, the name of the file goes behind it.
+    /// The detected format of the content and how to convert it: a string literal or nullptr. If it
+    /// ends with a space, the file name must be appended.
     const char* hint = nullptr;
-    char named[40] = {};  ///< an algorithm's name, or empty
-    /// The option that it is about.
+    char named[40] = {};  ///< the name of an unsupported algorithm, or empty
+    /// The option that caused the error.
     enum class About : std::uint8_t { call, key, certificate, trusted, root_store };
     About about = About::call;
-    /// Where in that: the line of PEM (1 for the first), or the byte of DER; 0: at its beginning.
+    /// The position in that option: `line` for PEM (from 1), `offset` in bytes for DER. 0: at the
+    /// beginning.
     std::uint32_t line = 0;
     std::uint32_t offset = 0;
 };
-/// Writes what is known of a refusal: "ca_certs 'roots.pem', line 12: invalid cert: …". `argument`
-/// is what the option is called, and `file` where its content comes from; both may be empty.
-/// Returns the length; never NUL-terminated, cut off at the end of `into`.
+/// Writes a description of the error: "ca_certs 'roots.pem', line 12: invalid cert: …". `argument`
+/// is the name of the option, and `file` the source of its content; both may be empty. Returns the
+/// length. The text is not NUL-terminated, and is truncated to the size of `into`.
 std::size_t describe(const ConfigError& config_error, std::string_view argument,
                      std::string_view file, std::span<char> into);
 
-/// A private key out of `content` without its PEM: DER, encrypted if it was; PEM that is encrypted
-/// as in RFC 1421 stays as it is, and so does what holds no key. Empty: no memory.
+/// Extracts the private key from `content` and removes its PEM encoding. An encrypted PKCS#8 key
+/// remains encrypted. PEM encrypted as in RFC 1421, and content without a key, are returned
+/// unchanged. Empty: out of memory.
 SecretBytes private_key_of(Bytes content);
-/// Overwrites the private keys in PEM with zeros; what stands between and behind them can be read
-/// as before.
+/// Overwrites the private keys in PEM with zeros. Other content is not changed.
 void wipe_private_keys(MutableBytes content);
 
-/// When a session was made, and until when it may be used, in seconds since 1970.
+/// The times that limit the use of a session, in seconds since 1970.
 struct SessionTimes {
-    std::int64_t verified_at = 0;  ///< the full handshake that it comes from
+    std::int64_t verified_at = 0;  ///< the time of the full handshake that created the session
     std::int64_t not_after = 0;    ///< the end of the validity period of the server's certificate
-    std::int64_t until = 0;        ///< what the server says (RFC 5077 §3.3, RFC 8446 §4.6.1)
+    std::int64_t until = 0;        ///< the server's lifetime limit (RFC 5077 §3.3, RFC 8446 §4.6.1)
 };
 
-/// What a client needs to resume a connection. Holds secrets; immutable, and shared.
+/// A session that a client can resume. Contains secrets; immutable and reference-counted.
 class StoredSession final : public OnHeap {
   public:
-    /// What it is as bytes: a SHA-256 over its tag and the rest, its times, then what the engine
-    /// made.
+    /// `content`: a SHA-256 hash over the scope and the rest, the SessionTimes, then the engine's
+    /// data.
     explicit StoredSession(SecretBytes content) : content_(std::move(content)) {}
 
     [[nodiscard]] Bytes bytes() const { return {content_.data(), content_.size()}; }
     [[nodiscard]] Bytes engine_data() const { return bytes().subspan(hash_size + times_size); }
     [[nodiscard]] SessionTimes times() const;
-    /// None: no memory, or it could not be computed.
+    /// Creates a session. nullptr: out of memory, or the hash could not be computed.
     static Ref<StoredSession> make(const Context& context, std::span<const std::uint8_t, 32> scope,
                                    const SessionTimes& times, Bytes engine_data);
-    /// From bytes() of another. None: they are damaged, or of another context or server (or there
-    /// is no memory).
+    /// Creates a session from the bytes() of another one. nullptr: the bytes are damaged, belong to
+    /// another context or server, or memory ran out.
     static Ref<StoredSession> load(const Context& context, std::span<const std::uint8_t, 32> scope,
                                    Bytes bytes);
 
@@ -204,52 +207,53 @@ class StoredSession final : public OnHeap {
     SecretBytes content_;
 };
 
-/// How many certificates and CRLs a context was given as trusted; a system's store may be looked
-/// into only when it is needed.
+/// The numbers of trusted certificates and CRLs of a context. A system store may not be included,
+/// because it may be read only when needed.
 struct StoreStats {
     std::size_t certificates = 0;
-    std::size_t authorities = 0;  ///< those of `certificates` that may issue others
+    std::size_t authorities = 0;  ///< the CA certificates among `certificates`
     std::size_t crls = 0;
-    std::size_t unsupported = 0;  ///< certificates that were passed over, not among `certificates`
+    std::size_t unsupported = 0;  ///< ignored certificates, not counted in `certificates`
 };
 
-/// Everything that connections of one kind share: role, credentials, trust, policy. Immutable once
-/// made; any number of connections, in any number of threads, may use one.
+/// The shared configuration of connections: role, credentials, trust anchors, policy. Immutable;
+/// any number of connections in any number of threads may use one Context.
 class Context final : public OnHeap {
   public:
-    /// Checks every option and parses every key and certificate: a context that was made cannot be
-    /// wrong later.
+    /// Checks all options, and parses all keys and certificates: later calls cannot fail because of
+    /// them.
     static std::expected<Ref<Context>, ConfigError> make(const Engine& engine,
                                                          const Options& options);
 
     [[nodiscard]] Role role() const;
-    /// Verify::none, optional or required.
+    /// Returns Verify::none, optional or required.
     [[nodiscard]] Verify verify() const;
-    /// Whether pre-shared keys authenticate both ends, instead of certificates.
+    /// Returns true if pre-shared keys authenticate both ends, instead of certificates.
     [[nodiscard]] bool uses_psk() const;
-    /// Whether a client requires Connection::Settings::server_hostname.
+    /// Returns true if a client requires Connection::Settings::server_hostname.
     [[nodiscard]] bool checks_hostname() const;
-    /// The most plaintext in a record that is sent.
+    /// Returns the maximum plaintext size of a sent record in bytes.
     [[nodiscard]] std::size_t record_size() const;
     [[nodiscard]] EngineContext& engine() const { return *engine_; }
     [[nodiscard]] StoreStats store_stats() const;
 
-    /// Whether connections of this context can be resumed.
+    /// Returns true if connections of this context can be resumed.
     [[nodiscard]] bool resumes() const;
-    /// What a session belongs to: the name of a server, and how it was verified. false: it could
-    /// not be computed.
+    /// Computes the scope of a session: a hash of the server name and of the verification settings.
+    /// A session is only resumed in the same scope. Returns false if the hash could not be
+    /// computed.
     bool session_scope(std::string_view server_hostname, std::span<std::uint8_t, 32> scope) const;
-    /// SHA-256 over the parts; false: it could not be computed.
+    /// Computes SHA-256 over the concatenated parts. Returns false on failure.
     bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out) const;
-    /// Seconds since 1970 by Options::verify_time, or the clock.
+    /// Returns the time in seconds since 1970: Options::verify_time, or the clock's.
     [[nodiscard]] std::int64_t now() const;
-    /// Whether a session is as young as it must be.
+    /// Returns true if the session has not expired.
     [[nodiscard]] bool is_in_time(const SessionTimes& times) const;
-    /// The session of that tag, remembered no longer, or none.
+    /// Removes and returns the stored session of that scope, or nullptr.
     Ref<StoredSession> take(std::span<const std::uint8_t, 32> scope);
-    /// In place of any other of the same tag.
+    /// Stores a session, and replaces any other one of the same scope.
     void remember(Ref<StoredSession> session);
-    /// The session of that tag is remembered no longer, if it is this one.
+    /// Removes the stored session of that scope, if it is `session`.
     void forget(const Ref<StoredSession>& session, std::span<const std::uint8_t, 32> scope);
 
     void retain() { uses_.fetch_add(1, std::memory_order_relaxed); }
@@ -272,7 +276,7 @@ class Context final : public OnHeap {
     Owned<EngineContext> engine_;  ///< uses settings_
     std::atomic<unsigned> uses_{1};
     std::atomic_flag sessions_lock_ = ATOMIC_FLAG_INIT;
-    Ref<StoredSession> sessions_;  ///< the newest first
+    Ref<StoredSession> sessions_;  ///< newest first
     bool (*sha256_)(std::span<const Bytes>, std::span<std::uint8_t, 32>) = nullptr;
     std::int64_t (*now_)() = nullptr;
     std::uint8_t session_scope_[32] = {};
@@ -281,60 +285,63 @@ class Context final : public OnHeap {
 /// Receives cipher suites.
 class SuiteVisitor {
   public:
-    /// `name` is IANA's, "TLS_AES_128_GCM_SHA256".
+    /// Receives one suite. `name` is IANA's, such as "TLS_AES_128_GCM_SHA256".
     virtual void suite(std::uint16_t number, std::string_view name) noexcept = 0;
 
   protected:
     ~SuiteVisitor() = default;
 };
-/// All suites that Options::suites may name on this engine; first those that are there by default,
-/// best first. false: no memory.
+/// Passes all suites that Options::suites may contain on this engine to `visitor`: first the
+/// defaults, best first. Returns false if memory runs out.
 bool for_each_suite(const Engine& engine, SuiteVisitor& visitor);
-/// A suite by its name: IANA's, OpenSSL's ("ECDHE-RSA-AES128-GCM-SHA256") or Mbed TLS's
-/// ("TLS-ECDHE-RSA-WITH-AES-128-GCM-SHA256"). 0: this engine has none of that name.
+/// Returns the number of a cipher suite. `name` is IANA's, OpenSSL's
+/// ("ECDHE-RSA-AES128-GCM-SHA256") or Mbed TLS's ("TLS-ECDHE-RSA-WITH-AES-128-GCM-SHA256"). 0: the
+/// engine has no suite of that name.
 std::uint16_t suite_of(const Engine& engine, std::string_view name);
 
-/// The most suites that parse_suites() gives.
+/// The maximum number of suites that parse_suites() writes.
 inline constexpr std::size_t max_suites = 64;
-/// Several names with ":" between them, as CPython has it, for TLS 1.2: those of TLS 1.3 stay as
-/// they are by default, and may be named without effect. How many there are; 0: `unknown` is no
-/// suite of this engine, or is one too many (or empty: there is no name of TLS 1.2 at all).
+/// Parses names of TLS 1.2 suites, separated by ":", as CPython's set_ciphers() does. Names of TLS
+/// 1.3 suites are accepted without effect: their defaults stay. Returns the number of suites, or 0
+/// on failure. `unknown` is then the name that the engine does not have or that exceeds max_suites.
+/// It is empty if `text` has no TLS 1.2 suite.
 std::size_t parse_suites(const Engine& engine, std::string_view text, std::span<std::uint16_t> into,
                          std::string_view& unknown);
 
-/// The most groups that Options::groups can have.
+/// The maximum number of Options::groups.
 inline constexpr std::size_t max_groups = 16;
-/// A key exchange group by IANA's name ("x25519", "secp256r1", "X25519MLKEM768") or OpenSSL's
-/// ("P-256", "prime256v1"), in upper or lower case. 0: there is none of that name.
+/// Returns the number of a key exchange group. `name` is IANA's ("x25519", "secp256r1",
+/// "X25519MLKEM768") or OpenSSL's ("P-256", "prime256v1"), in upper or lower case. 0: unknown name.
 std::uint16_t group_of(std::string_view name);
-/// IANA's name; empty: ussl does not know the number.
+/// Returns IANA's name of a group. Empty: unknown number.
 std::string_view group_name(std::uint16_t number);
-/// The groups of a context without Options::groups, as far as the engine has them, best first.
-/// Returns how many; 0: no memory.
+/// Writes the default of Options::groups, restricted to the engine's groups, best first. Returns
+/// their number; 0: out of memory.
 std::size_t default_groups(const Engine& engine, std::span<std::uint16_t, max_groups> into);
 
-/// SHA-256 over all members of `options`: equal options make equal contexts, so that a binding may
-/// share one. false: it could not be computed.
+/// Computes SHA-256 over all members of `options`. Equal options make equal contexts, so a binding
+/// can share one. Returns false if the hash could not be computed.
 bool options_digest(const Engine& engine, const Options& options, std::span<std::uint8_t, 32> out);
 
-/// The engine that this build is for (see USSL_ENGINE).
+/// Returns the engine of this build (see USSL_ENGINE).
 const Engine& default_engine();
-/// "OpenSSL 3.0.15", "Mbed TLS 3.6.6": the library that is linked, as it names itself.
+/// Returns name and version of the linked TLS library, such as "OpenSSL 3.0.15" or "Mbed TLS
+/// 3.6.6".
 std::string_view engine_version(const Engine& engine);
-/// Whether verification without Options::trusted has a system store to use.
+/// Returns true if there is a system store to verify with when Options::trusted is absent.
 bool has_system_store(const Engine& engine);
-/// Whether Options::root_store can be used.
+/// Returns true if the engine supports Options::root_store.
 bool has_root_store(const Engine& engine);
-/// Releases the memory that the engine keeps apart from contexts and connections, for a port whose
-/// heap ends before the process does (a soft reset). Connections that still exist can only be
-/// destroyed afterwards; new contexts start the engine again.
+/// Releases the engine's global memory, for a port whose heap ends before the process does (a soft
+/// reset). Afterwards, existing connections can only be destroyed. New contexts start the engine
+/// again.
 void shut_down(const Engine& engine);
-/// Makes the engine overwrite every block of memory before it releases it, so that a core dump
-/// holds no secrets of closed connections. Process-wide: with OpenSSL, this replaces OpenSSL's
-/// allocation functions (CRYPTO_set_mem_functions), so call it before anything else uses OpenSSL.
-/// Linking ussl alone never does it. With Mbed TLS there is nothing to do: it wipes its secrets.
-/// Returns false, and changes nothing, if OpenSSL has allocated memory before, or if the program
-/// has replaced its functions.
+/// Makes the engine overwrite each memory block before release, so that a core dump contains no
+/// secrets of closed connections. Process-wide: with OpenSSL, this replaces OpenSSL's allocation
+/// functions (CRYPTO_set_mem_functions), so call it before any other use of OpenSSL. ussl never
+/// calls it by itself. With Mbed TLS it has no effect, because Mbed TLS always wipes its secrets.
+/// Returns false without any change if OpenSSL has already allocated memory, or if the program has
+/// replaced its functions.
 bool wipe_released_memory(const Engine& engine);
 
 }  // namespace ussl

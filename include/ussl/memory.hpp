@@ -6,13 +6,14 @@
 
 namespace ussl {
 
-/// Where ussl's own memory comes from: malloc on a host; a port gives its own functions (see
-/// docs/porting/README.md). Returns nullptr when there is none; nothing here ever throws.
+/// ussl's memory functions: malloc and free on a host; a port can define its own (see
+/// docs/porting/README.md). allocate() returns nullptr if memory runs out. No function here throws.
 void* allocate(std::size_t bytes) noexcept;
 void release(void* memory) noexcept;
-/// A call of the library is over: a port that keeps released memory at hand lets go of it.
+/// Called at the end of each call of the library: a port that caches released memory frees it here.
 void trim() noexcept;
-/// A resource has run out that forgotten objects may hold: a port with a garbage collector runs it.
+/// Called when a resource runs out that unreachable objects may own: a port with a garbage
+/// collector runs it.
 void collect() noexcept;
 struct TrimAtEnd {
     TrimAtEnd() = default;
@@ -21,8 +22,8 @@ struct TrimAtEnd {
     ~TrimAtEnd() { trim(); }
 };
 
-/// Base of everything that ussl puts on the heap: `new` gives nullptr instead of throwing, and no
-/// global operator new or delete is ever needed.
+/// Base of all classes that ussl allocates. `new` returns nullptr instead of throwing, and the
+/// program needs no global operator new or delete.
 struct OnHeap {
     static void* operator new(std::size_t bytes) noexcept { return allocate(bytes); }
     static void operator delete(void* memory) noexcept { release(memory); }
@@ -31,15 +32,15 @@ struct OnHeap {
 template <class T>
 using Owned = std::unique_ptr<T>;
 
-/// For std::unique_ptr over what allocate() gave.
+/// The deleter of a std::unique_ptr to memory of allocate().
 struct Release {
     void operator()(void* memory) const noexcept { release(memory); }
 };
 
-/// Overwrites memory that held a secret; never optimised away.
+/// Overwrites memory that held a secret. The compiler cannot optimise the call away.
 void wipe(void* memory, std::size_t bytes) noexcept;
 
-/// Secret bytes of bounded length, held in place and wiped when released.
+/// Secret bytes up to a fixed capacity, stored in the object and wiped on destruction.
 template <std::size_t capacity>
 class Secret {
   public:
@@ -58,7 +59,7 @@ class Secret {
     std::size_t size_ = 0;
 };
 
-/// Secret bytes of any length, on the heap and wiped when released. Empty if there was no memory.
+/// Secret bytes of any length, on the heap and wiped on release. Empty if the allocation failed.
 class SecretBytes {
   public:
     SecretBytes() = default;
@@ -92,13 +93,13 @@ class SecretBytes {
     std::size_t size_ = 0;
 };
 
-/// A counted pointer to a shared object with retain() and drop(); the collector of a garbage
-/// collected language may release owner and owned in any order.
+/// A pointer to a reference-counted object with retain() and drop(). Reference counts allow a
+/// garbage collector to release owner and owned object in any order.
 template <class T>
 class Ref {
   public:
     Ref() = default;
-    /// Takes over one count.
+    /// Takes over one reference from the caller.
     explicit Ref(T* counted) : object_(counted) {}
     Ref(const Ref& other) : object_(other.object_) {
         if (object_ != nullptr)
@@ -120,7 +121,7 @@ class Ref {
     T& operator*() const { return *object_; }
     [[nodiscard]] T* get() const { return object_; }
     explicit operator bool() const { return object_ != nullptr; }
-    /// Gives the count away, to be taken over by another Ref later.
+    /// Returns the pointer without dropping its reference; another Ref must take it over.
     T* detach() {
         T* mine = object_;
         object_ = nullptr;

@@ -1,7 +1,7 @@
 #pragma once
 
-// TCP sockets of POSIX systems: a stream for Connection, and TLS over one in a few lines. Programs
-// with an event loop of their own use Connection and Callbacks (docs/cpp.md).
+// TCP sockets of POSIX systems as streams of a Connection, and TlsSocket for simple blocking
+// programs. Programs with their own event loop use Connection and Callbacks (docs/cpp.md).
 
 #include <chrono>
 #include <expected>
@@ -13,33 +13,33 @@
 
 namespace ussl {
 
-/// Why a socket could not be made.
+/// The reason why a socket could not be created.
 struct SocketError {
     int number;              ///< an errno, or an EAI_ number of getaddrinfo()
-    bool is_lookup = false;  ///< the host name could not be resolved
+    bool is_lookup = false;  ///< the lookup of the host name failed: `number` is an EAI_ number
 
-    /// As strerror() and gai_strerror() have it; valid until this thread's next call.
+    /// Returns the text of strerror() or gai_strerror(). Valid until this thread's next call.
     [[nodiscard]] std::string_view text() const noexcept;
 };
 
-/// Reads a whole file, as Options::key and Options::certificate take it. Returns an errno if that
-/// fails. The content is overwritten when it is released.
+/// Reads a whole file, for Options::key, Options::certificate and others. Returns an errno on
+/// failure. The content is wiped on release.
 std::expected<SecretBytes, int> read_file(const char* path);
 
-/// A stream socket with its descriptor, as the stream of a Connection.
+/// A stream socket as the stream of a Connection; owns its descriptor.
 ///
-/// Reads and writes wait for the socket until the time limit (expires_after()), or do not wait at
-/// all (set_blocking()); both work whether or not the descriptor has O_NONBLOCK. A write to a
-/// socket that the peer has closed is an error and never SIGPIPE.
+/// Reads and writes wait for the socket until the time limit (expires_after()), or never wait
+/// (set_blocking()). Both work with and without O_NONBLOCK on the descriptor. A write to a socket
+/// that the peer has closed returns an error and never raises SIGPIPE.
 ///
-/// A program that answers questions of the engine (find_psk() and others) derives its class from
-/// this one. One call at a time uses a socket.
+/// To implement callbacks (find_psk() and others), derive a class from this one. Only one thread at
+/// a time may use a socket.
 class Socket : public Callbacks {
   public:
     using Clock = std::chrono::steady_clock;
 
     Socket() = default;
-    /// Takes over a connected stream socket.
+    /// Takes ownership of a connected stream socket.
     explicit Socket(int descriptor) noexcept;
     Socket(Socket&& other) noexcept;
     Socket& operator=(Socket&& other) noexcept;
@@ -48,40 +48,40 @@ class Socket : public Callbacks {
     virtual ~Socket();
 
     /// Connects to the first address of `host` (a DNS name or an IP address) that accepts.
-    /// `service` is a port number or a name of /etc/services. Waits for `timeout` at most, without
-    /// the time that getaddrinfo() takes.
+    /// `service` is a port number or a name of /etc/services. Waits at most `timeout`, plus the
+    /// duration of getaddrinfo().
     static std::expected<Socket, SocketError> connect(const char* host, const char* service,
                                                       std::chrono::milliseconds timeout);
     /// Listens at `address` (an empty string: all addresses) and port `service` ("0": a free one).
     static std::expected<Socket, SocketError> listen(const char* address, const char* service);
-    /// Waits for the next client of a socket that listens, as read() waits.
+    /// Waits for the next client of a listening socket, with the same time limit as read().
     std::expected<Socket, SocketError> accept() const;
 
-    /// -1 if there is none.
+    /// Returns the descriptor, or -1.
     [[nodiscard]] int descriptor() const noexcept { return descriptor_; }
-    /// Gives the descriptor away.
+    /// Returns the descriptor and gives up its ownership.
     int release() noexcept;
-    /// The local port; 0 if there is none.
+    /// Returns the local port, or 0.
     [[nodiscard]] int port() const noexcept;
 
-    /// Whether reads and writes wait for the socket (the default). If they do not, a call that
-    /// would wait is IoResult::would_block(), and wait() or a poll says when to go on.
+    /// Sets whether reads and writes wait for the socket (default: true). If false, a call that
+    /// would wait returns IoResult::would_block(); use wait() or poll() before the next call.
     void set_blocking(bool blocking) noexcept { blocking_ = blocking; }
-    /// Everything from now on, until the next call, must be done within `limit` together; after
-    /// that, a call that would wait is IoResult::timed_out().
+    /// Sets a time limit for all following calls together, from now on. Afterwards, a call that
+    /// would wait returns IoResult::timed_out().
     void expires_after(std::chrono::milliseconds limit) noexcept {
         deadline_ = Clock::now() + limit;
     }
-    /// Reads and writes wait without limit (the default).
+    /// Removes the time limit (the default).
     void never_expires() noexcept { deadline_.reset(); }
 
-    /// The end of the time limit, if there is one.
+    /// Returns the end of the time limit, if there is one.
     [[nodiscard]] std::optional<Clock::time_point> deadline() const noexcept { return deadline_; }
 
-    /// POLLIN, POLLOUT or 0: what poll() has to wait for.
+    /// Returns the events for poll(): POLLIN, POLLOUT or 0.
     static short poll_events(PollInterest interest) noexcept;
-    /// Waits until the socket is ready, also if it does not block. Returns true if it is, or if
-    /// `interest` is nothing; false after the time limit.
+    /// Waits until the socket is ready, even if set_blocking(false) was called. Returns true if it
+    /// is ready or if `interest` is `nothing`; false after the time limit.
     bool wait(PollInterest interest) const noexcept;
 
     IoResult read(MutableBytes into) noexcept override;
@@ -97,7 +97,7 @@ class Socket : public Callbacks {
     std::optional<Clock::time_point> deadline_;
 };
 
-/// A TLS connection over a TCP socket, for programs that wait: each call ends within the timeout.
+/// A TLS connection over a TCP socket, for blocking programs. Each call ends within the timeout.
 class TlsSocket {
   public:
     static constexpr std::chrono::seconds default_timeout{30};
@@ -108,31 +108,32 @@ class TlsSocket {
     /// Closes the socket without close_notify; call close() first.
     ~TlsSocket() = default;
 
-    /// The time limit of each call. Of accept(), the time until a client connects does not count.
+    /// Sets the time limit of each call (default: 30 s). In accept(), it starts when a client
+    /// connects.
     void set_timeout(std::chrono::milliseconds timeout) noexcept { timeout_ = timeout; }
 
-    /// Connects to a server, and completes the handshake. `host` is sent as SNI, and verified
-    /// against the certificate as `context` says. Returns false if that fails.
+    /// Connects to a server and completes the handshake. `host` is sent as SNI, and the certificate
+    /// must match it if `context` checks host names. Returns false on failure.
     bool connect(const Ref<Context>& context, const char* host, const char* service);
-    /// Waits for the next client of `listener`, and completes the handshake. Returns false if that
-    /// fails; another call may then succeed with another client.
+    /// Waits for the next client of `listener` and completes the handshake. Returns false on
+    /// failure; the next call may succeed with another client.
     bool accept(const Ref<Context>& context, const Socket& listener);
 
-    /// Reads 1 to `into.size()` bytes: `done` with the count. `end` if the peer has sent
-    /// close_notify, or has ended the stream.
+    /// Reads 1 to `into.size()` bytes. Returns `done` with the count, or `end` after the peer's
+    /// close_notify or the end of the stream.
     Progress read(MutableBytes into);
     Progress read(std::span<char> into);
-    /// Writes all bytes, and waits until the socket has them.
+    /// Writes all bytes. Returns when the socket has accepted them.
     Progress write_all(Bytes from);
     Progress write_all(std::string_view from);
-    /// Sends close_notify, and closes the socket.
+    /// Sends close_notify and closes the socket.
     Progress close();
 
-    /// Why the last call failed, for a log; empty if it did not. Ends with a NUL. Valid until the
-    /// next call.
+    /// Returns the reason of the last call's failure, for a log; empty after success.
+    /// NUL-terminated. Valid until the next call.
     [[nodiscard]] std::string_view error_text() const noexcept { return {text_, text_size_}; }
-    /// Version, cipher suite, the peer's certificate and the TLS error. Only after connect() or
-    /// accept() was successful.
+    /// Returns the connection, for version, cipher suite, the peer's certificate and the TLS error.
+    /// Only valid after connect() or accept() returned true.
     [[nodiscard]] Connection& connection() noexcept { return *connection_; }
     [[nodiscard]] Socket& socket() noexcept { return socket_; }
 

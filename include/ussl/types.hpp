@@ -1,6 +1,6 @@
 #pragma once
 
-// The words that every layer speaks: of a context, a connection, its stream and an engine.
+// Types that all layers share.
 
 #include <cstddef>
 #include <cstdint>
@@ -16,26 +16,26 @@ enum class Role : std::uint8_t { client, server };
 
 enum class Direction : std::uint8_t { read, write };
 
-/// Which certificate the peer must send. The numbers 0 to 2 are Python's.
+/// The verification of the peer's certificate. The numbers 0 to 2 are those of Python's ssl module.
 enum class Verify : std::uint8_t {
     none = 0,      ///< server: does not request a certificate
-    optional = 1,  ///< client: as required; server: accepts a client without a certificate
+    optional = 1,  ///< client: as `required`; server: accepts a client without a certificate
     required = 2,  ///< chain, dates, purpose and (client) host name are verified (RFC 5280 §6)
-    by_role = 3,   ///< client: required; server, and with pre-shared keys: none
-    /// Client: accepts every certificate. Anybody on the network can then read and change the data,
-    /// unless Options::pins is given.
+    by_role = 3,   ///< `required` for a client, `none` for a server and with pre-shared keys
+    /// Client: accepts every certificate. Unless Options::pins is given, an attacker on the network
+    /// can then read and change the data.
     insecure_no_verification = 4,
 };
 
-/// Which certificates of a chain must be known not to be revoked (RFC 5280 §6.3): by a CRL of their
-/// issuer that is in date. The numbers are Python's verify_flags.
+/// The certificates of a chain that need a valid CRL from their issuer (RFC 5280 §6.3). The numbers
+/// are those of Python's verify_flags.
 enum class CrlCheck : std::uint8_t {
     none = 0,
-    leaf = 4,    ///< the peer's own
-    chain = 12,  ///< and all up to the trusted one
+    leaf = 4,    ///< the peer's own certificate
+    chain = 12,  ///< all certificates below the trust anchor
 };
 
-/// Protocol versions as they stand on the wire.
+/// Protocol versions by their numbers on the wire.
 enum class Version : std::uint16_t { none = 0, tls1_2 = 0x0303, tls1_3 = 0x0304 };
 
 /// The cipher suite in use.
@@ -45,10 +45,10 @@ struct Cipher {
 };
 
 inline constexpr std::size_t min_record_size = 512;
-/// RFC 8446 §5.1.
+/// The maximum plaintext size of a record in bytes (RFC 8446 §5.1).
 inline constexpr std::size_t max_record_size = 16384;
 
-/// A date and time of day in a certificate.
+/// A date and time in a certificate.
 struct CertificateTime {
     int year, month, day, hour, minute, second;  ///< UTC; month and day from 1
 };

@@ -1,6 +1,6 @@
 #pragma once
 
-// The one place where the version stands; CMake and the Python module read it from here.
+// The version is defined only here; CMake and the Python module read this file.
 #define USSL_VERSION_MAJOR 0
 #define USSL_VERSION_MINOR 1
 #define USSL_VERSION_PATCH 0
