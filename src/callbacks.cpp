@@ -24,7 +24,7 @@ Bytes bytes_of(std::string_view text) {
     return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
 
-// RFC 6066 §3 allows ASCII only. UTF-8 harms no program; anything else could not even be a str.
+// RFC 6066 §3 only allows ASCII. UTF-8 is safe for programs; other bytes could not be a Python str.
 bool is_name(std::string_view name) {
     constexpr std::size_t longest = 255;
     return name.size() <= longest && name.find('\0') == std::string_view::npos &&
@@ -62,8 +62,8 @@ std::uint8_t EngineCallbacks::remember(Bytes what, SecretBytes& into) {
 }
 
 std::uint8_t EngineCallbacks::choose_context(std::string_view name, bool uses_psk) {
-    // RFC 8446 §4.1.2. Otherwise a client could have the context of one name, with what that asks
-    // of clients, and be served as the client of another.
+    // RFC 8446 §4.1.2. Otherwise a client could be verified by the rules of one name, and then be
+    // served under another name.
     if (std::exchange(has_name_, true))
         return are_equal(bytes_of(name), name_) ? 0 : refuse(Code::PROTOCOL, illegal_parameter);
     if (!is_name(name))
@@ -80,22 +80,24 @@ std::uint8_t EngineCallbacks::choose_context(std::string_view name, bool uses_ps
             transport_.abort();
             return internal_error;
     }
-    // A pre-shared key and a certificate never replace each other.
+    // A chosen context must not replace certificates with pre-shared keys, or the reverse.
     const bool fits =
         !chosen_ || (chosen_->role() == Role::server && !chosen_->uses_psk() && !uses_psk);
     return fits ? 0 : refuse(Code::UNKNOWN_NAME, internal_error);
 }
 
 std::uint8_t EngineCallbacks::check_first_identity(Bytes identity) {
-    // Longer identities are unknown, and their binder never verifies: how they end does not matter.
+    // Longer identities are unknown, and their binder never verifies. The exact error does not
+    // matter.
     identity = identity.first(std::min(identity.size(), max_psk_identity + 1));
     if (!std::exchange(has_identity_, true))
         return remember(identity, identity_);
     return are_equal(identity, identity_) ? 0 : refuse(Code::PROTOCOL, illegal_parameter);
 }
 
-// An unknown identity has a random key, so that it and a wrong key look the same from outside (RFC
-// 4279 §2). The random key is drawn for every client, so that both take the same work, too.
+// An unknown identity gets a random key, so that a client cannot distinguish it from a wrong key
+// (RFC 4279 §2). The random key is generated for every client, so that the computing time does not
+// differ.
 Bytes EngineCallbacks::find_psk(Bytes identity, RandomBytes random) {
     if (key_size_ != 0)
         return {key_.data(), key_size_};

@@ -26,7 +26,7 @@ Error plain_error(Code code) {
     return error;
 }
 
-/// The stream where the program does not expect to wait: nothing happens that could block.
+/// A view of the stream for places where the program does not expect to wait: never blocks.
 class NeverBlocking final : public Callbacks {
   public:
     explicit NeverBlocking(Callbacks& callbacks) : callbacks_(callbacks) {}
@@ -47,13 +47,13 @@ class NeverBlocking final : public Callbacks {
     Callbacks& callbacks_;
 };
 
-// Marks in the place of a thread.
+// Markers in place of a thread.
 constexpr char resting = 0;
 constexpr char closing = 0;
 
 }  // namespace
 
-/// One call's hold on the connection, and on the stream that it was handed.
+/// Reserves the connection and its stream for one call.
 class Connection::CallGuard {
   public:
     CallGuard(Connection& connection, Callbacks& callbacks) : connection_(connection) {
@@ -63,7 +63,7 @@ class Connection::CallGuard {
             return;
         }
         holds_ = true;
-        // Whatever the call does may allocate buffers again.
+        // The call may allocate buffers again.
         connection.buffers_released_ = false;
         connection.paused_ = false;
         if (connection.state_ == State::closed || connection.close_requested_)
@@ -128,7 +128,7 @@ std::expected<Owned<Connection>, ConfigError> Connection::make(Ref<Context> cont
     connection->resources_->transport.reads_ahead(settings.read_ahead);
     if (const auto config_error = connection->resume(settings.session, settings.server_hostname))
         return std::unexpected(*config_error);
-    // A client speaks first.
+    // In a handshake, the client writes first.
     if (client)
         connection->read_interest_ = PollInterest::stream_writable;
     else
@@ -153,15 +153,16 @@ std::optional<ConfigError> Connection::resume(Bytes session, std::string_view na
         if (!given || !resume(given))
             return of_no_use;
     } else if (is_named_) {
-        // Nobody else's from now on: who sees the same ticket twice knows that it is the same
-        // client (RFC 8446 §C.4).
+        // The connection removes the session from the context, so that no other connection uses it.
+        // An observer who sees a ticket twice knows that both connections are from the same client
+        // (RFC 8446 §C.4).
         if (const Ref<StoredSession> known = context_->take(scope_))
             (void)resume(known);
     }
     return std::nullopt;
 }
 
-// Offers it to the server, if it is not too old. false: the engine cannot use it.
+// Offers the session to the server if it is not too old. Returns false if the engine cannot use it.
 bool Connection::resume(const Ref<StoredSession>& session) {
     if (!context_->is_in_time(session->times()))
         return true;
@@ -173,7 +174,7 @@ bool Connection::resume(const Ref<StoredSession>& session) {
 
 namespace {
 
-// The end of a certificate's validity period, in seconds since 1970.
+// Extracts the end of a certificate's validity period, in seconds since 1970.
 class NotAfter final : public CertificateVisitor {
   public:
     void identity(int, const Serial&) noexcept override {}
@@ -192,7 +193,7 @@ class NotAfter final : public CertificateVisitor {
 
 }  // namespace
 
-// With CERT_NONE, nobody looks at dates. false: no memory.
+// With CERT_NONE, validity periods were not checked. Returns false if memory runs out.
 bool Connection::find_not_after() {
     if (times_.not_after != 0)
         return true;
@@ -204,7 +205,7 @@ bool Connection::find_not_after() {
     return true;
 }
 
-// What the engine has heard from the server since.
+// Stores the session that the server has sent since the last call, if any.
 void Connection::keep_session() {
     if (!keeps_sessions_)
         return;
@@ -235,7 +236,7 @@ Progress Connection::handshake(Callbacks& callbacks) {
     if (has_failed())
         return {Kind::failed};
     const Progress progress = run_handshake(callbacks);
-    // A callback may have closed it.
+    // A callback may have closed the connection.
     return close_requested_ ? Progress{Kind::closed} : progress;
 }
 
@@ -251,8 +252,8 @@ Progress Connection::read(Callbacks& callbacks, MutableBytes into) {
     if (progress.kind != Kind::done || into.empty())
         return progress;
     if (unsent_) {
-        // Both ends may be writing: what does not leave now must not keep what has come from
-        // being read.
+        // Both ends may be writing. If they waited until their writes are complete, none would
+        // read, so unsent data must not prevent reads.
         progress = flush_unsent(callbacks);
         if (progress.kind == Kind::failed && has_failed())
             return progress;
@@ -264,7 +265,7 @@ Progress Connection::read(Callbacks& callbacks, MutableBytes into) {
     if (outcome.kind == Outcome::Kind::want_read && !resources_->transport.paused())
         release_buffers_if_idle();
     progress = settle(callbacks, outcome);
-    // What was taken may be lost: there may never be an answer to wait for.
+    // Accepted data may be lost, so the peer may never answer: do not wait.
     if (error_ && (progress.kind == Kind::blocked || progress.kind == Kind::timed_out))
         return {Kind::failed};
     return progress;
@@ -323,10 +324,11 @@ Progress Connection::shutdown(Callbacks& callbacks) {
     if (close_state_ != CloseState::sent) {
         if (session_->pending() != 0)
             return {Kind::misuse};
-        // What the peer sends once it has heard ours may not be TLS.
+        // After the peer has received close_notify, it may send data that is not TLS.
         resources_->transport.reads_ahead(false);
         close_state_ = CloseState::begun;
-        // The peer answers when it has heard ours: until that has left there is nothing to read.
+        // The peer answers close_notify after it has received it. Until then there is nothing to
+        // read.
         const Outcome outcome = session_->close_notify();
         read_interest_ = outcome.kind == Outcome::Kind::want_write ? PollInterest::stream_writable
                                                                    : PollInterest::stream_readable;
@@ -344,7 +346,7 @@ Progress Connection::shutdown(Callbacks& callbacks) {
             return settle(callbacks, outcome);
         ended_ = true;
     }
-    // Whoever waits for the goodbye wants to know that it was one.
+    // The caller needs to know whether the peer's close_notify is authentic.
     if (resources_->transport.ended())
         return fail(callbacks, plain_error(Code::TRUNCATED));
     return {Kind::done};
@@ -358,7 +360,7 @@ void Connection::close(Callbacks& callbacks) {
 
 void Connection::close() {
     close_requested_ = true;
-    // From within a call, the engine is still on the stack beneath us; from another thread, it is
+    // Within a call, the engine is still on the stack below this function; in another thread, it is
     // in use. That call closes the connection when it ends.
     if (try_begin(&closing))
         end();
@@ -372,7 +374,7 @@ void Connection::collect_unsent() {
     const bool is_usable = state_ == State::open && !error_;
     if (is_usable) {
         wire.collect();
-        // The engine's own part of it never needs the stream.
+        // The engine now writes into memory, so these calls never wait for the stream.
         const bool flushed = !unsent_ || session_->flush().kind == Outcome::Kind::done;
         unsent_ = !flushed;
         if (flushed && close_state_ != CloseState::sent)
@@ -466,7 +468,7 @@ bool Connection::busy() const {
     return user != nullptr && user != &resting;
 }
 
-// PollInterest for its turn, and lets a thread go first that has waited.
+// Waits until the connection is free. A thread that waited before has priority.
 Connection::Begun Connection::begin(Callbacks& callbacks) {
     const void* const thread = callbacks.thread();
     for (;;) {
@@ -492,7 +494,7 @@ Connection::Begun Connection::begin(Callbacks& callbacks) {
     }
 }
 
-// false: a call is under way.
+// Returns false if a call is under way.
 bool Connection::try_begin(const void* mark) {
     for (;;) {
         const void* user = nullptr;
@@ -500,24 +502,24 @@ bool Connection::try_begin(const void* mark) {
             return true;
         if (user != nullptr && user != &resting)
             return false;
-        // Another thread's rest: that is over at once.
+        // Another thread is only releasing idle buffers, which ends soon.
     }
 }
 
 void Connection::end() {
-    // From within this call, or beside it from another thread.
+    // close() was called within this call, or by another thread.
     if (close_requested_ && state_ != State::closed)
         collect_unsent();
     publish_facts();
     user_.store(nullptr);
-    // Or just now.
+    // close() may have been called after the check above.
     if (close_requested_ && !closed())
         close();
 }
 
 void Connection::release_buffers_if_idle() {
-    // Each poll comes here for each idle connection, and an engine walks through all of its buffers
-    // to find that they are released.
+    // A poll calls this for each idle connection, and an engine checks all of its buffers every
+    // time.
     if (buffers_released_ || state_ != State::open || error_ || unsent_ ||
         read_interest_ != PollInterest::stream_readable)
         return;
@@ -535,8 +537,8 @@ void Connection::publish_facts() {
         now.read_interest = PollInterest::nothing;
     if (is_over)
         now.write_interest = PollInterest::nothing;
-    // An engine that wants to send something first, such as an answer to a HelloRequest (RFC 5246
-    // §7.4.1.1), is not asked again before it can, whatever is held.
+    // If an engine must send a message first, such as an answer to a HelloRequest (RFC 5246
+    // §7.4.1.1), buffered records do not help: it waits until the stream is writable.
     constexpr PollInterest readable = PollInterest::stream_readable;
     if ((now.read_interest == readable || now.write_interest == readable) && (is_open || paused_) &&
         resources_->transport.holds_record()) {
@@ -612,15 +614,15 @@ Progress Connection::run_handshake(Callbacks& callbacks) {
     const bool wants_write = outcome.kind == Outcome::Kind::want_write;
     read_interest_ = write_interest_ =
         wants_write ? PollInterest::stream_writable : PollInterest::stream_readable;
-    // The engine went on although the stream took nothing more, in case the peer has said why.
+    // The stream accepts no more bytes. The engine continued only to read an alert with the reason.
     if (resources_->transport.write_errno() != 0 && outcome.kind == Outcome::Kind::want_read)
         return fail(callbacks, stream_error(resources_->transport.write_errno()));
     if (outcome.kind == Outcome::Kind::end) {
-        // The stream's end, or a close_notify, which to an engine is no error.
+        // The end of the stream, or a close_notify, which engines do not report as an error.
         const Error error = explain();
         return fail(callbacks, error ? error : plain_error(Code::PEER_CLOSED));
     }
-    // No engine looks at less than a header, and a peer of another protocol may wait for an answer.
+    // Engines wait for a whole header. A peer of another protocol may wait for an answer instead.
     if (outcome.kind == Outcome::Kind::want_read && resources_->transport.not_tls() &&
         resources_->transport.first_bytes().size() < sizeof Error::received)
         return fail(callbacks, explain());
@@ -631,7 +633,7 @@ Progress Connection::run_handshake(Callbacks& callbacks) {
     if (facts.version == Version::tls1_3)
         resources_->transport.reject_change_cipher_spec();
     name_.reset();
-    // A resumed session is as old as the one that it comes from.
+    // A session of a resumed connection is as old as the original session.
     times_ = resuming_ && facts.resumed ? resuming_->times()
                                         : SessionTimes{.verified_at = context_->now()};
     resources_->callbacks.end_handshake();
@@ -655,19 +657,19 @@ Progress Connection::flush_unsent(Callbacks& callbacks) {
     return settle(callbacks, outcome);
 }
 
-/// The stream takes no more bytes. If the peer sent an alert before it went, that is the reason;
-/// plaintext that it sent stays readable.
+/// The stream accepts no more bytes. If the peer sent an alert before it closed, the alert is the
+/// reason. Received plaintext stays readable.
 Progress Connection::look_for_alert(Callbacks& callbacks) {
     unsent_ = false;
     const int write_errno = resources_->transport.write_errno();
     if (!ended_ && session_->pending() == 0 &&
         (resources_->transport.holds_record() || callbacks.ready(Direction::read))) {
-        // What comes first may be a ticket, with nothing behind it.
+        // The first message may be a ticket without data after it.
         NeverBlocking stream(callbacks);
         resources_->transport.attach(stream);
         const Outcome outcome = session_->read({});
         resources_->transport.attach(callbacks);
-        // An end is left for read() to find, which knows a bare one from a goodbye.
+        // read() handles the end of the stream: it distinguishes truncation from close_notify.
         if (outcome.kind == Outcome::Kind::failed) {
             const Error error = explain();
             return fail(callbacks, error.code == Code::stream ? stream_error(write_errno) : error);
@@ -690,7 +692,7 @@ Progress Connection::settle(Callbacks& callbacks, Outcome outcome) {
             paused_ = wire.paused();
             return {wire.timed_out() ? Kind::timed_out : Kind::blocked};
         case Outcome::Kind::no_memory:
-            read_interest_ = PollInterest::nothing;  // what was received may be all
+            read_interest_ = PollInterest::nothing;  // the buffered data may be the last
             return {Kind::no_memory};
         case Outcome::Kind::end:
             if (wire.ended() && (wire.inside_record() || report_truncation_))
@@ -704,19 +706,19 @@ Progress Connection::settle(Callbacks& callbacks, Outcome outcome) {
 }
 
 Progress Connection::fail(Callbacks& callbacks, const Error& error) {
-    // A stream that has broken in one direction keeps the errno of the first.
+    // A stream that fails in both directions keeps the errno of the first failure.
     if (!only_writes_fail_ || error.code != Code::stream)
         error_ = error;
     only_writes_fail_ = false;
     resources_->transport.send_rest(callbacks);
     resources_->transport.drop_ahead();
-    // RFC 5246 §7.2.2, RFC 8446 §6.2.
+    // The session must not be resumed after an alert (RFC 5246 §7.2.2, RFC 8446 §6.2).
     if (saved_ && error.alert != Error::Alert::none)
         context_->forget(saved_, scope_);
     return {Kind::failed};
 }
 
-/// The engine's view of a failure, corrected by what only the wire and the policy know.
+/// Returns the engine's reason for a failure, corrected by facts of the transport and the policy.
 Error Connection::explain() const {
     const RecordTransport& wire = resources_->transport;
     const bool handshaking = state_ == State::handshaking;
@@ -753,8 +755,8 @@ Error Connection::explain() const {
         std::memcpy(error.received, received.data(), received.size());
         error.received_size = static_cast<std::uint8_t>(received.size());
     }
-    // With a wrong key the first encrypted record of the peer makes no sense; one that is too long
-    // makes none with any.
+    // With a wrong key, the peer's first encrypted record cannot be decrypted. A record that is too
+    // long is an error with any key.
     constexpr std::uint8_t record_overflow = 22;  // RFC 8446 §6.2
     const bool psk_server = context_->uses_psk() && context_->role() == Role::server &&
                             error.alert_number != record_overflow;

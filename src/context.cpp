@@ -112,8 +112,8 @@ std::size_t describe(const ConfigError& config_error, std::string_view argument,
 
 namespace {
 
-// Numbers and bytes, in the form that they are hashed in: of bytes, the length stands among the
-// numbers (-1: absent), so that no two sets of options read the same.
+// The input of a hash over options. For bytes, their length precedes them (-1: absent), so that
+// different options never have the same input.
 class DigestInput {
   public:
     void operator()(std::string_view, const std::optional<Bytes>& bytes) {
@@ -155,16 +155,18 @@ class DigestInput {
 
 }  // namespace
 
-// A session is worth what was checked when it was made, so it is only for those who check the same,
-// but for what says when that was, and what leaves no trace in it.
+// A resumed session relies on the verification of its full handshake, so it is only valid for the
+// same options. Options are excluded if they only change the time of the verification, or have no
+// effect on the session.
 bool Context::set_session_scope(const Engine& engine, const Options& options) {
     Options lasting = options;
     lasting.verify_time.reset();
     lasting.build_time.reset();
-    lasting.session_lifetime = {};  // a session knows how old it is
+    lasting.session_lifetime = {};  // a session stores its age
     lasting.key_log = false;
     std::uint8_t digest[32];
-    // What a system store holds may be replaced; what a callback says, nobody knows.
+    // The content of a system store can change. The result of a callback is unpredictable, so each
+    // context with one has its own scope.
     std::uint8_t store[32] = {};
     std::uint8_t callback[16] = {};
     const Bytes parts[] = {digest, store, callback};
@@ -175,7 +177,7 @@ bool Context::set_session_scope(const Engine& engine, const Options& options) {
 }
 
 bool options_digest(const Engine& engine, const Options& options, std::span<std::uint8_t, 32> out) {
-    // Of a large store the digest is known already.
+    // The header of a root store contains its digest, so the content need not be hashed.
     Options summarized = options;
     if (options.root_store)
         summarized.root_store = RootStore::summary(*options.root_store);
@@ -201,7 +203,7 @@ bool Context::session_scope(std::string_view server_hostname,
     return sha256(parts, scope);
 }
 
-// Several threads may be at it. Nothing is allocated or computed while it is held.
+// Several threads may use the sessions. Nothing is allocated or computed while the lock is held.
 class Context::SessionsLock {
   public:
     explicit SessionsLock(Context& context) : flag_(context.sessions_lock_) {
@@ -228,7 +230,7 @@ Ref<StoredSession> Context::take(std::span<const std::uint8_t, 32> scope) {
 }
 
 void Context::forget(const Ref<StoredSession>& session, std::span<const std::uint8_t, 32> scope) {
-    // Another connection may have had a newer one since.
+    // Another connection may have stored a newer session.
     if (Ref<StoredSession> known = take(scope); known && known.get() != session.get())
         remember(std::move(known));
 }
@@ -250,7 +252,7 @@ std::int64_t Context::now() const {
     return given ? *given : now_();
 }
 
-// A clock that went back says nothing about a session's age.
+// If the clock was set back, the age of a session is unknown.
 bool Context::is_in_time(const SessionTimes& times) const {
     const std::int64_t at = now();
     return at >= times.verified_at && at - times.verified_at < settings_->session_lifetime &&
@@ -291,7 +293,7 @@ Ref<StoredSession> StoredSession::make(const Context& context,
     return seal(context, scope, std::move(content));
 }
 
-// Writes the hash in front.
+// Writes the hash to the front.
 Ref<StoredSession> StoredSession::seal(const Context& context,
                                        std::span<const std::uint8_t, 32> scope,
                                        SecretBytes content) {
@@ -336,7 +338,7 @@ std::uint16_t suite_of(const Engine& engine, std::string_view name) {
 
 std::size_t parse_suites(const Engine& engine, std::string_view text, std::span<std::uint16_t> into,
                          std::string_view& unknown) {
-    // As in CPython: those of TLS 1.3 stay as they are by default, whatever the text names of them.
+    // As in CPython: the TLS 1.3 suites stay the default, even if the text names some of them.
     std::size_t count = 0;
     for (const std::uint16_t suite : policy::suites_tls1_3)
         into[count++] = suite;

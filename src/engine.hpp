@@ -1,8 +1,8 @@
 #pragma once
 
-// THE seam: all that ussl asks of a TLS library. An engine is one folder that implements these two
-// classes and one table. docs/design.md explains why the seam is here. Nothing above it is
-// included.
+// THE seam: everything that ussl needs from a TLS library. An engine is one folder that implements
+// these two classes and one table. docs/design.md explains why the seam is here. Includes no header
+// of the layers above it.
 
 #include <expected>
 #include <optional>
@@ -25,7 +25,7 @@ struct SelfSigned;
 struct SelfSignedFor;
 struct StoreStats;
 
-/// What one step of an engine came to.
+/// The result of one call of an engine.
 struct Outcome {
     enum class Kind : std::uint8_t { done, want_read, want_write, end, no_memory, failed };
     Kind kind;
@@ -39,30 +39,29 @@ struct Outcome {
     static constexpr Outcome failed() { return {Kind::failed}; }
 };
 
-/// What a server gave to resume with.
+/// A session that a server sent for resumption.
 struct NewSession {
     SecretBytes data;
-    std::uint32_t lifetime = 0;  ///< seconds, as the server says (RFC 5077 §3.3); 0: it does not
+    std::uint32_t lifetime = 0;  ///< seconds, from the server (RFC 5077 §3.3); 0: not given
 };
 
-/// What is known of a connection once its handshake is done.
+/// The properties of a connection after its handshake.
 struct SessionFacts {
     Version version = Version::none;
     Cipher cipher;
-    std::uint16_t group = 0;  ///< of the key exchange; 0: none with a number, or it is not known
+    std::uint16_t group = 0;  ///< of the key exchange; 0: no group with a number, or unknown
     Bytes alpn;
     bool resumed = false;  ///< an earlier session was resumed
 };
 
-/// What a connection owns and its session uses; it outlives the session.
+/// Objects that the Connection owns and its EngineSession uses; they outlive the EngineSession.
 struct SessionResources final : OnHeap {
     RecordTransport transport;
     EngineCallbacks callbacks{transport};
-    FailedCertificate failed_certificate;  ///< if the failure is one of verification
+    FailedCertificate failed_certificate;  ///< set if verification failed
 };
 
-/// One connection inside an engine. Moves bytes through the transport and nothing else; never
-/// waits.
+/// One connection inside an engine. Its only I/O is through the transport, and it never waits.
 class EngineSession : public OnHeap {
   public:
     explicit EngineSession(SessionResources& resources)
@@ -72,72 +71,75 @@ class EngineSession : public OnHeap {
     virtual ~EngineSession() = default;
 
     virtual Outcome handshake() = 0;
-    /// Reads plaintext into `into`. If `into` is empty, it processes one record at most and returns
-    /// done when plaintext is buffered. `end` is the peer's close_notify only. After `no_memory`,
-    /// the next read continues: nothing is lost.
+    /// Reads plaintext into `into`. If `into` is empty, processes at most one record, and returns
+    /// `done` when plaintext is buffered. `end` only means the peer's close_notify. After
+    /// `no_memory`, the next read continues without loss of data.
     virtual Outcome read(MutableBytes into) = 0;
-    /// One record at most, never empty. `done` with a count: accepted and sent. `want_write` with a
-    /// count: accepted, not all of it sent; flush() before any other write. `want_write` without a
-    /// count: the engine must send something of its own first, nothing was accepted.
+    /// Writes at most one record; `from` is never empty. `done` with a count: accepted and sent.
+    /// `want_write` with a count: accepted, but partly unsent; call flush() before any other write.
+    /// `want_write` without a count: nothing was accepted, because the engine must first send a
+    /// message of its own.
     virtual Outcome write(Bytes from) = 0;
-    /// Sends what write() accepted.
+    /// Sends data that write() accepted.
     virtual Outcome flush() = 0;
     /// Sends close_notify.
     virtual Outcome close_notify() = 0;
-    /// After the handshake, with nothing buffered: releases memory that only active records need.
+    /// Called after the handshake, without buffered data: releases memory that only active records
+    /// need.
     virtual void release_idle_buffers() = 0;
-    /// Client, before the handshake: what take_session() returned. `failed`: it cannot be used;
-    /// `no_memory`: a full handshake is made.
+    /// Client, before the handshake: offers a session of take_session(). `failed`: the session is
+    /// unusable; `no_memory`: a full handshake follows.
     virtual Outcome resume(Bytes session) = 0;
 
-    /// Bytes of plaintext that are buffered; asked after every call.
+    /// Returns the number of bytes of buffered plaintext; called after every other call.
     [[nodiscard]] virtual std::size_t pending() const = 0;
     [[nodiscard]] virtual SessionFacts facts() const = 0;
-    /// The peer's certificate, DER; empty: none. Valid until the session ends.
+    /// Returns the peer's certificate in DER. Empty: none. Valid until the session ends.
     [[nodiscard]] virtual Bytes peer_certificate() const = 0;
-    /// false: there is none, or no memory.
+    /// Returns false if there is no certificate, or if memory runs out.
     virtual bool describe_peer(CertificateVisitor& visitor) const = 0;
 
-    /// Why the last step failed, as far as the engine knows, before the transport and the policy
-    /// correct it.
+    /// Returns the engine's reason for the last failure. Connection::explain() corrects it with
+    /// facts of the transport and the policy.
     [[nodiscard]] const Error& failure() const { return failure_; }
-    /// Client: it has a certificate, but the server requests none that it could sign with.
+    /// Client: returns true if it has a certificate, but the server's CertificateRequest does not
+    /// allow a signature of its key.
     [[nodiscard]] bool withholds_certificate() const { return withholds_certificate_; }
-    /// Client: what a later connection can be resumed with, if the server has sent something since
-    /// the last call. Empty: nothing, or no memory.
+    /// Client: returns a session for resumption, if the server has sent one since the last call.
+    /// Empty: no session, or out of memory.
     NewSession take_session() { return std::exchange(new_session_, {}); }
 
   protected:
     RecordTransport& transport_;
     EngineCallbacks& callbacks_;
     FailedCertificate& failed_;
-    // The engine sets these.
+    // Set by the engine.
     Error failure_;
     NewSession new_session_;
     bool withholds_certificate_ = false;
 };
 
-/// What connections of one kind share inside an engine. Used by several threads at once.
+/// The engine's shared part of connections. Several threads use it at the same time.
 class EngineContext : public OnHeap {
   public:
-    /// `settings` outlive the context.
+    /// `settings` must outlive the context.
     explicit EngineContext(const ContextSettings& settings) : settings_(settings) {}
     virtual ~EngineContext() = default;
     [[nodiscard]] const ContextSettings& settings() const { return settings_; }
-    /// `resources` outlive the session, and `name` (may be null) its handshake. nullptr: out of
-    /// memory.
+    /// `resources` must outlive the session; `name` (may be null) must outlive its handshake.
+    /// Returns nullptr if memory runs out.
     virtual Owned<EngineSession> make_session(SessionResources& resources,
                                               const HostName* name) = 0;
     [[nodiscard]] virtual StoreStats store_stats() const = 0;
-    /// SHA-256 over what is trusted, the content of the system's store if that is in use. false: it
-    /// could not be computed.
+    /// Computes SHA-256 over the trust anchors and CRLs, including the system's store if it is
+    /// used. Returns false on failure.
     virtual bool store_digest(std::span<std::uint8_t, 32> out) const = 0;
 
   private:
     const ContextSettings& settings_;
 };
 
-/// The table of an engine, one constant each.
+/// The function table of an engine, one constant per engine.
 struct Engine {
     std::string_view (*version)();
     bool has_system_store;
@@ -147,24 +149,26 @@ struct Engine {
     bool has_alpn;
     bool has_crls;
     bool has_signing_by_program;
-    /// Those of policy::every_suite() that the engine has, in that order; false: no memory.
+    /// Passes those of policy::every_suite that the engine has to `visitor`, in that order. Returns
+    /// false if memory runs out.
     bool (*for_each_suite)(SuiteVisitor& visitor);
-    /// The default key exchange groups, best first; those that the engine lacks are left out.
+    /// The default key exchange groups, best first; groups that the engine lacks are ignored.
     std::span<const std::uint16_t> best_groups;
-    /// Which of groups::all the engine has: bit 0 is the first. nullopt: no memory.
+    /// Returns a bit mask of the groups in groups::all that the engine has: bit 0 is the first.
+    /// nullopt: out of memory.
     std::optional<std::uint32_t> (*find_groups)();
-    /// SHA-256 over the parts, one after the other; false: it could not be computed.
+    /// Computes SHA-256 over the concatenated parts. Returns false on failure.
     bool (*sha256)(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out);
-    /// Seconds since 1970, of the clock that certificates are checked with.
+    /// Returns the time that certificates are checked against, in seconds since 1970.
     std::int64_t (*now)();
-    /// Random bytes, from a generator that is fit for keys; false: there are none.
+    /// Writes random bytes of a generator that is suitable for keys. Returns false on failure.
     bool (*random)(MutableBytes out);
-    /// What MicroPython's hashlib and cryptolib need (engine_crypto.hpp); nullptr: nothing.
+    /// The functions for MicroPython's hashlib and cryptolib (engine_crypto.hpp), or nullptr.
     const EngineCrypto* crypto;
-    /// As describe_certificate() and make_self_signed() of ussl/certificate.hpp; of good names.
+    /// As describe_certificate() and make_self_signed() of ussl/certificate.hpp, with valid names.
     bool (*describe)(Bytes data, CertificateVisitor& visitor);
     std::optional<ConfigError> (*make_self_signed)(const SelfSignedFor& what, SelfSigned& made);
-    /// Parses and keeps what `options` says; option rules that need no parsing were checked.
+    /// Parses and copies the content of `options`. Rules that need no parsing were already checked.
     std::expected<Owned<EngineContext>, ConfigError> (*make_context)(
         const ContextSettings& settings, const Options& options);
     /// As shut_down() of ussl/context.hpp.

@@ -1,6 +1,6 @@
 #pragma once
 
-// Hashes and AES of an engine, for MicroPython's hashlib and cryptolib; no part of TLS.
+// Hashes and AES of an engine, for MicroPython's hashlib and cryptolib; unrelated to TLS.
 
 #include "ussl/crypto.hpp"
 

@@ -1,6 +1,7 @@
 #pragma once
 
-// What the engine of this build has, for tables in C: ussl.HAS_…. Each engine's folder has a header for it.
+// The features of this build's engine, for tables in C: ussl.HAS_…. Each engine's folder has a
+// header for it.
 
 #define USSL_TEXT(words) #words
 #define USSL_FEATURES_OF(engine) USSL_TEXT(engine/engine##_features.h)

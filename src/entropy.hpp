@@ -1,6 +1,6 @@
 #pragma once
 
-// A board's source of entropy, with the health tests of NIST SP 800-90B §4.4.
+// The entropy source of a board, with the health tests of NIST SP 800-90B §4.4.
 
 #include <cstdint>
 #include <cstring>
@@ -9,19 +9,19 @@
 
 namespace ussl {
 
-/// Reads from a source, and fails if the source fails or repeats itself: a value of 32 bits that
-/// occurs `cutoff` times among the last `window` ones is an error. For repetitions in a row this is
+/// Reads from a source, and fails if the source fails or repeats itself. It is an error if a 32-bit
+/// value occurs `cutoff` times among the last `window` values. For consecutive repetitions this is
 /// the repetition count test (§4.4.1), otherwise the adaptive proportion test (§4.4.2). The first
-/// values are tested and discarded (§4.3). If a value has 16 bits of entropy, one of 800,000
-/// windows fails by chance, and the next call begins anew.
+/// values are tested and discarded (§4.3). With 16 bits of entropy per value, one of 800,000
+/// windows fails by chance; the next call then starts again.
 class EntropySource {
   public:
-    /// 0: good.
+    /// Returns 0 on success.
     using Read = int (*)(unsigned char* into, std::size_t size);
 
     explicit constexpr EntropySource(Read source) : source_(source) {}
 
-    /// false: `into` is zero.
+    /// Fills `into` with random bytes. Returns false on failure; `into` is then zero.
     bool read(unsigned char* into, std::size_t size) {
         if (!is_started_) {
             unsigned char first[window * sizeof(std::uint32_t)];

@@ -17,8 +17,8 @@ constexpr std::uint16_t numbers[] = {
 #undef USSL_ERROR
 };
 
-// Name, text, name, text, … of the rows in their order: pointers to each would cost a board more
-// than walking there, which happens once for a connection.
+// Name, text, name, text, … of the rows in their order. An array of pointers would need more flash;
+// a search is only needed once per failed connection.
 constexpr char names_and_texts[] =
 #define USSL_ERROR(name, number, error_class, text) #name "\0" text "\0"
 #include "ussl/errors.def"
@@ -57,7 +57,7 @@ Row find(Code code) {
     return found;
 }
 
-// RFC 8446 §6, RFC 5246 §7.2, RFC 4279 §2 and RFC 7301 §3.2.
+// The alerts of RFC 8446 §6, RFC 5246 §7.2, RFC 4279 §2 and RFC 7301 §3.2.
 #define USSL_ALERTS(ALERT)                      \
     ALERT(0, close_notify)                      \
     ALERT(10, unexpected_message)               \
@@ -101,7 +101,7 @@ constexpr char alert_names[] =
 #undef USSL_ALERT
     ;
 
-// Bounded text, cut off at the end.
+// Writes text, truncated to the size of the buffer.
 class Writer {
   public:
     explicit Writer(std::span<char> into) : into_(into) {}
@@ -116,7 +116,7 @@ class Writer {
             digits[2 + i] = "0123456789abcdef"[value >> (28 - 4 * i) & 15U];
         add({digits, sizeof digits});
     }
-    /// In quotes; what is not printable ASCII as "\\x0d".
+    /// Writes the bytes in quotes; bytes outside printable ASCII become "\\x0d".
     void add_bytes(std::span<const std::uint8_t> bytes) {
         add("\"");
         for (const std::uint8_t byte : bytes) {

@@ -12,7 +12,7 @@ namespace {
 
 using pem::Der;
 
-// Bounded; what does not fit whole is left out.
+// Writes text into a buffer. A part that does not fit is omitted completely.
 class Writer {
   public:
     explicit Writer(std::span<char> into) : into_(into) {}
@@ -31,7 +31,7 @@ class Writer {
         return add({digits + at, sizeof digits - static_cast<std::size_t>(at)});
     }
     [[nodiscard]] std::size_t size() const { return used_; }
-    /// The next `most` bytes, for another writer; skip() says how many it has used.
+    /// Returns the next `most` bytes for another Writer; skip() then passes over its output.
     [[nodiscard]] std::span<char> next(std::size_t most) const {
         return into_.subspan(used_, std::min(most, into_.size() - used_));
     }
@@ -46,7 +46,7 @@ struct Attribute {
     std::string_view oid;
     std::string_view name;
 };
-// RFC 4514 §3, and two that device certificates have.
+// The attributes of RFC 4514 §3, and two more of device certificates.
 constexpr Attribute attributes[] = {
     {"\x55\x04\x03", "CN"},
     {"\x55\x04\x05", "serialNumber"},
@@ -69,7 +69,7 @@ bool add_type(Writer& out, Bytes oid) {
     for (const Attribute& attribute : attributes)
         if (attribute.oid == text_of(oid))
             return out.add(attribute.name);
-    // X.690 §8.19: the first number stands for two.
+    // X.690 §8.19: the first number encodes two components.
     std::uint64_t number = 0;
     bool is_first = true;
     for (const std::uint8_t byte : oid) {
@@ -90,8 +90,9 @@ bool add_type(Writer& out, Bytes oid) {
     return true;
 }
 
-// A character of `width` bytes: printable ASCII as it is, with a backslash where RFC 4514 §2.4
-// wants one, any other byte in hex. The peer has chosen the bytes: a terminal must not obey them.
+// Writes one character of 1, 2 or 4 bytes. Printable ASCII is unchanged, except for the backslashes
+// of RFC 4514 §2.4; other bytes become hex. The peer has chosen the bytes, so the result must not
+// contain control characters for a terminal.
 bool add_character(Writer& out, Bytes character) {
     const std::uint8_t last = character.back();
     bool is_ascii = last >= 0x20 && last < 0x7F;
@@ -143,7 +144,7 @@ bool add_rdn(Writer& out, Der rdn) {
     return true;
 }
 
-// As RFC 4514 §2.1 has it: the last RDN, which mostly is the common name, comes first.
+// RFC 4514 §2.1: the last RDN is first. It usually contains the common name.
 bool add_rdns(Writer& out, Bytes name) {
     const auto rdns = Der(name).take(Der::sequence);
     if (!rdns)
@@ -171,7 +172,7 @@ void add_name(Writer& out, std::string_view before, Bytes name) {
     out.add(is_whole ? "\"" : "...\"");
 }
 
-// RFC 3339.
+// Writes a time as in RFC 3339.
 void add_time(Writer& out, const CertificateTime& time) {
     const auto add_part = [&](int value, int width, std::string_view behind) {
         out.add_number(static_cast<std::uint64_t>(value), width);

@@ -1,6 +1,6 @@
 #pragma once
 
-// The certificate that a verification error names, once for every engine.
+// The certificate that a verification error names, for all engines.
 
 #include <bit>
 #include <cstdint>
@@ -12,8 +12,9 @@
 
 namespace ussl {
 
-/// What verification found, and the certificate with the worst failure; of several the nearest to
-/// the peer's own. Engines find failures in different orders.
+/// Collects all failures of a verification, and the certificate with the worst one. If several have
+/// it, the certificate nearest to the peer's own. Needed because engines find failures in different
+/// orders.
 template <class Certificate>
 class Failures {
   public:
@@ -26,7 +27,7 @@ class Failures {
         depth_ = depth;
         worst_ = certificate;
     }
-    /// As bits of Error::certificate_failures.
+    /// Returns a bit mask as in Error::certificate_failures.
     [[nodiscard]] std::uint16_t all() const { return all_; }
     [[nodiscard]] Certificate* worst() const { return worst_; }
 
@@ -37,20 +38,20 @@ class Failures {
     int depth_ = 0;
 };
 
-/// Its description, which outlives the certificate.
+/// The description of the failed certificate. Outlives the certificate.
 class FailedCertificate {
   public:
     struct Facts {
         Bytes subject, issuer;  ///< Name (RFC 5280 §4.1.2.4), DER
         CertificateTime not_before, not_after;
-        std::optional<std::int64_t> clock;  ///< seconds since 1970, if it matters
+        std::optional<std::int64_t> clock;  ///< seconds since 1970, if the failure concerns dates
     };
 
-    /// Without memory there is no description, and the call goes on.
+    /// Stores the description. If memory runs out, there is no description, and the call continues.
     void keep(const Facts& facts);
     void forget() { text_.reset(); }
-    /// `subject "CN=…", issuer "…", valid … to …, clock …`, in printable ASCII; empty: none is
-    /// kept.
+    /// Returns `subject "CN=…", issuer "…", valid … to …, clock …` in printable ASCII. Empty: no
+    /// description.
     [[nodiscard]] std::string_view text() const {
         return text_ ? std::string_view{text_.get(), size_} : std::string_view{};
     }

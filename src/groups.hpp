@@ -9,14 +9,14 @@ namespace ussl::groups {
 
 struct Group {
     std::string_view name;   ///< IANA's
-    std::string_view alias;  ///< another name that OpenSSL has for it
+    std::string_view alias;  ///< another name in OpenSSL
     std::uint16_t number;
-    /// Whether a client that offers it also sends a share of the best other group: few servers know
-    /// it, and all others would answer with HelloRetryRequest.
+    /// If true, a client that offers it also sends a key share of the best other group. Few servers
+    /// support it, and all others would answer with HelloRetryRequest.
     bool needs_second_share = false;
 };
 
-/// All that ussl knows.
+/// All groups that ussl supports.
 inline constexpr Group all[] = {
     {"X25519MLKEM768", {}, 0x11EC, true},
     {"SecP256r1MLKEM768", {}, 0x11EB, true},
@@ -34,15 +34,15 @@ inline constexpr Group all[] = {
 };
 static_assert(std::size(all) <= max_groups);
 
-/// The group of that number; nullptr: ussl does not know it.
+/// Returns the group of that number, or nullptr.
 const Group* find(std::uint16_t number);
 
-/// The groups of a context, best first: those of Options::groups, or the default ones, which
-/// `storage` then holds. Empty: no memory.
+/// Returns the groups of a context, best first: Options::groups, or the defaults, which are written
+/// to `storage`. Empty: out of memory.
 std::span<const std::uint16_t> of(const Engine& engine, const Options& options,
                                   std::span<std::uint16_t, max_groups> storage);
 
-/// Checks Options::groups; nullopt: nothing to refuse.
+/// Checks Options::groups. Returns nullopt if they are valid.
 std::optional<ConfigError> check(const Engine& engine, const Options& options);
 
 }  // namespace ussl::groups

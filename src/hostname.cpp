@@ -18,7 +18,7 @@ bool same_name(std::string_view a, std::string_view b) {
 
 bool is_label_char(char c) {
     const char l = lower(c);
-    // The underscore is no host name's, but stands in names that are in use.
+    // The underscore is not valid in host names, but is used in practice.
     return (l >= 'a' && l <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
 }
 
@@ -43,7 +43,8 @@ int digit(char c, int base) {
     return value < base ? value : -1;
 }
 
-// Takes what stands before the separator off the front of `text`; `more`: the separator was there.
+// Removes the part before the separator from the front of `text`, and the separator. `more`: there
+// was a separator.
 std::string_view take(std::string_view& text, char separator, bool& more) {
     const std::size_t at = text.find(separator);
     more = at != std::string_view::npos;
@@ -52,7 +53,7 @@ std::string_view take(std::string_view& text, char separator, bool& more) {
     return part;
 }
 
-// A number of 1 to `most` digits; -1: it is none.
+// Returns a number of 1 to `most` digits, or -1.
 int number(std::string_view text, int base, std::size_t most) {
     if (text.empty() || text.size() > most)
         return -1;
@@ -66,7 +67,7 @@ int number(std::string_view text, int base, std::size_t most) {
     return value;
 }
 
-// Four decimal numbers without leading zeros (which some would read as octal).
+// Parses four decimal numbers without leading zeros (which some parsers read as octal).
 bool parse_ipv4(std::string_view text, std::uint8_t* out) {
     for (int i = 0; i < 4; ++i) {
         bool more = false;
@@ -79,8 +80,8 @@ bool parse_ipv4(std::string_view text, std::uint8_t* out) {
     return true;
 }
 
-// Groups of hexadecimal digits between colons; at the end of an address the last two may stand as
-// an IPv4 address. The number of bytes, or -1.
+// Parses groups of hexadecimal digits between colons. At the end of an address, an IPv4 address may
+// replace the last two groups. Returns the number of bytes, or -1.
 int parse_groups(std::string_view text, bool at_end, std::uint8_t* out) {
     int size = 0;
     for (bool more = !text.empty(); more;) {
@@ -96,7 +97,7 @@ int parse_groups(std::string_view text, bool at_end, std::uint8_t* out) {
     return size;
 }
 
-// RFC 4291 §2.2: eight groups, of which one run of zeros may stand as "::".
+// RFC 4291 §2.2: eight groups; "::" replaces one run of zeros.
 bool parse_ipv6(std::string_view text, std::uint8_t* out) {
     const std::size_t gap = text.find("::");
     if (gap == std::string_view::npos)
@@ -111,9 +112,9 @@ bool parse_ipv6(std::string_view text, std::uint8_t* out) {
     return true;
 }
 
-// A pattern of a certificate against a DNS name. A wildcard is the whole left-most label, stands
-// for exactly one label, and must be followed by two labels at least (RFC 9525 §6.3; "*.com" is
-// nobody's to have).
+// Matches a pattern of a certificate against a DNS name. A wildcard must be the whole left-most
+// label and matches exactly one label (RFC 9525 §6.3). At least two labels must follow: "*.com"
+// matches nothing.
 bool pattern_matches(std::string_view pattern, std::string_view name) {
     if (pattern.ends_with('.'))
         pattern.remove_suffix(1);

@@ -8,15 +8,15 @@
 
 namespace ussl {
 
-/// A server's name as the program gave it: a DNS name or an IP address.
+/// A server's name from the program: a DNS name or an IP address.
 class HostName : public OnHeap {
   public:
-    /// Takes a DNS name (ASCII, RFC 1123; a final dot is dropped) or an IPv4 or IPv6 address.
-    /// false: it is neither.
+    /// Parses a DNS name (ASCII, RFC 1123; a final dot is removed) or an IPv4 or IPv6 address.
+    /// Returns false if it is neither.
     bool parse(std::string_view text);
 
     [[nodiscard]] bool is_address() const { return address_size_ != 0; }
-    /// The DNS name; empty for an address.
+    /// Returns the DNS name; empty for an address.
     [[nodiscard]] std::string_view dns() const { return {dns_, dns_size_}; }
     [[nodiscard]] const char* dns_c_str() const { return dns_; }
     [[nodiscard]] Bytes address() const { return {address_, address_size_}; }
@@ -28,15 +28,16 @@ class HostName : public OnHeap {
     std::uint8_t address_[16] = {};
 };
 
-/// Whether a certificate is for a name (RFC 9525 §6). An engine feeds it every alternative name,
-/// then the subject's common name, and asks.
+/// Checks whether a certificate matches a name (RFC 9525 §6). The engine passes every alternative
+/// name, then the subject's common name, and calls matches().
 class HostNameCheck {
   public:
     explicit HostNameCheck(const HostName& name) : name_(name) {}
 
     void alternative_dns(std::string_view pattern);
     void alternative_address(Bytes address);
-    /// A kind of name that no server is reached by; it still makes the common name void.
+    /// Passes an alternative name of another type. It cannot match, but its presence excludes the
+    /// common name.
     void alternative_other() { has_alternatives_ = true; }
     void common_name(std::string_view pattern);
 

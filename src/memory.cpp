@@ -39,7 +39,7 @@ void collect() noexcept {}
 
 void wipe(void* memory, std::size_t bytes) noexcept {
     std::memset(memory, 0, bytes);
-    // The compiler must believe that the zeros are looked at.
+    // The compiler must assume that the zeros are read.
     asm volatile("" : : "r"(memory) : "memory");
 }
 

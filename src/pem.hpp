@@ -1,7 +1,7 @@
 #pragma once
 
-// Keys, certificates and CRLs as they stand in files, read once for every engine: PEM (RFC 7468) as
-// programs and people leave it, or DER. An engine gets the DER of one value at a time.
+// Reads keys, certificates and CRLs from files, for all engines: PEM (RFC 7468), with tolerance for
+// text around the blocks, or DER. Engines receive the DER of one value at a time.
 
 #include "pem/der.hpp"
 #include "ussl/context.hpp"
@@ -13,16 +13,16 @@ inline ConfigError about(ConfigError::About option, ConfigError config_error) {
     return config_error;
 }
 
-/// Whether ussl knows a key's algorithm, and how many of the engines do.
+/// The algorithm of a key, as far as ussl knows it.
 enum class Algorithm : std::uint8_t {
-    malformed,    ///< there is no key: it cannot be read
-    common,       ///< RSA, ECDSA with a curve that TLS has: on every engine
-    rare,         ///< EdDSA, RSA-PSS: the engine decides
-    unsupported,  ///< anything else
+    malformed,    ///< the key cannot be parsed
+    common,       ///< RSA, ECDSA with a curve of TLS: supported by every engine
+    rare,         ///< EdDSA, RSA-PSS: support depends on the engine
+    unsupported,  ///< any other algorithm
 };
-/// Of the public key of a certificate, whose DER is walked through.
+/// Returns the algorithm of a certificate's public key. `der` is the certificate.
 Algorithm algorithm_of_certificate(Bytes der);
-/// Of a private key that is not encrypted: PKCS#1, SEC 1, PKCS#8.
+/// Returns the algorithm of an unencrypted private key: PKCS#1, SEC 1, PKCS#8.
 Algorithm algorithm_of_key(Bytes der);
 
 inline constexpr ConfigError invalid_key{"invalid key"};
@@ -30,39 +30,39 @@ inline constexpr ConfigError wrong_password{"invalid key: `key_password` is miss
 inline constexpr ConfigError unsupported_key{
     "unsupported key: this engine cannot sign TLS with it"};
 
-/// The DER of a value, wiped when released if it had to be decoded.
+/// The DER of a value. If it had to be decoded, the decoded copy is wiped on release.
 struct Content {
     SecretBytes decoded;
     Bytes der;
 };
 
-/// A private key as it stands in a file.
+/// A private key of a file.
 struct KeyContent : Content {
     bool is_encrypted = false;
-    /// RFC 1421 §4.6.1.3: all of the PEM is encrypted; what DEK-Info says. Otherwise empty.
+    /// RFC 1421 §4.6.1.3: the content of DEK-Info, if the whole PEM is encrypted. Otherwise empty.
     std::string_view dek_info;
-    /// Every engine decrypts it.
+    /// Every engine can decrypt it.
     bool is_common = false;
-    /// PBES1 of PKCS#12, whose passwords are UTF-16 (RFC 7292 §B.1).
+    /// PBES1 of PKCS#12, which encodes passwords in UTF-16 (RFC 7292 §B.1).
     bool is_pkcs12 = false;
-    char encryption[sizeof(ConfigError::named)] = {};  ///< the algorithm's name, or its OID
+    char encryption[sizeof(ConfigError::named)] = {};  ///< the name of the algorithm, or its OID
 };
-/// The first private key.
+/// Returns the first private key of `data`.
 std::expected<KeyContent, ConfigError> read_key(Bytes data);
 ConfigError unsupported_encryption(const KeyContent& key);
-/// Why the engine could not parse a key, whose DER is `der` once it has been decrypted.
+/// Returns the reason why the engine could not parse a key. `der` is its DER after decryption.
 ConfigError unparsed_key(const KeyContent& key, Bytes der);
 
-/// What an engine makes of certificates and CRLs.
+/// Receives certificates and CRLs; implemented by the engines.
 class Taker {
   public:
     enum class Taken : std::uint8_t {
         yes,
-        unsupported,  ///< well-formed, but the engine does not have the algorithm
+        unsupported,  ///< well-formed, but the engine lacks the algorithm
         malformed,
-        refused,  ///< for the reason that refusal() gives
+        refused,  ///< for the reason that config_error() returns
     };
-    /// `der` is one value.
+    /// `der` is exactly one value.
     virtual Taken certificate(Bytes der) = 0;
     virtual Taken crl(Bytes der) = 0;
     [[nodiscard]] virtual const char* config_error() const { return nullptr; }
@@ -71,14 +71,15 @@ class Taker {
     ~Taker() = default;
 };
 
-/// The first certificate of `data`, as one DER value; none: there is none that can be read, or no
-/// memory.
+/// Returns the DER of the first certificate of `data`. nullopt: there is no readable certificate,
+/// or memory ran out.
 std::optional<Content> read_first_certificate(Bytes data);
-/// This side's own certificates, in order: each must be taken.
+/// Passes this side's certificate chain to `taker`, in order: each one must be taken.
 std::optional<ConfigError> read_chain(Bytes data, Taker& taker);
-/// Certificates and CRLs to trust. Those that are unsupported are passed over, and counted.
+/// Passes trusted certificates and CRLs to `taker`. Unsupported ones are ignored and counted.
 std::optional<ConfigError> read_trusted(Bytes data, Taker& taker, std::size_t& unsupported);
-/// The same for a file of the system: so is everything that cannot be read. false: no memory.
+/// As read_trusted() for a file of the system's store: malformed content is ignored and counted,
+/// too. Returns false if memory runs out.
 bool read_system(Bytes data, Taker& taker, std::size_t& unsupported);
 
 }  // namespace ussl::pem

@@ -6,21 +6,22 @@
 namespace ussl {
 namespace {
 
-/// Almost two records of the longest. More would be quicker still, for more memory.
+/// Almost two records of maximum size. A larger buffer is faster, but needs more memory.
 constexpr std::size_t max_ahead = 32768;
-/// A peer may send any number of records without plaintext (KeyUpdate, tickets, empty ones), and an
-/// engine processes them all in one call.
+/// Limits of one call. A peer may send any number of records without plaintext (KeyUpdate, tickets,
+/// empty ones), and an engine processes them all in one call.
 constexpr int max_records = 32;
 constexpr std::size_t max_bytes = 65536;
-/// RFC 5246 §6.2.3; TLS 1.3 allows for less.
+/// RFC 5246 §6.2.3; the limit of TLS 1.3 is lower.
 constexpr std::size_t longest_body = max_record_size + 2048;
 constexpr std::uint8_t tls_major = 3;
-// RFC 8446 §B.1
+// Record types of RFC 8446 §B.1.
 constexpr std::uint8_t no_type = 0;
 constexpr std::uint8_t change_cipher_spec = 20;
 constexpr std::uint8_t alert = 21;
 
-// RFC 8446 §5.1: type, two bytes of version, two bytes of length, then the body.
+// Returns the length in a record header (RFC 8446 §5.1: type, two bytes of version, two bytes of
+// length).
 std::uint16_t body_size(const std::uint8_t* header) {
     return static_cast<std::uint16_t>(header[3] << 8 | header[4]);
 }
@@ -44,7 +45,7 @@ IoResult RecordTransport::read(MutableBytes into) {
             return IoResult::failed(read_errno_);
         if (ended_)
             return IoResult::end();
-        // Without memory, it goes on byte for byte.
+        // If memory runs out, the engine reads from the stream without the buffer.
         if (reads_ahead_)
             buffer_.reset(static_cast<std::uint8_t*>(allocate(max_ahead)));
         const MutableBytes room = buffer_ ? MutableBytes(buffer_.get(), max_ahead) : into;
@@ -99,14 +100,15 @@ bool RecordTransport::holds_record() const {
         std::memcpy(header, header_, header_bytes_);
         std::memcpy(header + header_bytes_, ahead_.data(), missing);
         if (!may_be_tls(header[0], header[1]) || body_size(header) > longest_body)
-            return true;  // it is refused, whatever may follow
+            return true;  // an invalid header: rejected without its body
         missing += body_size(header);
     }
     return ahead_.size() >= missing;
 }
 
 void RecordTransport::release_idle_buffers() {
-    // Some of what is read is handed out at once: what begins where its buffer does has been moved.
+    // read() returns a part of new data at once. If `ahead_` starts where its buffer does, this was
+    // already moved to a smaller one.
     if (ahead_.empty() || ahead_.data() == buffer_.get())
         return;
     auto* small = static_cast<std::uint8_t*>(allocate(ahead_.size()));
@@ -119,7 +121,8 @@ void RecordTransport::release_idle_buffers() {
 
 IoResult RecordTransport::write(Bytes from) {
     rest_size_ = 0;
-    // A peer that has gone may have said why: swallow, so that the engine goes on to read it.
+    // The peer may have sent the reason before it closed. Pretend success, so that the engine
+    // continues and reads it.
     if (write_errno_ != 0)
         return IoResult::moved(from.size());
     if (collects_) {
@@ -197,7 +200,8 @@ void RecordTransport::follow_records(MutableBytes handed_over) {
             handed_over = handed_over.subspan(n);
             continue;
         }
-        // An engine may ignore it even then. No engine accepts a record of no type.
+        // In this state, some engines would ignore a ChangeCipherSpec record. All of them reject an
+        // invalid type.
         if (header_bytes_ == 0 && rejects_change_cipher_spec_ &&
             handed_over.front() == change_cipher_spec)
             handed_over.front() = no_type;

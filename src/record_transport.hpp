@@ -4,15 +4,16 @@
 
 namespace ussl {
 
-/// Between an engine's I/O hooks and the stream: what neither of them remembers.
+/// The layer between an engine's I/O hooks and the stream. It remembers the state that neither of
+/// them stores.
 ///
-/// An engine sees only "moved", "try again", "end" or "broken". The wire keeps why, knows whether
-/// the peer stopped in the middle of a record, saves an alert that could not leave, and lets an
-/// engine whose stream no longer takes bytes go on reading, because the alert that explains it may
-/// still be waiting to be read.
+/// An engine only receives "moved", "try again", "end" or "broken". This class stores the reason,
+/// and whether the stream ended inside a record. It also stores an alert that could not be sent. If
+/// the stream accepts no more bytes, the engine can continue to read: the alert with the reason may
+/// still be unread.
 class RecordTransport {
   public:
-    /// The stream is known only while a call is under way.
+    /// Sets the stream for the duration of one call.
     void attach(Callbacks& callbacks) {
         callbacks_ = &callbacks;
         timed_out_ = interrupted_ = paused_ = false;
@@ -21,14 +22,14 @@ class RecordTransport {
     }
     void detach() { callbacks_ = nullptr; }
 
-    /// Whether a read may take more from the stream than the engine asks for. What is held already
-    /// is handed out in any case.
+    /// Sets whether reads may read more from the stream than the engine requests. Data that is
+    /// already buffered is returned in any case.
     void reads_ahead(bool may) { reads_ahead_ = may; }
 
-    /// After a handshake of TLS 1.3: a ChangeCipherSpec record is an unexpected one (RFC 8446 §5).
+    /// After a handshake of TLS 1.3: makes ChangeCipherSpec records unexpected (RFC 8446 §5).
     void reject_change_cipher_spec() { rejects_change_cipher_spec_ = true; }
 
-    // For the engines' hooks. `failed` and, for a read after abort(), `aborted` are final.
+    // For the engines' hooks. `failed`, and `aborted` from a read after abort(), are final.
     IoResult read(MutableBytes into);
     IoResult write(Bytes from);
     [[nodiscard]] Callbacks& callbacks() const { return *callbacks_; }
@@ -36,58 +37,61 @@ class RecordTransport {
     // For the connection.
     [[nodiscard]] bool aborted() const { return aborted_; }
     [[nodiscard]] bool timed_out() const { return timed_out_; }
-    /// In this call, the engine has read as many records as one call may process, and there may be
-    /// more. To the engine, the stream would block.
+    /// Returns true if the engine has read the maximum number of records or bytes of one call, and
+    /// there may be more. The engine was told that the stream would block.
     [[nodiscard]] bool paused() const { return paused_; }
-    /// In this call, the stream returned `aborted`. To the engine, it would block.
+    /// Returns true if the stream returned `aborted` in this call. The engine was told that it
+    /// would block.
     [[nodiscard]] bool interrupted() const { return interrupted_; }
     [[nodiscard]] bool ended() const { return ended_; }
     [[nodiscard]] int read_errno() const { return read_errno_; }
     [[nodiscard]] int write_errno() const { return write_errno_; }
-    /// The engine has part of a record, and waits for the rest.
+    /// Returns true if the engine has read part of a record.
     [[nodiscard]] bool inside_record() const { return header_bytes_ != 0 || body_left_ != 0; }
-    /// What has arrived is enough for the engine to go on: the rest of this record, all of the
-    /// next, or a header that no record can have.
+    /// Returns true if the buffered data lets the engine make progress: the rest of this record,
+    /// the whole next record, or an invalid header.
     [[nodiscard]] bool holds_record() const;
-    /// What has arrived, and not been handed to the engine.
+    /// Returns buffered data that the engine has not read.
     [[nodiscard]] Bytes ahead() const { return ahead_; }
-    /// The first bytes that arrived could not be a TLS record (RFC 8446 §5.1).
+    /// Returns true if the first received bytes are not a TLS record (RFC 8446 §5.1).
     [[nodiscard]] bool not_tls() const { return not_tls_; }
-    /// Those bytes, if not_tls(); fewer than a header has as long as no more have arrived.
+    /// Returns these bytes, if not_tls(). May be shorter than a header, if no more were received.
     [[nodiscard]] Bytes first_bytes() const {
         return {header_, first_record_ ? header_bytes_ : sizeof header_};
     }
-    /// The number of the fatal alert that arrived as the very first record, where some engines do
-    /// not expect one; 0: none.
+    /// Returns the number of a fatal alert that was the very first record, where some engines do
+    /// not expect one. 0: none.
     [[nodiscard]] std::uint8_t first_alert() const {
         constexpr std::uint8_t fatal = 2;
         return first_alert_[0] == fatal ? first_alert_[1] : std::uint8_t{0};
     }
-    /// What the header of the last record said.
+    /// Returns the type in the header of the last record.
     [[nodiscard]] std::uint8_t record_type() const { return header_[0]; }
 
-    /// Nothing moves for now: keeps no more memory than for what is held.
+    /// Reduces the buffer to the size of the buffered data, for an idle connection.
     void release_idle_buffers();
-    /// Nobody will read what is held.
+    /// Discards buffered data.
     void drop_ahead() {
         ahead_ = {};
         buffer_.reset();
     }
 
-    /// After the engine has failed: sends what is left of its alert, as far as that goes now.
+    /// Called after the engine has failed: sends the rest of its alert, as far as possible without
+    /// waiting.
     void send_rest(Callbacks& callbacks);
-    /// The connection closes: from now on, the engine writes into memory, and neither reads nor
-    /// writes the stream.
+    /// Called when the connection closes: from now on, stores the engine's ciphertext in memory,
+    /// and uses the stream neither for reads nor for writes.
     void collect();
-    /// The same after the engine has failed, when it does not write again what the stream did not
-    /// accept: the end of its alert.
+    /// As collect(), after the engine has failed: also stores the unsent end of its alert, because
+    /// the engine does not write it again.
     void collect_alert();
-    /// After collect(): the engine's ciphertext, in order. Without memory for all of it, none.
+    /// After collect(): returns the engine's ciphertext. Empty if memory ran out for any part of
+    /// it.
     [[nodiscard]] SecretBytes collected() { return std::move(collected_); }
-    /// After collect(): memory ran out.
+    /// Returns true if memory ran out after collect().
     [[nodiscard]] bool lost() const { return lost_; }
-    /// A callback other than the stream failed: nothing is read any more, and the engine's alert is
-    /// still sent.
+    /// Called if a callback other than the stream failed: prevents further reads. The engine's
+    /// alert is still sent.
     void abort() { aborted_ = true; }
 
   private:
@@ -96,9 +100,9 @@ class RecordTransport {
     void append(Bytes from);
 
     Callbacks* callbacks_ = nullptr;
-    /// There while it holds something.
+    /// Allocated only while it contains data.
     std::unique_ptr<std::uint8_t, Release> buffer_;
-    Bytes ahead_;  ///< the part of it that the engine has not taken
+    Bytes ahead_;  ///< the part of buffer_ that the engine has not read
     int read_errno_ = 0;
     int write_errno_ = 0;
     std::uint16_t body_left_ = 0;
@@ -108,19 +112,19 @@ class RecordTransport {
     bool rejects_change_cipher_spec_ = false;
     bool first_record_ = true;
     bool is_first_alert_ = false;
-    std::uint8_t first_alert_[2] = {};  ///< level and number
+    std::uint8_t first_alert_[2] = {};  ///< level and description
     bool aborted_ = false;
     bool timed_out_ = false;
     bool interrupted_ = false;
     bool paused_ = false;
-    std::uint16_t records_ = 0;  ///< begun in this call
-    std::size_t bytes_ = 0;      ///< of this call, handed to the engine
+    std::uint16_t records_ = 0;  ///< started in this call
+    std::size_t bytes_ = 0;      ///< of this call, returned to the engine
     bool ended_ = false;
     bool not_tls_ = false;
     bool collects_ = false;
     bool lost_ = false;
     SecretBytes collected_;
-    /// The end of what the engine could not write, if it is short enough to be an alert.
+    /// The end of data that the engine could not write, if it is short enough to be an alert.
     std::uint8_t rest_size_ = 0;
     std::uint8_t rest_[64];
 };

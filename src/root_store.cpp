@@ -15,7 +15,7 @@ constexpr std::string_view magic = "USSLROOT";
 constexpr unsigned format_version = 1;
 constexpr std::size_t max_roots = 4096;
 constexpr std::size_t max_size = 16U << 20;
-// Of an entry, before what has a size of its own.
+// The size of an entry without its fields of variable size.
 constexpr std::size_t entry_size = 25;
 constexpr std::uint8_t has_distrust_date = 1;
 constexpr std::uint8_t has_usual_extensions = 2;
@@ -56,7 +56,7 @@ bool are_sequences(Bytes der) {
     return true;
 }
 
-/// Writes DER from its end to its beginning, so that each length is known.
+/// Writes DER from its end to its beginning, so that each length is known in advance.
 class Writer {
   public:
     explicit Writer(MutableBytes into) : into_(into), at_(into.size()) {}
@@ -66,7 +66,7 @@ class Writer {
         at_ -= content.size();
         std::memcpy(into_.data() + at_, content.data(), content.size());
     }
-    /// Before what was written since size() was `before`.
+    /// Writes the header of the content that was written since size() was `before`.
     void header(std::uint8_t tag, std::size_t before) {
         std::size_t length = size() - before;
         if (length < 0x80) {
@@ -92,7 +92,7 @@ class Writer {
     std::size_t at_;
 };
 
-// RFC 5280 §4.1.2.5.
+// Writes a time as in RFC 5280 §4.1.2.5.
 void write_time(Writer& writer, std::int64_t seconds) {
     const CertificateTime time = utc_of(seconds);
     std::uint8_t text[15];
@@ -113,8 +113,8 @@ void write_time(Writer& writer, std::int64_t seconds) {
         writer.value(generalized_time, text);
 }
 
-// An algorithm that a key can sign with: a certificate names one. No engine evaluates that of a
-// trust anchor.
+// Returns an algorithm that fits the key, because a certificate must name one. Engines do not
+// evaluate the signature of a trust anchor.
 Bytes signature_algorithm(Bytes key) {
     static constexpr std::uint8_t rsa[] = {0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x01};
     static constexpr std::uint8_t ec[] = {0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01};
@@ -178,7 +178,7 @@ std::expected<RootStore, ConfigError> RootStore::open(Bytes content, Sha256 sha2
     return store;
 }
 
-// A store with a good digest that tools/make_roots has not made.
+// Rejects a store with a correct digest that was not made by tools/make_roots.
 std::optional<ConfigError> RootStore::check() const {
     constexpr const char* malformed = "malformed root store";
     if (count_ == 0 || count_ > max_roots || content_.size() > max_size ||
@@ -287,7 +287,7 @@ RootStore::Certificate RootStore::certificate(const Root& root) {
         0,  // unused bits
         static_cast<std::uint8_t>(root.place >> 24), static_cast<std::uint8_t>(root.place >> 16),
         static_cast<std::uint8_t>(root.place >> 8), static_cast<std::uint8_t>(root.place)};
-    // Headers, dates, version and signature take 80 bytes.
+    // Headers, dates, version and signature need 80 bytes.
     const std::size_t most = 2 * root.subject.size() + root.key.size() + root.serial.size() +
                              root.key_id.size() + root.extensions.size() + 2 * algorithm.size() +
                              128;

@@ -1,7 +1,7 @@
 #pragma once
 
-// The roots of a compact store (docs/root-store.md), read where they are: nothing is copied, and
-// only the root that is needed becomes a certificate.
+// The trust anchors of a compact store (docs/root-store.md). They are not copied, and a certificate
+// is only made of the trust anchor that a verification needs.
 
 #include "ussl/context.hpp"
 
@@ -9,16 +9,16 @@ namespace ussl {
 
 class RootStore {
   public:
-    /// What the store keeps of a root.
+    /// The store's data about a trust anchor.
     struct Root {
         Bytes subject;     ///< DER
         Bytes key;         ///< SubjectPublicKeyInfo, DER
         Bytes serial;      ///< the content of the INTEGER
-        Bytes key_id;      ///< of subjectKeyIdentifier; empty: there is none
-        Bytes extensions;  ///< the others that verification evaluates, DER, one after the other
+        Bytes key_id;      ///< of subjectKeyIdentifier; empty: none
+        Bytes extensions;  ///< other extensions that verification evaluates, in DER, concatenated
         std::int64_t not_before = 0;
         std::int64_t not_after = 0;
-        /// Certificates that are valid from a later time on are not trusted.
+        /// Certificates whose validity starts after this time are not trusted.
         std::optional<std::int64_t> distrusted_after;
         std::uint32_t place = 0;
     };
@@ -26,12 +26,12 @@ class RootStore {
 
     /// A store without roots.
     RootStore() = default;
-    /// Checks all of `content`, which must stay where it is.
+    /// Checks all of `content`, which must stay valid and unchanged.
     static std::expected<RootStore, ConfigError> open(Bytes content, Sha256 sha256);
 
     [[nodiscard]] std::size_t count() const { return count_; }
     [[nodiscard]] bool empty() const { return count_ == 0; }
-    /// Calls take(root) for each root with that subject (DER), until it returns false.
+    /// Calls take(root) for each trust anchor with that subject (DER), until it returns false.
     template <class Take>
     void for_each(Bytes subject, Take take) const {
         const std::uint32_t wanted = hash(subject);
@@ -41,19 +41,20 @@ class RootStore {
                 return;
         }
     }
-    /// A certificate that was made of a root.
+    /// A certificate made of a trust anchor.
     struct Certificate {
-        SecretBytes room;  ///< empty: there is no memory
+        SecretBytes room;  ///< empty: out of memory
         std::size_t begin = 0;
         [[nodiscard]] Bytes der() const { return Bytes{room.data(), room.size()}.subspan(begin); }
     };
-    /// A certificate for the engines: version 3, with the root's name as issuer and subject, and
-    /// the root's place in the store as signature.
+    /// Makes a certificate for the engines: version 3, with the subject also as issuer, and with
+    /// `place` as signature.
     static Certificate certificate(const Root& root);
-    /// The root that certificate() was given, by the signature and subject of what it made.
+    /// Returns the trust anchor of a certificate of certificate(), by its signature and subject.
     [[nodiscard]] std::optional<Root> root_of(Bytes signature, Bytes subject) const;
 
-    /// What stands for the content where options are compared: the header has its digest.
+    /// Returns a short replacement of `content` for comparisons of options: the header, which
+    /// contains the digest of the content.
     static Bytes summary(Bytes content) {
         return content.first(content.size() < header_size ? content.size() : header_size);
     }

@@ -18,7 +18,7 @@ struct Close {
     void operator()(DIR* folder) const { closedir(folder); }
 };
 
-// "9d66eef0.0": the hash of the subject's name, and a number.
+// Returns true for names such as "9d66eef0.0": the hash of a subject's name, and a number.
 bool is_hash(std::string_view name) {
     constexpr std::size_t digits = 8;
     return name.size() > digits + 1 && name[digits] == '.' &&
@@ -26,7 +26,7 @@ bool is_hash(std::string_view name) {
            from(name, digits + 1).find_first_not_of("0123456789") == name.npos;
 }
 
-// false: there is no memory.
+// Returns false if memory runs out.
 bool read_folder(std::string_view folder, pem::Taker& taker, std::size_t& unsupported) {
     char path[4096];
     if (folder.empty() || folder.size() + 2 > sizeof path)
@@ -35,7 +35,7 @@ bool read_folder(std::string_view folder, pem::Taker& taker, std::size_t& unsupp
     path[folder.size()] = '\0';
     const std::unique_ptr<DIR, Close> open{opendir(path)};
     path[folder.size()] = '/';
-    // NOLINTNEXTLINE(concurrency-mt-unsafe): each has a folder of its own
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): each thread has a folder handle of its own
     for (const dirent* entry = nullptr; open && (entry = readdir(open.get())) != nullptr;) {
         const std::string_view name = entry->d_name;
         if (!is_hash(name) || folder.size() + name.size() + 2 > sizeof path)
@@ -68,7 +68,7 @@ NamedStore read_store_file(const char* path, pem::Taker& taker, std::size_t& uns
 }
 
 NamedStore read_named_store(pem::Taker& taker, std::size_t& unsupported) {
-    // NOLINTBEGIN(concurrency-mt-unsafe): nothing here changes the environment
+    // NOLINTBEGIN(concurrency-mt-unsafe): ussl does not change the environment
     const char* file = std::getenv("SSL_CERT_FILE");
     const char* folders = std::getenv("SSL_CERT_DIR");
     // NOLINTEND(concurrency-mt-unsafe)

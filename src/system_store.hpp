@@ -1,7 +1,7 @@
 #pragma once
 
-// The system's roots as OpenSSL's environment variables name them, read the same way for every
-// engine.
+// The system's trust anchors from the files that OpenSSL's environment variables name, for all
+// engines.
 
 #include "pem.hpp"
 
@@ -9,11 +9,11 @@ namespace ussl {
 
 enum class NamedStore : std::uint8_t { none, read, no_memory };
 
-/// The certificates of the file that SSL_CERT_FILE names, and of those files in the folders of
-/// SSL_CERT_DIR that OpenSSL would find there (`openssl rehash` makes their names). `none`: neither
-/// variable is set, and the system's own store is to be used.
+/// Reads the certificates of the file in SSL_CERT_FILE, and of the folders in SSL_CERT_DIR. In
+/// folders, it reads only files with names that OpenSSL would look up (`openssl rehash` makes
+/// them). Returns `none` if neither variable is set: the system's own store applies.
 NamedStore read_named_store(pem::Taker& taker, std::size_t& unsupported);
-/// Those of one file. `none`: it cannot be read, or is empty.
+/// Reads the certificates of one file. Returns `none` if it is unreadable or empty.
 NamedStore read_store_file(const char* path, pem::Taker& taker, std::size_t& unsupported);
 
 }  // namespace ussl

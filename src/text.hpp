@@ -7,7 +7,7 @@
 
 namespace ussl {
 
-// substr() would drag in the exceptions of the standard library.
+// Used in place of substr(), which would link the exceptions of the standard library.
 inline std::string_view from(std::string_view text, std::size_t at) {
     text.remove_prefix(std::min(at, text.size()));
     return text;
@@ -18,12 +18,12 @@ inline std::string_view up_to(std::string_view text, std::size_t at) {
     return text;
 }
 
-// Of ASCII.
+// For ASCII only.
 inline char lower(char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
 }
 
-// RFC 3629 §3.
+// UTF-8 as defined in RFC 3629 §3.
 inline bool is_utf8(Bytes text) {
     for (std::size_t at = 0; at < text.size();) {
         const std::uint8_t first = text[at++];

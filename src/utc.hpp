@@ -8,8 +8,8 @@
 
 namespace ussl {
 
-/// Returns the date and time of day, within the years that a certificate can name (0 to 9999). Not
-/// by gmtime(), whose time_t may end in 2038.
+/// Returns the date and time of day, restricted to the years of certificates (0 to 9999). Does not
+/// use gmtime(), because time_t may end in 2038.
 inline CertificateTime utc_of(std::int64_t seconds_since_1970) {
     using std::chrono::seconds, std::chrono::days;
     constexpr std::int64_t year_0 = -62167219200;

@@ -1,4 +1,4 @@
-// Of keys and certificates, as far as ussl knows them.
+// Detects the algorithms of keys and certificates.
 
 #include "../pem.hpp"
 
@@ -13,7 +13,7 @@ constexpr std::string_view ec = "\x2A\x86\x48\xCE\x3D\x02\x01";
 constexpr std::string_view ed25519 = "\x2B\x65\x70";
 constexpr std::string_view ed448 = "\x2B\x65\x71";
 
-// The curves that ussl can say of whether they are too weak, or that TLS has (RFC 8422 §5.1.1).
+// Knows the curves of TLS (RFC 8422 §5.1.1), and curves that ussl can reject as too weak.
 Algorithm algorithm_of_curve(Bytes curve) {
     for (const std::string_view known :
          {"\x2A\x86\x48\xCE\x3D\x03\x01\x01"sv, "\x2A\x86\x48\xCE\x3D\x03\x01\x07"sv,
@@ -23,7 +23,7 @@ Algorithm algorithm_of_curve(Bytes curve) {
     return Algorithm::unsupported;
 }
 
-// Of an AlgorithmIdentifier (RFC 5280 §4.1.1.2).
+// `identifier` is the content of an AlgorithmIdentifier (RFC 5280 §4.1.1.2).
 Algorithm algorithm_of(Bytes identifier) {
     Der der(identifier);
     const auto oid = der.take(Der::oid);

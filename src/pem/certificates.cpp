@@ -1,4 +1,4 @@
-// Certificates and CRLs, of this side's chain, of ca_certs and of the system's store.
+// Reads certificates and CRLs: this side's chain, ca_certs and the system's store.
 
 #include "../pem.hpp"
 #include "formats.hpp"
@@ -9,8 +9,8 @@ namespace {
 constexpr ConfigError invalid_certificate{"invalid cert"};
 constexpr ConfigError no_memory{"out of memory", true};
 
-// What OpenSSL's TRUSTED CERTIFICATE has behind the certificate (X509_CERT_AUX): whether it says
-// for which purposes it is trusted, or is not. ussl does not evaluate that.
+// Returns true if the data after the certificate in a TRUSTED CERTIFICATE of OpenSSL
+// (X509_CERT_AUX) restricts the purposes. ussl does not evaluate these settings.
 bool has_trust_settings(Bytes aux) {
     Der der(aux);
     const auto settings = der.take(Der::sequence);
@@ -38,7 +38,8 @@ class PemOrDerReader {
     Reader reader_;
     std::size_t certificates_ = 0, crls_ = 0, unsupported_ = 0;
     bool has_settings_ = false;
-    bool is_bad_pem_ = false;  ///< of the last that was malformed: not what is in it
+    bool is_bad_pem_ =
+        false;  ///< of the last malformed item: its base64 is malformed, rather than its content
 };
 
 Taker::Taken PemOrDerReader::take_certificate(Bytes der, bool trusted_label) {
@@ -46,7 +47,7 @@ Taker::Taken PemOrDerReader::take_certificate(Bytes der, bool trusted_label) {
         const Bytes certificate = first_value(der);
         if (certificate.empty())
             return Taken::malformed;
-        // Of one's own certificate they do not matter.
+        // In this side's own chain, trust settings have no effect.
         if (certificate.size() != der.size() && purpose_ != Purpose::chain &&
             has_trust_settings(der.subspan(certificate.size()))) {
             has_settings_ = true;
@@ -65,7 +66,7 @@ Taker::Taken PemOrDerReader::take(const Item& item, bool& lacks_memory) {
     SecretBytes decoded;
     if (item.kind == Item::Kind::pem) {
         std::size_t size = 0;
-        // Nobody has an encrypted certificate.
+        // Certificates are never encrypted, so headers are malformed.
         if (!item.headers.empty() || !decode(item.base64, decoded, size)) {
             lacks_memory = item.headers.empty() && decoded.empty();
             is_bad_pem_ = item.headers.empty();
@@ -127,7 +128,7 @@ std::optional<ConfigError> PemOrDerReader::read() {
     if (purpose_ == Purpose::system)
         return std::nullopt;
     if (certificates_ == 0 && skipped) {
-        // OpenSSL's own words for what takes them off.
+        // The hint is the OpenSSL command that removes the settings.
         constexpr ConfigError settings{
             "unsupported cert", false,
             USSL_LOOKS("a TRUSTED CERTIFICATE with trust settings", "openssl x509 -in")};

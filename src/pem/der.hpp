@@ -1,6 +1,6 @@
 #pragma once
 
-// DER (X.690), as far as keys, certificates and CRLs are looked into for every engine.
+// A minimal DER reader (X.690) for keys, certificates and CRLs.
 
 #include <optional>
 #include <string_view>
@@ -9,17 +9,17 @@
 
 namespace ussl::pem {
 
-/// Walks over DER (X.690 §8.1), one value after the other.
+/// Reads DER values (X.690 §8.1), one after the other.
 class Der {
   public:
     static constexpr std::uint8_t integer = 0x02, bit_string = 0x03, octets = 0x04, oid = 0x06,
                                   sequence = 0x30, set = 0x31, context_0 = 0xA0;
 
     explicit Der(Bytes der) : rest_(der) {}
-    /// The content of the next value, which is passed over; none: it is of another kind.
+    /// Returns the content of the next value and advances. nullopt: the next value has another tag.
     std::optional<Bytes> take(std::uint8_t tag);
     [[nodiscard]] bool is_next(std::uint8_t tag) const { return !rest_.empty() && rest_[0] == tag; }
-    /// Of the next value; 0: there is none.
+    /// Returns the tag of the next value; 0: there is none.
     [[nodiscard]] std::uint8_t tag() const { return rest_.empty() ? 0 : rest_[0]; }
     [[nodiscard]] bool at_end() const { return rest_.empty(); }
     [[nodiscard]] std::size_t left() const { return rest_.size(); }
@@ -28,13 +28,13 @@ class Der {
     Bytes rest_;
 };
 
-/// The size of the DER value that `data` begins with, if it is of certificates, CRLs or keys, which
-/// have their size in one byte to three: no text continues after a "0" like that. Otherwise
-/// SIZE_MAX.
+/// Returns the size of the DER value at the start of `data`. Only supports the sizes of
+/// certificates, CRLs and keys, which have one to three length bytes. Text never continues after a
+/// "0" in this way, so it is not mistaken for DER. SIZE_MAX: not such a value.
 std::size_t der_size(Bytes data);
-/// Whether `der` is one SEQUENCE and nothing else.
+/// Returns true if `der` is exactly one SEQUENCE.
 bool is_one_value(Bytes der);
-/// The first value of `der`, whole.
+/// Returns the first value of `der`, including its header.
 Bytes first_value(Bytes der);
 
 inline std::string_view text_of(Bytes data) {

@@ -1,4 +1,4 @@
-// Private keys, and how they are encrypted.
+// Reads private keys, and detects how they are encrypted.
 
 #include <algorithm>
 #include <cstring>
@@ -15,7 +15,7 @@ using namespace std::string_view_literals;
 
 constexpr ConfigError no_memory{"out of memory", true};
 
-// The dotted text of an OID (X.690 §8.19), cut off where there is no more room.
+// Writes the dotted form of an OID (X.690 §8.19), truncated to the size of `into`.
 void write_oid(Bytes oid, std::span<char> into) {
     std::size_t size = 0;
     const auto add = [&](std::uint64_t number) {
@@ -74,7 +74,8 @@ void name_encryption(KeyContent& key, Bytes oid) {
     write_oid(oid, key.encryption);
 }
 
-// RFC 8018 §6.2, §A.2: PBKDF2 with HMAC of SHA-1 or SHA-2, and AES or 3DES in CBC mode.
+// Returns true for PBES2 (RFC 8018 §6.2, §A.2) with PBKDF2, HMAC with SHA-1 or SHA-2, and AES or
+// 3DES in CBC mode.
 bool is_common_pbes2(KeyContent& key, Bytes parameters) {
     Der der(parameters);
     Der parts(der.take(Der::sequence).value_or(Bytes{}));
@@ -108,7 +109,7 @@ bool is_common_pbes2(KeyContent& key, Bytes parameters) {
     return false;
 }
 
-// RFC 5958 §3: an encrypted key begins with how it is encrypted, any other with a version.
+// RFC 5958 §3: an encrypted key starts with its encryption algorithm, any other key with a version.
 void look_at_encryption(KeyContent& key) {
     Der der(key.der);
     Der in(der.take(Der::sequence).value_or(Bytes{}));
@@ -124,7 +125,7 @@ void look_at_encryption(KeyContent& key) {
         return;
     }
     name_encryption(key, oid);
-    // With 3DES, of three keys or two.
+    // 3DES with three keys or two.
     key.is_pkcs12 = is(oid, "\x2A\x86\x48\x86\xF7\x0D\x01\x0C\x01\x03") ||
                     is(oid, "\x2A\x86\x48\x86\xF7\x0D\x01\x0C\x01\x04");
     key.is_common = key.is_pkcs12;
@@ -150,7 +151,7 @@ void look_at_headers(KeyContent& key, std::string_view headers) {
 ConfigError unparsed_key(const KeyContent& key, Bytes der) {
     switch (algorithm_of_key(der)) {
         case Algorithm::malformed:
-            // One wrong password of 256 comes to padding that is right, and to nonsense.
+            // One in 256 wrong passwords gives valid padding, and then random content.
             return key.is_encrypted ? wrong_password : invalid_key;
         case Algorithm::common:
             return invalid_key;
@@ -204,7 +205,7 @@ std::expected<KeyContent, ConfigError> read_key(Bytes data) {
         }
         if (!key.is_encrypted)
             look_at_encryption(key);
-        // What is encrypted in the old way is DER only when it has been decrypted.
+        // A key encrypted as in RFC 1421 is DER only after decryption.
         if (key.dek_info.empty() && !is_one_value(key.der))
             return std::unexpected(config_error);
         return key;
@@ -234,7 +235,7 @@ SecretBytes private_key_of(Bytes content) {
 void wipe_private_keys(MutableBytes content) {
     pem::Reader reader(content);
     while (const auto item = reader.next())
-        // Nobody knows what else there is behind what is malformed.
+        // A malformed item may contain more than its beginning shows, so it is overwritten as well.
         if (item->is_key() || (item->kind == pem::Item::Kind::malformed &&
                                item->all.find("PRIVATE KEY") != item->all.npos)) {
             const auto at = static_cast<std::size_t>(

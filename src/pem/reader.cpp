@@ -15,15 +15,15 @@ constexpr std::string_view end_marker = "-----END ";
 constexpr std::string_view dashes = "-----";
 constexpr std::string_view blanks = " \t\r\n\0"sv;
 
-// No control characters, which DER that was cut off is full of.
+// Returns true if there are no control characters. Truncated DER contains many of them.
 bool is_text(std::string_view line) {
     return std::ranges::all_of(line, [](char c) {
         return blanks.find(c) != blanks.npos || static_cast<unsigned char>(c) >= 0x20;
     });
 }
 
-// RFC 4648 §4: the value of a digit and 1, or 0. Neither branches nor memory depend on it: it may
-// be of a private key.
+// Returns the value of a digit (RFC 4648 §4) plus 1, or 0. Free of branches and table lookups that
+// depend on the digit, because it may be part of a private key.
 unsigned value_of(std::uint8_t digit) {
     const unsigned c = digit;
     const auto within = [c](unsigned low, unsigned high) {
@@ -92,7 +92,7 @@ ConfigError Reader::at(ConfigError config_error, const Item& item) const {
     return config_error;
 }
 
-// What begins with begin_marker.
+// Reads a block that starts with begin_marker.
 Item Reader::block() {
     const std::string_view text = from(rest_, begin_marker.size());
     const std::string_view label = up_to(text, text.find_first_of("\r\n-"sv));
@@ -103,13 +103,13 @@ Item Reader::block() {
         from(body, end == body.npos ? body.size() : end + end_marker.size());
     if (!body.starts_with(dashes) || end == body.npos || next_begin.size() > behind.size() ||
         !behind.starts_with(label) || !from(behind, label.size()).starts_with(dashes)) {
-        // All up to the next block, for the engine to call it malformed.
+        // The malformed item extends to the next block.
         return {Item::Kind::malformed, take(rest_.size() - next_begin.size()), label};
     }
     Item item{Item::Kind::pem, {}, label};
     item.all = take(rest_.size() - behind.size() + label.size() + dashes.size());
     body = trimmed(from(up_to(body, end), dashes.size()));
-    // RFC 1421 §4.6: headers, and an empty line.
+    // Skips the headers of RFC 1421 §4.6, which end with an empty line.
     item.base64 = body;
     for (;;) {
         const std::string_view line = up_to(item.base64, item.base64.find_first_of("\r\n"sv));
@@ -135,7 +135,7 @@ std::optional<Item> Reader::next() {
         if (rest_.starts_with(begin_marker))
             return block();
         const std::string_view line = up_to(rest_, rest_.find_first_of("\r\n"sv));
-        // The end of what has no beginning is damaged, and so is a line that is no text.
+        // An end marker without a beginning is malformed, and so is a line of binary data.
         if (!has_pem_ || !is_text(line) || line.starts_with(end_marker))
             return Item{Item::Kind::malformed, take(rest_.size())};
         take(line.size());

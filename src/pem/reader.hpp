@@ -1,6 +1,6 @@
 #pragma once
 
-// What stands in a file: blocks of PEM (RFC 7468) as programs and people leave it, or DER.
+// Splits a file into blocks of PEM (RFC 7468) and the text between them, or DER values.
 
 #include "ussl/context.hpp"
 
@@ -8,17 +8,18 @@ namespace ussl::pem {
 
 inline constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 
-/// Without blanks, line ends and NULs at both ends.
+/// Returns `text` without blanks, line ends and NULs at both ends.
 std::string_view trimmed(std::string_view text);
 
-/// Decodes base64. false: it is malformed, or there is no memory, and `into` is empty.
+/// Decodes base64. Returns false if it is malformed. Also returns false, with an empty `into`, if
+/// memory runs out.
 bool decode(std::string_view base64, SecretBytes& into, std::size_t& size);
 
-/// One block of PEM, one DER value, or what is neither.
+/// One PEM block, one DER value, or malformed content.
 struct Item {
     enum class Kind : std::uint8_t { pem, der, malformed };
     Kind kind;
-    std::string_view all;      ///< from the first byte to the last
+    std::string_view all;      ///< the complete item
     std::string_view label{};  ///< "CERTIFICATE"
     std::string_view headers{};
     std::string_view base64{};
@@ -29,20 +30,20 @@ struct Item {
                label == "TRUSTED CERTIFICATE";
     }
     [[nodiscard]] bool is_crl() const { return label == "X509 CRL"; }
-    /// What may stand beside a certificate or key, and is of no use here.
+    /// Returns true for blocks that may accompany a certificate or key, and are ignored.
     [[nodiscard]] bool is_beside() const {
         return label.ends_with("KEY") || label.ends_with("PARAMETERS");
     }
 };
 
-/// Walks over a file. Between blocks may be any lines of text, "Bag Attributes" for example.
+/// Reads the items of a file. Any text between the blocks is ignored, such as "Bag Attributes".
 class Reader {
   public:
     explicit Reader(Bytes data);
 
     std::optional<Item> next();
     [[nodiscard]] bool has_pem() const { return has_pem_; }
-    /// Says where in the file an item begins.
+    /// Adds the position of an item in the file to an error.
     ConfigError at(ConfigError config_error, const Item& item) const;
 
   private:

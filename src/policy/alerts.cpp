@@ -2,7 +2,7 @@
 
 namespace ussl::policy {
 
-// The numbers of RFC 8446 §6 and RFC 4279 §2.
+// The alert numbers of RFC 8446 §6 and RFC 4279 §2.
 Code code_of_alert(std::uint8_t alert, bool handshaking, bool psk) {
     switch (alert) {
         case 70:  // protocol_version
@@ -15,7 +15,7 @@ Code code_of_alert(std::uint8_t alert, bool handshaking, bool psk) {
         case 45:   // certificate_expired
         case 46:   // certificate_unknown
         case 48:   // unknown_ca
-        case 49:   // access_denied: GnuTLS's word for a certificate that it does not want
+        case 49:   // access_denied: GnuTLS sends it for a rejected certificate
         case 116:  // certificate_required
             return Code::CERT_REFUSED;
         case 120:  // no_application_protocol
@@ -26,10 +26,11 @@ Code code_of_alert(std::uint8_t alert, bool handshaking, bool psk) {
             return Code::PSK_REFUSED;
         case 20:   // bad_record_mac
         case 21:   // decryption_failed
-        case 40:   // handshake_failure: OpenSSL's word for an identity it does not know
-        case 47:   // illegal_parameter: and for a binder that does not verify
+        case 40:   // handshake_failure: OpenSSL sends it for an unknown identity
+        case 47:   // illegal_parameter: OpenSSL sends it for a wrong binder
         case 51:   // decrypt_error
-        case 109:  // missing_extension: Mbed TLS's word for a client that has no certificate's
+        case 109:  // missing_extension: Mbed TLS sends it for a client without extensions for
+                   // certificates
             if (handshaking && psk)
                 return Code::PSK_REFUSED;
             break;

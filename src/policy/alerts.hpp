@@ -1,12 +1,12 @@
 #pragma once
 
-// The errors that alerts of a peer stand for.
+// Maps received alerts to errors.
 
 #include "ussl/error.hpp"
 
 namespace ussl::policy {
 
-/// The error of a received alert, as a handshake (`psk`: with pre-shared keys) or later.
+/// Returns the error for a received alert. `psk`: the handshake uses pre-shared keys.
 Code code_of_alert(std::uint8_t alert, bool handshaking, bool psk);
 
 }  // namespace ussl::policy

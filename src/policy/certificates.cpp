@@ -13,7 +13,7 @@ bool is_pinned(Bytes pins, std::span<const std::uint8_t, 32> hash) {
 }
 
 bool may_be_critical(Bytes oid) {
-    // Of RFC 5280 §4.2.1, whose OIDs are 2.5.29 and a number.
+    // The extensions of RFC 5280 §4.2.1, whose OIDs are 2.5.29 and a number.
     if (oid.size() != 3 || oid[0] != 0x55 || oid[1] != 0x1D)
         return false;
     switch (oid[2]) {

@@ -1,6 +1,6 @@
 #pragma once
 
-// What verification finds, and which certificates and CRLs are accepted.
+// Rules for certificates and CRLs, and the errors of verification.
 
 #include <span>
 
@@ -9,15 +9,15 @@
 
 namespace ussl::policy {
 
-/// SHA-256 of a certificate or public key: whether it is one of the pinned ones.
+/// Returns true if `hash`, the SHA-256 of a certificate or public key, is one of `pins`.
 bool is_pinned(Bytes pins, std::span<const std::uint8_t, 32> hash);
 
-/// Whether a certificate may have this extension (the content of its OID) as a critical one: what
-/// both engines look at and, as is usual, what says nothing of who the certificate is for:
-/// policies, and where its CRL is.
+/// Returns true if this extension may be critical. `oid` is the content of its OID. Accepted are
+/// the extensions that both engines evaluate. As is common, policies and CRL distribution points
+/// are accepted as well: they do not restrict the use of a certificate.
 bool may_be_critical(Bytes oid);
 
-/// Why a CRL is refused.
+/// The reasons why a CRL is rejected.
 inline constexpr char crl_is_special[] =
     "unsupported crl: it is not about all certificates of its issuer, and no others'";
 inline constexpr char crl_is_unsupported[] =
@@ -25,17 +25,17 @@ inline constexpr char crl_is_unsupported[] =
 inline constexpr char crl_has_no_end[] = "invalid crl: it does not say when the next one is due";
 inline constexpr char crl_is_weak[] = "invalid crl: its signature is weaker than SHA-256";
 
-/// The bit of a certificate row in Error::certificate_failures.
+/// Returns the bit of a certificate error in Error::certificate_failures.
 constexpr std::uint16_t failure_bit(Code code) {
     return static_cast<std::uint16_t>(1U << (static_cast<unsigned>(code) - 201U));
 }
-/// Whether one of the failures is one of the clock, too.
+/// Returns true if one of the failures concerns the clock.
 constexpr bool concerns_dates(std::uint16_t failures) {
     return (failures & (failure_bit(Code::CERT_EXPIRED) | failure_bit(Code::CERT_NOT_YET_VALID) |
                         failure_bit(Code::CERT_CLOCK))) != 0;
 }
 
-/// The worst of several failures, and all of them kept.
+/// Returns an error with the worst failure as its code, and all failures in certificate_failures.
 Error certificate_error(std::uint16_t failures);
 
 }  // namespace ussl::policy

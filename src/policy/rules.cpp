@@ -15,7 +15,7 @@ bool out_of_bounds(const std::optional<Bytes>& bytes, std::size_t most) {
     return bytes && (bytes->empty() || bytes->size() > most);
 }
 
-// RFC 7301 §3.1. A NUL would end a name for Mbed TLS.
+// RFC 7301 §3.1. NULs are rejected, because Mbed TLS stores protocol names as C strings.
 bool is_alpn(Bytes alpn) {
     if (alpn.empty() || alpn.size() > 65535)
         return false;
@@ -59,7 +59,8 @@ Owned<ContextSettings> settings_of(const Options& options) {
 
 bool resumes(const Options& options) {
     const bool psk = uses_psk(options);
-    // Who shows a certificate shows it every time; and by name, somebody may have to.
+    // Clients must send their certificate in every handshake, so there is no resumption. With
+    // choose_by_name, the chosen context may request certificates.
     const bool asks = options.verify != Verify::none || options.choose_by_name;
     if (options.role == Role::server && (asks || options.tickets == 0))
         return false;
@@ -149,7 +150,7 @@ std::optional<ConfigError> check(const Engine& engine, const Options& o) {
         return ConfigError{"`choose_by_name` is only valid for a server"};
     if (o.key_password && !o.key)
         return ConfigError{"`key_password` requires `key`"};
-    // Public authorities issue client certificates to anybody.
+    // Public CAs issue client certificates to anybody.
     if (server && verifies && !o.trusted && !o.system_store && !o.root_store)
         return ConfigError{"`verify` of a server requires `trusted` or `system_store`"};
     if (o.root_store && !engine.has_root_store)

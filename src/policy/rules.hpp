@@ -1,27 +1,28 @@
 #pragma once
 
-// What options mean, which are refused, and what holds for every connection of a context.
+// The rules for options: which are invalid, and the settings that follow from them.
 
 #include "../context_settings.hpp"
 #include "ussl/context.hpp"
 
 namespace ussl::policy {
 
-/// Whether pre-shared keys replace certificates.
+/// Returns true if pre-shared keys replace certificates.
 bool uses_psk(const Options& options);
-/// What holds for every connection of the context; its crl_check is known later (crl_check_of()).
+/// Returns the settings of a context, except crl_check, which is set later (crl_check_of()).
 /// nullptr: out of memory.
 Owned<ContextSettings> settings_of(const Options& options);
 
-/// If there are CRLs, the peer's certificate is checked against them by default.
+/// Returns the effective CRL check. If there are CRLs, the peer's certificate is checked by
+/// default.
 inline CrlCheck crl_check_of(const Options& options, const StoreStats& stats) {
     return options.crl_check.value_or(stats.crls != 0 ? CrlCheck::leaf : CrlCheck::none);
 }
 
-/// Whether connections are resumed.
+/// Returns true if connections can be resumed.
 bool resumes(const Options& options);
 
-/// Whether the system's store is trusted.
+/// Returns true if the system's store is trusted.
 bool uses_system_store(const Options& options);
 
 /// Calls `take` with each protocol of Options::alpn.
@@ -31,15 +32,16 @@ void for_each_protocol(Bytes alpn, Take take) {
         take(alpn.subspan(at + 1, alpn[at]));
 }
 
-/// Options::verify as the role has it: none, optional or required.
+/// Returns the effective Options::verify for the role: none, optional or required.
 Verify verification_of(const Options& options);
-/// Rejects a client that verifies nothing without saying so; nullopt: it is valid.
+/// Rejects a client without verification that does not request this explicitly. Returns nullopt if
+/// the options are valid.
 std::optional<ConfigError> check_verify(const Options& options);
-/// Checks what can be checked without parsing, of options with verification_of() applied; nullopt:
-/// they are valid.
+/// Checks all rules that need no parsing, after verification_of() was applied. Returns nullopt if
+/// the options are valid.
 std::optional<ConfigError> check(const Engine& engine, const Options& options);
 
-/// CRLs, or the wish to check them, have no effect if nothing is verified.
+/// CRLs and crl_check have no effect without verification, so they are an error.
 inline constexpr ConfigError crls_without_verification{
     "CRLs (`trusted`, `crl_check`) require verification (`verify`)"};
 

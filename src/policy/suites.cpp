@@ -10,7 +10,7 @@ namespace ussl::policy {
 
 namespace {
 
-// RFC 8446 §4.2.11: the hash of a key that was agreed upon outside of TLS is SHA-256.
+// RFC 8446 §4.2.11: the hash of an external pre-shared key is SHA-256.
 bool fits(std::uint16_t suite, bool psk) {
     constexpr std::uint16_t with_sha384 = 0x1302;
     if (std::ranges::find(every_suite, suite) == every_suite.end())
@@ -21,17 +21,18 @@ bool fits(std::uint16_t suite, bool psk) {
                    std::ranges::find(opt_in_psk_suites, suite) != std::end(opt_in_psk_suites));
 }
 
-// A key exchange with RSA: the server's key decrypts, where in all others it signs.
+// Returns true for a key exchange with RSA: the server's key decrypts. In all other suites it
+// signs.
 bool decrypts(std::uint16_t suite) {
     return suite <= 0x009D && fits(suite, false);
 }
 
-// A suite's name without what the spellings differ in: "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256" is
-// "ECDHERSAAES128SHA256".
+// The name of a suite without the differences of the spellings:
+// "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256" becomes "ECDHERSAAES128SHA256".
 class PlainName {
   public:
     explicit PlainName(std::string_view name) {
-        // Names of TLS 1.3 begin with TLS and have no WITH; here, TLS stays.
+        // Names of TLS 1.3 suites start with TLS and do not contain WITH. They keep TLS.
         if (name.starts_with("TLS") && name.find("WITH") == std::string_view::npos)
             add("TLS");
         if (name.starts_with("TLS1-3-"))
@@ -39,13 +40,13 @@ class PlainName {
         while (!name.empty()) {
             const std::string_view word = up_to(name, name.find_first_of("-_"));
             name = from(name, word.size() + 1);
-            // OpenSSL has no word for the key exchange with RSA.
+            // OpenSSL's names do not mention the RSA key exchange.
             if (word == "WITH" && text() == "RSA")
                 size_ = 0;
             else if (word != "TLS" && word != "WITH" && word != "CBC")
                 add(word);
         }
-        // Nor for the only hash that there is.
+        // OpenSSL's names do not mention the hash of ChaCha20-Poly1305 suites.
         if (text().ends_with("POLY1305SHA256"))
             size_ -= sizeof "SHA256" - 1;
     }

@@ -1,6 +1,6 @@
 #pragma once
 
-// Cipher suites: which there are, which are offered, and what they are called.
+// Cipher suites: the supported ones, the defaults, and their names.
 
 #include <array>
 
@@ -8,7 +8,8 @@
 
 namespace ussl::policy {
 
-// Cipher suites by their IANA number, best first. docs/security.md says why these and this order.
+// Cipher suites by their IANA numbers, best first. docs/security.md gives the reasons for the
+// choice and the order.
 
 /// TLS 1.3 with certificates.
 inline constexpr std::uint16_t suites_tls1_3[] = {
@@ -29,15 +30,15 @@ inline constexpr std::uint16_t suites_tls1_2[] = {
     0xC0AD,  // TLS_ECDHE_ECDSA_WITH_AES_256_CCM
 };
 
-/// TLS 1.3 with a pre-shared key: those with SHA-256, the hash of a key that was agreed upon
-/// outside of TLS (RFC 8446 §4.2.11).
+/// TLS 1.3 with a pre-shared key: the suites with SHA-256, which is the hash of an external
+/// pre-shared key (RFC 8446 §4.2.11).
 inline constexpr std::uint16_t suites_tls1_3_psk[] = {
     0x1301,  // TLS_AES_128_GCM_SHA256
     0x1303,  // TLS_CHACHA20_POLY1305_SHA256
 };
 
-/// TLS 1.2 with a pre-shared key: forward secrecy first, then the plain ones that small devices
-/// and mosquitto use.
+/// TLS 1.2 with a pre-shared key: first suites with forward secrecy, then plain PSK suites, which
+/// small devices and mosquitto use.
 inline constexpr std::uint16_t suites_tls1_2_psk[] = {
     0xCCAC,  // TLS_ECDHE_PSK_WITH_CHACHA20_POLY1305_SHA256
     0x00AA,  // TLS_DHE_PSK_WITH_AES_128_GCM_SHA256
@@ -50,7 +51,7 @@ inline constexpr std::uint16_t suites_tls1_2_psk[] = {
     0xC0A5,  // TLS_PSK_WITH_AES_256_CCM
 };
 
-/// Those that are there for whoever names them: short tags, CBC, no forward secrecy.
+/// Suites that are only used if Options::suites names them: short tags, CBC, no forward secrecy.
 inline constexpr std::uint16_t opt_in_suites[] = {
     0x1304,  // TLS_AES_128_CCM_SHA256
     0x1305,  // TLS_AES_128_CCM_8_SHA256
@@ -81,7 +82,7 @@ inline constexpr std::uint16_t opt_in_psk_suites[] = {
     0x008D,  // TLS_PSK_WITH_AES_256_CBC_SHA
 };
 
-/// All of the above, each once.
+/// All suites of the lists above, each once.
 inline constexpr auto every_suite = [] {
     std::array<std::uint16_t, std::size(suites_tls1_3) + std::size(suites_tls1_2) +
                                   std::size(suites_tls1_2_psk) + std::size(opt_in_suites) +
@@ -99,8 +100,7 @@ inline constexpr auto every_suite = [] {
     return all;
 }();
 
-/// What a context offers, or takes: its suites, those of TLS 1.3 first, and the versions that there
-/// are suites for.
+/// The suites that a context offers or accepts, TLS 1.3 first, and the versions that have suites.
 struct Offer {
     std::array<std::uint16_t, every_suite.size()> suites;
     std::size_t count = 0;
@@ -116,15 +116,15 @@ struct Offer {
     }
 };
 
-/// RFC 8446 §B.4.
+/// Returns true for a TLS 1.3 suite (RFC 8446 §B.4).
 constexpr bool is_tls1_3(std::uint16_t suite) {
     return suite >> 8 == 0x13;
 }
 
-/// count is 0 if nothing fits.
+/// Returns the offer of a context. `count` is 0 if no suite fits the options.
 Offer offer_of(const Options& options);
 
-/// Whether `name`, in anybody's spelling, is the suite that IANA calls `iana`.
+/// Returns true if `name`, in any library's spelling, is the suite with the IANA name `iana`.
 bool is_suite(std::string_view iana, std::string_view name);
 
 }  // namespace ussl::policy

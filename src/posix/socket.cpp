@@ -22,7 +22,7 @@ using std::chrono::milliseconds;
 #ifdef MSG_NOSIGNAL
 constexpr int no_signal = MSG_NOSIGNAL;
 #else
-constexpr int no_signal = 0;  // SO_NOSIGPIPE, see the constructor
+constexpr int no_signal = 0;  // SO_NOSIGPIPE is used instead, see the constructor
 #endif
 
 bool would_block(int error) {
@@ -47,7 +47,7 @@ bool wait_for(int descriptor, short events,
         if (count == 0 && milliseconds_until(deadline) == 0)
             return false;
         if (count < 0 && errno != EINTR)
-            return true;  // the read or write that follows has the error
+            return true;  // the following read or write returns the error
     }
 }
 
@@ -85,7 +85,7 @@ Socket open_socket(const addrinfo& address) {
     return Socket(descriptor);
 }
 
-/// Returns 0 or an errno.
+/// Connects to one address. Returns 0 or an errno.
 int connect_one(const Socket& socket, const addrinfo& address,
                 const std::optional<Socket::Clock::time_point>& deadline) {
     const int descriptor = socket.descriptor();
@@ -103,7 +103,7 @@ int connect_one(const Socket& socket, const addrinfo& address,
     return error;
 }
 
-// TLS writes whole records: waiting for more to send only delays them.
+// Disables Nagle's algorithm: TLS writes whole records, which a delay would not combine.
 void send_at_once(const Socket& socket) {
     const int yes = 1;
     ::setsockopt(socket.descriptor(), IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
@@ -130,7 +130,7 @@ std::expected<SecretBytes, int> read_file(const char* path) {
         if (got > 0)
             size += static_cast<std::size_t>(got);
         else if (got == 0)
-            error = EIO;  // it became shorter
+            error = EIO;  // the file became shorter
         else if (errno != EINTR)
             error = errno;
     }
@@ -192,7 +192,7 @@ std::expected<Socket, SocketError> Socket::listen(const char* address, const cha
     const Addresses addresses(*address != '\0' ? address : nullptr, service, AI_PASSIVE);
     if (!addresses.found())
         return std::unexpected(addresses.error());
-    // Of all addresses, that of IPv6 is the one that accepts IPv4 as well.
+    // Prefers an IPv6 address, because its socket also accepts IPv4.
     const addrinfo* chosen = addresses.first();
     for (const addrinfo* one = chosen; *address == '\0' && one != nullptr; one = one->ai_next)
         if (one->ai_family == AF_INET6)
@@ -222,7 +222,7 @@ std::expected<Socket, SocketError> Socket::accept() const {
             send_at_once(client);
             return client;
         }
-        // A client that is gone again is not the caller's business.
+        // The client has already closed: wait for the next one.
         if (errno != EINTR && errno != ECONNABORTED && !(blocking_ && would_block(errno)))
             return std::unexpected(SocketError{errno});
     }
@@ -300,8 +300,7 @@ void TlsSocket::set_text(std::string_view text) noexcept {
     text_[text_size_] = '\0';
 }
 
-/// Calls until the call is done, or has failed. A socket that blocks is waited for by its reads and
-/// writes.
+/// Repeats the call until it is complete or has failed. Reads and writes of the socket wait.
 template <class Call>
 Progress TlsSocket::run(Call call) {
     set_text({});
@@ -317,7 +316,7 @@ Progress TlsSocket::run(Call call) {
             case Progress::Kind::end:
                 break;
             case Progress::Kind::blocked:
-                // Many records without data (Connection::paused()).
+                // Many records without data, see Connection::paused().
                 if (Socket::Clock::now() < *socket_.deadline())
                     continue;
                 set_text("timed out");
