@@ -1,12 +1,12 @@
-// The stream as a BIO.
+// Passes the stream to OpenSSL as a BIO.
 
 #include "openssl.hpp"
 
 namespace ussl::openssl {
 namespace {
 
-// What OpenSSL takes from a stream's function. Nothing but an end is 0: OpenSSL lets some of its
-// own functions return it, and a 0 of theirs has a meaning of its own.
+// Converts a stream's result to the return value of a BIO function. Only the end of the stream is
+// 0: some functions of OpenSSL pass a 0 on, and others give it a different meaning.
 int returned(const IoResult& result) {
     switch (result.kind) {
         case IoResult::Kind::bytes:

@@ -1,4 +1,4 @@
-// The questions that OpenSSL asks during a handshake, on their way to the program.
+// Passes OpenSSL's callbacks during a handshake on to the program.
 
 #include "openssl.hpp"
 
@@ -10,15 +10,15 @@ std::uint8_t OpenSslSession::choose_context() {
             callbacks_.choose_context(name != nullptr ? name : "", context_->settings().uses_psk))
         return alert;
     const auto* other = static_cast<const OpenSslContext*>(callbacks_.chosen_engine_context());
-    // With a second ClientHello, nothing is left to do.
+    // On a second ClientHello, the context was already replaced.
     if (other == nullptr || context_ == other)
         return 0;
     context_ = other;
     return use_identity(*other) ? 0 : SSL_AD_INTERNAL_ERROR;
 }
 
-// Shows another context's certificate, and verifies clients as it does. SSL_set_SSL_CTX() would
-// take over its cipher suites, too, some of them in TLS 1.2 and others after HelloRetryRequest.
+// Uses the certificate of another context, and its verification of clients. SSL_set_SSL_CTX() would
+// also use its cipher suites: in TLS 1.2 some of them, and others after HelloRetryRequest.
 bool OpenSslSession::use_identity(const OpenSslContext& other) {
     SSL* ssl = ssl_.get();
     SSL_CTX* ctx = other.ctx_.get();
@@ -31,11 +31,11 @@ bool OpenSslSession::use_identity(const OpenSslContext& other) {
         return false;
     SSL_set_verify(ssl, SSL_CTX_get_verify_mode(ctx), nullptr);
     STACK_OF(X509_NAME)* authorities = SSL_dup_CA_list(SSL_CTX_get_client_CA_list(ctx));
-    SSL_set_client_CA_list(ssl, authorities);  // which takes it over
+    SSL_set_client_CA_list(ssl, authorities);  // takes ownership
     return authorities != nullptr;
 }
 
-// Where the program signs for the context, the key is the session's own.
+// If the program signs for the context, the session needs its own key object.
 bool OpenSslSession::use_signer(const OpenSslContext& context) {
     if (!context.signers_)
         return true;

@@ -15,19 +15,19 @@ constexpr char signature_algorithms[] =
     "RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512:ed448:"
     "rsa_pss_pss_sha256:rsa_pss_pss_sha384:rsa_pss_pss_sha512";
 
-// Options of newer versions, by number: the library may be newer than the headers.
+// Options of newer versions, by number: the headers may be older than the library.
 constexpr std::uint64_t no_certificate_compression = SSL_OP_BIT(32) | SSL_OP_BIT(33);
 constexpr std::uint64_t prefer_no_dhe_kex = SSL_OP_BIT(35);
 
-// OpenSSL's own rules at level 2 (112 bits), but for certificates: the peer's are judged by
-// verify_chain(), which knows all of the chain, and this side's own may be whatever it can sign
-// with.
+// Applies OpenSSL's own rules of level 2 (112 bits), except for certificates. verify_chain() checks
+// the peer's certificates, because it knows the whole chain. This side may use any certificate that
+// it can sign with.
 int security_callback(const SSL* ssl, const SSL_CTX* ctx, int op, int bits, int nid, void* other,
                       void* fallback) {
     const int what = op & ~SSL_SECOP_PEER;
     if (what == SSL_SECOP_EE_KEY || what == SSL_SECOP_CA_KEY || what == SSL_SECOP_CA_MD)
         return 1;
-    // Which suites there are, the policy and the program decide.
+    // The policy and the program choose the cipher suites.
     if (what == SSL_SECOP_CIPHER_SUPPORTED || what == SSL_SECOP_CIPHER_SHARED ||
         what == SSL_SECOP_CIPHER_CHECK)
         return 1;
@@ -41,7 +41,7 @@ void info_callback(const SSL* ssl, int where, int value) {
         OpenSslSession::of(ssl)->alert_sent(static_cast<std::uint8_t>(value & 0xFF));
 }
 
-// RFC 7301 §3.2: this side's order decides, and nothing in common ends the handshake.
+// RFC 7301 §3.2: this side's order decides. Without a common protocol, the handshake fails.
 int choose_protocol(SSL*, const unsigned char** out, unsigned char* size,
                     const unsigned char* offered, unsigned offered_size, void* context) {
     const Bytes known = static_cast<const OpenSslContext*>(context)->alpn();
@@ -64,13 +64,14 @@ int choose_context(SSL* ssl, int* alert, void*) {
 
 std::expected<Owned<EngineContext>, ConfigError> OpenSslContext::make(
     const ContextSettings& settings, const Options& options) {
-    // Where time_t has 32 bits, it ends in 2038: a later time would become one before 1970.
+    // If time_t has 32 bits, it ends in 2038, and a later time would overflow.
     const std::optional<std::int64_t> time = settings.verify_time.given;
     if (time && static_cast<time_t>(*time) != *time)
         return std::unexpected(
             ConfigError{"verify_time is out of range for this build of OpenSSL"});
     auto made = try_to_make(settings, options);
-    // OpenSSL calls a key invalid if it has no memory to parse it. A second failure is real.
+    // OpenSSL reports a key as invalid if memory runs out while it parses the key. A second failure
+    // is real.
     if (!made && !made.error().out_of_memory)
         made = try_to_make(settings, options);
     return made;
@@ -107,23 +108,24 @@ bool OpenSslContext::set_up(const Options& options) {
     SSL_CTX* ctx = ctx_.get();
     if (ctx == nullptr || !bio_method_)
         return false;
-    // Everything that /etc/ssl/openssl.cnf could have changed is set again here.
+    // Sets everything that /etc/ssl/openssl.cnf could have changed.
     SSL_CTX_set_security_level(ctx, 2);
     SSL_CTX_set0_security_ex_data(ctx, reinterpret_cast<void*>(SSL_CTX_get_security_callback(ctx)));
     SSL_CTX_set_security_callback(ctx, security_callback);
     SSL_CTX_clear_options(ctx, SSL_OP_ALLOW_NO_DHE_KEX | SSL_OP_LEGACY_SERVER_CONNECT |
                                    SSL_OP_ALLOW_UNSAFE_LEGACY_RENEGOTIATION);
     SSL_CTX_clear_options(ctx, prefer_no_dhe_kex);
-    // RFC 8879: a client would decompress data of a server that it has not authenticated.
+    // RFC 8879: otherwise a client would decompress data of an unauthenticated server.
     SSL_CTX_set_options(ctx, no_certificate_compression);
-    // End of stream without close_notify is told apart by the wire, and must not keep a program
-    // from answering a peer that has only closed its own direction.
+    // RecordTransport detects an end of stream without close_notify. OpenSSL must not treat it as
+    // an error, so that a program can still answer a peer that has closed its direction.
     SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET |
                                  SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);
-    // Otherwise all of a buffer is wiped when it is given back.
+    // Without wipe_released_memory(), plaintext must be wiped after each read.
     if (!wipes_released_memory())
         SSL_CTX_set_options(ctx, SSL_OP_CLEANSE_PLAINTEXT);
-    // NO_AUTO_CHAIN: what is sent is what certfile holds, whatever ca_certs has.
+    // NO_AUTO_CHAIN: only the certificates in `certificate` are sent; none are added from
+    // `trusted`.
     SSL_CTX_set_mode(ctx, SSL_MODE_AUTO_RETRY | SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN |
                               SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
@@ -139,7 +141,7 @@ bool OpenSslContext::set_up(const Options& options) {
             OpenSslSession::of(ssl)->callbacks().log_key(line);
         });
     SSL_CTX_set_info_callback(ctx, info_callback);
-    // Asked for a certificate if there is none that the server accepts signatures of.
+    // OpenSSL calls this if the server accepts no signature of the client's certificate.
     if (client && options.certificate)
         SSL_CTX_set_client_cert_cb(ctx, [](SSL* ssl, X509**, EVP_PKEY**) {
             OpenSslSession::of(ssl)->withhold_certificate();
@@ -157,13 +159,13 @@ bool OpenSslContext::set_up(const Options& options) {
     }
 
     int mode = SSL_VERIFY_NONE;
-    // A client with CERT_NONE takes any certificate, but one that cannot be read.
+    // A client with CERT_NONE accepts every certificate that can be parsed.
     if (client || settings().verify != Verify::none || !settings().pins().empty())
         mode = SSL_VERIFY_PEER;
     if (!client && settings().verify == Verify::required)
         mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-    // A key authenticates both ends; a client still has to look, and refuse, when a server that
-    // does not know the key sends a certificate instead.
+    // A pre-shared key authenticates both ends. A client must still reject the certificate of a
+    // server that does not know the key.
     if (settings().uses_psk)
         mode = client ? SSL_VERIFY_PEER : SSL_VERIFY_NONE;
     SSL_CTX_set_verify(ctx, mode, nullptr);

@@ -36,7 +36,7 @@ bool is_sound(X509* certificate) {
            X509_check_purpose(certificate, -1, 0) == 1;
 }
 
-// One DER value and nothing behind it.
+// Parses exactly one DER value.
 template <class Owner, class Parse>
 Owner parse_whole(Bytes der, Parse parse) {
     const unsigned char* at = der.data();
@@ -46,7 +46,7 @@ Owner parse_whole(Bytes der, Parse parse) {
     return parsed;
 }
 
-// What cannot be read is none.
+// Returns nullptr if the certificate cannot be parsed.
 Certificate parse_certificate(Bytes der) {
     Certificate certificate = parse_whole<Certificate>(der, d2i_X509);
     if (certificate && is_spoiled(certificate.get())) {
@@ -56,9 +56,10 @@ Certificate parse_certificate(Bytes der) {
     return certificate;
 }
 
-// RFC 5280 §5.2, §5.3: an extension that nobody here looks at, but must (a CRL of some certificates
-// only, of other issuers' too, or of changes, critical or not), and a signature that proves
-// nothing.
+// Returns the reason to reject a CRL, or nullptr. Rejected are CRLs without nextUpdate, extensions
+// that ussl would have to evaluate (RFC 5280 §5.2, §5.3), and signatures that are too weak. The
+// extensions are critical ones, and those of delta CRLs and of CRLs with a restricted scope,
+// critical or not.
 const char* why_not(X509_CRL* crl) {
     bool critical = X509_CRL_get_ext_by_NID(crl, NID_delta_crl, -1) >= 0 ||
                     X509_CRL_get_ext_by_NID(crl, NID_issuing_distribution_point, -1) >= 0;
@@ -91,7 +92,7 @@ const char* why_not(X509_CRL* crl) {
                : nullptr;
 }
 
-/// Hands each certificate and CRL to what keeps them.
+/// Passes each certificate and CRL to the given functions.
 template <class TakeCertificate, class TakeCrl>
 class Taker final : public pem::Taker {
   public:
@@ -124,8 +125,8 @@ class Taker final : public pem::Taker {
     const char* refusal_ = nullptr;
 };
 
-// Whether OpenSSL does not have an algorithm, by its error queue, of which only a lack of memory is
-// left.
+// Returns true if OpenSSL lacks an algorithm. Empties the error queue, but keeps an error about
+// memory.
 bool is_unsupported() {
     bool unsupported = false;
     bool lacks_memory = false;
@@ -145,7 +146,7 @@ bool is_unsupported() {
     return unsupported;
 }
 
-/// A key before OpenSSL has parsed it.
+/// A key in DER, decrypted if necessary, that OpenSSL has not parsed.
 struct Plain {
     SecretBytes decrypted;
     Bytes der;
@@ -156,7 +157,7 @@ ConfigError not_decrypted(const pem::KeyContent& content) {
                                                   : wrong_password;
 }
 
-// RFC 1421 §4.6.1.3.
+// Decrypts a key in PEM (RFC 1421 §4.6.1.3).
 std::optional<ConfigError> decrypt_pem(const pem::KeyContent& content, Bytes password,
                                        Plain& plain) {
     char header[128];
@@ -183,7 +184,7 @@ std::optional<ConfigError> decrypt_pem(const pem::KeyContent& content, Bytes pas
     return std::nullopt;
 }
 
-// RFC 5958 §3.
+// Decrypts a key in PKCS#8 (RFC 5958 §3).
 std::optional<ConfigError> decrypt_pkcs8(const pem::KeyContent& content, Bytes password,
                                          Plain& plain) {
     using Locked = Handle<X509_SIG, X509_SIG_free>;
@@ -226,8 +227,8 @@ std::optional<ConfigError> parse_key(Bytes data, Bytes password, Key& key) {
     return pem::unparsed_key(*content, plain.der);
 }
 
-// Whether TLS has a signature for a key: some that OpenSSL can read have none, or not with the
-// groups that are offered.
+// Returns true if TLS can sign with the key. OpenSSL can parse keys without a signature algorithm
+// in TLS, or without one for the offered groups.
 bool can_sign(const EVP_PKEY* key) {
     switch (EVP_PKEY_get_base_id(key)) {
         case EVP_PKEY_RSA:
@@ -301,7 +302,7 @@ std::optional<ConfigError> OpenSslContext::load_identity(const Options& options)
                                                             : std::optional(invalid_key);
 }
 
-// The key that signs is made for each session: only that knows whom to ask.
+// The signing key is made for each session, because it must know whose callback to call.
 std::optional<ConfigError> OpenSslContext::set_up_signing() {
     const EVP_PKEY* public_key = X509_get0_pubkey(SSL_CTX_get0_certificate(ctx_.get()));
     const int type = public_key != nullptr ? EVP_PKEY_get_base_id(public_key) : EVP_PKEY_NONE;
@@ -335,7 +336,7 @@ std::optional<ConfigError> OpenSslContext::load_trusted(const Options& options) 
             return ConfigError{"out of memory", true};
     }
     const auto take = [&](X509* certificate) {
-        // OpenSSL looks up only names that it does not know.
+        // OpenSSL calls the lookup only for names that it does not have yet.
         (void)add_roots(store, X509_get_subject_name(certificate));
         namesakes_ = namesakes_ ||
                      X509_OBJECT_retrieve_by_subject(X509_STORE_get0_objects(store), X509_LU_X509,
@@ -372,7 +373,7 @@ Certificate OpenSslContext::add_roots(X509_STORE* store, const X509_NAME* name) 
             return false;
         }
         Certificate certificate = parse_certificate(made.der());
-        // As in `trusted`, a root with a key that OpenSSL does not have is passed over.
+        // As with `trusted`, certificates with an unsupported key are ignored.
         if (!certificate || X509_get0_pubkey(certificate.get()) == nullptr)
             return true;
         if (X509_STORE_add_cert(store, certificate.get()) != 1)
@@ -399,7 +400,7 @@ bool OpenSslContext::set_up_look_up(X509_STORE* store) {
             const Certificate root = context->add_roots(X509_LOOKUP_get_store(lookup), name);
             if (!root || X509_OBJECT_set1_X509(found, root.get()) != 1)
                 return 0;
-            // OpenSSL's caller counts its own use of it (X509_LOOKUP_meth_set_get_by_subject(3)).
+            // OpenSSL's caller adds its own reference (X509_LOOKUP_meth_set_get_by_subject(3)).
             X509_free(root.get());
             return 1;
         });
@@ -422,20 +423,20 @@ StoreStats OpenSslContext::store_stats() const {
             stats.authorities += X509_check_ca(certificate) != 0 ? 1 : 0;
         }
     }
-    ERR_clear_error();  // of certificates whose extensions cannot be read
+    ERR_clear_error();  // of certificates with unreadable extensions
     return stats;
 }
 
 namespace {
 
-// The files of the system's folder, in any order, by what changes with their content: OpenSSL reads
-// one when it needs it. false: it could not be computed.
+// Adds properties of the files in the system's folder that change with their content, independent
+// of the order. OpenSSL reads these files only when it needs them. Returns false on failure.
 bool add_folder(const char* name, std::uint8_t (&sum)[32]) {
     DIR* folder = opendir(name);
     if (folder == nullptr)
         return true;
     bool good = true;
-    // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody else has this folder
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): the folder handle is not shared
     while (const dirent* entry = readdir(folder)) {
         struct stat status = {};
         if (fstatat(dirfd(folder), entry->d_name, &status, 0) != 0)
@@ -468,7 +469,7 @@ bool OpenSslContext::store_digest(std::span<std::uint8_t, 32> out) const {
             good = good && X509_digest(certificate, EVP_sha256(), hash, nullptr) == 1 &&
                    EVP_DigestUpdate(digest.get(), hash, sizeof hash) == 1;
     }
-    // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing here changes the environment
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): ussl does not change the environment
     const char* folder = getenv(X509_get_default_cert_dir_env());
     std::uint8_t sum[32] = {};
     good = good && add_folder(folder != nullptr ? folder : X509_get_default_cert_dir(), sum);

@@ -1,4 +1,4 @@
-// The table of this engine.
+// The function table of this engine.
 
 #include <openssl/rand.h>
 
@@ -23,7 +23,7 @@ namespace ussl {
 const Engine openssl_engine{
     .version =
         [] {
-            // "OpenSSL 3.0.15 3 Sep 2024": the date is nobody's business.
+            // Removes the date from "OpenSSL 3.0.15 3 Sep 2024".
             std::string_view text = OpenSSL_version(OPENSSL_VERSION);
             text.remove_suffix(text.size() - text.find(' ', sizeof "OpenSSL"));
             return text;
@@ -46,7 +46,7 @@ const Engine openssl_engine{
     .describe = openssl::describe_first,
     .make_self_signed = openssl::make_self_signed,
     .make_context = openssl::OpenSslContext::make,
-    .shut_down = [] {},  // a host's process ends with its heap
+    .shut_down = [] {},  // the heap of a host exists until the process ends
     .wipe_released_memory = openssl::wipe_released_memory,
 };
 

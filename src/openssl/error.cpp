@@ -53,7 +53,7 @@ Code code_of_reason(int reason) {
         case SSL_R_CERT_LENGTH_MISMATCH:
             return Code::CERT_INVALID;
         default:
-            // A part of OpenSSL failed: reasons that all of its parts share.
+            // A part of OpenSSL failed; these reasons are common to all of its parts.
             return (reason & ERR_RFLAG_COMMON) != 0 ? Code::ENGINE : Code::PROTOCOL;
     }
 }
@@ -62,17 +62,17 @@ Code code_of_reason(int reason) {
 
 namespace {
 
-/// What stood in the error queue, which is empty now.
+/// The content of the error queue, which is now empty.
 struct Causes {
-    unsigned long newest = 0;      ///< of those that say more than where it was noticed
-    bool chose_signature = false;  ///< where that was raised
+    unsigned long newest = 0;      ///< of the errors that give a reason
+    bool chose_signature = false;  ///< `newest` was raised in the choice of a signature algorithm
     bool lack_of_memory = false;
-    bool invalid_data = false;   ///< a cipher was handed a record that is too short for it
-    bool invalid_share = false;  ///< a public value of DHE is none
+    bool invalid_data = false;   ///< a record was too short for its cipher
+    bool invalid_share = false;  ///< a public value of DHE is invalid
 };
 
-// From OpenSSL 3.2 on, a failure of the record layer is raised twice: first with its reason, then
-// with this one.
+// Since OpenSSL 3.2, an error of the record layer is raised twice: first with its reason, then with
+// this generic one.
 bool only_says_where(unsigned long error) {
     constexpr int record_layer_failure = 313;  // has a name in newer headers only
     return ERR_GET_LIB(error) == ERR_LIB_SSL && ERR_GET_REASON(error) == record_layer_failure;
@@ -99,7 +99,8 @@ Causes take_causes() {
     }
     if (causes.lack_of_memory)
         return causes;
-    // OpenSSL does not always say so, or forgets it: those of its decoders that fail, above all.
+    // OpenSSL sometimes reports a different error, or none, when memory runs out, above all in its
+    // decoders.
     constexpr std::size_t little = 1024;
     void* probe = OPENSSL_malloc(little);
     causes.lack_of_memory = probe == nullptr;
@@ -115,7 +116,7 @@ bool take_lack_of_memory() {
 }
 
 Error take_error(const OpenSslSession& session) {
-    // What OpenSSL makes of it further up is mostly an "internal error".
+    // The last error that OpenSSL adds is often only "internal error".
     const Causes causes = take_causes();
     const unsigned long last = causes.newest;
     Error error;
@@ -141,7 +142,7 @@ Error take_error(const OpenSslSession& session) {
         error.detail = static_cast<std::uint32_t>(last);
         return error;
     }
-    // An alert that came in is an error whose reason is its number, moved up.
+    // A received alert is an error whose reason is the alert's number plus an offset.
     if (reason >= SSL_AD_REASON_OFFSET && reason <= SSL_AD_REASON_OFFSET + 255) {
         error.alert = Error::Alert::received;
         error.alert_number = static_cast<std::uint8_t>(reason - SSL_AD_REASON_OFFSET);
@@ -150,19 +151,21 @@ Error take_error(const OpenSslSession& session) {
     error.code = code_of_reason(reason & ERR_REASON_MASK);
     if (reason == SSL_R_EXCESSIVE_MESSAGE_SIZE && session.receives_certificates())
         error.code = Code::CERT_CHAIN_TOO_LONG;
-    // A client of TLS 1.2 that names no signature algorithms means SHA-1 (RFC 5246 §7.4.1.4.1),
-    // with which nobody signs here: to OpenSSL, an error of its own.
+    // A TLS 1.2 client without the signature algorithms extension only supports SHA-1 (RFC 5246
+    // §7.4.1.4.1). ussl never signs with SHA-1. OpenSSL reports this as an internal error.
     if (error.code == Code::ENGINE && causes.chose_signature)
         error.code = Code::NO_SHARED_CIPHER;
     if (error.code == Code::ENGINE && causes.invalid_data)
         error.code = Code::RECORD_CORRUPT;
     if (error.code == Code::ENGINE && causes.invalid_share)
         error.code = Code::PROTOCOL;
-    // What stands inside of a protected record of TLS 1.3 is as the peer made it.
+    // The content of a protected record of TLS 1.3 is authentic, so the peer itself broke the
+    // protocol.
     constexpr std::uint8_t protected_record = SSL3_RT_APPLICATION_DATA;
     if (reason == SSL_R_BAD_RECORD_TYPE && session.transport().record_type() == protected_record)
         error.code = Code::PROTOCOL;
-    // A record's own version; and once both have agreed on one, a wrong one is noise.
+    // A wrong version in a record's header. After the version was agreed on, it must be damage on
+    // the way.
     const bool in_header = reason == SSL_R_WRONG_VERSION_NUMBER;
     if ((error.code == Code::NO_SHARED_VERSION || in_header) && session.established())
         error.code = Code::RECORD_CORRUPT;

@@ -1,4 +1,4 @@
-// Key exchange groups: those that this version of OpenSSL has, and their order.
+// The key exchange groups of this version of OpenSSL, and their order.
 
 #include "../groups.hpp"
 
@@ -10,8 +10,8 @@
 namespace ussl::openssl {
 namespace {
 
-// "*A:B:C", in which "*" asks for a key share. OpenSSL until 3.4 does not have it, and none of the
-// groups that need it: it sends a share of the first group.
+// Writes "*A:B:C", where "*" requests a key share. OpenSSL before 3.5 does not support "*", and has
+// none of the groups that need it: it sends a share of the first group.
 void write_groups(std::span<const std::uint16_t> wanted, std::span<char, 256> into) {
     bool marks = groups::find(wanted.front())->needs_second_share;
     char* at = into.data();
@@ -23,7 +23,7 @@ void write_groups(std::span<const std::uint16_t> wanted, std::span<char, 256> in
             *at++ = '*';
         marks = marks && group.needs_second_share;
         at = std::ranges::copy(group.name, at).out;
-        // OpenSSL until 3.1 does not know these in lower case.
+        // OpenSSL up to 3.1 only accepts these names with an upper case letter.
         if (group.name.starts_with('x'))
             at[-static_cast<std::ptrdiff_t>(group.name.size())] = 'X';
     }

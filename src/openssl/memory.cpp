@@ -1,5 +1,5 @@
-// OpenSSL wipes keys, but releases much else unchanged: the source of a key, secrets of a
-// connection, plaintext. With these functions, a core dump holds none of it.
+// OpenSSL wipes keys, but does not wipe other memory before release: the encoded form of a key,
+// connection secrets, plaintext. These functions keep all of it out of core dumps.
 
 #include <malloc.h>
 #include <openssl/crypto.h>
@@ -48,7 +48,8 @@ bool wipes_released_memory() {
     return allocation_function() == take;
 }
 
-// OpenSSL accepts such functions before its first allocation only. Functions of the program stay.
+// OpenSSL accepts new functions only before its first allocation. Functions of the program are not
+// replaced.
 bool wipe_released_memory() {
     return wipes_released_memory() || (allocation_function() == CRYPTO_malloc &&
                                        CRYPTO_set_mem_functions(take, take_more, let_go) == 1);

@@ -1,8 +1,8 @@
 #pragma once
 
-// Shared by the files of this engine; the only header of ours that includes OpenSSL's.
+// Declarations shared by the files of this engine. Only this header includes OpenSSL's headers.
 
-// The API of OpenSSL 3.0, without warnings about functions that newer versions deprecate.
+// Selects the API of OpenSSL 3.0, without warnings about functions that later versions deprecate.
 #define OPENSSL_API_COMPAT 30000
 
 #include <openssl/err.h>
@@ -25,7 +25,7 @@ struct Offer;
 
 namespace ussl::openssl {
 
-/// Calls one of OpenSSL's free functions, so that each handle frees itself.
+/// Calls one of OpenSSL's free functions, as the deleter of a handle.
 template <auto function>
 struct Free {
     template <class T>
@@ -50,7 +50,7 @@ using SslSession = Handle<SSL_SESSION, SSL_SESSION_free>;
 using DigestContext = Handle<EVP_MD_CTX, EVP_MD_CTX_free>;
 using AlternativeNames = Handle<GENERAL_NAMES, GENERAL_NAMES_free>;
 
-/// A private key of P-521, in bytes.
+/// The size in bytes of a private key of P-521.
 inline constexpr std::size_t max_scalar = 66;
 
 class OpenSslSession;
@@ -63,10 +63,11 @@ class OpenSslContext final : public EngineContext {
     [[nodiscard]] StoreStats store_stats() const override;
     bool store_digest(std::span<std::uint8_t, 32> out) const override;
 
-    /// Two of the trusted certificates that OpenSSL knows have the same name.
+    /// Returns true if two trusted certificates known to OpenSSL have the same name.
     [[nodiscard]] bool trusts_namesakes() const { return namesakes_; }
     [[nodiscard]] const RootStore& root_store() const { return root_store_; }
-    /// Adds the roots with that name to OpenSSL's store; the first of them. None: there is none.
+    /// Adds the root store's certificates of that name to OpenSSL's store. Returns the first one,
+    /// or nullptr.
     Certificate add_roots(X509_STORE* store, const X509_NAME* name);
     [[nodiscard]] Bytes alpn() const { return {alpn_.get(), alpn_size_}; }
     [[nodiscard]] TicketKeys& ticket_keys() const { return ticket_keys_; }
@@ -92,16 +93,17 @@ class OpenSslContext final : public EngineContext {
     bool set_up_look_up(X509_STORE* store);
 
     RootStore root_store_;
-    Handle<X509_LOOKUP_METHOD, X509_LOOKUP_meth_free> look_up_;  ///< as long as ctx_
+    Handle<X509_LOOKUP_METHOD, X509_LOOKUP_meth_free> look_up_;  ///< must live as long as ctx_
     SslCtx ctx_;
-    /// Where the keys live that the program signs with (signer.cpp); in this order.
+    /// The library context and keys for signatures by the program (signer.cpp). The order of the
+    /// members matters.
     LibCtx signers_;
     Provider provider_;
     Key own_key_;
     Secret<max_scalar> scalar_;
     BioMethod bio_method_;
     std::atomic<bool> namesakes_ = false;
-    std::size_t unsupported_ = 0;  ///< certificates that were passed over
+    std::size_t unsupported_ = 0;  ///< ignored certificates
     std::unique_ptr<std::uint8_t, Release> alpn_;
     std::size_t alpn_size_ = 0;
     Secret<max_psk_identity> psk_identity_;
@@ -109,23 +111,23 @@ class OpenSslContext final : public EngineContext {
     mutable TicketKeys ticket_keys_;
 };
 
-/// What the callbacks of a handshake leave for each other, and for the error.
+/// State that the callbacks of a handshake share, and that take_error() evaluates.
 struct HandshakeState {
-    /// What verification found, as bits of Error::certificate_failures.
+    /// All verification errors, as bits of Error::certificate_failures.
     std::uint16_t certificate_failures = 0;
-    /// The same while a chain is verified.
+    /// The verification errors found so far while a chain is verified.
     Failures<X509> found;
-    /// Signatures verified to find the issuers of the peer's certificates.
+    /// The number of signatures verified in the search for the issuers of the peer's certificates.
     int signature_checks = 0;
-    /// While a chain is verified: the certificate whose issuer was looked for last, and the key
-    /// that has signed it.
+    /// While a chain is verified: the last certificate whose issuer was searched, and the key that
+    /// signed it.
     const X509* signed_certificate = nullptr;
     EVP_PKEY* signed_by = nullptr;
-    /// Memory ran out during verification: its result is unknown.
+    /// Memory ran out during verification, so its result is unknown.
     bool verification_lacked_memory = false;
-    /// A certificate was received where only the pre-shared key is accepted.
+    /// A certificate was received although only the pre-shared key is accepted.
     bool psk_ignored = false;
-    /// The identity of a ClientKeyExchange as it was received, NULs included.
+    /// The identity of a ClientKeyExchange as received, including NULs.
     std::uint8_t raw_identity[max_psk_identity];
     std::uint8_t raw_identity_size = 0;
 };
@@ -152,34 +154,35 @@ class OpenSslSession final : public EngineSession {
     [[nodiscard]] Bytes peer_certificate() const override;
     bool describe_peer(CertificateVisitor& visitor) const override;
 
-    // For the callbacks that OpenSSL calls.
+    // For OpenSSL's callbacks.
     [[nodiscard]] const OpenSslContext& context() const { return *context_; }
     [[nodiscard]] RecordTransport& transport() const { return transport_; }
     [[nodiscard]] EngineCallbacks& callbacks() const { return callbacks_; }
-    /// Asks the program for the context of the client's name. An alert, or 0.
+    /// Calls the program's callback for the client's SNI name. Returns an alert, or 0.
     std::uint8_t choose_context();
     [[nodiscard]] const HostName* name() const { return name_; }
     [[nodiscard]] HandshakeState& state() { return handshake_; }
     [[nodiscard]] const HandshakeState& state() const { return handshake_; }
-    /// Verification is over: the certificates may be released.
+    /// Stores the result of verification; the certificates may then be released.
     void keep_found();
 
     void keep_session(SSL_SESSION* session);
-    /// Server: a ticket is about to be made. Limits how long it can be used.
+    /// Server: limits the lifetime of a ticket that is about to be made.
     void limit_session();
-    /// Signs a digest for the key of this side's certificate. false: it could not be done.
+    /// Signs a digest with the key of this side's certificate. Returns false on failure.
     bool sign(SignatureScheme scheme, Bytes digest, MutableBytes signature, std::size_t& length);
-    /// What the program says of a certificate, as bits.
+    /// Calls the program's callback for a certificate. Returns its result as bits of
+    /// Error::certificate_failures.
     std::uint16_t verify_certificate(X509* certificate, int depth);
     void alert_sent(std::uint8_t number);
-    /// A client's certificate cannot be shown to this server.
+    /// Records that the server accepts no signature of the client's certificate.
     void withhold_certificate() { withholds_certificate_ = true; }
-    /// Whether the message that is being received has the peer's certificates.
+    /// Returns true if the current message contains the peer's certificates.
     [[nodiscard]] bool receives_certificates() const {
         const OSSL_HANDSHAKE_STATE state = SSL_get_state(ssl_.get());
         return state == TLS_ST_CR_CERT || state == TLS_ST_SR_CERT;
     }
-    /// The handshake is over; OpenSSL itself no longer knows once the connection has failed.
+    /// Returns true after the handshake. OpenSSL itself loses this state when the connection fails.
     [[nodiscard]] bool established() const { return established_; }
 
   private:
@@ -195,10 +198,10 @@ class OpenSslSession final : public EngineSession {
     HandshakeState handshake_;
     Ssl ssl_;
     bool established_ = false;
-    bool has_buffers_ = false;  ///< since rest()
+    bool has_buffers_ = false;  ///< since release_idle_buffers()
     std::uint8_t alert_sent_ = 0;
     bool was_alert_sent_ = false;
-    /// What OpenSSL wants to be handed again, as the same bytes, until it has been sent.
+    /// Data that OpenSSL must get again, with the same content, until it is sent.
     std::uint8_t* retry_ = nullptr;
     std::size_t retry_size_ = 0;
     mutable std::uint8_t* peer_der_ = nullptr;
@@ -209,7 +212,7 @@ class OpenSslSession final : public EngineSession {
 bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out);
 
 // bio.cpp
-/// nullptr: out of memory.
+/// Returns nullptr if memory runs out.
 BIO_METHOD* make_bio_method();
 
 // suites.cpp
@@ -217,29 +220,33 @@ BIO_METHOD* make_bio_method();
 bool for_each_suite(SuiteVisitor& visitor);
 
 // groups.cpp
-/// As Engine::best_groups. First the hybrid that protects against later decryption with a quantum
-/// computer; X25519 is the quickest of the others, and every peer has the NIST curves.
+/// As Engine::best_groups. The first is a hybrid group, which protects against later decryption
+/// with a quantum computer. X25519 is the fastest of the others, and every peer supports the NIST
+/// curves.
 inline constexpr std::uint16_t best_groups[] = {0x11EC, 29, 23, 24, 25};
 /// As Engine::find_groups().
 std::optional<std::uint32_t> find_groups();
 
 // credentials.cpp
-/// Whether memory ran out while OpenSSL looked into a certificate: it keeps what it found with it,
-/// for good, and what it found is that the certificate is bad.
+/// Returns true if memory ran out while OpenSSL parsed extensions. OpenSSL then marks the
+/// certificate object as invalid permanently.
 bool is_spoiled(X509* certificate);
 
 // verify.cpp
-/// Of a signature algorithm that is RSA-PSS; NID_undef: it cannot be read, or has two.
+/// Returns the hash of an RSA-PSS signature algorithm. NID_undef: the parameters are malformed, or
+/// name two hashes.
 int hash_of_pss(const X509_ALGOR* pss);
-/// The root that a trusted certificate was made of; none: it was not made of the root store.
+/// Returns the root store's entry that a trusted certificate was made of. nullopt: it is not from
+/// the root store.
 std::optional<RootStore::Root> root_of(const OpenSslContext& context, X509* certificate);
-/// A name as DER.
+/// Returns the DER of a name.
 Bytes encoded(const X509_NAME* name);
-/// RFC 5280 §4.2.1.1: an authority key identifier has both an issuer and a serial number, or
-/// neither.
+/// Returns true if the authority key identifier has both issuer and serial number, or neither (RFC
+/// 5280 §4.2.1.1).
 bool authority_is_whole(X509* certificate);
 int verify_chain(X509_STORE_CTX* store, void*);
-/// Whether a certificate can be the issuer of another, in the form that OpenSSL calls.
+/// Decides whether a certificate can be the issuer of another one; for
+/// X509_STORE_set_check_issued().
 int is_issued(X509_STORE_CTX* store, X509* certificate, X509* issuer);
 
 // certificate.cpp
@@ -248,30 +255,30 @@ void describe(X509* certificate, CertificateVisitor& visitor);
 bool describe_first(Bytes data, CertificateVisitor& visitor);
 
 // credentials.cpp
-/// The first certificate of `data`; none: there is none that can be read.
+/// Returns the first certificate of `data`, or nullptr if there is no readable one.
 Certificate first_certificate(Bytes data);
 
 // self_signed.cpp
 std::optional<ConfigError> make_self_signed(const SelfSignedFor& what, SelfSigned& made);
 
 // signer.cpp
-/// Signs with a key that is here, or does not (nullptr).
+/// Signs with a key of this side. Returns false if `key` is nullptr, or on failure.
 bool sign_with(EVP_PKEY* key, SignatureScheme scheme, Bytes digest, MutableBytes signature,
                std::size_t& length);
-/// None: there is no memory.
+/// Returns nullptr if memory runs out.
 LibCtx make_signers(Provider& provider);
-/// A key that has `session` sign, and is otherwise the public key of a certificate.
+/// Makes a key object that signs with `session`. Its public key is that of the certificate.
 Key make_signer(OSSL_LIB_CTX* signers, OpenSslSession& session, EVP_PKEY* public_key);
 
 // error.cpp
-/// After a failure. Empties OpenSSL's error queue; whether memory ran out anywhere below what
-/// failed.
+/// Called after a failure: empties OpenSSL's error queue. Returns true if any of its errors is a
+/// lack of memory.
 bool take_lack_of_memory();
-/// What OpenSSL's error queue says; empties it.
+/// Converts OpenSSL's error queue to an Error, and empties it.
 Error take_error(const OpenSslSession& session);
 
 // memory.cpp
-/// Whether wipe_released_memory() was successful.
+/// Returns true if wipe_released_memory() was successful.
 bool wipes_released_memory();
 /// As wipe_released_memory() of ussl/context.hpp.
 bool wipe_released_memory();

@@ -1,6 +1,6 @@
 #pragma once
 
-// What this engine has, for tables in C.
+// The features of this engine, for tables in C.
 
 #define USSL_HAS_TLS1_3 1
 #define USSL_HAS_PSK 1

@@ -8,7 +8,7 @@
 namespace ussl::openssl {
 namespace {
 
-// A pre-shared key as TLS 1.3 wants it: a session whose suite gives the hash, SHA-256.
+// Makes a pre-shared key for TLS 1.3: a session whose suite determines the hash, SHA-256.
 SslSession external_session(SSL* ssl, Bytes key) {
     const unsigned char suite[2] = {0x13, 0x01};  // TLS_AES_128_GCM_SHA256
     const SSL_CIPHER* cipher = SSL_CIPHER_find(ssl, suite);
@@ -51,8 +51,9 @@ bool random_bytes(MutableBytes into) {
     return RAND_bytes(into.data(), static_cast<int>(into.size())) == 1;
 }
 
-// Of the identities in a ClientHello only the first counts: OpenSSL takes the first that has a key,
-// and every one has. RFC 8446 §4.2.11: the length of all, then each with its length before it.
+// Only the first identity of a ClientHello counts. OpenSSL takes the first identity with a key, and
+// here every identity has one. The list (RFC 8446 §4.2.11) starts with its length; each identity
+// follows its own length.
 int see_hello(SSL* ssl, int* alert, void*) {
     const unsigned char* data = nullptr;
     std::size_t size = 0;
@@ -69,7 +70,7 @@ int see_hello(SSL* ssl, int* alert, void*) {
 int server_tls1_3(SSL* ssl, const unsigned char* identity, std::size_t identity_size,
                   SSL_SESSION** session) {
     *session = nullptr;
-    // Otherwise OpenSSL would go on to ask for the identity in the words of TLS 1.2.
+    // Otherwise OpenSSL would also call the TLS 1.2 callback for this identity.
     SSL_set_psk_server_callback(ssl, nullptr);
     const Bytes key =
         OpenSslSession::of(ssl)->callbacks().find_psk({identity, identity_size}, random_bytes);
@@ -84,14 +85,15 @@ unsigned server_tls1_2(SSL* ssl, const char* /*identity*/, unsigned char* out, u
     const Bytes key = session.callbacks().find_psk(
         {session.state().raw_identity, session.state().raw_identity_size}, random_bytes);
     if (key.empty())
-        return out_size + 1;  // OpenSSL's way to hear "internal_error"; 0 would tell the peer more
+        return out_size +
+               1;  // makes OpenSSL send internal_error; 0 would reveal that the identity is unknown
     std::memcpy(out, key.data(), key.size());
     return static_cast<unsigned>(key.size());
 }
 
-// OpenSSL hands the identity of TLS 1.2 on as a C string, cut off at a NUL, so that "a\0b" would be
-// let in as "a". The message itself has all of it (RFC 4279 §2: a length of two bytes, then the
-// identity). An identity longer than any we know is known to nobody.
+// OpenSSL passes the identity of TLS 1.2 as a C string, so "a\0b" would be accepted as "a". The
+// message itself contains the whole identity after a length of two bytes (RFC 4279 §2). An identity
+// that is too long is unknown.
 void see_message(int sent, int /*version*/, int type, const void* data, std::size_t size, SSL* ssl,
                  void*) {
     const auto* message = static_cast<const std::uint8_t*>(data);
@@ -129,7 +131,7 @@ bool OpenSslContext::set_up_psk(const Options& options) {
     std::memcpy(psk_key_.data(), key.data(), key.size());
     psk_key_.set_size(key.size());
     SSL_CTX_set_psk_use_session_callback(ctx, client_tls1_3);
-    // OpenSSL cannot send a NUL in an identity of TLS 1.2; TLS 1.3 it is, then.
+    // OpenSSL cannot send a NUL in an identity of TLS 1.2, so only TLS 1.3 is offered.
     if (std::find(identity.begin(), identity.end(), std::uint8_t{0}) == identity.end()) {
         SSL_CTX_set_psk_client_callback(ctx, client_tls1_2);
         return true;

@@ -1,4 +1,4 @@
-// Session resumption; tickets.cpp has the keys of tickets.
+// Session resumption. The keys of tickets are in tickets.cpp.
 
 #include <algorithm>
 #include <cstring>
@@ -17,12 +17,13 @@ void OpenSslContext::set_up_sessions(const Options& options) {
                                        SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL_STORE);
         SSL_CTX_sess_set_new_cb(ctx, [](SSL* ssl, SSL_SESSION* session) {
             OpenSslSession::of(ssl)->keep_session(session);
-            return 0;  // it stays OpenSSL's
+            return 0;  // OpenSSL keeps its reference
         });
         return;
     }
-    // In TLS 1.3 the sessions stay here, and a ticket is only a number (SSL_OP_NO_TICKET): no key
-    // opens all of them. Of TLS 1.2, some clients know numbers only, and some know tickets only.
+    // In TLS 1.3, the server stores sessions, and a ticket is only a number (SSL_OP_NO_TICKET). So
+    // there is no key that decrypts all of them. In TLS 1.2, some clients only support session IDs,
+    // and others only tickets.
     SSL_CTX_clear_options(ctx, SSL_OP_NO_TICKET);
     SSL_CTX_set_client_hello_cb(ctx, choose_tickets, nullptr);
     SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, use_ticket_key);
@@ -59,7 +60,7 @@ void OpenSslSession::keep_session(SSL_SESSION* session) {
 Outcome OpenSslSession::resume(Bytes session) {
     const unsigned char* at = session.data();
     const SslSession saved{d2i_SSL_SESSION(nullptr, &at, static_cast<long>(session.size()))};
-    // Another version of OpenSSL may have read the certificate.
+    // Another version of OpenSSL may have parsed the certificate.
     const bool good = saved && SSL_SESSION_get0_peer(saved.get()) != nullptr &&
                       SSL_set_session(ssl_.get(), saved.get()) == 1;
     if (take_lack_of_memory())
@@ -67,8 +68,8 @@ Outcome OpenSslSession::resume(Bytes session) {
     return good ? Outcome::done() : Outcome::failed();
 }
 
-// A ticket of a resumed connection is as old as the full handshake that it comes from, which
-// OpenSSL carries along in its application data.
+// A ticket of a resumed connection is as old as the original full handshake. OpenSSL copies that
+// time with its application data for tickets.
 void OpenSslSession::limit_session() {
     SSL_SESSION* session = SSL_get_session(ssl_.get());
     const std::int64_t now = time(nullptr);
@@ -79,7 +80,7 @@ void OpenSslSession::limit_session() {
         SSL_SESSION_get0_ticket_appdata(session, &data, &size) == 1 && size == sizeof verified_at)
         std::memcpy(&verified_at, data, size);
     std::int64_t left = verified_at + context_->settings().session_lifetime - now;
-    // Without memory for the time, the next ticket would not know it.
+    // If the time cannot be stored, the next ticket would not know it, so this one expires at once.
     if (SSL_SESSION_set1_ticket_appdata(session, &verified_at, sizeof verified_at) != 1)
         left = 0;
     SSL_SESSION_set_timeout(

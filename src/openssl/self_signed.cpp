@@ -47,15 +47,15 @@ bool add_names(X509* certificate, std::span<const std::string_view> names) {
 
 bool set_serial(X509* certificate) {
     const Handle<BIGNUM, BN_free> number{BN_new()};
-    // Positive, and never 0 (RFC 5280 §4.1.2.2).
+    // The serial number is positive and never 0 (RFC 5280 §4.1.2.2).
     return number &&
            BN_rand(number.get(), 8 * serial_bytes - 1, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ANY) == 1 &&
            BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate)) != nullptr;
 }
 
 bool set_dates(X509* certificate, std::int64_t since, std::int64_t until) {
-    // UTCTime until 2049, GeneralizedTime later (§4.1.2.5).
-    // In days and seconds: where time_t has 32 bits, it ends in 2038.
+    // Writes UTCTime until 2049, and GeneralizedTime later (§4.1.2.5). Uses days and seconds,
+    // because a 32-bit time_t ends in 2038.
     const auto set = [](ASN1_TIME* time, std::int64_t seconds) {
         constexpr std::int64_t day = 86400;
         return ASN1_TIME_adj(time, 0, static_cast<int>(seconds / day),
@@ -76,8 +76,8 @@ bool set_subject(X509* certificate, std::string_view first) {
            X509_set_issuer_name(certificate, subject.get()) == 1;
 }
 
-// Once, and OpenSSL makes the room: short of memory, it may come to another encoding of a key,
-// which is longer than the one that it has told the size of.
+// Encodes in a single call, in which OpenSSL allocates the buffer. In separate calls for size and
+// content, the encodings could differ: if memory runs out, OpenSSL may choose a longer one.
 template <class T, class Encode>
 bool encode(T* object, Encode encoder, SecretBytes& into) {
     unsigned char* der = nullptr;

@@ -1,10 +1,10 @@
-// One connection: an SSL, its steps and its facts.
+// One connection: an SSL object, its calls and its properties.
 
 #include "openssl.hpp"
 
 namespace ussl::openssl {
 
-// The error queue is the thread's, and belongs to whoever used OpenSSL last.
+// The error queue belongs to the thread, and may contain errors of other users of OpenSSL.
 static void forget_others_errors() {
     if (ERR_peek_error() != 0)
         ERR_clear_error();
@@ -36,7 +36,7 @@ Owned<EngineSession> OpenSslSession::make(const OpenSslContext& context,
         SSL_set_connect_state(ssl);
     else
         SSL_set_accept_state(ssl);
-    // OpenSSL 3.2 and newer allocate there, and report a failure in the queue only.
+    // Since OpenSSL 3.2, this call allocates, and reports a failure only in the queue.
     const bool has_state = ERR_peek_error() == 0;
     if (!has_state || (client && name != nullptr && !name->is_address() &&
                        SSL_set_tlsext_host_name(ssl, name->dns_c_str()) != 1)) {
@@ -47,16 +47,16 @@ Owned<EngineSession> OpenSslSession::make(const OpenSslContext& context,
 }
 
 OpenSslSession::~OpenSslSession() {
-    // For a connection that merely ended OpenSSL would forget the session. It has to after a
-    // failure only (RFC 5246 §7.2.2).
+    // If a connection ends without close_notify, OpenSSL would invalidate its session. RFC 5246
+    // §7.2.2 requires this only after an error.
     if (established_ && failure_.code == Code::none)
         SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     OPENSSL_clear_free(retry_, retry_size_);
     OPENSSL_free(peer_der_);
 }
 
-// With SSL_OP_CLEANSE_PLAINTEXT, OpenSSL 3.2 to 4.0 wipe a buffer here that has been freed already.
-// Plaintext that was read has been wiped.
+// With SSL_OP_CLEANSE_PLAINTEXT, OpenSSL 3.2 to 4.0 wipe a released buffer here, so the option is
+// disabled. Plaintext that was read is already wiped.
 static void free_buffers(SSL* ssl) {
     const bool cleanses = (SSL_get_options(ssl) & SSL_OP_CLEANSE_PLAINTEXT) != 0;
     if (cleanses)
@@ -70,17 +70,19 @@ Outcome OpenSslSession::handshake() {
     forget_others_errors();
     const Outcome outcome = outcome_of(SSL_do_handshake(ssl_.get()));
     established_ = outcome.kind == Outcome::Kind::done;
-    // From here on rest() does it: a buffer for each record would take a twentieth of the time.
+    // From now on, release_idle_buffers() releases buffers. An allocation for each record would
+    // take a twentieth of the time.
     if (established_)
         SSL_clear_mode(ssl_.get(), SSL_MODE_RELEASE_BUFFERS);
     return outcome;
 }
 
-// What OpenSSL receives a record into, and a little more.
+// The size of OpenSSL's buffer for a received record, and a reserve.
 constexpr std::size_t read_buffer = max_record_size + 1024;
 
 Outcome OpenSslSession::read(MutableBytes into) {
-    // OpenSSL gives a connection up that it has no memory for a record of. It is asked first.
+    // If memory for a record runs out, OpenSSL fails the connection. This probe finds out in
+    // advance.
     if (established_ && !has_buffers_) {
         void* probe = OPENSSL_malloc(read_buffer);
         if (probe == nullptr) {
@@ -98,7 +100,7 @@ Outcome OpenSslSession::read(MutableBytes into) {
     if (ret == 1)
         return Outcome::done(count);
     const Outcome outcome = outcome_of(ret);
-    // A record that is too short to hold a tag is an internal error to OpenSSL up to 3.0.19.
+    // OpenSSL up to 3.0.19 reports an internal error for a record that is too short for its tag.
     if (outcome.kind == Outcome::Kind::failed && established_ &&
         ERR_GET_REASON(failure_.detail) == ERR_R_INTERNAL_ERROR && failure_.code == Code::ENGINE)
         failure_.code = Code::RECORD_CORRUPT;
@@ -138,13 +140,13 @@ Outcome OpenSslSession::flush() {
 
 Outcome OpenSslSession::close_notify() {
     forget_others_errors();
-    // 0: sent, and the peer's has not come yet.
+    // 0: close_notify was sent, but the peer's was not received yet.
     const int ret = SSL_shutdown(ssl_.get());
     return ret >= 0 ? Outcome::done() : outcome_of(ret);
 }
 
 void OpenSslSession::release_idle_buffers() {
-    // What is being read, OpenSSL up to 3.0.13 would free under its own feet (CVE-2024-4741).
+    // OpenSSL up to 3.0.13 would release a buffer that is still in use (CVE-2024-4741).
     if (pending() == 0 && !transport_.inside_record()) {
         free_buffers(ssl_.get());
         has_buffers_ = false;
@@ -154,7 +156,8 @@ void OpenSslSession::release_idle_buffers() {
 Outcome OpenSslSession::outcome_of(int ret) {
     if (ret == 1)
         return Outcome::done();
-    // After the peer's goodbye, OpenSSL would call a write that the program ended an end, too.
+    // After the peer's close_notify, OpenSSL would also report a write that the program aborted as
+    // an end.
     if (transport_.aborted()) {
         failure_ = take_error(*this);
         return Outcome::failed();
@@ -192,7 +195,7 @@ SessionFacts OpenSslSession::facts() const {
     unsigned size = 0;
     SSL_get0_alpn_selected(ssl, &protocol, &size);
     const auto version = static_cast<Version>(SSL_version(ssl));
-    // In TLS 1.2 the group of a resumed session is that of its full handshake.
+    // In TLS 1.2, SSL_get_negotiated_group() of a resumed session is that of its full handshake.
     const char* group = nullptr;
     if (SSL_session_reused(ssl) != 1 || version != Version::tls1_2)
         group =

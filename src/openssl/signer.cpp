@@ -1,7 +1,6 @@
-// A key that the program signs with: it may be in a secure element, or on another machine. To
-// OpenSSL 3 it is the key of a provider (provider(7)), which says what it knows of the public key
-// and asks the session for signatures. The provider stands in a library context of its own, so that
-// nothing else ever meets it.
+// Signatures by the program, for keys in a secure element or on another machine. For OpenSSL, such
+// a key belongs to a provider (provider(7)). The provider exports the public key, and calls the
+// session for signatures. It has a library context of its own, so that no other code can use it.
 
 #include <openssl/core_dispatch.h>
 #include <openssl/core_names.h>
@@ -19,7 +18,7 @@ namespace {
 
 struct Signer {
     OpenSslSession* session = nullptr;
-    EVP_PKEY* public_key = nullptr;  ///< the context's
+    EVP_PKEY* public_key = nullptr;  ///< owned by the context
 };
 constexpr char signer_parameter[] = "ussl-signer";
 
@@ -49,12 +48,12 @@ const OSSL_PARAM* import_types(int) {
     return types;
 }
 
-// The public half, which is compared with that of the certificate.
+// Exports the public key, which OpenSSL compares with that of the certificate.
 int export_key(void* key, int selection, OSSL_CALLBACK* take, void* argument) {
     if ((selection & OSSL_KEYMGMT_SELECT_PRIVATE_KEY) != 0)
         return 0;
     OSSL_PARAM* params = nullptr;
-    // It may say that all went well, and have had no memory for it.
+    // The call may succeed without a result if memory runs out.
     if (EVP_PKEY_todata(static_cast<Signer*>(key)->public_key, EVP_PKEY_PUBLIC_KEY, &params) != 1 ||
         params == nullptr)
         return 0;
@@ -97,8 +96,8 @@ void free_signing(void* context) {
 }
 
 int set_params(void* context, const OSSL_PARAM params[]) {
-    // A text or a number, as it pleases the caller. The salt is as long as the hash, or else TLS
-    // would not be asking.
+    // The padding mode is a text or a number, depending on the caller. TLS always uses a salt as
+    // long as the hash.
     const OSSL_PARAM* param = OSSL_PARAM_locate_const(params, OSSL_SIGNATURE_PARAM_PAD_MODE);
     if (param == nullptr)
         return 1;
@@ -206,7 +205,7 @@ int start(const OSSL_CORE_HANDLE* handle, const OSSL_DISPATCH*, const OSSL_DISPA
           void** context) {
     static const OSSL_DISPATCH provider[] = {
         {OSSL_FUNC_PROVIDER_QUERY_OPERATION, dispatched(query)}, {0, nullptr}};
-    *context = const_cast<OSSL_CORE_HANDLE*>(handle);  // none is needed, but it must not be null
+    *context = const_cast<OSSL_CORE_HANDLE*>(handle);  // unused, but it must not be null
     *functions = provider;
     return 1;
 }
@@ -215,8 +214,8 @@ int start(const OSSL_CORE_HANDLE* handle, const OSSL_DISPATCH*, const OSSL_DISPA
 
 namespace {
 
-// OpenSSL makes its own of a provider's functions when they are wanted first. If there is no memory
-// then, they are lost to the library context for good: a connection must not be the first.
+// OpenSSL converts a provider's functions on their first use. If memory runs out at that time, the
+// library context loses them permanently. This first use must not be in a connection.
 bool are_known(OSSL_LIB_CTX* signers) {
     using KeyFunctions = Handle<EVP_KEYMGMT, EVP_KEYMGMT_free>;
     using SignatureFunctions = Handle<EVP_SIGNATURE, EVP_SIGNATURE_free>;

@@ -14,7 +14,7 @@ const SSL_CIPHER* find_suite(SSL* ssl, std::uint16_t suite) {
     return SSL_CIPHER_find(ssl, id);
 }
 
-// "A:B:C" of the suites that this OpenSSL has.
+// Writes "A:B:C" with the suites that this version of OpenSSL has.
 bool write_names(SSL* ssl, std::span<const std::uint16_t> suites, std::span<char> into) {
     std::size_t used = 0;
     into[0] = '\0';
@@ -47,14 +47,14 @@ bool for_each_suite(SuiteVisitor& visitor) {
 }
 
 bool OpenSslContext::set_suites(const policy::Offer& offer) {
-    // OpenSSL finds a suite by its number only through a connection.
+    // OpenSSL can only look up a suite by its number in a connection.
     const Ssl probe{SSL_new(ctx_.get())};
     if (!probe)
         return false;
     constexpr std::size_t longest_name = 40;
     char tls1_2[policy::every_suite.size() * longest_name];
     char tls1_3[policy::every_suite.size() * longest_name];
-    // Without any of TLS 1.2, it is not among the versions, and its list is of no matter.
+    // If there are no TLS 1.2 suites, TLS 1.2 is not offered, and its list is not used.
     return write_names(probe.get(), offer.tls1_2(), tls1_2) &&
            write_names(probe.get(), offer.tls1_3(), tls1_3) &&
            (tls1_2[0] == '\0' || SSL_CTX_set_cipher_list(ctx_.get(), tls1_2) == 1) &&

@@ -1,4 +1,4 @@
-// Tickets of TLS 1.2 (RFC 5077): sessions that clients keep, under keys that change.
+// Session tickets of TLS 1.2 (RFC 5077): sessions that clients store, encrypted with changing keys.
 
 #include "tickets.hpp"
 
@@ -23,7 +23,7 @@ bool TicketKeys::Key::is_named(const unsigned char* other) const {
     return is_made && std::equal(name, name + sizeof name, other);
 }
 
-// A key makes tickets for as long as a session lives, and then opens them for as long.
+// A key encrypts tickets for the lifetime of a ticket, and then decrypts them for the same time.
 bool TicketKeys::change_keys(Clock::time_point now) {
     constexpr std::chrono::seconds lifetime{policy::ticket_lifetime};
     if (keys_[newest_].is_made && now - keys_[newest_].made < lifetime)
@@ -50,7 +50,7 @@ int TicketKeys::use(unsigned char name[name_size], unsigned char* iv, EVP_CIPHER
     } else if (!key->is_named(name)) {
         key = &keys_[1 - newest_];
         if (!key->is_named(name))
-            return 0;  // an older one, or not one of this server: a full handshake
+            return 0;  // the key is too old or of another server: full handshake
     }
     char digest[] = "SHA256";
     const OSSL_PARAM parameters[] = {
@@ -68,8 +68,8 @@ int use_ticket_key(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_
                                                                 TicketKeys::Clock::now());
 }
 
-// A client that has TLS 1.3 gets it, if the server does, too; and there OpenSSL gives numbers
-// instead of tickets to connections with this option.
+// If the connection will use TLS 1.3, makes OpenSSL send numbers instead of encrypted tickets. That
+// is the case if both the client and this server support TLS 1.3.
 int choose_tickets(SSL* ssl, int* /*alert*/, void* /*unused*/) {
     const unsigned char* versions = nullptr;
     std::size_t size = 0;

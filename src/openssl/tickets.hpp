@@ -10,14 +10,15 @@
 
 namespace ussl::openssl {
 
-/// The keys of a server's tickets: each makes tickets for as long as a session can be resumed,
-/// opens them for as long again, and is then wiped. Used by several threads.
+/// The keys of a server's tickets. Each encrypts tickets for the lifetime of a ticket, then only
+/// decrypts for the same time, and is then wiped. Several threads may use it.
 class TicketKeys {
   public:
     using Clock = std::chrono::steady_clock;
     static constexpr std::size_t name_size = 16;
-    /// Prepares `cipher` and `mac` to seal a ticket, whose `name` and `iv` it chooses, or to open
-    /// one. 1: done; 0: that key is unknown; -1: failed. (SSL_CTX_set_tlsext_ticket_key_evp_cb)
+    /// Prepares `cipher` and `mac` to encrypt a ticket (and chooses `name` and `iv`), or to decrypt
+    /// one. Returns 1 on success, 0 for an unknown key, -1 on failure, as
+    /// SSL_CTX_set_tlsext_ticket_key_evp_cb() requires.
     int use(unsigned char name[name_size], unsigned char* iv, EVP_CIPHER_CTX* cipher,
             EVP_MAC_CTX* mac, bool seals, Clock::time_point now);
 
@@ -46,8 +47,8 @@ class TicketKeys {
     int newest_ = 0;
 };
 
-/// The callbacks of a context whose connections can be resumed
-/// (SSL_CTX_set_tlsext_ticket_key_evp_cb, SSL_CTX_set_client_hello_cb).
+/// The callbacks of a context with session resumption (SSL_CTX_set_tlsext_ticket_key_evp_cb,
+/// SSL_CTX_set_client_hello_cb).
 int use_ticket_key(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
                    EVP_MAC_CTX* mac, int seals);
 int choose_tickets(SSL* ssl, int* alert, void* unused);

@@ -58,7 +58,7 @@ OpenSslSession* session_of(X509_STORE_CTX* store) {
     return OpenSslSession::of(ssl);
 }
 
-// RFC 5280 §4.1.2.5: the last second counts.
+// RFC 5280 §4.1.2.5: a certificate is still valid in its last second.
 bool is_last_second(X509_STORE_CTX* store, int error) {
     const std::optional<std::int64_t> time =
         session_of(store)->context().settings().verify_time.given;
@@ -70,7 +70,7 @@ bool is_last_second(X509_STORE_CTX* store, int error) {
     return time && end != nullptr && ASN1_TIME_cmp_time_t(end, static_cast<time_t>(*time)) == 0;
 }
 
-// Keeps every failure and goes on, so that a program hears all that is wrong at once.
+// Stores each failure and continues, so that a program gets all failures at once.
 int collect(int ok, X509_STORE_CTX* store) {
     if (ok != 0)
         return 1;
@@ -78,12 +78,12 @@ int collect(int ok, X509_STORE_CTX* store) {
     if (is_last_second(store, error))
         return 1;
     Code code = code_of(error);
-    // A trusted one needs no issuer, and nobody has to say that it is not revoked.
+    // A trust anchor needs neither an issuer nor a CRL.
     const bool of_trusted =
         X509_STORE_CTX_get_error_depth(store) >= X509_STORE_CTX_get_num_untrusted(store);
     if (of_trusted && code == Code::CERT_CRL)
         return 1;
-    // Of an issuer that is no CA, OpenSSL says both.
+    // For an issuer that is not a CA, OpenSSL reports both errors.
     if (code == Code::CERT_PURPOSE && X509_STORE_CTX_get_error_depth(store) > 0 &&
         X509_check_ca(X509_STORE_CTX_get_current_cert(store)) == 0)
         code = Code::CERT_INVALID;
@@ -108,8 +108,8 @@ Bytes bytes_of(const ASN1_OBJECT* oid) {
     return {OBJ_get0_data(oid), OBJ_length(oid)};
 }
 
-// RFC 5280 §8: an issuer's name stands in what it issues as it stands in its own certificate,
-// byte by byte. OpenSSL would compare the texts, which not every engine can.
+// RFC 5280 §8: issuer and subject names must be identical byte by byte. OpenSSL would compare the
+// texts, which not every engine supports.
 bool same_bytes(const X509_NAME* a, const X509_NAME* b) {
     const unsigned char* data[2] = {};
     std::size_t size[2] = {};
@@ -118,12 +118,13 @@ bool same_bytes(const X509_NAME* a, const X509_NAME* b) {
            std::ranges::equal(Bytes{data[0], size[0]}, Bytes{data[1], size[1]});
 }
 
-// Keys that TLS can sign with, on any engine, or that are just too weak: by what they say.
+// Returns true for curves that TLS supports on any engine, and for named curves that are rejected
+// as too weak.
 bool is_known_curve(const X509_ALGOR* algorithm) {
     int type = V_ASN1_UNDEF;
     const void* parameters = nullptr;
     X509_ALGOR_get0(nullptr, &type, &parameters, algorithm);
-    if (type != V_ASN1_OBJECT)  // spelled out
+    if (type != V_ASN1_OBJECT)  // explicit parameters
         return false;
     switch (OBJ_obj2nid(static_cast<const ASN1_OBJECT*>(parameters))) {
         case NID_X9_62_prime192v1:
@@ -137,8 +138,8 @@ bool is_known_curve(const X509_ALGOR* algorithm) {
     }
 }
 
-// RFC 8017 §3.1: modulus and exponent are odd, and neither is 1. Negative ones OpenSSL would take
-// for something else.
+// RFC 8017 §3.1: the lowest bit of modulus and exponent is 1, and both are greater than 1. OpenSSL
+// would misread negative numbers.
 bool is_rsa_key(const unsigned char* der, int size) {
     const Handle<ASN1_SEQUENCE_ANY, free_types> numbers{d2i_ASN1_SEQUENCE_ANY(nullptr, &der, size)};
     if (sk_ASN1_TYPE_num(numbers.get()) != 2)
@@ -179,7 +180,7 @@ bool key_is_readable(X509* certificate) {
     }
 }
 
-// The parameters of an algorithm, if they are a structure: where they begin, and how many bytes.
+// Returns the DER of an algorithm's parameters if they are a SEQUENCE, otherwise empty.
 Bytes parameters_of(const X509_ALGOR* algorithm) {
     int type = V_ASN1_UNDEF;
     const void* parameters = nullptr;
@@ -190,7 +191,8 @@ Bytes parameters_of(const X509_ALGOR* algorithm) {
 
 }  // namespace
 
-// One hash for both parts of RSA-PSS (RFC 4055 §3.1 recommends it): not every engine knows others.
+// RSA-PSS must use one hash for both parts (RFC 4055 §3.1 recommends it), because not every engine
+// supports others.
 int hash_of_pss(const X509_ALGOR* pss) {
     const Bytes parameters = parameters_of(pss);
     const unsigned char* at = parameters.data();
@@ -204,7 +206,7 @@ int hash_of_pss(const X509_ALGOR* pss) {
         at = inner.data();
         mask.reset(d2i_X509_ALGOR(nullptr, &at, static_cast<long>(inner.size())));
     }
-    // SHA-1 is what is left out.
+    // The default for absent parameters is SHA-1.
     const auto hash_of = [](const X509_ALGOR* given) {
         return given != nullptr ? OBJ_obj2nid(given->algorithm) : NID_sha1;
     };
@@ -214,7 +216,8 @@ int hash_of_pss(const X509_ALGOR* pss) {
 
 namespace {
 
-// `flags` has the unused bits of the last byte up to OpenSSL 3, which has no function for it.
+// Up to OpenSSL 3, `flags` contains the number of unused bits of the last byte; there is no
+// function for it.
 template <class BitString>
 bool is_whole_bytes(const BitString* bits) {
     if constexpr (requires { bits->flags; }) {
@@ -238,12 +241,12 @@ bool signature_is_readable(X509* certificate) {
            (!is_pss || hash_of_pss(algorithm) != NID_undef);
 }
 
-bool is_empty_list(auto* extension) {  // const from OpenSSL 4 on
+bool is_empty_list(auto* extension) {  // const since OpenSSL 4
     constexpr std::uint8_t empty_sequence[] = {0x30, 0};
     return std::ranges::equal(bytes_of(X509_EXTENSION_get_data(extension)), empty_sequence);
 }
 
-// These lists have a member at the least (RFC 5280 §4.2.1.6, §4.2.1.12).
+// These lists must have at least one entry (RFC 5280 §4.2.1.6, §4.2.1.12).
 bool has_empty_list(X509* certificate) {
     for (const int list : {NID_subject_alt_name, NID_ext_key_usage}) {
         const int at = X509_get_ext_by_NID(certificate, list, -1);
@@ -253,7 +256,7 @@ bool has_empty_list(X509* certificate) {
     return false;
 }
 
-// RFC 5280 §4.1.2.5: with seconds, and Z for a zone.
+// RFC 5280 §4.1.2.5: times include seconds, and their zone is Z.
 bool is_whole(const ASN1_TIME* time) {
     const std::size_t size = ASN1_STRING_type(time) == V_ASN1_UTCTIME ? 13 : 15;
     const Bytes text = bytes_of(time);
@@ -276,7 +279,7 @@ bool addresses_are_whole(X509* certificate) {
     return true;
 }
 
-// OpenSSL takes a path length that it cannot count for none.
+// OpenSSL treats a path length that is out of range as absent.
 bool path_length_is_a_number(X509* certificate) {
     const Handle<BASIC_CONSTRAINTS, BASIC_CONSTRAINTS_free> constraints{
         static_cast<BASIC_CONSTRAINTS*>(
@@ -309,19 +312,20 @@ bool authority_is_whole(X509* certificate) {
 
 namespace {
 
-// Whether this is a certificate by RFC 5280: OpenSSL is not strict in everything, and puts off much
-// that it finds out for later.
+// Returns true if this certificate conforms to RFC 5280. OpenSSL is less strict in some points, and
+// detects many errors only later.
 bool is_readable(X509* certificate) {
     const STACK_OF(X509_EXTENSION)* extensions = X509_get0_extensions(certificate);
     const long version = X509_get_version(certificate);
     const ASN1_BIT_STRING* ids[2] = {};
     X509_get0_uids(certificate, &ids[0], &ids[1]);
-    // A proxy certificate (RFC 3820) is nobody's here.
+    // Proxy certificates (RFC 3820) are not supported.
     return (X509_get_extension_flags(certificate) & (EXFLAG_INVALID | EXFLAG_PROXY)) == 0 &&
            version >= X509_VERSION_1 && version <= X509_VERSION_3 &&
            (extensions == nullptr ||
             (version == X509_VERSION_3 && sk_X509_EXTENSION_num(extensions) > 0)) &&
-           // Mbed TLS does not take them as they are; RFC 5280 §4.1.2.8 has nobody make them.
+           // Mbed TLS does not fully support unique identifiers, and RFC 5280 §4.1.2.8 forbids CAs
+           // to use them.
            ids[0] == nullptr && ids[1] == nullptr &&
            X509_NAME_entry_count(X509_get_issuer_name(certificate)) > 0 &&
            is_whole(X509_get0_notBefore(certificate)) &&
@@ -338,8 +342,8 @@ bool are_readable(const STACK_OF(X509) * chain) {
     return true;
 }
 
-// RFC 5280 §4.2: not if one is there twice, or if there is a critical one that nobody understands.
-// §4.2.1.10: name constraints constrain something.
+// RFC 5280 §4.2: an extension must not occur twice, and no critical extension may be unknown.
+// §4.2.1.10: name constraints must not be empty.
 bool extensions_are_understood(X509* certificate) {
     for (int i = 0; i < X509_get_ext_count(certificate); ++i) {
         auto* extension = X509_get_ext(certificate, i);
@@ -355,8 +359,8 @@ bool extensions_are_understood(X509* certificate) {
     return true;
 }
 
-// RFC 5280 §4.2.1.3, §4.2.1.12, where OpenSSL asks for less: a peer signs, and nobody's own
-// purposes stand for those of TLS.
+// RFC 5280 §4.2.1.3, §4.2.1.12: stricter than OpenSSL. A peer's certificate must allow signatures,
+// and other purposes do not imply those of TLS.
 bool purpose_fits(X509* certificate, int depth, bool of_server) {
     const std::uint32_t flags = X509_get_extension_flags(certificate);
     if (depth == 0 && (flags & EXFLAG_KUSAGE) != 0 &&
@@ -416,7 +420,7 @@ bool is_for(X509* certificate, const HostName& name) {
     const AlternativeNames names{static_cast<GENERAL_NAMES*>(
         X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr))};
     if (!names && X509_get_ext_by_NID(certificate, NID_subject_alt_name, -1) >= 0)
-        check.alternative_other();  // there, but unreadable
+        check.alternative_other();  // present, but unreadable
     for (int i = 0; i < sk_GENERAL_NAME_num(names.get()); ++i) {
         const GENERAL_NAME* alternative = sk_GENERAL_NAME_value(names.get(), i);
         if (alternative->type == GEN_DNS) {
@@ -436,7 +440,7 @@ bool is_wildcard(std::string_view name) {
     return name.starts_with("*.");
 }
 
-// Whether a wildcard stands for `name`, apart from its first label.
+// Returns true if `name` is in the domain of the wildcard, apart from its first label.
 bool is_in_domain_of(std::string_view wildcard, std::string_view name) {
     if (name.starts_with('.'))
         name.remove_prefix(1);
@@ -445,9 +449,9 @@ bool is_in_domain_of(std::string_view wildcard, std::string_view name) {
     return std::ranges::equal(domain, from(wildcard, 1), {}, lower, lower);
 }
 
-// Whether name constraints forbid a wildcard of the peer's certificate (RFC 5280 §4.2.1.10). To
-// OpenSSL, an excluded name is not one of those that a wildcard stands for; and it does not apply
-// constraints to a wildcard that is a common name.
+// Returns true if name constraints forbid a wildcard of the peer's certificate (RFC 5280
+// §4.2.1.10). OpenSSL does not consider that a wildcard also matches an excluded name. It also does
+// not apply constraints to a wildcard in a common name.
 bool wildcard_is_forbidden(X509* peer, X509* authority) {
     const Handle<NAME_CONSTRAINTS, NAME_CONSTRAINTS_free> constraints{
         static_cast<NAME_CONSTRAINTS*>(
@@ -480,10 +484,10 @@ bool wildcard_is_forbidden(X509* peer, X509* authority) {
             any_dns(constraints->excludedSubtrees, any));
 }
 
-// RFC 5280 §4.2.1.9: without basicConstraints, a certificate of version 3 does not issue others,
-// nor does one of version 2. A root of version 1 does, if it is self-signed: the owner of a device
-// whose certificate is trusted must not become another device. OpenSSL accepts any trust anchor
-// with keyCertSign, and compares the names only.
+// RFC 5280 §4.2.1.9: a certificate of version 3 without basicConstraints must not issue others. The
+// same applies to version 2. A version 1 certificate may issue only if it is self-signed. Otherwise
+// the owner of a trusted device certificate could issue certificates for other devices. OpenSSL
+// accepts any trust anchor with keyCertSign, and compares only the names.
 bool may_issue(X509* certificate) {
     constexpr int authority = 1;
     constexpr int self_signed_v1 = 3;
@@ -492,7 +496,7 @@ bool may_issue(X509* certificate) {
            (kind == self_signed_v1 && X509_verify(certificate, X509_get0_pubkey(certificate)) == 1);
 }
 
-// The alert follows from the X.509 error that OpenSSL is left with.
+// Returns the X.509 error that makes OpenSSL send the right alert.
 int x509_error_of(Code worst) {
     switch (worst) {
         case Code::CERT_REVOKED:
@@ -511,7 +515,7 @@ int x509_error_of(Code worst) {
     }
 }
 
-// Whether the certificate, or its public key, is one of the pinned ones.
+// Returns true if the certificate or its public key is pinned.
 bool is_pinned(Bytes pins, X509* certificate) {
     std::uint8_t hash[32];
     if (X509_digest(certificate, EVP_sha256(), hash, nullptr) == 1 && policy::is_pinned(pins, hash))
@@ -543,8 +547,8 @@ void free_crls(STACK_OF(X509_CRL) * crls) {
     sk_X509_CRL_pop_free(crls, X509_CRL_free);
 }
 
-// Whether a trusted certificate was made of a root that is this certificate: what the store has of
-// a root, it has of no other.
+// Returns true if `trusted` was made of the root store's entry for `certificate`. The stored fields
+// identify a certificate.
 bool was_made_of(const OpenSslContext& context, X509* trusted, X509* certificate) {
     return root_of(context, trusted) &&
            same_bytes(X509_get_subject_name(trusted), X509_get_subject_name(certificate)) &&
@@ -577,9 +581,9 @@ bool is_signed_by_one_of(X509_CRL* crl, STACK_OF(X509) * issuers) {
     return false;
 }
 
-// A trust anchor needs no CRL, and none can revoke one that issued itself. Another one is revoked
-// as any other certificate, by a CRL that is there: the newest good one decides, without one the
-// newest. OpenSSL looks only for CRLs of issuers that stand in the chain.
+// A trust anchor needs no CRL, and a self-issued one cannot be revoked. Any other trust anchor is
+// revoked by a CRL that is present, as other certificates are. The newest valid CRL decides, or the
+// newest one if none is valid. OpenSSL only uses CRLs of issuers in the chain.
 bool anchor_is_revoked(X509_STORE_CTX* store, X509* anchor) {
     const X509_NAME* issuer = X509_get_issuer_name(anchor);
     if (same_bytes(X509_get_subject_name(anchor), issuer))
@@ -615,8 +619,8 @@ bool is_not_yet_valid(X509* certificate, std::time_t time) {
     return ASN1_TIME_cmp_time_t(X509_get0_notBefore(certificate), time) > 0;
 }
 
-// The trusted CA that has the same name and key as a self-signed certificate, which is a renewed
-// one then; one in date, if there are several. None: there is none.
+// Returns the trusted CA with the same name and key as a self-signed certificate, which is then a
+// renewed version. Prefers one that is valid at that time. nullptr: there is none.
 Certificate renewed_from(X509_STORE_CTX* store, X509* certificate, std::time_t time) {
     Certificate found;
     if (X509_self_signed(certificate, 1) != 1)
@@ -637,7 +641,7 @@ Certificate renewed_from(X509_STORE_CTX* store, X509* certificate, std::time_t t
     return found;
 }
 
-// As X509_verify_cert(), for a path of one certificate, which is trusted.
+// As X509_verify_cert(), for a path of one trusted certificate.
 int verify_alone(X509_STORE_CTX* store, X509* certificate) {
     const Handle<STACK_OF(X509), free_stack> alone{sk_X509_new_null()};
     if (!alone || sk_X509_push(alone.get(), certificate) <= 0) {
@@ -652,19 +656,19 @@ int verify_alone(X509_STORE_CTX* store, X509* certificate) {
     return verified;
 }
 
-// As X509_verify_cert(), but for two paths that OpenSSL does not take as RFC 5280 §6.1 has them.
+// As X509_verify_cert(), but handles two kinds of paths as RFC 5280 §6.1 requires.
 int verify_path(X509_STORE_CTX* store, OpenSslSession& session) {
     X509* peer = X509_STORE_CTX_get0_cert(store);
-    // It ends at the first trusted certificate: if that is the peer's own, what else it has shown
-    // does not matter, and may have expired. A CRL can still revoke it.
+    // A path ends at the first trusted certificate. If that is the peer's own, the other
+    // certificates do not matter and may have expired. A CRL can still revoke it.
     if (is_among_trusted(store, peer)) {
         if (session.context().settings().crl_check != CrlCheck::none &&
             anchor_is_revoked(store, peer))
             session.state().found.add(failure_bit(Code::CERT_REVOKED), peer, 0);
         return verify_alone(store, peer);
     }
-    // A renewed self-signed certificate stands below the one that it was, if that is a CA. OpenSSL
-    // takes a self-signed certificate only if it is trusted byte by byte.
+    // A renewed self-signed certificate is accepted below its old version, if that one is a trusted
+    // CA. OpenSSL only accepts a self-signed certificate if it is trusted byte by byte.
     const VerifyTime& verify_time = session.context().settings().verify_time;
     const std::time_t clock = std::time(nullptr);
     const auto time = static_cast<std::time_t>(verify_time.at(clock));
@@ -679,7 +683,7 @@ int verify_path(X509_STORE_CTX* store, OpenSslSession& session) {
             failure_bit(verify_time.not_yet_valid(clock, Code::CERT_NOT_YET_VALID)), ca.get(), 1);
     if (signature_is_weak(peer))
         session.state().found.add(failure_bit(Code::CERT_WEAK), peer, 0);
-    // For what is judged of a whole path below.
+    // For the checks of the whole path below.
     STACK_OF(X509)* path = X509_STORE_CTX_get1_chain(store);
     if (path == nullptr || sk_X509_push(path, ca.get()) <= 0) {
         free_certificates(path);
@@ -691,7 +695,7 @@ int verify_path(X509_STORE_CTX* store, OpenSslSession& session) {
     return verified;
 }
 
-// Mozilla ends the trust in a root for certificates that are valid from a later time on.
+// Mozilla ends the trust in a root for certificates whose validity starts after a given date.
 void judge_age(OpenSslSession& session, X509* peer, X509* anchor) {
     const auto root = root_of(session.context(), anchor);
     if (root && root->distrusted_after &&
@@ -700,7 +704,7 @@ void judge_age(OpenSslSession& session, X509* peer, X509* anchor) {
         session.state().found.add(failure_bit(Code::CERT_UNKNOWN_ISSUER), peer, 0);
 }
 
-// Instead of what was found: no certificate of the chain can be blamed.
+// Replaces all failures, because the error concerns no single certificate.
 void set_invalid(OpenSslSession& session) {
     session.state().found = {};
     session.state().found.add(failure_bit(Code::CERT_INVALID), nullptr, 0);
@@ -709,7 +713,8 @@ void set_invalid(OpenSslSession& session) {
 void verify(X509_STORE_CTX* store, OpenSslSession& session) {
     const OpenSslContext& context = session.context();
     X509_VERIFY_PARAM* param = X509_STORE_CTX_get0_param(store);
-    // Whatever stands in ca_certs is trusted, root or not; strength is judged below.
+    // Every certificate in ca_certs is a trust anchor, even if it is not self-signed. The strength
+    // is checked below.
     X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
     X509_VERIFY_PARAM_set_auth_level(param, 0);
     X509_VERIFY_PARAM_set_depth(param, policy::max_intermediates);
@@ -722,7 +727,7 @@ void verify(X509_STORE_CTX* store, OpenSslSession& session) {
     const int verified = verify_path(store, session);
     if (verified <= 0 && session.state().found.all() == 0)
         set_invalid(session);
-    // No engine looks further than that.
+    // The limits are the same on all engines.
     if (X509_STORE_CTX_get_error(store) == X509_V_ERR_CERT_CHAIN_TOO_LONG ||
         session.state().signature_checks > policy::max_signature_checks)
         return set_invalid(session);
@@ -732,7 +737,7 @@ void verify(X509_STORE_CTX* store, OpenSslSession& session) {
         X509* certificate = sk_X509_value(chain, i);
         const bool is_trusted = i >= X509_STORE_CTX_get_num_untrusted(store);
         std::uint16_t failures = 0;
-        // A trusted certificate's own signature proves nothing and is not looked at.
+        // A trust anchor's own signature proves nothing and is not checked.
         if (key_is_weak(certificate) || (!is_trusted && signature_is_weak(certificate)))
             failures |= failure_bit(Code::CERT_WEAK);
         if (!extensions_are_understood(certificate))
@@ -767,12 +772,12 @@ namespace {
 
 bool can_be_issuer(X509* issuer, X509* certificate) {
     const int found = X509_check_issued(issuer, certificate);
-    // That it may not sign is found out later, and said.
+    // A missing keyCertSign is reported later, with the certificate.
     return (found == X509_V_OK || found == X509_V_ERR_KEYUSAGE_NO_CERTSIGN) &&
            same_bytes(X509_get_subject_name(issuer), X509_get_issuer_name(certificate));
 }
 
-// Whether the peer shows another CA with the name of this one, and another key.
+// Returns true if the peer sent another CA certificate with the same name and a different key.
 bool has_namesake_shown(X509_STORE_CTX* store, X509* issuer) {
     const STACK_OF(X509)* shown = X509_STORE_CTX_get0_untrusted(store);
     for (int i = 0; i < sk_X509_num(shown); ++i) {
@@ -784,9 +789,10 @@ bool has_namesake_shown(X509_STORE_CTX* store, X509* issuer) {
     return false;
 }
 
-// The key that has signed a certificate: of the CAs that have its issuer's name, trusted ones
-// first. If none has, that of the first CA that is shown, or else trusted: that its signature is
-// wrong is found out later, and said. nullptr: too many signatures were looked at.
+// Returns the key that signed a certificate. Candidates are the CAs with the issuer's name, trusted
+// ones first. If none of them signed it, returns the key of the first CA that was sent, or else
+// trusted: the wrong signature is then reported later. Returns nullptr if too many signatures were
+// checked.
 EVP_PKEY* signer_of(X509_STORE_CTX* store, X509* certificate, int& checks) {
     const X509_NAME* name = X509_get_issuer_name(certificate);
     const Handle<STACK_OF(X509), free_certificates> trusted{X509_STORE_CTX_get1_certs(
@@ -833,9 +839,10 @@ void OpenSslSession::keep_found() {
 int is_issued(X509_STORE_CTX* store, X509* certificate, X509* issuer) {
     if (!same_bytes(X509_get_subject_name(issuer), X509_get_issuer_name(certificate)))
         return 0;
-    // Of several with one name, the one that signed is the issuer: OpenSSL by itself would try the
-    // first and no other. It is looked for before the first of them is rejected for anything else:
-    // OpenSSL compares the others with its store locked, which signer_of() locks as well.
+    // If several CAs have the same name, the issuer is the one that signed. OpenSSL by itself would
+    // only try the first one. The search is done before the first candidate is rejected for another
+    // reason: for the others, OpenSSL calls this with its store locked, and signer_of() locks it,
+    // too.
     OpenSslSession& session = *session_of(store);
     const bool has_namesakes =
         session.context().trusts_namesakes() || has_namesake_shown(store, issuer);
@@ -878,7 +885,7 @@ int verify_chain(X509_STORE_CTX* store, void*) {
         X509_STORE_CTX_set_error(store, X509_V_OK);
         return 1;
     }
-    // Both of the first two are sent as internal_error (RFC 8446 §6.2).
+    // OpenSSL sends both of the first two as internal_error (RFC 8446 §6.2).
     X509_STORE_CTX_set_error(store, lacked_memory ? X509_V_ERR_OUT_OF_MEM
                                     : session.transport().aborted()
                                         ? X509_V_ERR_UNSPECIFIED
