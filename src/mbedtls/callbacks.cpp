@@ -1,4 +1,4 @@
-// The questions that Mbed TLS asks during a handshake, on their way to the program.
+// Passes Mbed TLS's callbacks during a handshake on to the program.
 
 #include <algorithm>
 #include <cstring>
@@ -8,7 +8,7 @@
 namespace ussl::mbedtls {
 namespace {
 
-// The label of a secret in the NSS Key Log Format.
+// Returns the label of a secret in the NSS Key Log Format.
 std::string_view label_of(mbedtls_ssl_key_export_type type) {
     switch (type) {
         case MBEDTLS_SSL_KEY_EXPORT_TLS12_MASTER_SECRET:
@@ -41,11 +41,11 @@ int MbedSession::choose_context() {
     if (callbacks_.choose_context(text, context().settings().uses_psk) != 0)
         return MBEDTLS_ERR_SSL_INTERNAL_ERROR;
     const auto* instead = static_cast<const MbedContext*>(callbacks_.chosen_engine_context());
-    // With a second ClientHello, nothing is left to do.
+    // On a second ClientHello, the context was already replaced.
     if (instead == nullptr || context_ == instead)
         return 0;
     context_ = instead;
-    // Mbed TLS does not change what it is given here.
+    // The const_cast is safe: Mbed TLS does not change these objects.
     auto& others = const_cast<MbedContext&>(*instead);
     mbedtls_ssl_set_hs_ca_chain(&ssl_, &others.trusted_, nullptr);
     mbedtls_ssl_set_hs_authmode(&ssl_, instead->config_.authmode);
@@ -60,7 +60,7 @@ int MbedSession::sign(mbedtls_pk_type_t type, mbedtls_pk_context& key, mbedtls_m
     };
     if (!context().settings().signs_by_program)
         return sign_here();
-    if (digest.empty())  // its size goes without saying
+    if (digest.empty())  // Mbed TLS omits the size if the hash implies it
         digest = {digest.data(), mbedtls_md_get_size(mbedtls_md_info_from_type(hash))};
     SignatureScheme scheme = SignatureScheme::ecdsa;
     if (type == MBEDTLS_PK_RSASSA_PSS)

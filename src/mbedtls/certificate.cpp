@@ -11,7 +11,7 @@ struct Attribute {
     std::string_view name;
 };
 
-// Under the names that OpenSSL, and so CPython, has for them (RFC 4519, RFC 2985).
+// The names of attributes in OpenSSL, and therefore in CPython (RFC 4519, RFC 2985).
 constexpr Attribute attributes[] = {
     {MBEDTLS_OID_AT_CN, "commonName"},
     {MBEDTLS_OID_AT_SUR_NAME, "surname"},
@@ -34,7 +34,7 @@ constexpr Attribute attributes[] = {
     {MBEDTLS_OID_PKCS9_EMAIL, "emailAddress"},
 };
 
-// Collects UTF-8 in pieces that are bounded: what is longer than any name is cut off.
+// Collects UTF-8 text of limited size. Longer names are truncated.
 class Utf8 {
   public:
     void add(std::uint32_t c) {
@@ -74,7 +74,7 @@ void visit_name(const mbedtls_x509_name& name, Party party, CertificateVisitor& 
             key = {dotted, size > 0 ? static_cast<std::size_t>(size) : 0};
         }
         const Bytes value{at->val.p, at->val.len};
-        std::size_t width = 0;  // bytes of a character, where that is not UTF-8's business
+        std::size_t width = 0;  // bytes of a character; 0: UTF-8
         if (at->val.tag == MBEDTLS_ASN1_BMP_STRING)
             width = 2;
         else if (at->val.tag == MBEDTLS_ASN1_UNIVERSAL_STRING)
@@ -98,7 +98,8 @@ void visit_name(const mbedtls_x509_name& name, Party party, CertificateVisitor& 
     }
 }
 
-// DER has two's complement (X.690 §8.3.3). false: no memory.
+// Converts the serial number from DER's two's complement (X.690 §8.3.3). Returns false if memory
+// runs out.
 bool visit_identity(const mbedtls_x509_crt& certificate, CertificateVisitor& visitor) {
     Bytes magnitude{certificate.serial.p, certificate.serial.len};
     const bool negative = !magnitude.empty() && (magnitude[0] & 0x80) != 0;
@@ -137,7 +138,7 @@ bool describe(const mbedtls_x509_crt& certificate, CertificateVisitor& visitor) 
     for (const mbedtls_x509_sequence* at = &certificate.subject_alt_names;
          at != nullptr && at->buf.p != nullptr; at = at->next) {
         const Bytes value{at->buf.p, at->buf.len};
-        // RFC 5280 §4.2.1.6: the choice of a GeneralName is its tag's number.
+        // RFC 5280 §4.2.1.6: the tag number is the type of a GeneralName.
         switch (at->buf.tag & MBEDTLS_ASN1_TAG_VALUE_MASK) {
             case 1:
                 visitor.alternative_name(AltName::email, value);

@@ -1,5 +1,5 @@
-// The time. On a board it is the port's (see docs/porting/README.md), also for a port's own Mbed
-// TLS, which may count from another year.
+// The clock. On a board, the port provides it (see docs/porting/README.md), even if the port has
+// its own Mbed TLS: that one may count from another year.
 
 #include <mbedtls/platform_util.h>
 
@@ -36,7 +36,7 @@ extern "C" ussl_mbedtls_time_t ussl_mbedtls_time(ussl_mbedtls_time_t* also) {
     return now;
 }
 
-// For the age of tickets: no better than the clock.
+// Used for the age of tickets. Not monotonic: it changes when the clock is set.
 extern "C" mbedtls_ms_time_t mbedtls_ms_time() {
     return ussl_port_time() * 1000;
 }

@@ -18,7 +18,8 @@ constexpr std::uint16_t signature_algorithms[] = {
     MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA512,       MBEDTLS_TLS1_3_SIG_NONE,
 };
 
-// Everything passes here; strength is judged by find_failures(), so that it is one failure of many.
+// Accepts all algorithms and key sizes. find_failures() checks the strength, so that it is reported
+// with other failures.
 constexpr mbedtls_x509_crt_profile any_profile = {0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0};
 
 }  // namespace
@@ -66,8 +67,8 @@ bool MbedContext::set_up(const Options& options) {
         (options.alpn && !set_up_alpn(*options.alpn)))
         return false;
     mbedtls_ssl_conf_cert_profile(config, &any_profile);
-    // RFC 5746 §4.1: a server that does not say how it renegotiates can be made to take somebody
-    // else's data for ours.
+    // RFC 5746 §4.1: without renegotiation_info, an attacker can insert data before that of this
+    // side.
     if (client)
         mbedtls_ssl_conf_legacy_renegotiation(config, MBEDTLS_SSL_LEGACY_BREAK_HANDSHAKE);
 #ifdef MBEDTLS_DHM_C
@@ -78,15 +79,15 @@ bool MbedContext::set_up(const Options& options) {
     if (options.choose_by_name)
         mbedtls_ssl_conf_cert_cb(config, name_hook);
 #ifdef MBEDTLS_SSL_PROTO_TLS1_3
-    // To TLS 1.3 a session is a pre-shared key.
+    // For TLS 1.3, a session is a pre-shared key.
     const int with_key =
         settings().uses_psk || resumes() ? MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_PSK_EPHEMERAL : 0;
     const int without_key =
         settings().uses_psk ? 0 : MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL;
     mbedtls_ssl_conf_tls13_key_exchange_modes(config, with_key | without_key);
 #endif
-    // Mbed TLS shows what it finds and goes on; judge_peer() decides, after every step, and
-    // chooses the alert.
+    // Mbed TLS reports the verification result and continues. judge_peer() decides after every
+    // call, and chooses the alert.
     const bool looks =
         (settings().verify != Verify::none || !settings().pins().empty()) && !settings().uses_psk;
     mbedtls_ssl_conf_authmode(config,
@@ -98,7 +99,7 @@ bool MbedContext::set_up_alpn([[maybe_unused]] Bytes alpn) {
 #ifdef MBEDTLS_SSL_ALPN
     std::size_t count = 0;
     policy::for_each_protocol(alpn, [&](Bytes) { ++count; });
-    // The bytes of lengths become those of NULs.
+    // Each length byte is replaced by a NUL.
     const std::size_t pointers = (count + 1) * sizeof(const char*);
     protocols_.reset(static_cast<const char**>(allocate(pointers + alpn.size())));
     const char** entry = protocols_.get();

@@ -17,8 +17,8 @@ using pem::wrong_password;
 constexpr ConfigError invalid_certificate{"invalid cert"};
 constexpr ConfigError mismatch{"`key` and `certificate` do not match"};
 
-// What this side's own certificate says to others is for them to judge; what a root says, for
-// verification (verify.cpp).
+// Extensions of this side's own certificates are evaluated by the peer, and those of trust anchors
+// in verification (verify.cpp).
 int take_any_extension(void*, const mbedtls_x509_crt*, const mbedtls_x509_buf*, int,
                        const unsigned char*, const unsigned char*) {
     return 0;
@@ -29,7 +29,7 @@ int add_certificate(mbedtls_x509_crt& chain, Bytes der) {
                                                            take_any_extension, nullptr);
     if (ret != 0)
         return ret;
-    // OpenSSL rejects names that are not UTF-8 as it parses them.
+    // OpenSSL also rejects names that are not valid UTF-8 when it parses a certificate.
     const mbedtls_x509_crt* added = &chain;
     while (added->next != nullptr)
         added = added->next;
@@ -38,9 +38,9 @@ int add_certificate(mbedtls_x509_crt& chain, Bytes der) {
 
 #ifdef MBEDTLS_X509_CRL_PARSE_C
 
-// Whether a list of extensions (RFC 5280 §4.2) has one that makes a CRL mean something else: a
-// critical one, the mark of a list of changes (§5.2.4), or of one about some certificates (§5.2.5).
-// So has one that cannot be read. `at` may be null: there is no list.
+// Returns true if a list of extensions (RFC 5280 §4.2) changes the meaning of a CRL. That is the
+// case for a critical extension, for delta CRLs (§5.2.4) and for CRLs with a restricted scope
+// (§5.2.5). Also returns true if the list is malformed. `at` is null if there is no list.
 bool is_special(unsigned char* at, const unsigned char* end) {
     constexpr std::size_t of_crls = MBEDTLS_OID_SIZE(MBEDTLS_OID_ID_CE);
     constexpr unsigned char changes = 27;
@@ -54,11 +54,12 @@ bool is_special(unsigned char* at, const unsigned char* end) {
     });
 }
 
-// Extensions that nobody looks at, and a signature that proves nothing.
+// Returns the reason to reject a CRL, or nullptr. Rejected are extensions that ussl does not
+// evaluate, a missing nextUpdate, and weak signatures.
 const char* why_not(const mbedtls_x509_crl& crl) {
     if (is_special(crl.crl_ext.p, crl.crl_ext.p + crl.crl_ext.len))
         return policy::crl_is_special;
-    // Of an entry's extensions, Mbed TLS does not count the tag.
+    // Mbed TLS does not include the tag in an entry's extensions, so the whole entry is searched.
     for (const mbedtls_x509_crl_entry* entry = &crl.entry; entry != nullptr; entry = entry->next)
         if (is_special(entry->entry_ext.p, entry->raw.p + entry->raw.len))
             return policy::crl_is_special;
@@ -70,11 +71,11 @@ const char* why_not(const mbedtls_x509_crl& crl) {
                : nullptr;
 }
 
-// Mbed TLS frees all of a list when it cannot read one more: each is read by itself first. false:
-// it cannot be read, or `fault` says what is wrong.
+// If parsing fails, Mbed TLS frees the whole list, so each CRL is first parsed alone. Returns false
+// if that fails, or if `fault` is set.
 bool add_crl(mbedtls_x509_crl& list, Bytes der, const char*& fault) {
     fault = nullptr;
-    // As OpenSSL, each one once.
+    // As in OpenSSL, a duplicate is ignored.
     for (const mbedtls_x509_crl* at = &list; at != nullptr && at->version != 0; at = at->next)
         if (at->raw.len == der.size() && std::memcmp(at->raw.p, der.data(), der.size()) == 0)
             return true;
@@ -93,7 +94,7 @@ bool add_crl(mbedtls_x509_crl& list, Bytes der, const char*& fault) {
     if (good)
         fault = why_not(*fresh);
     else if (ret == MBEDTLS_ERR_X509_INVALID_EXTENSIONS + MBEDTLS_ERR_ASN1_UNEXPECTED_TAG)
-        fault = policy::crl_is_special;  // §5.2: Mbed TLS reads none that is critical
+        fault = policy::crl_is_special;  // §5.2: Mbed TLS rejects CRLs with critical extensions
     else if (module_of(ret) == MBEDTLS_ERR_X509_UNKNOWN_SIG_ALG)
         fault = policy::crl_is_unsupported;
     if (fresh != last) {
@@ -115,7 +116,7 @@ bool add_crl(int&, Bytes, const char*&) {
 
 #endif
 
-/// Keeps each certificate and CRL in a list; without a list for them, CRLs are malformed.
+/// Adds certificates and CRLs to lists. Without a list for CRLs, they are malformed.
 template <class List>
 class Taker final : public pem::Taker {
   public:
@@ -123,7 +124,8 @@ class Taker final : public pem::Taker {
         : certificates_(certificates), crls_(crls), is_store_(is_store) {}
 
     Taken certificate(Bytes der) override {
-        // As OpenSSL, each trusted one once. In one's own chain they are what the peer is shown.
+        // As in OpenSSL, duplicates of trusted certificates are ignored. In this side's own chain
+        // they are kept, because the chain is sent unchanged.
         for (const mbedtls_x509_crt* at = &certificates_; is_store_ && at != nullptr; at = at->next)
             if (at->raw.len == der.size() && std::memcmp(at->raw.p, der.data(), der.size()) == 0)
                 return Taken::yes;
@@ -160,14 +162,14 @@ using CrlList = mbedtls_x509_crl;
 using CrlList = int;
 #endif
 
-/// A key before Mbed TLS has parsed it.
+/// A key in DER, decrypted if necessary, that Mbed TLS has not parsed.
 struct Plain {
     SecretBytes decrypted;
     Bytes der;
 };
 
-// RFC 5958 §3. By itself, Mbed TLS would call a key that it does not have the algorithm of a wrong
-// password.
+// Decrypts a key in PKCS#8 (RFC 5958 §3). If Mbed TLS did this, an unsupported algorithm would be
+// reported as a wrong password.
 [[maybe_unused]] std::optional<ConfigError> decrypt_pkcs8(const pem::KeyContent& content,
                                                           Bytes password, Plain& plain) {
     constexpr int sequence = MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE;
@@ -186,7 +188,7 @@ struct Plain {
     int ret = MBEDTLS_ERR_PK_FEATURE_UNAVAILABLE;
     if (content.is_pkcs12) {
 #ifdef MBEDTLS_PKCS12_C
-        // Mbed TLS makes UTF-16 of ISO 8859-1, and not of UTF-8.
+        // Mbed TLS converts ISO 8859-1 to UTF-16, and does not support UTF-8.
         for (const std::uint8_t byte : password)
             if (byte >= 0x80)
                 return ConfigError{"unsupported `key_password`: for this key it must be ASCII"};
@@ -220,7 +222,8 @@ struct Plain {
     }
 }
 
-// RFC 1421 §4.6.1.3, which Mbed TLS decrypts only as the PEM that it stands in.
+// Decrypts a key in PEM (RFC 1421 §4.6.1.3). Mbed TLS only decrypts it as part of PEM, so PEM is
+// made of it again.
 #if defined(MBEDTLS_PEM_PARSE_C) && defined(MBEDTLS_BASE64_C)
 std::optional<ConfigError> decrypt_pem(const pem::KeyContent& content, Bytes password,
                                        Plain& plain) {
@@ -296,7 +299,7 @@ std::optional<ConfigError> parse_key(mbedtls_pk_context& key, Bytes data, Bytes 
 }
 
 #ifdef USSL_HAS_SYSTEM_STORE
-// Where systems keep their roots in one file.
+// The usual files of systems with all trust anchors.
 constexpr const char* system_stores[] = {"/etc/ssl/certs/ca-certificates.crt",
                                          "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem",
                                          "/etc/ssl/ca-bundle.pem"};
@@ -324,7 +327,7 @@ bool parse_first_certificate(Bytes data, mbedtls_x509_crt& certificate) {
     return content && add_certificate(certificate, content->der) == 0;
 }
 
-// Without a key of its own, what is asked about it is what the certificate's public key says.
+// Without a private key, Mbed TLS gets the certificate's public key to determine the key type.
 mbedtls_pk_context& MbedContext::signer() {
     return has_key() ? key_ : chain_.pk;
 }
@@ -348,7 +351,7 @@ std::optional<ConfigError> MbedContext::load_identity(const Options& options) {
     if (header + size > MBEDTLS_SSL_OUT_CONTENT_LEN)
         return ConfigError{
             "certificate chain too long for this build (MBEDTLS_SSL_OUT_CONTENT_LEN)"};
-    // What a certificate says it is for, too, is for the peer to judge.
+    // The peer evaluates the purpose of this side's certificate.
     for (mbedtls_x509_crt* at = &chain_; at != nullptr; at = at->next)
         at->ext_types &= ~(MBEDTLS_X509_EXT_KEY_USAGE | MBEDTLS_X509_EXT_EXTENDED_KEY_USAGE);
     if (options.sign_by_program) {
@@ -362,14 +365,15 @@ std::optional<ConfigError> MbedContext::load_identity(const Options& options) {
     return std::nullopt;
 }
 
-// A key that only says where the real one is fits the certificate as far as its public half does.
+// The private key may be a reference to a key elsewhere. Only its public part must match the
+// certificate.
 std::optional<ConfigError> MbedContext::set_up_signing() {
 #if USSL_HAS_SIGNING_BY_PROGRAM
     if (!can_sign(chain_.pk))
         return ConfigError{"unsupported certificate: a sign callback is for RSA and ECDSA"};
     if (!has_key())
         return std::nullopt;
-    // As SubjectPublicKeyInfo, written from the end of the buffer.
+    // Compares SubjectPublicKeyInfo, which is written at the end of the buffer.
     std::uint8_t written[1200];
     const int size = mbedtls_pk_write_pubkey_der(&key_, written, sizeof written);
     const mbedtls_x509_buf& wanted = chain_.pk_raw;
@@ -390,7 +394,7 @@ bool MbedContext::add_system_store() {
 #ifdef USSL_HAS_SYSTEM_STORE
     Taker<CrlList> taker(trusted_, true);
     NamedStore store = read_named_store(taker, unsupported_);
-    // As with OpenSSL, a system without a store trusts nobody.
+    // As with OpenSSL, a system without a store has no trust anchors.
     for (const char* file : system_stores)
         if (store == NamedStore::none)
             store = read_store_file(file, taker, unsupported_);
@@ -423,7 +427,7 @@ std::optional<ConfigError> MbedContext::load_trusted(const Options& options) {
     return std::nullopt;
 }
 
-// As in `trusted`, a root with a key that this engine does not have is passed over.
+// As with `trusted`, certificates with an unsupported key are ignored.
 void MbedContext::add_named(const mbedtls_x509_buf& name, mbedtls_x509_crt& list) const {
     const Bytes wanted{name.p, name.len};
     for (const mbedtls_x509_crt* at = &trusted_; at != nullptr && at->version != 0; at = at->next)

@@ -34,7 +34,7 @@ class MbedAes final : public BlockCipher {
     }
     bool start(Bytes key) {
         const auto bits = static_cast<unsigned>(key.size() * 8);
-        // A stream is made in one direction only.
+        // CTR mode only uses encryption.
         return encrypt_ || mode_ == BlockMode::ctr
                    ? mbedtls_aes_setkey_enc(&aes_, key.data(), bits) == 0
                    : mbedtls_aes_setkey_dec(&aes_, key.data(), bits) == 0;
@@ -68,7 +68,7 @@ class MbedAes final : public BlockCipher {
     Holder<mbedtls_aes_context, mbedtls_aes_init, mbedtls_aes_free> aes_;
     BlockMode mode_;
     bool encrypt_;
-    std::size_t used_ = 0;  ///< of stream_
+    std::size_t used_ = 0;  ///< used bytes of stream_
     unsigned char iv_[aes_block] = {};
     unsigned char stream_[aes_block] = {};
 };

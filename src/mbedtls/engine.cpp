@@ -1,4 +1,4 @@
-// The table of this engine, and what is the library's own rather than a context's.
+// The function table of this engine, and Mbed TLS's global state.
 
 #include "mbedtls.hpp"
 
@@ -12,8 +12,9 @@ bool start_up() {
 #endif
 }
 
-// The key store is in Mbed TLS's own variables and points to the heap. Of a connection that is
-// destroyed later, it rejects the keys. The Mbed TLS of a port has its own memory, and other users.
+// Mbed TLS's key store is a global variable with pointers to the heap. After this call, it rejects
+// the keys of connections that are destroyed later. The Mbed TLS of a port has its own memory and
+// other users, so it is not shut down.
 void shut_down() {
 #if defined(MBEDTLS_PSA_CRYPTO_C) && defined(USSL_MBEDTLS_PLATFORM)
     mbedtls_psa_crypto_free();
@@ -60,7 +61,7 @@ const Engine mbedtls_engine{
     .make_self_signed = mbedtls::make_self_signed,
     .make_context = mbedtls::MbedContext::make,
     .shut_down = mbedtls::shut_down,
-    .wipe_released_memory = [] { return true; },  // Mbed TLS wipes its secrets itself
+    .wipe_released_memory = [] { return true; },  // Mbed TLS wipes its secrets
 };
 
 }  // namespace ussl

@@ -1,4 +1,4 @@
-// Why a step failed, and the alert that the peer gets.
+// Maps the errors of Mbed TLS, and chooses alerts.
 
 #include <cstring>
 
@@ -6,8 +6,8 @@
 
 namespace ussl::mbedtls {
 
-// Errors of TLS and X.509 are whole numbers; those of the layers below come as sums of a module's
-// and a low-level one, of which the latter is the lowest seven bits.
+// Error codes of TLS and X.509 are used as they are. Error codes of lower layers can be sums of a
+// module's code and a low-level code, which has the lowest seven bits.
 Code code_of(int ret) {
     switch (ret) {
         case MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION:
@@ -38,7 +38,8 @@ Code code_of(int ret) {
         case MBEDTLS_ERR_SSL_HW_ACCEL_FAILED:
         case MBEDTLS_ERR_SSL_COUNTER_WRAPPING:
         case MBEDTLS_ERR_ERROR_CORRUPTION_DETECTED:
-        // There are no random numbers (random.cpp), under the names of those who asked.
+        // No random numbers are available (random.cpp); different callers in Mbed TLS report this
+        // differently.
         case MBEDTLS_ERR_PLATFORM_FEATURE_UNSUPPORTED:
         case MBEDTLS_ERR_PLATFORM_HW_ACCEL_FAILED:
 #ifdef MBEDTLS_PSA_CRYPTO_C
@@ -55,7 +56,7 @@ Code code_of(int ret) {
 }
 
 Outcome MbedSession::fail(int ret) {
-    // RFC 5246 §7.2.2: it cannot be resumed.
+    // RFC 5246 §7.2.2: the session must not be resumed.
     forget_cached_session();
 #ifdef USSL_PATCHED_MBEDTLS
     withholds_certificate_ = ussl_mbedtls_withholds_certificate(&ssl_) != 0;
@@ -74,8 +75,8 @@ Outcome MbedSession::fail(int ret) {
         failure_.alert_number = ssl_.in_msg[1];
         return Outcome::failed();
     }
-    // A client of TLS 1.3 that refuses what it was shown may not have keys yet: its alert comes as
-    // it is, where Mbed TLS expects it encrypted.
+    // A TLS 1.3 client that rejects the server's messages may not have keys yet. It then sends a
+    // plaintext alert, although Mbed TLS expects an encrypted one.
     constexpr std::uint8_t fatal = MBEDTLS_SSL_ALERT_LEVEL_FATAL;
     const unsigned char* record = ssl_.in_hdr;
     if (ret == MBEDTLS_ERR_SSL_INVALID_MAC && version() == Version::tls1_3 &&
@@ -88,8 +89,8 @@ Outcome MbedSession::fail(int ret) {
     if (transport_.ended() || transport_.read_errno() != 0)
         return Outcome::failed();
     const bool established = mbedtls_ssl_is_handshake_over(&ssl_) != 0;
-    // Only what is protected is as the peer made it: a header is not, and a record of TLS 1.3 that
-    // has no protection.
+    // Unprotected data may be damaged on the way: record headers, and records of TLS 1.3 without
+    // encryption. Protected data is authentic.
     const bool bad_header =
         records_.within_a_record() &&
         (ret == MBEDTLS_ERR_SSL_INVALID_RECORD || ret == MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION);
@@ -99,14 +100,15 @@ Outcome MbedSession::fail(int ret) {
         failure_.code = Code::RECORD_CORRUPT;
     const bool finished =
         ssl_.state == MBEDTLS_SSL_SERVER_FINISHED || ssl_.state == MBEDTLS_SSL_CLIENT_FINISHED;
-    // The server went on with a certificate.
+    // The server ignored the pre-shared key and continued with a certificate.
     if (context().settings().role == Role::client && context().settings().uses_psk && !finished &&
         failure_.code == Code::NO_SHARED_CIPHER && version() == Version::tls1_3)
         failure_.code = Code::PSK_REFUSED;
     failure_.alert = Error::Alert::sent;
     if (ssl_.alert_type != 0 && ssl_.alert_reason == ret) {
         failure_.alert_number = ssl_.alert_type;
-        // A binder that does not verify; a hello that lacks what this side's credentials need.
+        // A wrong binder, or a ClientHello without the extensions that this side's credentials
+        // require.
         if (context().settings().uses_psk && context().settings().role == Role::server &&
             ssl_.alert_type == MBEDTLS_SSL_ALERT_MSG_DECRYPT_ERROR)
             failure_.code = Code::PSK_KEY;
@@ -115,12 +117,12 @@ Outcome MbedSession::fail(int ret) {
     } else if (ret == MBEDTLS_ERR_SSL_INVALID_MAC) {
         failure_.alert_number = MBEDTLS_SSL_ALERT_MSG_BAD_RECORD_MAC;
     } else if (ret == MBEDTLS_ERR_SSL_HANDSHAKE_FAILURE && finished) {
-        // It has left, encrypted.
+        // An encrypted alert was already sent.
         failure_.alert_number = MBEDTLS_SSL_ALERT_MSG_DECRYPT_ERROR;
     } else if (ssl_.out_msgtype == MBEDTLS_SSL_MSG_ALERT && ssl_.out_msglen == 2) {
         failure_.alert_number = ssl_.out_msg[1];
     } else {
-        // Mbed TLS leaves without a word.
+        // Mbed TLS sends no alert in these cases.
         failure_.alert_number =
             ret == MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE     ? MBEDTLS_SSL_ALERT_MSG_UNEXPECTED_MESSAGE
             : ret == MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION ? MBEDTLS_SSL_ALERT_MSG_PROTOCOL_VERSION
@@ -133,12 +135,13 @@ Outcome MbedSession::fail(int ret) {
         (void)mbedtls_ssl_send_alert_message(&ssl_, MBEDTLS_SSL_ALERT_LEVEL_FATAL,
                                              failure_.alert_number);
     }
-    // What Mbed TLS calls a failed handshake, or nothing in particular; its alert says more.
+    // Mbed TLS reports many failures as a failed handshake or without details. Its alert is more
+    // precise.
     const bool vague =
         ret == MBEDTLS_ERR_SSL_HANDSHAKE_FAILURE && failure_.code == Code::NO_SHARED_CIPHER;
     switch (failure_.alert_number) {
         case MBEDTLS_SSL_ALERT_MSG_DECRYPT_ERROR:
-            // Or the key of the certificate is none that this version has a signature for.
+            // Otherwise the key of the certificate has no signature algorithm in this version.
             if (vague && (finished || peer_can_sign()))
                 failure_.code = finished ? Code::RECORD_CORRUPT : Code::PROTOCOL;
             break;
@@ -152,10 +155,11 @@ Outcome MbedSession::fail(int ret) {
                 failure_.code = Code::CERT_INVALID;
             break;
         case MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE:
-            // A ServerHello of TLS 1.3 chooses among what was offered; or its share is none.
+            // The ServerHello of TLS 1.3 chose a value that was not offered, or its key share is
+            // invalid.
             if (vague && version() == Version::tls1_3 && ssl_.state == MBEDTLS_SSL_SERVER_HELLO)
                 failure_.code = Code::PROTOCOL;
-            // One of TLS 1.2 without renegotiation_info.
+            // A ServerHello of TLS 1.2 without renegotiation_info.
             if (vague && version() == Version::tls1_2 &&
                 context().settings().role == Role::client &&
                 ssl_.state > MBEDTLS_SSL_SERVER_HELLO &&
@@ -183,22 +187,23 @@ Outcome MbedSession::refuse(const Error& error, std::uint8_t alert) {
     failure_.alert = Error::Alert::sent;
     failure_.alert_number = alert;
     use_application_keys();
-    // When a callback refuses, Mbed TLS may have sent an alert, which choose_alert() has changed.
+    // If a callback rejects, Mbed TLS may already have sent an alert, which choose_alert()
+    // replaced.
     if (!callbacks_.failure() || ssl_.out_msgtype != MBEDTLS_SSL_MSG_ALERT)
         (void)mbedtls_ssl_send_alert_message(&ssl_, MBEDTLS_SSL_ALERT_LEVEL_FATAL, alert);
     (void)flight_.send(transport_);
     return Outcome::failed();
 }
 
-// When a callback ends the handshake, Mbed TLS blames the peer, or its own certificate.
+// If a callback ends the handshake, Mbed TLS would send an alert for another reason.
 std::uint8_t MbedSession::choose_alert(std::uint8_t alert) {
     use_application_keys();
     const std::uint8_t instead = callbacks_.alert();
     return instead != 0 ? instead : alert;
 }
 
-// A server of TLS 1.3 that has sent its Finished sends with the application's keys (RFC 8446
-// appendix A.2), which Mbed TLS takes up only when the client has finished, too.
+// After its Finished message, a server of TLS 1.3 sends with application keys (RFC 8446 appendix
+// A.2). Mbed TLS uses them only after the client's Finished message.
 void MbedSession::use_application_keys() {
 #ifdef MBEDTLS_SSL_PROTO_TLS1_3
     if (context().settings().role == Role::server && ssl_.transform_application != nullptr &&

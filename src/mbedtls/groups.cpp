@@ -1,4 +1,4 @@
-// Key exchange groups: those that this build of Mbed TLS has, and their order.
+// The key exchange groups of this build of Mbed TLS, and their order.
 
 #include "../groups.hpp"
 

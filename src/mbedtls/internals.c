@@ -1,4 +1,4 @@
-// Its own headers first: they open what the public ones hide.
+// Mbed TLS's internal headers must be the first, because they give access to private members.
 #include "ssl_misc.h"
 #include <string.h>
 
@@ -30,7 +30,7 @@ void ussl_mbedtls_ignore_record_size_limit(mbedtls_ssl_context *ssl) {
     #endif
 }
 
-// A client of TLS 1.2 may also have offered a share for TLS 1.3.
+// Needed because a client that negotiates TLS 1.2 may also have offered a key share for TLS 1.3.
 static int is_ecdhe(const mbedtls_ssl_ciphersuite_t *suite) {
     switch (suite != NULL ? suite->key_exchange : MBEDTLS_KEY_EXCHANGE_NONE) {
         case MBEDTLS_KEY_EXCHANGE_ECDHE_ECDSA:
@@ -52,7 +52,7 @@ int ussl_mbedtls_lacks_group(const mbedtls_ssl_context *ssl) {
     }
     #endif
     #if defined(MBEDTLS_SSL_PROTO_TLS1_2) && defined(MBEDTLS_KEY_EXCHANGE_SOME_ECDH_OR_ECDHE_1_2_ENABLED)
-    // It finds out only when it has no curve for its share, and sends no alert.
+    // Mbed TLS detects this only when it needs a group for its key share, and sends no alert.
     if (ssl->state == MBEDTLS_SSL_SERVER_HELLO && ssl->tls_version == MBEDTLS_SSL_VERSION_TLS1_2
         && ssl->handshake->resume == 0 && is_ecdhe(ssl->handshake->ciphersuite_info)) {
         const uint16_t *group = ssl->handshake->curves_tls_id;
@@ -91,7 +91,7 @@ uint16_t ussl_mbedtls_group(const mbedtls_ssl_context *ssl) {
     return 0;
 }
 
-// A bit of ticket_flags that Mbed TLS does not use, and copies to the session that is negotiated.
+// A bit of ticket_flags that Mbed TLS does not use, and copies to the negotiated session.
 #define OF_AN_OLD_KEY 0x80
 
 int ussl_mbedtls_parse_ticket(void *tickets, mbedtls_ssl_session *session, unsigned char *ticket, size_t size) {

@@ -1,8 +1,8 @@
 #pragma once
 
-// Shared by the files of this engine; the only header of ours that includes Mbed TLS's.
+// Declarations shared by the files of this engine. Only this header includes Mbed TLS's headers.
 
-// Alerts that came in or went out, and what a certificate's constraints say, have no accessors.
+// There are no accessors for sent and received alerts, and for the constraints of a certificate.
 #define MBEDTLS_ALLOW_PRIVATE_ACCESS
 
 #include <mbedtls/base64.h>
@@ -44,7 +44,7 @@ struct Offer;
 
 namespace ussl::mbedtls {
 
-/// One of Mbed TLS's structures, initialised and freed by its own functions.
+/// A structure of Mbed TLS that is initialised and freed by Mbed TLS's functions.
 template <class T, auto initialise, auto free_it>
 struct Holder : T {
     Holder() { initialise(this); }
@@ -83,15 +83,15 @@ class MbedContext final : public EngineContext {
     [[nodiscard]] bool resumes() const { return USSL_HAS_RESUMPTION != 0 && settings().resumes; }
     [[nodiscard]] const mbedtls_x509_crt& trusted() const { return trusted_; }
     [[nodiscard]] const RootStore& root_store() const { return root_store_; }
-    /// Adds copies of the trusted certificates with that name to `list`, those of the root store as
-    /// well. take_lack_of_memory() says whether there was memory for all.
+    /// Appends copies of the trusted certificates with that name to `list`, including those of the
+    /// root store. take_lack_of_memory() returns true if memory ran out.
     void add_named(const mbedtls_x509_buf& name, mbedtls_x509_crt& list) const;
 #ifdef MBEDTLS_X509_CRL_PARSE_C
     [[nodiscard]] const mbedtls_x509_crl& crls() const { return crls_; }
 #endif
     [[nodiscard]] Bytes scalar() const { return {scalar_.data(), scalar_.size()}; }
     [[nodiscard]] bool has_key() const { return mbedtls_pk_get_type(&key_) != MBEDTLS_PK_NONE; }
-    /// The longest message of the handshake that this side may send, or a little more.
+    /// Returns an upper limit for the size in bytes of this side's handshake messages.
     [[nodiscard]] std::size_t longest_message() const { return longest_message_; }
 
   private:
@@ -112,7 +112,7 @@ class MbedContext final : public EngineContext {
     mbedtls_pk_context& signer();
     void limit_records(std::optional<std::size_t> limit);
 
-    // In this order: the configuration points to the others.
+    // The order matters: the configuration contains pointers to the others.
     Certificates trusted_;
     RootStore root_store_;
     Certificates chain_;
@@ -128,24 +128,24 @@ class MbedContext final : public EngineContext {
     Tickets tickets_;
 #endif
     SslConfig config_;
-    /// What the configuration points to: groups and a 0; suites and a 0; names of protocols, each
-    /// with a NUL behind it, after the pointers to them and a null.
+    /// Arrays that the configuration points to. Groups and suites end with a 0. Protocols are an
+    /// array of pointers that ends with a null, followed by the names, each with a NUL.
     std::unique_ptr<std::uint16_t, Release> groups_;
     std::unique_ptr<int, Release> suites_;
     std::unique_ptr<const char*, Release> protocols_;
-    std::size_t unsupported_ = 0;  ///< certificates that were passed over
+    std::size_t unsupported_ = 0;  ///< ignored certificates
     std::size_t longest_message_ = 0;
 };
 
-/// What Mbed TLS's hooks return for a result of the wire; `when_blocked` is the name of waiting.
+/// Converts a result of the transport to a return value of Mbed TLS's hooks. `when_blocked` is the
+/// code for "would block".
 int result_of(const IoResult& result, int when_blocked);
 
-/// The two buffers of a connection: that for input grows with what has been received of a record,
-/// and neither is there when the connection is at rest. Mbed TLS gets a record when all of it has
-/// been received. Until then it waits, as for a stream that has no more; where that is for lack of
-/// room, until make_room() has been called.
+/// The two buffers of a connection. The input buffer grows with the received part of a record, and
+/// an idle connection has no buffers. Mbed TLS gets a record only when it is complete. Before that,
+/// the hook returns "would block". If the reason is lack of room, make_room() must be called.
 ///
-/// An Mbed TLS without ussl's patches (USSL_PATCHED_MBEDTLS) has its own.
+/// An Mbed TLS without ussl's patches (USSL_PATCHED_MBEDTLS) has its own buffers.
 class Records {
   public:
     explicit Records(mbedtls_ssl_context& ssl) : ssl_(ssl) {}
@@ -153,26 +153,29 @@ class Records {
     Records& operator=(const Records&) = delete;
     ~Records();
 
-    /// For Mbed TLS's hook.
+    /// Receives data for Mbed TLS's hook.
     int receive(RecordTransport& wire, MutableBytes into);
-    /// Something of a record has come, and not yet all of it.
+    /// Returns true if a record has been received in part.
     [[nodiscard]] bool within_a_record() const;
 #ifdef USSL_PATCHED_MBEDTLS
-    /// The message of which the first records have been received has certificates, and is longer
-    /// than policy::longest_chain.
+    /// Returns true if an incomplete message contains certificates and is longer than
+    /// policy::longest_chain.
     [[nodiscard]] bool chain_is_too_long() const;
-    /// Mbed TLS waits for room, not for the stream.
+    /// Returns true if Mbed TLS waits for room instead of the stream.
     [[nodiscard]] bool wants_room() const { return wanted_ != 0; }
-    /// false: there is no memory. What has been received stays, for the next call.
+    /// Enlarges the input buffer. Returns false if memory runs out; received data is kept for the
+    /// next call.
     bool make_room();
-    /// Whether there was no memory for a record since this was last asked.
+    /// Returns true if memory for a record ran out since the last call of this function.
     bool take_lack_of_room() { return std::exchange(lacks_room_, false); }
-    /// Room for a record of so many bytes. false: there is no memory.
+    /// Enlarges the output buffer for a record of that many bytes. Returns false if memory runs
+    /// out.
     bool room_to_write(std::size_t bytes);
-    /// Lets go of what holds nothing.
+    /// Releases empty buffers.
     void release_idle_buffers();
-    /// The same on a board, which lacks memory. On a host, making room anew takes a tenth of the
-    /// time of a short record: what is there stays until the connection is at rest.
+    /// On a board, releases empty buffers after each record, to save memory. On a host, buffers are
+    /// kept until the connection is idle. An allocation would take a tenth of the time of a short
+    /// record.
     void record_is_done() {
 #ifdef USSL_BOARD
         release_idle_buffers();
@@ -189,18 +192,19 @@ class Records {
     int receive_body(RecordTransport& wire, std::size_t body);
     [[nodiscard]] bool can_decrypt() const;
 
-    /// Sequence number, header, and what protection adds at the most (nonce, MAC, padding of CBC).
+    /// Sequence number, header, and the maximum overhead of protection (nonce, MAC, padding of
+    /// CBC).
     static constexpr std::size_t around_a_record = 8 + 5 + 16 + 48 + 16;
     static constexpr std::size_t alert_bytes = 2;
 
     mbedtls_ssl_context& ssl_;
     std::size_t wanted_ = 0;
     bool lacks_room_ = false;
-    /// What has been received of a record that Mbed TLS has not got yet.
+    /// The received part of a record that Mbed TLS has not read yet.
     std::uint8_t header_size_ = 0;
     std::size_t body_size_ = 0;
     std::uint8_t header_[5];
-    /// Between records: a header always has its place, and an alert.
+    /// The buffers between records: they always have room for a header, or an alert.
     unsigned char smallest_input_[USSL_SMALLEST_INPUT] = {};
     unsigned char smallest_output_[around_a_record + alert_bytes] = {};
 #else
@@ -217,9 +221,9 @@ class Records {
 #endif
 };
 
-/// Mbed TLS writes every message of the handshake by itself. Gathered, they leave in one piece: a
-/// radio is switched on once, and Nagle's algorithm (RFC 896) has nothing to wait for. The results
-/// are those of Mbed TLS's hooks.
+/// Combines the handshake messages of Mbed TLS, which writes each one separately. One write saves
+/// energy of a radio, and avoids delays of Nagle's algorithm (RFC 896). Functions return the codes
+/// of Mbed TLS's hooks.
 class Flight {
   public:
     Flight() = default;
@@ -228,16 +232,16 @@ class Flight {
     ~Flight();
 
     int write(RecordTransport& wire, Bytes from);
-    /// Sends what is held.
+    /// Sends buffered messages.
     int send(RecordTransport& wire);
-    /// The handshake is over, and nothing is held.
+    /// Releases the buffer after the handshake; it must be empty.
     void end();
     static int write_now(RecordTransport& wire, Bytes from);
 
   private:
     bool make_room(std::size_t bytes);
 
-    static constexpr std::size_t most = 1400;  // what one TCP segment carries
+    static constexpr std::size_t most = 1400;  // the payload of one TCP segment
 
     std::uint8_t* held_ = nullptr;
     std::size_t capacity_ = 0;
@@ -268,26 +272,27 @@ class MbedSession final : public EngineSession {
     int send(Bytes from);
     /// Called before an alert is sent; returns the one to send.
     std::uint8_t choose_alert(std::uint8_t alert);
-    /// Whether that much early data, which this side does not take, is skipped.
+    /// Returns true if that many bytes of early data, which this side rejects, may be skipped.
     bool may_skip(std::size_t early_data);
-    /// Called for each certificate of a chain, the topmost first.
+    /// Called for each certificate of a chain, the trust anchor's end first.
 #ifndef USSL_PATCHED_MBEDTLS
-    /// Called before that; false: there would be too many (policy::max_signature_checks).
+    /// Called before verify(). Returns false if the chain could need more signature checks than
+    /// policy::max_signature_checks.
     bool limit_signatures(const mbedtls_x509_crt& chain, const mbedtls_x509_crt* trusted);
 #endif
     int verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t& flags);
-    /// Called, where there is a root store, for the trusted certificates that may have issued a
-    /// certificate. Mbed TLS releases them.
+    /// With a root store: called to get the trusted certificates that may have issued a
+    /// certificate. Mbed TLS frees them.
     int find_issuers(const mbedtls_x509_crt& certificate, mbedtls_x509_crt*& found);
     [[nodiscard]] bool looks_up_issuers() const { return !context().root_store().empty(); }
     /// Called for each ClientHello.
     int choose_context();
-    /// Called for each secret, where they are logged.
+    /// Called for each secret if secrets are logged.
     void log_key(std::string_view label, Bytes client_random, Bytes secret);
-    /// Called for this side's signature, in place of mbedtls_pk_sign_ext().
+    /// Makes this side's signature, in place of mbedtls_pk_sign_ext().
     int sign(mbedtls_pk_type_t type, mbedtls_pk_context& key, mbedtls_md_type_t hash, Bytes digest,
              MutableBytes signature, std::size_t& length);
-    /// Called for each identity that a client offers.
+    /// Called for each identity in a ClientHello.
     int find_psk(Bytes identity);
 
   private:
@@ -318,7 +323,7 @@ class MbedSession final : public EngineSession {
     [[nodiscard]] bool waits_for_ticket() const;
     int take_ticket();
     int read_some(MutableBytes into);
-    /// Both have agreed on it.
+    /// Returns true if TLS 1.3 was negotiated.
     [[nodiscard]] bool is_tls1_3() const;
     int judge_passed_over();
     bool keep_peer_certificate(Bytes der);
@@ -333,16 +338,16 @@ class MbedSession final : public EngineSession {
     Ssl ssl_;
     Records records_{ssl_};
     Flight flight_;
-    /// What verification found, as bits of Error::certificate_failures.
+    /// All verification errors, as bits of Error::certificate_failures.
     std::uint16_t certificate_failures_ = 0;
-    /// The certificates that verify() was called for, by their depth; they are alive until the
-    /// leaf's turn.
+    /// The certificates that verify() was called for, by their depth. They are valid until it is
+    /// called for the peer's own certificate.
     struct Link {
         const mbedtls_x509_crt* certificate;
         std::uint32_t flags;
     };
     std::unique_ptr<Link, Release> path_;
-    /// What find_issuers() found last; null: nothing, or there is no root store.
+    /// The last result of find_issuers(). nullptr: no certificate, or no root store.
     const mbedtls_x509_crt* issuers_ = nullptr;
     int path_depth_ = 0;
     bool was_verified_ = false;
@@ -350,17 +355,17 @@ class MbedSession final : public EngineSession {
     bool signatures_are_limited_ = false;
 #endif
     bool lacked_memory_ = false;
-    bool lacked_key_ = false;  ///< that the program left to this side to sign with
+    bool lacked_key_ = false;  ///< needed for a signature that the program left to this side
     bool chain_is_too_long_ = false;
     bool goodbye_begun_ = false;
     std::uint8_t empty_records_ = 0;  ///< since the last plaintext
     bool resumed_ = false;
     bool has_extended_secret_ = false;  ///< TLS 1.2: RFC 7627
-    std::uint8_t passed_over_ = 0;      ///< records in a row
+    std::uint8_t passed_over_ = 0;      ///< consecutive records
     std::uint16_t skipped_ = 0;         ///< bytes of early data
     std::uint16_t group_ = 0;
-    bool identity_is_first_ = false;  ///< of the message at hand
-    /// The client's max_fragment_length, where this server does not agree to it.
+    bool identity_is_first_ = false;  ///< in the current message
+    /// The client's max_fragment_length, if this server does not agree to it.
     std::uint8_t wanted_fragment_code_ = 0;
     std::unique_ptr<std::uint8_t, Release> peer_der_;
     std::size_t peer_der_size_ = 0;
@@ -371,11 +376,11 @@ class MbedSession final : public EngineSession {
 struct Extension {
     Bytes oid;
     bool critical = false;
-    Bytes value;  ///< the OCTET STRING; empty: it cannot be read
+    Bytes value;  ///< the OCTET STRING; empty: malformed
 };
 
-/// Calls `take` with each extension of a list (RFC 5280 §4.2), which may be null, until it says
-/// false. False: it did, or they cannot be read. What stands behind the list is of no matter.
+/// Calls `take` with each extension of a list (RFC 5280 §4.2), which may be null. Returns false if
+/// `take` does, or if the list is malformed. Data after the list is ignored.
 template <class Take>
 bool for_each_extension(unsigned char* at, const unsigned char* end, Take take) {
     constexpr int sequence = MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE;
@@ -393,7 +398,7 @@ bool for_each_extension(unsigned char* at, const unsigned char* end, Take take) 
             return false;
         const Bytes oid{at, size};
         at += size;
-        int critical = 0;  // and stays, where it is left out
+        int critical = 0;  // the default if it is absent
         (void)mbedtls_asn1_get_bool(&at, next, &critical);
         Bytes value;
         if (mbedtls_asn1_get_tag(&at, next, &size, MBEDTLS_ASN1_OCTET_STRING) == 0)
@@ -406,61 +411,63 @@ bool for_each_extension(unsigned char* at, const unsigned char* end, Take take) 
 }
 
 // verify.cpp
-/// Whether a certificate that Mbed TLS has read is one by RFC 5280: it is not strict in everything.
+/// Returns true if a certificate that Mbed TLS has parsed conforms to RFC 5280. Mbed TLS is less
+/// strict.
 bool is_readable(const mbedtls_x509_crt& certificate);
-/// Returns whether the text of both names fits its type (UTF8String, BMPString).
+/// Returns true if the text of both names is valid for its type (UTF8String, BMPString).
 bool names_are_readable(const mbedtls_x509_crt& certificate);
-/// Keeps trusted certificates that are no authorities from issuing others.
+/// Prevents trusted certificates that are not CA certificates from issuing others.
 void restrict_issuers(mbedtls_x509_crt& trusted);
-/// Adds the failures of one certificate of a chain; `issuer` is null for the topmost.
-/// `roots` are the trusted certificates that may have issued the topmost.
+/// Adds the failures of one certificate of a chain. `issuer` is null for the topmost one. `roots`
+/// are the trusted certificates that may have issued the topmost one.
 void find_failures(const MbedContext& context, const mbedtls_x509_crt& certificate,
                    const mbedtls_x509_crt* issuer, const mbedtls_x509_crt& roots, int depth,
                    std::uint32_t flags, Found& found);
-/// The root that a trust anchor was made of; none: it was not made of the root store.
+/// Returns the root store's entry that a trust anchor was made of. nullopt: it is not from the root
+/// store.
 std::optional<RootStore::Root> root_of(const MbedContext& context,
                                        const mbedtls_x509_crt& certificate);
 bool is_among_trusted(const MbedContext& context, const mbedtls_x509_crt& certificate);
 bool is_for(const mbedtls_x509_crt& certificate, const HostName& name);
-/// Whether the certificate, or its public key, is one of those.
+/// Returns true if the certificate or its public key is one of `pins`.
 bool is_pinned(Bytes pins, const mbedtls_x509_crt& certificate);
 std::uint8_t alert_of(Code worst);
-/// For mbedtls_ssl_set_verify().
+/// The callback for mbedtls_ssl_set_verify().
 int verify_hook(void* session, mbedtls_x509_crt* certificate, int depth, std::uint32_t* flags);
 
 // certificate.cpp
 CertificateVisitor::Time time_of(const mbedtls_x509_time& time);
-/// false: no memory.
+/// Returns false if memory runs out.
 bool describe(const mbedtls_x509_crt& certificate, CertificateVisitor& visitor);
 bool describe_first(Bytes data, CertificateVisitor& visitor);
 
 // credentials.cpp
-/// Whether TLS has a signature for a key, with the groups that are offered.
+/// Returns true if TLS can sign with a key, with the offered groups.
 bool can_sign(const mbedtls_pk_context& key);
-/// false: there is none that can be read.
+/// Returns false if there is no readable certificate.
 bool parse_first_certificate(Bytes data, mbedtls_x509_crt& certificate);
 
 // self_signed.cpp
 std::optional<ConfigError> make_self_signed(const SelfSignedFor& what, SelfSigned& made);
 
 // engine.cpp
-/// What Mbed TLS needs before its cryptography is used; any number of times.
+/// Initialises Mbed TLS's cryptography; may be called repeatedly. Returns false on failure.
 bool start_up();
 void shut_down();
 bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out);
-/// Seconds since 1970, by the clock.
+/// Returns the clock's time in seconds since 1970 (clock.cpp).
 std::int64_t now();
-/// A time as Mbed TLS has it in certificates.
+/// Converts a time to Mbed TLS's type for certificates (clock.cpp).
 mbedtls_x509_time x509_time(std::int64_t seconds_since_1970);
 
 // suites.cpp
-/// IANA's name of a suite in `into`; empty: Mbed TLS does not know it.
+/// Writes IANA's name of a suite to `into`. Empty: Mbed TLS does not have the suite.
 std::string_view suite_name(int suite, std::span<char> into);
 /// As Engine::for_each_suite().
 bool for_each_suite(SuiteVisitor& visitor);
 
 // groups.cpp
-/// As Engine::best_groups: Mbed TLS computes fastest with P-256.
+/// As Engine::best_groups: P-256 is the fastest group in Mbed TLS.
 inline constexpr std::uint16_t best_groups[] = {
     MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1, MBEDTLS_SSL_IANA_TLS_GROUP_X25519,
     MBEDTLS_SSL_IANA_TLS_GROUP_SECP384R1, MBEDTLS_SSL_IANA_TLS_GROUP_SECP521R1};
@@ -474,20 +481,22 @@ void key_hook(void* session, mbedtls_ssl_key_export_type type, const unsigned ch
               mbedtls_tls_prf_types);
 
 // random.cpp
-/// In the form that Mbed TLS calls.
+/// Writes random bytes; a callback for Mbed TLS.
 int random_bytes(void*, unsigned char* into, std::size_t size);
 
 // error.cpp
 Code code_of(int ret);
-/// Of an error from below TLS and X.509, a sum of a module's and a low-level one, the former.
+/// Returns the module's code in an error of the layers below TLS and X.509: a sum of this and a
+/// low-level code.
 constexpr int module_of(int ret) {
     return -(-ret & ~0x7F);
 }
 
 // memory.cpp
-/// Whether memory ran out since this was last asked, in this thread.
+/// Returns true if memory ran out in this thread since the last call of this function.
 bool take_lack_of_memory();
-/// The same for what ussl asked for by itself; false, for the caller to return.
+/// Records that memory ran out in an allocation of ussl itself. Returns false, for the caller to
+/// return.
 bool lacks_memory();
 
 // crypto.cpp

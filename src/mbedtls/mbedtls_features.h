@@ -1,7 +1,7 @@
 #pragma once
 
-// What an Mbed TLS must have for ussl, and what may be missing: a board may bring its own, built as
-// its makers saw fit (docs/porting/mbedtls-of-the-port.md).
+// The features that Mbed TLS must have for ussl, and optional ones. A board may have its own build of Mbed TLS
+// (docs/porting/mbedtls-of-the-port.md).
 
 #include <mbedtls/build_info.h>
 #include <mbedtls/ssl_ciphersuites.h>

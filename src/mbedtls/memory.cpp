@@ -6,7 +6,7 @@
 namespace ussl::mbedtls {
 namespace {
 
-// Mbed TLS reports a lack of memory under many names, and sometimes as a verdict on a certificate.
+// Mbed TLS reports lack of memory with many error codes, and sometimes as a verification error.
 #ifdef USSL_BOARD
 bool lacked = false;
 #else

@@ -25,8 +25,8 @@ bool MbedContext::set_up_psk(const Options& options) {
                                 identity.size()) == 0;
 }
 
-// Mbed TLS takes the first identity that has a key, and every one has; it asks for further ones if
-// it cannot use the first.
+// Mbed TLS takes the first identity with a key, and here every identity has one. It calls this for
+// further identities if it cannot use the first.
 int MbedSession::find_psk(Bytes identity) {
     const bool is_first = std::exchange(identity_is_first_, false);
     if (!is_first || callbacks_.check_first_identity(identity) != 0)

@@ -1,5 +1,5 @@
-// Where Mbed TLS's random numbers come from. Its own sources need memory whenever they are seeded
-// anew, and break when there is none.
+// The source of Mbed TLS's random numbers. Mbed TLS's own sources need memory each time they are
+// seeded again, and fail permanently without it.
 
 #include "mbedtls.hpp"
 
@@ -8,7 +8,7 @@
 #ifdef MBEDTLS_CTR_DRBG_C
 #include <mbedtls/ctr_drbg.h>
 #endif
-// The port's; see docs/porting/adding-a-port.md.
+// Functions of the port; see docs/porting/adding-a-port.md.
 extern "C" int ussl_port_entropy(unsigned char* into, size_t size);
 extern "C" size_t ussl_port_unique_id(unsigned char* into, size_t size);
 #else
@@ -19,7 +19,7 @@ namespace {
 
 #if !defined(USSL_BOARD)
 
-// The kernel's: right after a fork, and for any number of threads.
+// Uses the kernel's generator: safe directly after fork(), and for any number of threads.
 constexpr std::size_t max_at_once = 256;
 
 bool fill(std::uint8_t* into, std::size_t size) {
@@ -28,8 +28,8 @@ bool fill(std::uint8_t* into, std::size_t size) {
 
 #elif defined(MBEDTLS_CTR_DRBG_C)
 
-// A generator of NIST SP 800-90A seeded by the port. No destructor runs at the end of a board's
-// program, and nothing of this is on the heap, which MicroPython empties with every soft reset.
+// A generator of NIST SP 800-90A, seeded by the port. It needs no destructor, because a board's
+// program never ends. It does not use the heap, which MicroPython clears at every soft reset.
 constexpr std::size_t max_at_once = MBEDTLS_CTR_DRBG_MAX_REQUEST;
 mbedtls_ctr_drbg_context generator;
 bool seeded = false;
@@ -39,7 +39,7 @@ int entropy(void*, unsigned char* into, std::size_t size) {
     return source.read(into, size) ? 0 : MBEDTLS_ERR_CTR_DRBG_ENTROPY_SOURCE_FAILED;
 }
 
-// The personalization string (§8.7.1) separates boards from each other. It is not a secret.
+// The personalization string (§8.7.1) makes the generators of boards different. It is not secret.
 bool seed() {
     unsigned char name[32] = {'u', 's', 's', 'l'};
     constexpr std::size_t before = 4;

@@ -1,4 +1,4 @@
-// The size of records that both sides agree on (RFC 6066 §4, RFC 8449).
+// The negotiated record size (RFC 6066 §4, RFC 8449).
 
 #include <algorithm>
 
@@ -29,11 +29,11 @@ bool has_long_key_exchange(const int* suites) {
 
 }  // namespace
 
-// Mbed TLS does not divide its messages of the handshake, so that a size which it agreed on with
-// the peer must be one that they fit into.
+// Mbed TLS does not fragment its handshake messages. A negotiated size must therefore be large
+// enough for each of them.
 void MbedContext::limit_records(std::optional<std::size_t> limit) {
-    // A client's key exchange with DHE or RSA; a server's, and its tickets. With ECDHE and a
-    // pre-shared key, a client's is much shorter.
+    // A client's key exchange with DHE or RSA; a server's key exchange and tickets. A client's key
+    // exchange with ECDHE or a pre-shared key is much shorter.
     longest_message_ =
         settings().role == Role::server || has_long_key_exchange(suites_.get()) ? 600 : 300;
     constexpr std::size_t with_ffdhe = 1300;  // ffdhe8192: a share of 1024 bytes
@@ -43,7 +43,7 @@ void MbedContext::limit_records(std::optional<std::size_t> limit) {
     std::size_t certificates = 0;
     for (const mbedtls_x509_crt* at = &chain_; at != nullptr; at = at->next)
         certificates += at->raw.len + 16;
-    std::size_t names = 0;  // of the roots, in a server's request for a certificate
+    std::size_t names = 0;  // of the trust anchors, in a server's CertificateRequest
     if (settings().role == Role::server && settings().verify != Verify::none)
         for (const mbedtls_x509_crt* at = &trusted_; at != nullptr; at = at->next)
             names += at->subject_raw.len + 16;
@@ -53,7 +53,8 @@ void MbedContext::limit_records(std::optional<std::size_t> limit) {
 #ifdef USSL_PATCHED_MBEDTLS
     const bool can_be_told = true;
 #else
-    // Mbed TLS itself forgets in TLS 1.3 that it has asked, and does not divide what it sends.
+    // In TLS 1.3, unpatched Mbed TLS rejects the answer to the extension, and does not fragment its
+    // messages.
     const bool can_be_told =
         settings().role == Role::client && config_.max_tls_version == MBEDTLS_SSL_VERSION_TLS1_2;
 #endif
@@ -62,21 +63,21 @@ void MbedContext::limit_records(std::optional<std::size_t> limit) {
         code = policy::max_fragment_size(code + 1) != 0 ? code + 1 : 0;
     (void)mbedtls_ssl_conf_max_frag_len(&config_, code);
 #endif
-    // patches/mbedtls-record-size-limit.patch reads it.
+    // The value is read by patches/mbedtls-record-size-limit.patch.
     mbedtls_ssl_conf_set_user_data_n(&config_, limit.value_or(max_record_size));
 }
 
 #ifdef USSL_PATCHED_MBEDTLS
 
-// Between ClientHello and what the server says to it.
+// Called between ClientHello and the server's extensions.
 void MbedSession::agree_on_record_size() {
 #ifdef MBEDTLS_SSL_MAX_FRAGMENT_LENGTH
     if (context().settings().role == Role::client &&
         ssl_.conf->mfl_code != MBEDTLS_SSL_MAX_FRAG_LEN_NONE)
         ussl_mbedtls_offered_max_fragment_length(&ssl_);
 #endif
-    // Where the messages that follow do not fit, a server does not agree. What it sends later keeps
-    // to the wish all the same.
+    // If the following messages do not fit, a server does not agree to the extension. It still
+    // observes the requested size in later records.
     if (context().settings().role == Role::client)
         return;
     [[maybe_unused]] mbedtls_ssl_session& session = *ssl_.session_negotiate;

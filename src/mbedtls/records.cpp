@@ -27,7 +27,7 @@ namespace {
 constexpr std::size_t header_bytes = 5;
 constexpr std::size_t sequence_number_bytes = 8;
 
-// Mbed TLS's pointers into a buffer, which keep their distance from its beginning.
+// Moves the content of a buffer, and adjusts Mbed TLS's pointers into it.
 template <std::size_t count>
 void move_to(unsigned char* to, std::size_t to_size, unsigned char*& buffer, std::size_t& size,
              unsigned char** const (&pointers)[count]) {
@@ -41,8 +41,9 @@ void move_to(unsigned char* to, std::size_t to_size, unsigned char*& buffer, std
 
 }  // namespace
 
-// The version in a header (RFC 8446 §5.1) means nothing, and is 3.x; in TLS 1.2, once agreed on, it
-// is that one (RFC 5246 §6.2.1). Mbed TLS takes what was damaged on its way.
+// The version in a record header (RFC 8446 §5.1) is 3.x. In TLS 1.2, it is the negotiated version
+// after ServerHello (RFC 5246 §6.2.1). Mbed TLS does not reject other values, which are damage on
+// the way.
 bool Records::version_fits() const {
     const bool agreed =
         ssl_.tls_version == MBEDTLS_SSL_VERSION_TLS1_2 && ssl_.state > MBEDTLS_SSL_SERVER_HELLO;
@@ -53,7 +54,7 @@ bool Records::within_a_record() const {
     return header_size_ != 0 || ssl_.in_left != 0;
 }
 
-// The beginning of such a message stands where Mbed TLS gathers it
+// Mbed TLS collects the fragments of a message in its input buffer
 // (mbedtls_ssl_prepare_handshake_record()).
 bool Records::chain_is_too_long() const {
     constexpr std::size_t message_header = 4;
@@ -62,11 +63,12 @@ bool Records::chain_is_too_long() const {
            ssl_.in_buf[sequence_number_bytes + header_bytes] == MBEDTLS_SSL_HS_CERTIFICATE;
 }
 
-// Mbed TLS wants a place for the whole body before it asks for any of it. So the body is received
-// first, behind the place of the header, into a buffer that grows with it: a header costs its
-// sender nothing, and may announce 16 KB. Mbed TLS gets the header when the whole record is there.
+// Mbed TLS needs room for the whole body before it reads the body. A header can announce 16 KB at
+// no cost to its sender. So the body is received first, behind the place of the header, into a
+// buffer that grows with it. Mbed TLS gets the header when the record is complete.
 int Records::receive(RecordTransport& wire, MutableBytes into) {
-    // in_left: what Mbed TLS has of the record so far. It asks for the body, which is in its place.
+    // in_left: the size of the part that Mbed TLS has read. It now reads the body, which is already
+    // in its place.
     if (ssl_.in_left >= header_bytes) {
         const std::size_t n = std::min(into.size(), body_size_);
         body_size_ -= n;
@@ -96,16 +98,18 @@ int Records::receive(RecordTransport& wire, MutableBytes into) {
     return static_cast<int>(n);
 }
 
-// Whether Mbed TLS rejects the record by its header: it is not to wait for the body.
+// Returns true if Mbed TLS rejects the record because of its header, so that the body need not be
+// received.
 bool Records::is_rejected(std::size_t body) const {
     return header_[0] < MBEDTLS_SSL_MSG_CHANGE_CIPHER_SPEC ||
            header_[0] > MBEDTLS_SSL_MSG_APPLICATION_DATA || body == 0 ||
            body_begin() + body > ussl_mbedtls_largest_input;
 }
 
-// Mbed TLS wipes a record that it has no memory to decrypt. It is asked for the memory first.
+// If memory runs out while Mbed TLS decrypts a record, the record is lost. This probe finds out in
+// advance.
 bool Records::can_decrypt() const {
-    constexpr std::size_t enough = 512;  // a cipher's context
+    constexpr std::size_t enough = 512;  // for the context of a cipher
     if (mbedtls_ssl_is_handshake_over(&ssl_) == 0)
         return true;
     void* probe = allocate(enough);
@@ -117,11 +121,11 @@ std::size_t Records::body_begin() const {
     return static_cast<std::size_t>(ssl_.in_hdr - ssl_.in_buf) + header_bytes;
 }
 
-// 1: the body is there. Otherwise what receive() returns.
+// Returns 1 if the body is complete, otherwise a result for receive().
 int Records::receive_body(RecordTransport& wire, std::size_t body) {
     constexpr std::size_t least = 1024;
     constexpr std::size_t growth = 4;
-    // Of a message in several records, the next one's header goes behind it.
+    // If a message has several records, the next header is stored behind the collected fragments.
     const std::size_t around = body_begin() + header_bytes;
     while (body_size_ < body) {
         const std::size_t place = ssl_.in_buf_len > around ? ssl_.in_buf_len - around : 0;
@@ -140,7 +144,7 @@ int Records::receive_body(RecordTransport& wire, std::size_t body) {
 }
 
 Records::~Records() {
-    // What is ours is not Mbed TLS's to free.
+    // Mbed TLS must not free these members.
     if (ssl_.in_buf == smallest_input_)
         ssl_.in_buf = nullptr;
     if (ssl_.out_buf == smallest_output_)
@@ -190,7 +194,7 @@ bool Records::room_to_write(std::size_t bytes) {
 }
 
 void Records::release_idle_buffers() {
-    // A message of the handshake stays where it is until the next one is looked for.
+    // A handshake message stays in the buffer until Mbed TLS looks for the next one.
     const bool message_is_done = ssl_.in_hslen == 0 || ssl_.in_hslen >= ssl_.in_msglen;
     if (ssl_.in_buf != smallest_input_ && ssl_.in_left == 0 && header_size_ == 0 &&
         ssl_.in_offt == nullptr && message_is_done && ssl_.badmac_seen_or_in_hsfraglen == 0 &&
@@ -200,7 +204,7 @@ void Records::release_idle_buffers() {
         use_output(smallest_output_, sizeof smallest_output_);
 }
 
-#else  // a port's Mbed TLS, with buffers of its own
+#else  // a port's Mbed TLS, with its own buffers
 
 Records::~Records() = default;
 

@@ -1,4 +1,4 @@
-// Session resumption; resumption_none.cpp stands in for it in a build without.
+// Session resumption; a build without it uses resumption_none.cpp.
 
 #include "../policy/limits.hpp"
 #include "mbedtls.hpp"
@@ -26,7 +26,7 @@ bool MbedContext::set_up_sessions([[maybe_unused]] const Options& options) {
     if (!resumes())
         return true;
 #ifdef MBEDTLS_SSL_CACHE_C
-    // Each takes some 200 bytes, once there is a client that needs it.
+    // Each session takes about 200 bytes, once there is a client that needs it.
 #ifdef USSL_BOARD
     constexpr int max_sessions = 8;
 #else
@@ -38,9 +38,9 @@ bool MbedContext::set_up_sessions([[maybe_unused]] const Options& options) {
     mbedtls_ssl_conf_session_cache(&config_, &cache_, mbedtls_ssl_cache_get, mbedtls_ssl_cache_set);
 #endif
 #ifdef MBEDTLS_SSL_TICKET_C
-    // Mbed TLS changes the key once in the lifetime of a ticket, and has two. From the last but one
-    // no ticket comes of another (ussl_mbedtls_parse_ticket), so that the key's end is the end of
-    // all sessions that come of one full handshake.
+    // Mbed TLS changes the ticket key once in the lifetime of a ticket, and keeps two keys. A
+    // ticket of the older key does not lead to a new ticket (ussl_mbedtls_parse_ticket). The end of
+    // a key is therefore the end of all sessions that are derived from one full handshake.
     if (mbedtls_ssl_ticket_setup(
             &tickets_, random_bytes, nullptr, MBEDTLS_CIPHER_AES_128_GCM,
             std::min(policy::ticket_lifetime, (settings().session_lifetime + 1) / 2)) != 0)
@@ -54,8 +54,8 @@ bool MbedContext::set_up_sessions([[maybe_unused]] const Options& options) {
     return true;
 }
 
-// A session as bytes: the length of the peer's certificate (2 bytes), the certificate, and what
-// Mbed TLS makes of the rest.
+// Stores the session: the length of the peer's certificate (2 bytes), the certificate, and Mbed
+// TLS's encoding of the session.
 void MbedSession::keep_session() {
     if (!context().resumes() || context().settings().role != Role::client ||
         ssl_.session == nullptr)
@@ -94,7 +94,7 @@ Outcome MbedSession::resume(Bytes session) {
                       keep_peer_certificate(session.first(peer_size)) &&
                       mbedtls_ssl_set_session(&ssl_, &saved) == 0;
     if (!good) {
-        // Half of a session would be offered.
+        // Otherwise an incomplete session would be offered.
         mbedtls_ssl_session_free(ssl_.session_negotiate);
         peer_der_.reset();
         peer_der_size_ = 0;
@@ -113,9 +113,8 @@ void MbedSession::note_resumption() {
         ussl_mbedtls_limit_tickets(&ssl_);
 }
 
-// Every session of TLS 1.2 that is kept, and every ticket, is of a handshake with
-// extended_master_secret, so that nothing is resumed without (RFC 7627 §5.3). For a server before
-// its ServerHello, for a client behind it.
+// Every stored session of TLS 1.2, and every ticket, must use extended_master_secret, and is only
+// resumed with it (RFC 7627 §5.3). Called on a server before its ServerHello, on a client after it.
 bool MbedSession::may_resume() {
     has_extended_secret_ = ussl_mbedtls_has_extended_master_secret(&ssl_) != 0;
     if (version() == Version::tls1_3 || has_extended_secret_)
@@ -123,7 +122,7 @@ bool MbedSession::may_resume() {
     if (context().settings().role == Role::server) {
         ussl_mbedtls_send_no_ticket(&ssl_);
         if (ussl_mbedtls_resumes(&ssl_) == 0)
-            ssl_.session_negotiate->id_len = 0;  // so that no session is looked for
+            ssl_.session_negotiate->id_len = 0;  // prevents the lookup of a session
     }
     return ussl_mbedtls_resumes(&ssl_) == 0;
 }
@@ -134,7 +133,7 @@ Outcome MbedSession::refuse_resumption() {
     return refuse(error, MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE);
 }
 
-// Of a server, the session of this connection.
+// On a server: removes the session of this connection from the cache.
 void MbedSession::forget_cached_session() {
 #ifdef MBEDTLS_SSL_CACHE_C
     const mbedtls_ssl_session* session = ssl_.session;
@@ -143,7 +142,8 @@ void MbedSession::forget_cached_session() {
 #endif
 }
 
-// The server has not resumed. Mbed TLS would keep the ticket, beside the secret of a new session.
+// The server did not resume the session. Mbed TLS would keep the ticket with the secret of the new
+// session.
 void MbedSession::forget_declined_session() {
     mbedtls_ssl_session* session = ssl_.session_negotiate;
     if (session == nullptr || ussl_mbedtls_resumes(&ssl_) != 0 || session->ticket == nullptr)
@@ -154,12 +154,12 @@ void MbedSession::forget_declined_session() {
     session->ticket_len = 0;
 }
 
-// The message is there, and Mbed TLS has taken it for the beginning of a handshake.
+// Called after Mbed TLS has read a message and treats it as the start of a handshake.
 int MbedSession::take_ticket() {
     int ret = ussl_mbedtls_begin_message(&ssl_);
     if (ret == 0)
         ret = mbedtls_ssl_handshake_step(&ssl_);
-    // A ticket is only for later connections: this one goes on without.
+    // A ticket is only needed for later connections, so this one continues without it.
     if (take_lack_of_memory()) {
         ussl_mbedtls_end_handshake(&ssl_);
         ssl_.keep_current_message = 0;

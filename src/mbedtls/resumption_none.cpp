@@ -1,4 +1,5 @@
-// No session resumption: the Mbed TLS of a port keeps to itself what ussl needs of the handshake.
+// No session resumption: the Mbed TLS of a port does not give access to the handshake state that
+// ussl needs.
 
 #include "mbedtls.hpp"
 

@@ -12,7 +12,7 @@ namespace {
 using Writer =
     Holder<mbedtls_x509write_cert, mbedtls_x509write_crt_init, mbedtls_x509write_crt_free>;
 
-/// The alternative names as the list that Mbed TLS wants.
+/// The alternative names as a linked list for Mbed TLS.
 struct AlternativeNames : OnHeap {
     bool fill(std::span<const std::string_view> texts) {
         for (std::size_t i = 0; i < texts.size(); ++i) {
@@ -23,11 +23,11 @@ struct AlternativeNames : OnHeap {
             const auto* dns = reinterpret_cast<const unsigned char*>(name.dns().data());
             auto& node = list[i].node;
             node.type = name.is_address() ? MBEDTLS_X509_SAN_IP_ADDRESS : MBEDTLS_X509_SAN_DNS_NAME;
-            // Mbed TLS only reads it.
+            // The const_cast is safe: Mbed TLS does not change the names.
             node.san.unstructured_name.p =
                 const_cast<unsigned char*>(name.is_address() ? address.data() : dns);
             node.san.unstructured_name.len = name.is_address() ? address.size() : name.dns().size();
-            // Mbed TLS writes them from the end, and so the last one first.
+            // Mbed TLS writes the list from its end, so it is built in reverse order.
             list[i].next = i != 0 ? &list[i - 1] : nullptr;
         }
         return true;
@@ -37,7 +37,7 @@ struct AlternativeNames : OnHeap {
     mbedtls_x509_san_list list[max_self_signed_names] = {};
 };
 
-/// "20000101000000": a time as Mbed TLS wants it, which makes a UTCTime of it until 2049
+/// A time in the format of Mbed TLS, such as "20000101000000". Mbed TLS writes a UTCTime until 2049
 /// (RFC 5280 §4.1.2.5).
 struct TimeText {
     explicit TimeText(std::int64_t seconds) {
@@ -83,7 +83,7 @@ bool set_purpose(mbedtls_x509write_cert& writer) {
            mbedtls_x509write_crt_set_ext_key_usage(&writer, &server) == 0;
 }
 
-// Mbed TLS writes from the end of a buffer; `written` is what it returned.
+// Mbed TLS writes to the end of a buffer; `written` is its return value.
 bool take_end(const SecretBytes& buffer, int written, SecretBytes& into) {
     if (written <= 0)
         return false;
@@ -112,7 +112,7 @@ bool make(const SelfSignedFor& what, SelfSigned& made) {
     mbedtls_x509write_crt_set_md_alg(&writer, MBEDTLS_MD_SHA256);
     mbedtls_x509write_crt_set_subject_key(&writer, &key);
     mbedtls_x509write_crt_set_issuer_key(&writer, &key);
-    std::size_t size = 512;  // all but the names
+    std::size_t size = 512;  // everything except the names
     for (const std::string_view name : what.names)
         size += name.size() + 16;
     const SecretBytes buffer(size);

@@ -1,4 +1,4 @@
-// One connection: an mbedtls_ssl_context, its steps and its facts.
+// One connection: an mbedtls_ssl_context, its calls and its properties.
 
 #include <algorithm>
 #include <cstring>
@@ -27,7 +27,7 @@ Owned<EngineSession> MbedSession::make(const MbedContext& context, SessionResour
     mbedtls_ssl_context* ssl = &session->ssl_;
     if (mbedtls_ssl_setup(ssl, &context.config_) != 0)
         return nullptr;
-    // The name goes into SNI; is_for() is what checks it.
+    // This name is only used for SNI; is_for() checks the certificate.
     const bool says_name = name != nullptr && !name->is_address();
     if (context.settings().role == Role::client &&
         mbedtls_ssl_set_hostname(ssl, says_name ? name->dns_c_str() : nullptr) != 0)
@@ -44,7 +44,7 @@ int MbedSession::receive(MutableBytes into) {
     if (const int ret = flight_.send(transport_); ret != 0)
         return ret;
     if (!records_.within_a_record()) {
-        // A client of TLS 1.3 expects certificates also instead of a request for its own.
+        // A TLS 1.3 client may receive Certificate in place of CertificateRequest.
         const bool awaits_certificates =
             ssl_.state == MBEDTLS_SSL_SERVER_CERTIFICATE ||
             ssl_.state == MBEDTLS_SSL_CLIENT_CERTIFICATE ||
@@ -59,32 +59,31 @@ int MbedSession::receive(MutableBytes into) {
 }
 
 bool MbedSession::is_tls1_3() const {
-    // Before that, it may be a number that a peer has made up.
+    // Before that state, tls_version may be an unchecked number from the peer.
     return ssl_.state > MBEDTLS_SSL_SERVER_HELLO && ssl_.tls_version == MBEDTLS_SSL_VERSION_TLS1_3;
 }
 
-// Mbed TLS passes over every alert that is not called fatal, and in TLS 1.3 over every
-// ChangeCipherSpec, for as long as they come. The last of them is still there when it asks for the
-// next record.
+// Mbed TLS ignores every alert that is not fatal, and in TLS 1.3 every ChangeCipherSpec, without a
+// limit. The last ignored record is still in the buffer when Mbed TLS reads the next one.
 int MbedSession::judge_passed_over() {
     constexpr std::uint8_t max_in_a_row = 5;
     const bool tls1_3 = is_tls1_3();
     if (ssl_.in_msgtype == MBEDTLS_SSL_MSG_ALERT) {
         const std::uint8_t level = ssl_.in_msg[0];
         const std::uint8_t number = ssl_.in_msg[1];
-        // RFC 8446 §6: in TLS 1.3 the level says nothing, and what is unknown is an error.
+        // RFC 8446 §6: in TLS 1.3, the level is ignored, and unknown alerts are errors.
         constexpr std::uint8_t user_canceled = 90;
         if (tls1_3 && number != user_canceled)
             return MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE;
         if (level != MBEDTLS_SSL_ALERT_LEVEL_WARNING && !tls1_3)
             return MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER;
-        // An answer to what nobody has asked for (RFC 5246 §7.2.2).
+        // An answer to a renegotiation that was never requested (RFC 5246 §7.2.2).
         if (number == MBEDTLS_SSL_ALERT_MSG_NO_RENEGOTIATION)
             return MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE;
     } else if (ssl_.in_msgtype == MBEDTLS_SSL_MSG_CHANGE_CIPHER_SPEC &&
                (tls1_3 || ssl_.state <= MBEDTLS_SSL_SERVER_HELLO)) {
-        // RFC 8446 §5: as it is, and before the peer's Finished message; also while the version is
-        // not known yet.
+        // RFC 8446 §5: ChangeCipherSpec must be unencrypted, and precede the peer's Finished
+        // message. This also applies before the version is known.
         if (ssl_.in_hdr[0] != MBEDTLS_SSL_MSG_CHANGE_CIPHER_SPEC ||
             mbedtls_ssl_is_handshake_over(&ssl_) != 0)
             return MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE;
@@ -93,11 +92,11 @@ int MbedSession::judge_passed_over() {
             passed_over_ = 0;
         return 0;
     }
-    ssl_.in_msgtype = 0;  // it has been looked at
+    ssl_.in_msgtype = 0;  // mark it as processed
     return ++passed_over_ > max_in_a_row ? MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE : 0;
 }
 
-// As much as most servers take; and what each record adds to it.
+// Accepts as much early data as most servers do, including the overhead of each record.
 bool MbedSession::may_skip(std::size_t early_data) {
     constexpr std::size_t most = max_record_size + 1024;
     skipped_ = static_cast<std::uint16_t>(std::min(skipped_ + early_data, most + 1));
@@ -109,7 +108,7 @@ int MbedSession::send(Bytes from) {
                                                      : Flight::write_now(transport_, from);
 }
 
-// A step of Mbed TLS's, and again once there is room for the record that it stopped at.
+// Calls a function of Mbed TLS, and repeats the call after it had no room for a record.
 template <class Step>
 int MbedSession::with_room(Step step) {
     for (;;) {
@@ -121,12 +120,12 @@ int MbedSession::with_room(Step step) {
     }
 }
 
-// A port's Mbed TLS may have a fixed number of places for keys, and forgotten connections hold
-// some.
+// The Mbed TLS of a port may have a fixed number of key slots. Connections that the program has
+// forgotten may still occupy some.
 #if defined(MBEDTLS_PSA_CRYPTO_C) && !defined(MBEDTLS_PSA_KEY_STORE_DYNAMIC)
 static bool has_key_slots() {
-    // A key exchange, the keys of the handshake and of the connection, one in passing; twice, for
-    // another handshake may have begun.
+    // A key exchange, the keys of the handshake and of the connection, and a temporary one. Twice,
+    // because another handshake may be under way.
     constexpr std::size_t max_at_once = 12;
     mbedtls_psa_stats_t stats;
     mbedtls_psa_get_stats(&stats);
@@ -148,7 +147,7 @@ Outcome MbedSession::handshake() {
         }
     }
     take_lack_of_memory();
-    // A server's tickets follow when the handshake is over already.
+    // A server of TLS 1.3 sends its tickets after this state.
     while (ssl_.state != MBEDTLS_SSL_HANDSHAKE_OVER) {
         const bool at_server_hello = ssl_.state == MBEDTLS_SSL_SERVER_HELLO;
         if (at_server_hello)
@@ -164,7 +163,7 @@ Outcome MbedSession::handshake() {
         const int ret = with_room([this] { return mbedtls_ssl_handshake_step(&ssl_); });
         note_resumption();
 #ifdef USSL_PATCHED_MBEDTLS
-        // The last step of TLS 1.2 frees the handshake.
+        // In TLS 1.2, the last call frees the handshake state.
         if (const std::uint16_t group = ussl_mbedtls_group(&ssl_))
             group_ = group;
 #endif
@@ -179,7 +178,7 @@ Outcome MbedSession::handshake() {
             return judged;
         if (ret != 0)
             return outcome_of(ret);
-        // Mbed TLS may go on with what it had no memory to compute.
+        // Mbed TLS may continue although memory ran out during a computation.
         if (lacked_memory_)
             return fail(MBEDTLS_ERR_SSL_ALLOC_FAILED);
     }
@@ -192,11 +191,11 @@ Outcome MbedSession::handshake() {
                                context().settings().verify == Verify::optional;
     const bool is_absent =
         (mbedtls_ssl_get_verify_result(&ssl_) & MBEDTLS_X509_BADCERT_MISSING) != 0;
-    // Of the session that is resumed, the tag says how it was verified (ussl::StoredSession).
+    // The scope of a resumed session includes its verification settings (ussl::StoredSession).
     if (must_verify && !was_verified_ && !(may_be_absent && is_absent) && !resumed_)
         return fail(MBEDTLS_ERR_SSL_INTERNAL_ERROR);
     flight_.end();
-    // In TLS 1.3 what could be kept here is the ticket that was used already (RFC 8446 §C.4).
+    // In TLS 1.3, only the ticket that was already used could be stored here (RFC 8446 §C.4).
     if (version() != Version::tls1_3)
         keep_session();
     if (!has_extended_secret_)
@@ -205,7 +204,7 @@ Outcome MbedSession::handshake() {
     return Outcome::done();
 }
 
-// What Mbed TLS has found of the peer's certificate so far.
+// Evaluates the verification result for the peer's certificate.
 Outcome MbedSession::judge_peer() {
     const bool client = context().settings().role == Role::client;
     if (take_lack_of_memory()) {
@@ -241,7 +240,7 @@ bool MbedSession::lacks_group() const {
     return ussl_mbedtls_lacks_group(&ssl_) != 0;
 }
 
-// What only the handshake needed.
+// Releases memory that only the handshake needs.
 void MbedSession::let_go_of_the_handshake() {
     ussl_mbedtls_end_handshake(&ssl_);
     records_.release_idle_buffers();
@@ -252,8 +251,8 @@ void MbedSession::let_go_of_the_handshake() {
 #endif
 }
 
-// Of the peer's chain, what a program may still ask for is its first certificate. Parsed, all of it
-// takes several times the room.
+// Programs can only read the first certificate of the peer's chain, so the others are released.
+// Parsed certificates take several times the memory of their DER.
 void MbedSession::shorten_peer_certificate() {
     const mbedtls_x509_crt* certificate = mbedtls_ssl_get_peer_cert(&ssl_);
     if (certificate == nullptr ||
@@ -280,7 +279,7 @@ int MbedSession::read_some(MutableBytes into) {
                 return ret;
         const int ret =
             with_room([&] { return mbedtls_ssl_read(&ssl_, into.data(), into.size()); });
-        // It may have read an alert that comes to nothing, and there is more.
+        // Mbed TLS may have read an alert that is ignored, and more data may be available.
         const bool goes_on = waits_for_ticket() || ssl_.in_msgtype == MBEDTLS_SSL_MSG_ALERT;
         if (ret != MBEDTLS_ERR_SSL_WANT_READ || !goes_on)
             return ret;
@@ -289,15 +288,15 @@ int MbedSession::read_some(MutableBytes into) {
 
 Outcome MbedSession::read(MutableBytes into) {
     take_lack_of_memory();
-    // Records may be empty, but a peer that sends nothing else wants to keep us busy. OpenSSL
-    // tolerates as many.
+    // Records may be empty, but many empty records without plaintext are an attack. OpenSSL has the
+    // same limit.
     constexpr int max_empty_records = 32;
     int ret = 0;
     do {
-        // Mbed TLS would take four of them for a forged record.
+        // Mbed TLS would report an error after four empty records.
         ssl_.nb_zero = 0;
         ret = read_some(into);
-        // One or two at a time.
+        // nb_zero increases by one or two in each call.
         empty_records_ = static_cast<std::uint8_t>(empty_records_ + ssl_.nb_zero);
         if (ret > 0 || pending() != 0)
             empty_records_ = 0;
@@ -318,15 +317,16 @@ Outcome MbedSession::read(MutableBytes into) {
 }
 
 Outcome MbedSession::write(Bytes from) {
-    // An alert that a read could not send: Mbed TLS would send that alone, and call it a success.
+    // An earlier read may have left an unsent alert. Mbed TLS would send only the alert, and report
+    // success for the data.
     if (const Outcome outcome = flush(); outcome.kind != Outcome::Kind::done)
         return outcome;
-    // A longer piece would be cut off here without a word if it does not leave at once.
+    // If more data were passed, Mbed TLS could send only a part of it without reporting this.
     const int most = mbedtls_ssl_get_max_out_record_payload(&ssl_);
     if (most <= 0)
         return fail(most);
     from = from.first(std::min(from.size(), static_cast<std::size_t>(most)));
-    // Smaller records where there is no memory for a large one.
+    // If memory runs out for a large record, use a smaller one.
     constexpr std::size_t least = 64;
     while (!records_.room_to_write(from.size())) {
         if (from.size() <= least)
@@ -342,13 +342,13 @@ Outcome MbedSession::write(Bytes from) {
 
 Outcome MbedSession::flush() {
     take_lack_of_memory();
-    // It could not be looked at because something had to leave first.
+    // A ticket that could not be processed earlier, because unsent data had to be flushed first.
     if (waits_for_ticket())
         if (const int ret = take_ticket(); ret != 0)
             return outcome_of(ret);
     if (ssl_.out_left == 0)
         return Outcome::done();
-    // While something has not left yet, nothing of what is handed in is looked at.
+    // While there is unsent data, Mbed TLS ignores the data that is passed.
     const std::uint8_t unused = 0;
     const int ret = mbedtls_ssl_write(&ssl_, &unused, 1);
     records_.record_is_done();
@@ -356,7 +356,7 @@ Outcome MbedSession::flush() {
 }
 
 Outcome MbedSession::close_notify() {
-    // What stands before the goodbye; once that is begun, Mbed TLS goes on with it by itself.
+    // Sends data before close_notify. If Mbed TLS has started close_notify, it continues by itself.
     if (!goodbye_begun_)
         if (const Outcome outcome = flush(); outcome.kind != Outcome::Kind::done)
             return outcome;
@@ -376,7 +376,7 @@ Outcome MbedSession::outcome_of(int ret) {
         case MBEDTLS_ERR_SSL_CONN_EOF:
             return Outcome::end();
         case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
-            // RFC 8446 §6: a goodbye, whatever its level.
+            // RFC 8446 §6: close_notify has the same meaning at every level.
             if (is_tls1_3() && ssl_.in_msg[1] == MBEDTLS_SSL_ALERT_MSG_CLOSE_NOTIFY)
                 return Outcome::end();
             [[fallthrough]];

@@ -8,7 +8,8 @@
 
 namespace ussl::mbedtls {
 
-// "TLS1-3-AES-128-GCM-SHA256", "TLS-PSK-WITH-…": IANA's name but for the hyphens and the number.
+// Returns IANA's name. Mbed TLS's names, such as "TLS1-3-AES-128-GCM-SHA256" or "TLS-PSK-WITH-…",
+// differ in the hyphens and the version.
 std::string_view suite_name(int suite, std::span<char> into) {
     const mbedtls_ssl_ciphersuite_t* known = mbedtls_ssl_ciphersuite_from_id(suite);
     if (known == nullptr)

@@ -1,9 +1,9 @@
-// What ussl builds Mbed TLS 3.6 with (MBEDTLS_CONFIG_FILE), on a host and on a board. Each line is
-// there for something that the contract promises, or for speed or size where it says so.
+// The configuration of ussl's own build of Mbed TLS 3.6 (MBEDTLS_CONFIG_FILE), on a host and on a board. Each line is
+// required by the contract, or improves speed or size where a comment mentions it.
 //
-// USSL_BOARD: bare metal; the port gives memory, entropy and time (see docs/porting/README.md). A board that
-// wants less, or more, names a file of its own as MBEDTLS_USER_CONFIG_FILE, which is read after this
-// one and defines and undefines what it likes; bench/mcu --options measures what each thing costs.
+// USSL_BOARD: a board without an operating system; the port provides memory, entropy and time (see
+// docs/porting/README.md). To change options, a board names its own file as MBEDTLS_USER_CONFIG_FILE. It is included
+// after this one, and can define and undefine options. bench/mcu --options measures the cost of each option.
 
 #ifndef USSL_MBEDTLS_CONFIG_H
 #define USSL_MBEDTLS_CONFIG_H
@@ -13,7 +13,7 @@
 // --- the platform
 
 #define MBEDTLS_HAVE_TIME
-#define MBEDTLS_HAVE_TIME_DATE  // certificates expire
+#define MBEDTLS_HAVE_TIME_DATE  // certificates have dates
 #define MBEDTLS_HAVE_ASM        // speed: long multiplication, AES-NI
 #ifndef USSL_BOARD
 #define MBEDTLS_FS_IO  // the system's trust store
@@ -39,26 +39,26 @@
 #define MBEDTLS_SSL_SERVER_NAME_INDICATION
 #define MBEDTLS_SSL_ALPN
 #define MBEDTLS_SSL_SESSION_TICKETS  // resumption, as a client
-#define MBEDTLS_SSL_TICKET_C         // and as a server
-#define MBEDTLS_SSL_CACHE_C          // whose clients of TLS 1.2 need no tickets
-#define MBEDTLS_SSL_TLS1_3_TICKET_NONCE_LENGTH 8  // wolfSSL 5.5 ends a connection that has a longer one
-#define MBEDTLS_SSL_ENCRYPT_THEN_MAC  // RFC 7366, for suites with CBC, which are there if asked for
-#define MBEDTLS_SSL_MAX_FRAGMENT_LENGTH     // smaller records, if asked for: in TLS 1.2
-#define MBEDTLS_SSL_RECORD_SIZE_LIMIT       // and in TLS 1.3
-#define MBEDTLS_SSL_VARIABLE_BUFFER_LENGTH  // buffers that ussl makes and takes away (records.cpp)
-#define MBEDTLS_SSL_CID_TLS1_3_PADDING_GRANULARITY 1  // no padding, so that a record can be full
+#define MBEDTLS_SSL_TICKET_C         // as a server
+#define MBEDTLS_SSL_CACHE_C          // as a server, for TLS 1.2 clients without tickets
+#define MBEDTLS_SSL_TLS1_3_TICKET_NONCE_LENGTH 8  // wolfSSL 5.5 closes a connection with a longer nonce
+#define MBEDTLS_SSL_ENCRYPT_THEN_MAC  // RFC 7366, for CBC suites, which are opt-in
+#define MBEDTLS_SSL_MAX_FRAGMENT_LENGTH     // smaller records in TLS 1.2, opt-in
+#define MBEDTLS_SSL_RECORD_SIZE_LIMIT       // smaller records in TLS 1.3, opt-in
+#define MBEDTLS_SSL_VARIABLE_BUFFER_LENGTH  // buffers that ussl resizes (records.cpp)
+#define MBEDTLS_SSL_CID_TLS1_3_PADDING_GRANULARITY 1  // no padding, so that a record can have the maximum size
 #define MBEDTLS_KEY_EXCHANGE_ECDHE_ECDSA_ENABLED
 #define MBEDTLS_KEY_EXCHANGE_ECDHE_RSA_ENABLED
 #define MBEDTLS_KEY_EXCHANGE_ECDHE_PSK_ENABLED
 #define MBEDTLS_KEY_EXCHANGE_PSK_ENABLED
 #ifdef USSL_BOARD
-// The largest record that is sent, and the longest certificate chain that can be shown. Every
-// handshake holds that much memory; afterwards only records do.
+// The maximum size of a sent record and of this side's certificate chain. Every handshake needs that much memory; after
+// the handshake, only records do.
 #define MBEDTLS_SSL_OUT_CONTENT_LEN 4096
 #else
-// A board would compute for seconds, and every handshake would need 1.5 KB more.
+// On a board, these would take seconds, and 1.5 KB more memory in every handshake.
 #define MBEDTLS_KEY_EXCHANGE_DHE_PSK_ENABLED
-#define MBEDTLS_KEY_EXCHANGE_RSA_ENABLED  // if asked for by name
+#define MBEDTLS_KEY_EXCHANGE_RSA_ENABLED  // opt-in suites
 #define MBEDTLS_DHM_C
 #endif
 
@@ -68,8 +68,8 @@
 #define MBEDTLS_USE_PSA_CRYPTO
 #define MBEDTLS_PSA_CRYPTO_EXTERNAL_RNG       // random.cpp
 #define MBEDTLS_PSA_KEY_STORE_DYNAMIC         // any number of connections
-#define MBEDTLS_PSA_KEY_SLOT_COUNT 1          // memory: places for persistent keys, which nobody has
-#define MBEDTLS_PSA_ASSUME_EXCLUSIVE_BUFFERS  // memory and speed: records are not copied first
+#define MBEDTLS_PSA_KEY_SLOT_COUNT 1          // memory: slots for persistent keys, which are not used
+#define MBEDTLS_PSA_ASSUME_EXCLUSIVE_BUFFERS  // memory and speed: no copies of records
 #define MBEDTLS_CIPHER_C
 #define MBEDTLS_AES_C
 #define MBEDTLS_GCM_C
@@ -79,8 +79,8 @@
 #define MBEDTLS_CHACHAPOLY_C
 #define MBEDTLS_MD_C
 #define MBEDTLS_HKDF_C
-#define MBEDTLS_MD5_C   // keys in PEM that were encrypted the old way
-#define MBEDTLS_SHA1_C  // to say of a certificate that it is too weak
+#define MBEDTLS_MD5_C   // for PEM keys with the old encryption
+#define MBEDTLS_SHA1_C  // to report a certificate as too weak
 #define MBEDTLS_SHA224_C
 #define MBEDTLS_SHA256_C
 #define MBEDTLS_SHA384_C
@@ -92,19 +92,19 @@
 #define MBEDTLS_ECP_C
 #define MBEDTLS_ECDH_C
 #define MBEDTLS_ECDSA_C
-#define MBEDTLS_ECP_NIST_OPTIM            // speed: several times
-#define MBEDTLS_ECP_DP_SECP192R1_ENABLED  // to say of a certificate that it is too weak
+#define MBEDTLS_ECP_NIST_OPTIM            // speed: several times faster
+#define MBEDTLS_ECP_DP_SECP192R1_ENABLED  // to report a certificate as too weak
 #define MBEDTLS_ECP_DP_SECP224R1_ENABLED
 #define MBEDTLS_ECP_DP_SECP256R1_ENABLED
 #define MBEDTLS_ECP_DP_SECP384R1_ENABLED
 #define MBEDTLS_ECP_DP_SECP521R1_ENABLED
 #define MBEDTLS_ECP_DP_CURVE25519_ENABLED
 #ifdef USSL_BOARD
-// Tables of AES: 2 KB of flash, where they would be 8.5 KB of memory or of flash.
+// Tables of AES: 2 KB of flash instead of 8.5 KB of memory or flash.
 #define MBEDTLS_AES_ROM_TABLES
 #define MBEDTLS_AES_FEWER_TABLES
 #define MBEDTLS_SHA512_SMALLER    // flash: 1.6 KB less
-#define MBEDTLS_MPI_MAX_SIZE 512  // RSA up to 4096 bits; stack and memory of a handshake
+#define MBEDTLS_MPI_MAX_SIZE 512  // RSA up to 4096 bits; saves stack and memory in a handshake
 #endif
 
 // --- keys and certificates
@@ -125,7 +125,7 @@
 #define MBEDTLS_OID_C
 #define MBEDTLS_BASE64_C
 #define MBEDTLS_PEM_PARSE_C
-// Encrypted keys.
+// For encrypted keys.
 #define MBEDTLS_PKCS5_C
 #define MBEDTLS_PKCS12_C
 #define MBEDTLS_DES_C
@@ -133,7 +133,7 @@
 #define MBEDTLS_CIPHER_MODE_CTR  // cryptolib
 #define MBEDTLS_CIPHER_PADDING_PKCS7
 
-#define MBEDTLS_PSK_MAX_LEN 48  // the contract's longest key
+#define MBEDTLS_PSK_MAX_LEN 48  // the maximum key size of the contract
 
 #define MBEDTLS_VERSION_C
 

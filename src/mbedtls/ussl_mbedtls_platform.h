@@ -1,5 +1,5 @@
-// What Mbed TLS gets from ussl instead of from a system. For ussl_mbedtls_config.h, and for other
-// configurations that use ussl's memory, entropy and time.
+// Replaces the system functions that Mbed TLS needs. For ussl_mbedtls_config.h, and for other configurations that use
+// ussl's memory, entropy and time.
 
 #ifndef USSL_MBEDTLS_PLATFORM_H
 #define USSL_MBEDTLS_PLATFORM_H
@@ -22,12 +22,12 @@ ussl_mbedtls_time_t ussl_mbedtls_time(ussl_mbedtls_time_t* also);
 #define USSL_MBEDTLS_PLATFORM
 #define MBEDTLS_PLATFORM_C
 #define MBEDTLS_PLATFORM_MEMORY
-// ussl notes when memory runs out: Mbed TLS itself reports it under many names.
+// ussl records when memory runs out, because Mbed TLS reports it with many error codes.
 #define MBEDTLS_PLATFORM_CALLOC_MACRO ussl_mbedtls_calloc
 #define MBEDTLS_PLATFORM_FREE_MACRO ussl_mbedtls_free
 #ifdef USSL_BOARD
-#define MBEDTLS_NO_PLATFORM_ENTROPY  // random.cpp asks the port
-#define MBEDTLS_CTR_DRBG_C           // and stretches what it gets
+#define MBEDTLS_NO_PLATFORM_ENTROPY  // random.cpp calls the port
+#define MBEDTLS_CTR_DRBG_C           // and expands the port's entropy
 #define MBEDTLS_PLATFORM_MS_TIME_ALT
 #define MBEDTLS_PLATFORM_TIME_TYPE_MACRO ussl_mbedtls_time_t
 #define MBEDTLS_PLATFORM_TIME_MACRO ussl_mbedtls_time

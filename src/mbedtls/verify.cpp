@@ -44,8 +44,8 @@ bool may_sign_certificates(const mbedtls_x509_crt& certificate) {
            mbedtls_x509_crt_check_key_usage(&certificate, MBEDTLS_X509_KU_KEY_CERT_SIGN) == 0;
 }
 
-// RFC 5280 §8: an issuer's name stands in what it issues as it stands in its own certificate,
-// byte by byte. §4.2.1.1: and what is said of its key and certificate fits.
+// Returns true if a certificate names `issuer` as its issuer. RFC 5280 §8: the names must be
+// identical byte by byte. §4.2.1.1: the authority key identifier must match.
 bool issued(const mbedtls_x509_crt& issuer, const mbedtls_x509_crt& certificate) {
     const auto& named = certificate.authority_key_id;
     const auto fits = [](const mbedtls_x509_buf& wanted, const mbedtls_x509_buf& has) {
@@ -56,7 +56,7 @@ bool issued(const mbedtls_x509_crt& issuer, const mbedtls_x509_crt& certificate)
         !fits(named.authorityCertSerialNumber, issuer.serial) ||
         mbedtls_pk_can_do(&issuer.pk, certificate.sig_pk) == 0)
         return false;
-    // The first directoryName (its tag is 4) counts.
+    // Only the first directoryName (tag 4) is compared.
     constexpr unsigned char directory =
         MBEDTLS_ASN1_CONTEXT_SPECIFIC | MBEDTLS_ASN1_CONSTRUCTED | 4;
     for (const auto* name = &named.authorityCertIssuer; name != nullptr && name->buf.len != 0;
@@ -68,14 +68,14 @@ bool issued(const mbedtls_x509_crt& issuer, const mbedtls_x509_crt& certificate)
 
 enum class Signature : std::uint8_t { good, wrong, unsupported };
 
-// Of a certificate or a CRL.
+// Checks the signature of a certificate or a CRL.
 template <class Signed>
 Signature signature_of(const Signed& what, const mbedtls_x509_crt& issuer) {
     const mbedtls_md_info_t* md = mbedtls_md_info_from_type(what.sig_md);
     unsigned char hash[MBEDTLS_MD_MAX_SIZE];
     if (md == nullptr || mbedtls_md(md, what.tbs.p, what.tbs.len, hash) != 0)
         return Signature::unsupported;
-    // Mbed TLS does not change the key.
+    // The const_cast is safe: Mbed TLS does not change the key.
     switch (mbedtls_pk_verify_ext(what.sig_pk, what.sig_opts,
                                   const_cast<mbedtls_pk_context*>(&issuer.pk), what.sig_md, hash,
                                   mbedtls_md_get_size(md), what.sig.p, what.sig.len)) {
@@ -89,9 +89,9 @@ Signature signature_of(const Signed& what, const mbedtls_x509_crt& issuer) {
     }
 }
 
-// Mbed TLS says of every certificate that nobody vouches for no more than that. Those in the peer's
-// chain, and the roots, tell why: a signature that is wrong, or an issuer that may not issue it,
-// which is the one that fails then.
+// Mbed TLS reports every certificate without a trusted issuer in the same way. This function finds
+// the reason among the peer's chain and the roots. It is a wrong signature, or an issuer that must
+// not issue certificates; in the second case, the issuer is the certificate that fails.
 void add_reason(const mbedtls_x509_crt& roots, const mbedtls_x509_crt& certificate, int depth,
                 Found& found) {
     const auto add = [&](Code code) { found.add(failure_bit(code), &certificate, depth); };
@@ -99,7 +99,7 @@ void add_reason(const mbedtls_x509_crt& roots, const mbedtls_x509_crt& certifica
     const Code alone =
         is_own_issuer && depth == 0 ? Code::CERT_SELF_SIGNED : Code::CERT_UNKNOWN_ISSUER;
     if (is_own_issuer && signature_of(certificate, certificate) == Signature::good)
-        return add(alone);  // whatever else has its name
+        return add(alone);  // even if others have the same name
     const mbedtls_x509_crt* issuer = nullptr;
     for (const mbedtls_x509_crt* list :
          {&roots, static_cast<const mbedtls_x509_crt*>(certificate.next)})
@@ -111,7 +111,8 @@ void add_reason(const mbedtls_x509_crt& roots, const mbedtls_x509_crt& certifica
                 issuer = candidate;
             if (!may_sign_certificates(*candidate))
                 continue;
-            // The first one that can be checked decides: a peer may send many.
+            // The first signature that can be checked decides, because a peer may send many
+            // candidates.
             const Signature signature = signature_of(certificate, *candidate);
             if (signature == Signature::wrong)
                 return add(Code::CERT_BAD_SIGNATURE);
@@ -123,9 +124,9 @@ void add_reason(const mbedtls_x509_crt& roots, const mbedtls_x509_crt& certifica
     add(alone);
 }
 
-// RFC 5280 §4.2.1.3, §4.2.1.12: a certificate that says what it is for is for nothing else.
-// One that issues for a purpose of its own, too, as with OpenSSL, which like this takes "any
-// purpose" for none, and still heeds Netscape's word for it.
+// RFC 5280 §4.2.1.3, §4.2.1.12: a certificate with a purpose must not be used for others. As in
+// OpenSSL, this includes CA certificates, "any purpose" is not sufficient, and Netscape's
+// certificate type still counts.
 bool purpose_fits(const mbedtls_x509_crt& certificate, int depth, bool of_server) {
     if (depth == 0 &&
         mbedtls_x509_crt_check_key_usage(&certificate, MBEDTLS_X509_KU_DIGITAL_SIGNATURE) != 0)
@@ -160,8 +161,9 @@ bool for_each_extension(const mbedtls_x509_crt& certificate, Take take) {
                                        certificate.v3_ext.p + certificate.v3_ext.len, take);
 }
 
-// RFC 5280 §4.2: not if one is there twice, or if there is a critical one that nobody understands.
-// §4.2.1.10: nor name constraints, critical or not, for Mbed TLS does not read them.
+// RFC 5280 §4.2: an extension must not occur twice, and no critical extension may be unknown. Name
+// constraints (§4.2.1.10) are rejected even if they are not critical, because Mbed TLS does not
+// evaluate them.
 bool extensions_are_understood(const mbedtls_x509_crt& certificate) {
     constexpr std::string_view name_constraints{MBEDTLS_OID_NAME_CONSTRAINTS,
                                                 MBEDTLS_OID_SIZE(MBEDTLS_OID_NAME_CONSTRAINTS)};
@@ -179,8 +181,8 @@ bool extensions_are_understood(const mbedtls_x509_crt& certificate) {
     });
 }
 
-// X.690 §8.19.2: no number begins with zeros, and the last one has an end. To Mbed TLS, any bytes
-// are an OID that it does not know.
+// X.690 §8.19.2: a component must not start with zero bits, and the last one must be complete. Mbed
+// TLS accepts any bytes as an unknown OID.
 bool is_whole(Bytes oid) {
     bool begins = true;
     for (const std::uint8_t byte : oid) {
@@ -196,14 +198,14 @@ bool extensions_have_oids(const mbedtls_x509_crt& certificate) {
                               [](const Extension& extension) { return is_whole(extension.oid); });
 }
 
-// RFC 3820, whose certificates are nobody's here.
+// Returns true for proxy certificates (RFC 3820), which are not supported.
 bool is_proxy(const mbedtls_x509_crt& certificate) {
     constexpr std::string_view proxy = "\x2B\x06\x01\x05\x05\x07\x01\x0E";
     return !for_each_extension(
         certificate, [&](const Extension& extension) { return !is_oid(extension.oid, proxy); });
 }
 
-// RFC 5280 §4.1.2.5: with seconds, and Z for a zone. Mbed TLS would do without.
+// RFC 5280 §4.1.2.5: times include seconds, and their zone is Z. Mbed TLS does not require this.
 bool dates_are_whole(const mbedtls_x509_crt& certificate) {
     unsigned char* at = certificate.issuer_raw.p + certificate.issuer_raw.len;
     const unsigned char* end = certificate.subject_raw.p;
@@ -222,7 +224,7 @@ bool dates_are_whole(const mbedtls_x509_crt& certificate) {
     return true;
 }
 
-// RFC 5280 §4.2.1.6: one at the least, and of a kind that there is.
+// RFC 5280 §4.2.1.6: there must be at least one name, and each type must be defined.
 bool alternatives_are_names(const mbedtls_x509_crt& certificate) {
     if ((certificate.ext_types & MBEDTLS_X509_EXT_SUBJECT_ALT_NAME) == 0)
         return true;
@@ -260,7 +262,7 @@ bool is_distinguished_name(Bytes name) {
     return true;
 }
 
-// GeneralNames (RFC 5280 §4.2.1.6), without the tag of the list.
+// Returns true if the list is valid GeneralNames (RFC 5280 §4.2.1.6), without the tag of the list.
 bool are_general_names(Bytes list) {
     constexpr std::uint8_t directory_name = 0xA4;
     constexpr std::uint8_t kinds[] = {0xA0, 0x81, 0x82, 0xA3, directory_name,
@@ -275,7 +277,7 @@ bool are_general_names(Bytes list) {
     return true;
 }
 
-// RFC 5280 §4.2.1.13. OpenSSL reads them with each certificate, Mbed TLS does not.
+// RFC 5280 §4.2.1.13. Checked here because OpenSSL parses this extension, and Mbed TLS does not.
 bool are_distribution_points(Bytes value) {
     constexpr std::uint8_t name_tag = 0xA0, full_name = 0xA0, relative_name = 0xA1, reasons = 0x81,
                            issuer = 0xA2;
@@ -317,8 +319,8 @@ bool distribution_points_are_readable(const mbedtls_x509_crt& certificate) {
     });
 }
 
-// What Mbed TLS takes for a key though it cannot sign, or reads otherwise than it is meant: RSA
-// with numbers that are negative; points that are not written out (RFC 8422 §5.4.1).
+// Returns false for keys that Mbed TLS parses although they are invalid or it misreads them. These
+// are RSA keys with negative numbers, and points that are not uncompressed (RFC 8422 §5.4.1).
 bool key_is_readable(const mbedtls_x509_crt& certificate) {
     unsigned char* at = certificate.pk_raw.p;
     const unsigned char* end = at + certificate.pk_raw.len;
@@ -345,7 +347,7 @@ bool key_is_readable(const mbedtls_x509_crt& certificate) {
     return true;
 }
 
-// X.690 §8.3.2: a number is as short as can be.
+// X.690 §8.3.2: an INTEGER has the shortest possible encoding.
 bool serial_is_a_number(const mbedtls_x509_buf& serial) {
     if (serial.len < 2)
         return serial.len == 1;
@@ -362,7 +364,8 @@ bool name_is_readable(const mbedtls_x509_name& name) {
     return true;
 }
 
-// One hash for both parts of RSA-PSS (RFC 4055 §3.1 recommends it): Mbed TLS knows no other.
+// RSA-PSS must use one hash for both parts (RFC 4055 §3.1 recommends it): Mbed TLS supports no
+// others.
 bool signature_is_readable(const mbedtls_x509_crt& certificate) {
     const auto* pss = static_cast<const mbedtls_pk_rsassa_pss_options*>(certificate.sig_opts);
     return pss == nullptr || pss->mgf1_hash_id == certificate.sig_md;
@@ -375,9 +378,9 @@ bool is_signed_by(const mbedtls_x509_crl& crl, const mbedtls_x509_crt& issuer) {
            signature_of(crl, issuer) == Signature::good;
 }
 
-// RFC 5280 §6.3, for CRLs that are about all certificates of their issuer. Mbed TLS looks at those
-// that there are, and does not mind if there is none. The newest that is good decides; without one,
-// what another says is told as well.
+// Checks revocation (RFC 5280 §6.3) with CRLs that cover all certificates of their issuer. Mbed TLS
+// uses only CRLs that are present, and does not report a missing one. The newest valid CRL decides.
+// If none is valid, that is a failure, and a revocation in the newest CRL is reported as well.
 std::uint16_t revocation_of(const MbedContext& context, const mbedtls_x509_crt& certificate,
                             const mbedtls_x509_crt* issuer) {
     const std::int64_t clock = now();
@@ -411,8 +414,8 @@ std::uint16_t revocation_of(const MbedContext& context, const mbedtls_x509_crt& 
     return failures;
 }
 
-// A trust anchor needs no CRL, and none can revoke one that issued itself. Another one is revoked
-// as any other certificate, by a CRL that is there.
+// A trust anchor needs no CRL, and a self-issued one cannot be revoked. Any other trust anchor is
+// revoked by a CRL that is present, as other certificates are.
 std::uint16_t revocation_of_anchor(const MbedContext& context, const mbedtls_x509_crt& anchor) {
     if (same(anchor.subject_raw, anchor.issuer_raw))
         return 0;
@@ -443,7 +446,7 @@ bool is_among_trusted(const MbedContext& context, const mbedtls_x509_crt& certif
             return true;
     if (!same(certificate.issuer_raw, certificate.subject_raw))
         return false;
-    // What the store has of a root, it has of no other certificate.
+    // The fields in the root store identify a certificate.
     bool found = false;
     context.root_store().for_each(
         bytes_of(certificate.subject_raw), [&](const RootStore::Root& root) {
@@ -463,7 +466,7 @@ bool names_are_readable(const mbedtls_x509_crt& certificate) {
 }
 
 bool is_readable(const mbedtls_x509_crt& certificate) {
-    constexpr std::size_t empty = 2;  // just a tag and a length
+    constexpr std::size_t empty = 2;  // only a tag and a length
     return (certificate.v3_ext.p == nullptr || certificate.v3_ext.len > empty) &&
            extensions_have_oids(certificate) && !is_proxy(certificate) &&
            dates_are_whole(certificate) && serial_is_a_number(certificate.serial) &&
@@ -474,10 +477,10 @@ bool is_readable(const mbedtls_x509_crt& certificate) {
             certificate.key_usage != 0);
 }
 
-// RFC 5280 §4.2.1.9: without basicConstraints, a certificate does not issue others. Mbed TLS makes
-// an exception for trusted ones of versions 1 and 2, so that the owner of a device whose
-// certificate is trusted could become another device. Only a self-signed root of version 1 may
-// issue: the others lose the exception with their version.
+// RFC 5280 §4.2.1.9: a certificate without basicConstraints must not issue others. Mbed TLS makes
+// an exception for trusted certificates of versions 1 and 2. The owner of a trusted device
+// certificate could then issue certificates for other devices. Only a self-signed version 1
+// certificate may issue: for the others, the version is changed to disable the exception.
 void restrict_issuers(mbedtls_x509_crt& trusted) {
     for (mbedtls_x509_crt* at = &trusted; at != nullptr && at->version != 0; at = at->next) {
         const bool may_issue = at->version == 1 && same(at->subject_raw, at->issuer_raw) &&
@@ -501,18 +504,18 @@ void find_failures(const MbedContext& context, const mbedtls_x509_crt& certifica
     if (!is_readable(certificate))
         return found.add(failure_bit(Code::CERT_INVALID), &certificate, depth);
 #endif
-    // The topmost is a root of ours, unless nobody was found who vouches for it.
+    // The topmost certificate is a trust anchor, unless no trusted issuer was found.
     bool trusted = issuer == nullptr && (flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) == 0;
-    // Whatever stands in ca_certs is trusted, root or not.
+    // Every certificate in ca_certs is a trust anchor, even if it is not self-signed.
     if ((flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) != 0) {
         trusted = is_among_trusted(context, certificate);
         if (!trusted)
             add_reason(roots, certificate, depth, found);
     } else if (issuer != nullptr && !issued(*issuer, certificate)) {
-        // Mbed TLS looks for an issuer by its name only, and in any case of letters.
+        // Mbed TLS compares only names, and ignores upper and lower case.
         failures |= failure_bit(Code::CERT_UNKNOWN_ISSUER);
     }
-    // A port's Mbed TLS may have another clock, or another epoch.
+    // A port's Mbed TLS may have another clock or epoch.
     const std::int64_t clock = now();
     const mbedtls_x509_time time = x509_time(context.settings().verify_time.at(clock));
     if (mbedtls_x509_time_cmp(&certificate.valid_to, &time) < 0)
@@ -526,7 +529,7 @@ void find_failures(const MbedContext& context, const mbedtls_x509_crt& certifica
                             : revocation_of(context, certificate, issuer);
     if (!extensions_are_understood(certificate))
         failures |= failure_bit(Code::CERT_INVALID);
-    // A trusted certificate's own signature proves nothing and is not looked at.
+    // A trust anchor's own signature proves nothing and is not checked.
     if (key_is_weak(certificate.pk) || (!trusted && signature_is_weak(certificate)))
         failures |= failure_bit(Code::CERT_WEAK);
     if (!purpose_fits(certificate, depth, context.settings().role == Role::client))
@@ -536,7 +539,7 @@ void find_failures(const MbedContext& context, const mbedtls_x509_crt& certifica
 
 bool is_for(const mbedtls_x509_crt& certificate, const HostName& name) {
     HostNameCheck check(name);
-    // RFC 5280 §4.2.1.6: the choice of a GeneralName is its tag's number.
+    // RFC 5280 §4.2.1.6: the tag number is the type of a GeneralName.
     constexpr unsigned char dns = MBEDTLS_ASN1_CONTEXT_SPECIFIC | 2;
     constexpr unsigned char address = MBEDTLS_ASN1_CONTEXT_SPECIFIC | 7;
     for (const mbedtls_x509_sequence* at = &certificate.subject_alt_names;
@@ -568,7 +571,7 @@ bool is_pinned(Bytes pins, const mbedtls_x509_crt& certificate) {
     return false;
 }
 
-// The same words for the same failures as OpenSSL.
+// Returns the alert that OpenSSL sends for the same failure.
 std::uint8_t alert_of(Code worst) {
     switch (worst) {
         case Code::CERT_REVOKED:
@@ -587,8 +590,8 @@ std::uint8_t alert_of(Code worst) {
     }
 }
 
-// From the topmost of the path on, which ends at the first trusted certificate (RFC 5280 §6.1): if
-// that is the peer's own, what else it has shown does not matter.
+// Called for the complete path, which ends at the first trusted certificate (RFC 5280 §6.1). If
+// that is the peer's own, the other certificates do not matter.
 void MbedSession::judge_path(int depth, Found& found) {
     const Link* path = path_.get();
     const bool alone = is_among_trusted(context(), *path->certificate);
@@ -608,7 +611,7 @@ void MbedSession::judge_path(int depth, Found& found) {
     }
 }
 
-// Mozilla ends the trust in a root for certificates that are valid from a later time on.
+// Mozilla ends the trust in a root for certificates whose validity starts after a given date.
 void MbedSession::judge_age(const mbedtls_x509_crt& anchor, Found& found) const {
     const mbedtls_x509_crt& certificate = *path_.get()->certificate;
     const auto root = root_of(context(), anchor);
@@ -634,8 +637,8 @@ int MbedSession::find_issuers(const mbedtls_x509_crt& certificate, mbedtls_x509_
 
 #ifndef USSL_PATCHED_MBEDTLS
 
-// The signatures that Mbed TLS may verify to find a path: of each certificate, with each that has
-// the name of its issuer.
+// Counts the signatures that Mbed TLS may check to find a path: of each certificate, with each
+// candidate that has the issuer's name.
 bool MbedSession::limit_signatures(const mbedtls_x509_crt& chain, const mbedtls_x509_crt* trusted) {
     signatures_are_limited_ = true;
     int checks = 0;
@@ -656,12 +659,12 @@ bool MbedSession::limit_signatures(const mbedtls_x509_crt& chain, const mbedtls_
 
 int MbedSession::verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t& flags) {
 #ifndef USSL_PATCHED_MBEDTLS
-    // The firmware was linked without --wrap.
+    // The firmware was linked without --wrap, so the limit is missing.
     if (!signatures_are_limited_)
         return MBEDTLS_ERR_SSL_INTERNAL_ERROR;
 #endif
     const bool verifies = context().settings().verify != Verify::none;
-    if (verifies && !path_) {  // the topmost
+    if (verifies && !path_) {  // the topmost certificate
         path_.reset(
             static_cast<Link*>(allocate((static_cast<std::size_t>(depth) + 1) * sizeof(Link))));
         if (!path_)
@@ -721,8 +724,8 @@ int ussl_mbedtls_is_readable(const mbedtls_x509_crt* certificate) {
 }
 #else
 
-// Without patches/mbedtls-signature-limit.patch: the linker leads Mbed TLS's call here (--wrap, in
-// micropython.mk and micropython.cmake).
+// Used without patches/mbedtls-signature-limit.patch: with --wrap (in micropython.mk and
+// micropython.cmake), the linker redirects Mbed TLS's call to this function.
 extern "C" {
 
 int __real_mbedtls_x509_crt_verify_restartable(
