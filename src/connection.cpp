@@ -537,8 +537,8 @@ void Connection::publish_facts() {
         now.read_interest = PollInterest::nothing;
     if (is_over)
         now.write_interest = PollInterest::nothing;
-    // If an engine must send a message first, such as an answer to a HelloRequest (RFC 5246
-    // §7.4.1.1), buffered records do not help: it waits until the stream is writable.
+    // An engine may have to send a message first, such as an answer to a HelloRequest (RFC 5246
+    // §7.4.1.1). It then waits until the stream is writable, even if there are buffered records.
     constexpr PollInterest readable = PollInterest::stream_readable;
     if ((now.read_interest == readable || now.write_interest == readable) && (is_open || paused_) &&
         resources_->transport.holds_record()) {

@@ -49,8 +49,9 @@ enum class PollInterest : std::uint8_t {
 /// another one writes. A call from within a callback is misuse and has no effect.
 ///
 /// Any thread may call the functions that a poll needs (poll_interest(), unsent(), pending(),
-/// paused(), failed(), closed()) at any time. They return the state at the end of the last call. To
-/// use the other accessors while other threads use the connection, call hold() first.
+/// paused(), failed(), closed(), handshake_done()) at any time. They return the state at the end of
+/// the last call. To use the other accessors while other threads use the connection, call hold()
+/// first.
 class Connection final : public OnHeap {
   public:
     struct Settings {

@@ -61,8 +61,7 @@ struct Options {
     std::optional<Bytes> psk_identity{};  ///< client: 1 to max_psk_identity bytes
     std::optional<Bytes> psk_key{};       ///< client: 1 to max_psk_key bytes
     bool psk_server = false;              ///< server: Callbacks::find_psk() looks up the keys
-    std::optional<Bytes>
-        psk_hint{};  ///< server: the identity hint, sent in TLS 1.2 (RFC 4279 §5.2)
+    std::optional<Bytes> psk_hint{};      ///< server: identity hint of TLS 1.2 (RFC 4279 §5.2)
 
     Version minimum_version = Version::tls1_2;
     Version maximum_version = Version::tls1_3;
@@ -71,8 +70,9 @@ struct Options {
     std::optional<std::span<const std::uint16_t>> suites{};
     /// Key exchange groups (RFC 8446 §4.2.7) by their IANA numbers, best first, without repetition.
     /// A client sends a key share of the first group. If that one includes ML-KEM, it also sends
-    /// one of the first group without. In TLS 1.2, the groups also limit the curves of certificates
-    /// (RFC 8422 §5.1.1). They do not apply to DHE of TLS 1.2. Absent: default_groups().
+    /// one of the first group without ML-KEM. In TLS 1.2, the groups also limit the curves of
+    /// certificates (RFC 8422 §5.1.1). They do not apply to DHE of TLS 1.2. Absent:
+    /// default_groups().
     std::optional<std::span<const std::uint16_t>> groups{};
     /// Application protocols (RFC 7301), best first. Each consists of a length byte (1 to 255) and
     /// the name, without NULs.
@@ -132,9 +132,9 @@ inline constexpr std::size_t option_count = 0 USSL_OPTIONS(USSL_COUNT, USSL_COUN
 #undef USSL_COUNT
 #undef USSL_OPTIONS
 
-/// An invalid argument of a call, found before the call had any effect. `reason` and `hint` name
-/// members of Options and Connection::Settings between backquotes, so that a binding can replace
-/// them with its own argument names.
+/// The reason why a call failed before it had any effect: an invalid argument, or lack of memory.
+/// `reason` and `hint` name members of Options and Connection::Settings between backquotes, so that
+/// a binding can replace them with its own argument names.
 struct ConfigError {
     const char* reason;  ///< a string literal
     bool out_of_memory = false;

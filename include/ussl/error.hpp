@@ -17,7 +17,7 @@ enum class Code : std::uint16_t {
 #undef USSL_ERROR
 };
 
-/// The cause of an error; class and first digit of a row's number correspond (see errors.def).
+/// The cause of an error: the first digit of the row's number (see errors.def).
 enum class ErrorClass : std::uint8_t { stream, peer, certificate, psk, record, local };
 
 ErrorClass class_of(Code code);

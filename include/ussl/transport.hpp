@@ -120,9 +120,9 @@ class Callbacks : public Transport {
         (void)identity, (void)key, (void)length;
         return PskAnswer::unknown;
     }
-    /// With Options::verify_by_program: called for each certificate of the peer's chain (DER), the
-    /// trust anchor's end first. The peer's own certificate has depth 0. The callback can only
-    /// reject: all other checks still apply.
+    /// With Options::verify_by_program: called for each certificate of the peer's chain (DER), from
+    /// the topmost one down to the peer's own, which has depth 0. The callback can only reject: all
+    /// other checks still apply.
     virtual CertificateDecision verify_certificate(Bytes certificate, int depth) noexcept {
         (void)certificate, (void)depth;
         return CertificateDecision::refused;

@@ -136,7 +136,7 @@ int ussl_mbedtls_begin_message(mbedtls_ssl_context *ssl) {
 
 int ussl_mbedtls_resumes(const mbedtls_ssl_context *ssl) {
     const mbedtls_ssl_handshake_params *handshake = ssl->handshake;
-    /* Before ServerHello, a client only hopes to. */
+    /* Before ServerHello, a client has only offered the session. */
     const int is_decided = ssl->state > MBEDTLS_SSL_SERVER_HELLO
                            || (ssl->state == MBEDTLS_SSL_SERVER_HELLO && ssl->conf->endpoint == MBEDTLS_SSL_IS_SERVER);
     if (handshake == NULL || !is_decided) {

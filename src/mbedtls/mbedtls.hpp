@@ -274,7 +274,7 @@ class MbedSession final : public EngineSession {
     std::uint8_t choose_alert(std::uint8_t alert);
     /// Returns true if that many bytes of early data, which this side rejects, may be skipped.
     bool may_skip(std::size_t early_data);
-    /// Called for each certificate of a chain, the trust anchor's end first.
+    /// Called for each certificate of a chain, from the topmost one down to the peer's own.
 #ifndef USSL_PATCHED_MBEDTLS
     /// Called before verify(). Returns false if the chain could need more signature checks than
     /// policy::max_signature_checks.

@@ -85,8 +85,7 @@ unsigned server_tls1_2(SSL* ssl, const char* /*identity*/, unsigned char* out, u
     const Bytes key = session.callbacks().find_psk(
         {session.state().raw_identity, session.state().raw_identity_size}, random_bytes);
     if (key.empty())
-        return out_size +
-               1;  // makes OpenSSL send internal_error; 0 would reveal that the identity is unknown
+        return out_size + 1;  // internal_error; 0 would reveal an unknown identity
     std::memcpy(out, key.data(), key.size());
     return static_cast<unsigned>(key.size());
 }

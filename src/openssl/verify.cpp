@@ -791,7 +791,7 @@ bool has_namesake_shown(X509_STORE_CTX* store, X509* issuer) {
 
 // Returns the key that signed a certificate. Candidates are the CAs with the issuer's name, trusted
 // ones first. If none of them signed it, returns the key of the first CA that was sent, or else
-// trusted: the wrong signature is then reported later. Returns nullptr if too many signatures were
+// trusted. The wrong signature is then reported later. Returns nullptr if too many signatures were
 // checked.
 EVP_PKEY* signer_of(X509_STORE_CTX* store, X509* certificate, int& checks) {
     const X509_NAME* name = X509_get_issuer_name(certificate);
@@ -840,9 +840,8 @@ int is_issued(X509_STORE_CTX* store, X509* certificate, X509* issuer) {
     if (!same_bytes(X509_get_subject_name(issuer), X509_get_issuer_name(certificate)))
         return 0;
     // If several CAs have the same name, the issuer is the one that signed. OpenSSL by itself would
-    // only try the first one. The search is done before the first candidate is rejected for another
-    // reason: for the others, OpenSSL calls this with its store locked, and signer_of() locks it,
-    // too.
+    // only try the first one. The search must precede any rejection of the first candidate. OpenSSL
+    // calls this for the others with its store locked, and signer_of() locks it, too.
     OpenSslSession& session = *session_of(store);
     const bool has_namesakes =
         session.context().trusts_namesakes() || has_namesake_shown(store, issuer);

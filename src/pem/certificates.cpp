@@ -38,8 +38,7 @@ class PemOrDerReader {
     Reader reader_;
     std::size_t certificates_ = 0, crls_ = 0, unsupported_ = 0;
     bool has_settings_ = false;
-    bool is_bad_pem_ =
-        false;  ///< of the last malformed item: its base64 is malformed, rather than its content
+    bool is_bad_pem_ = false;  ///< of the last malformed item: malformed base64
 };
 
 Taker::Taken PemOrDerReader::take_certificate(Bytes der, bool trusted_label) {
