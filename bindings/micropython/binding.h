@@ -1,7 +1,7 @@
 #pragma once
 
-// What the C tables and the C++ files of the binding share. Everything here can be called from C,
-// and may raise: no C++ object with a destructor may be alive where one of these is called.
+// Declarations that the C tables and the C++ files of the binding share. Everything here can be called
+// from C, and may raise unless stated otherwise: no C++ object with a destructor may be alive at such a call.
 
 #include "micropython_api.h"
 
@@ -9,15 +9,15 @@
 extern "C" {
 #endif
 
-// MicroPython's numbers.
+// Values of MicroPython's ssl module.
 #define USSL_PROTOCOL_TLS_CLIENT (0)
 #define USSL_PROTOCOL_TLS_SERVER (1)
 
-// CPython's numbers.
+// Values of CPython's ssl module.
 #define USSL_VERIFY_CRL_CHECK_LEAF (4)
 #define USSL_VERIFY_CRL_CHECK_CHAIN (12)
 
-// CPython's ssl.Purpose, in its order.
+// CPython's ssl.Purpose, in the same order.
 #define USSL_PURPOSE_SERVER_AUTH (0)
 #define USSL_PURPOSE_CLIENT_AUTH (1)
 
@@ -30,12 +30,12 @@ extern "C" {
 // An SSLContext (context.hpp).
 typedef struct ussl_context_obj_t ussl_context_obj_t;
 
-// What an argument with a key or certificates is called, for error messages, and what is in it.
+// An argument with a key or certificates: its name, for error messages, and its content.
 typedef struct _ussl_source_t {
     qstr argument;
     mp_obj_t given;   // as the program passed it
     mp_obj_t content; // str or bytes-like, or None
-    bool from_file;   // `content` was read from the file `given`, and is ours to wipe
+    bool from_file;   // `content` was read from the file `given`; the binding wipes it
 } ussl_source_t;
 typedef struct _ussl_sources_t {
     ussl_source_t key, certificate, trusted;
@@ -45,9 +45,9 @@ typedef struct _ussl_socket_obj_t {
     mp_obj_base_t base;
     mp_obj_t stream;           // MP_OBJ_NULL: closed
     mp_obj_t context;          // SSLContext
-    mp_obj_t server_hostname;  // as it was given, or None
-    mp_obj_t exception;        // of a call that returned data: the next one raises it; or MP_OBJ_NULL
-    mp_obj_t psk_keys;         // of the context when this was made: mapping, or None
+    mp_obj_t server_hostname;  // as the program passed it, or None
+    mp_obj_t exception;        // of a call that returned data: the next call raises it; or MP_OBJ_NULL
+    mp_obj_t psk_keys;         // of the context when this was created: mapping, or None
     mp_obj_t psk_callback;     // or None
     mp_obj_t verify_callback;  // or None
     mp_obj_t sign_callback;    // or None
@@ -55,52 +55,53 @@ typedef struct _ussl_socket_obj_t {
     mp_obj_t keylog_filename;  // or None
     mp_obj_t sni_callback;     // or None
     uint64_t stream_identity;  // see ussl_stream_identity
-    uint32_t timeout_ms;       // settimeout()'s; 0: none
-    uint32_t linger_ms;        // of the context when this was made
-    uint32_t handshake_ms;     // time limit of the handshake; 0: none, or it is done
-    mp_uint_t started_ms;      // when the socket was made
+    uint32_t timeout_ms;       // of settimeout(); 0: none
+    uint32_t linger_ms;        // of the context when this was created
+    uint32_t handshake_ms;     // time limit of the handshake; 0: none, or the handshake is complete
+    mp_uint_t started_ms;      // when the socket was created
     int32_t poll_token;        // see ussl_poll_token; below 0: none yet
-    bool chooses;              // sni_callback is under way, and may change the context
+    bool chooses;              // sni_callback is running, and may change the context
     bool gathers;              // gather_writes
-    bool never_blocks;         // the stream, as far as is known
-    bool may_write;            // with it: a poll has found it writable since the last write
-    bool would_block;          // the stream has said so: it does not block
+    bool never_blocks;         // the stream is known to be non-blocking
+    bool may_write;            // if gathers: a poll has found the socket writable since the last write
+    bool would_block;          // the stream has returned "would block": it is non-blocking
     uint8_t stream_kind;       // USSL_STREAM_…
-    bool reads;                // a call that reads is under way, or waits for the stream
-    bool writes;               // the same for one that writes
+    bool reads;                // a call that reads is running, or waits for the stream
+    bool writes;               // the same for a call that writes
     bool closing;              // close() was called
-    bool is_delivered;         // and the stream handed over
-    bool is_listed;            // among those with unsent data
-    struct _ussl_socket_obj_t *next_unsent; // of that list
+    bool is_delivered;         // the stream was passed to ussl_deliver()
+    bool is_listed;            // in the list of sockets with unsent data
+    struct _ussl_socket_obj_t *next_unsent; // in that list
     void *connection;          // ussl::Connection
 } ussl_socket_obj_t;
 
 // How a call waits for the stream.
-#define USSL_STREAM_BLOCKS (0) // within the stream's own read and write, if that blocks
-#define USSL_STREAM_SOCKET (1) // for the descriptor of a socket, which can be told not to block
+#define USSL_STREAM_BLOCKS (0) // in the stream's own read and write, if it blocks
+#define USSL_STREAM_SOCKET (1) // for the descriptor of a socket, which is read and written without blocking
 #define USSL_STREAM_POLLED (2) // for a stream that is polled before each read and write: another descriptor, or see below
 
 #if MICROPY_PY_THREAD && (MICROPY_PY_THREAD_GIL || defined(__unix__))
-// One thread may read while another writes. After setblocking() or settimeout(), it is known how long a
-// stream without a descriptor blocks. If it can be polled, a call waits for it outside of the connection.
+// One thread may read while another writes. After setblocking() or settimeout(), the time limit of a
+// stream without a descriptor is known. If it can be polled, a call waits for it outside of its turn.
 #define USSL_THREADS_SHARE_SOCKETS
 #endif
 
-// An SSLSession: bytes, which the library looks into.
+// An SSLSession: bytes in the library's format.
 typedef struct _ussl_session_obj_t {
     mp_obj_base_t base;
     mp_obj_t content; // bytes
 } ussl_session_obj_t;
 
 #if !defined(USSL_BOARD) && MICROPY_PY_SOCKET
-// The port's sockets give what is there, however much is asked for; and there is the memory.
+// The port's sockets return available data without waiting for all of the requested bytes, and a host has
+// the memory for a buffer.
 #define USSL_READS_AHEAD
 // See unwrapped.cpp.
 typedef struct _ussl_unwrapped_obj_t {
     mp_obj_base_t base;
     mp_obj_t stream;   // a socket
-    mp_obj_t trailing_plaintext; // bytes, to be read before those of the stream
-    size_t taken;      // how many of them have been
+    mp_obj_t trailing_plaintext; // bytes that are read before those of the stream
+    size_t taken;      // how many of them were read
 } ussl_unwrapped_obj_t;
 extern const mp_obj_type_t ussl_unwrapped_type;
 #endif
@@ -135,18 +136,18 @@ mp_obj_t ussl_context_set_psk_server_callback(size_t n_args, const mp_obj_t *arg
 mp_obj_t ussl_context_del(mp_obj_t self);
 mp_obj_t ussl_create_default_context(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args);
 
-// A context with nothing in it yet.
+// Creates a context with default options.
 ussl_context_obj_t *ussl_context_new(bool server);
-// Boards: a soft reset is under way. Releases what the binding and the engine keep in static variables.
+// Boards, during a soft reset: releases the contexts and the engine's memory in static variables.
 void ussl_context_heap_ends(void);
-// What the library makes of it, a ussl::Context, made at the first call; raises ValueError that names the
-// sources (which may be NULL). Counted, for the caller to drop.
+// Returns the ussl::Context of an SSLContext, which the first call creates. The caller drops its reference.
+// Raises ValueError that names the sources (which may be NULL).
 void *ussl_context_get(ussl_context_obj_t *self, const ussl_sources_t *sources);
 void ussl_context_drop(void *made);
-// Raises what ussl_context_get() would; `sources` may be NULL.
+// Raises the errors of ussl_context_get(); `sources` may be NULL.
 void ussl_context_check(ussl_context_obj_t *self, const ussl_sources_t *sources);
 
-// What is kept for later calls only is let go of.
+// Releases shared contexts that no SSLContext uses.
 void ussl_context_trim(void);
 
 // --- SSLSession (session.cpp)
@@ -157,7 +158,7 @@ mp_int_t ussl_session_get_buffer(mp_obj_t self, mp_buffer_info_t *buffer, mp_uin
 
 // --- SSLSocket (socket.cpp)
 
-// `made_from`: the context, or one that was made of it for this socket.
+// `made_from`: the context, or a copy of it with the answer of psk_client_callback.
 // `session`: an SSLSession, or None.
 mp_obj_t ussl_socket_new(ussl_context_obj_t *context, ussl_context_obj_t *made_from, mp_obj_t stream,
     mp_obj_t server_hostname, bool do_handshake, bool suppress_ragged_eofs, mp_obj_t session);
@@ -189,20 +190,20 @@ mp_uint_t ussl_socket_stream_ioctl(mp_obj_t self, mp_uint_t request, uintptr_t a
 
 // --- closed sockets (delivery.cpp)
 
-// Takes over the stream of a closed socket: sends what is unsent, and closes it when that is done. Waits
-// for a stream that blocks, within its timeout.
+// Takes over the stream of a closed socket: sends unsent data, then closes the stream. Waits for a
+// blocking stream, within its timeout.
 void ussl_deliver(ussl_socket_obj_t *socket);
-// After a call: while the socket has unsent data, it is not collected.
+// Called after a call: lists the socket while it has unsent data, so that it is not collected.
 void ussl_note_unsent(ussl_socket_obj_t *socket);
-// Goes on with the deliveries and with unsent data of other sockets, without waiting. Does not raise.
+// Continues deliveries and sends unsent data of other sockets, without waiting. Does not raise.
 void ussl_deliver_some(void);
-// The same without sockets that have a descriptor.
+// The same, for streams without a descriptor only.
 void ussl_deliver_objects(void);
 // Sends unsent data if the stream is ready. Does not raise.
 void ussl_socket_flush_ready(ussl_socket_obj_t *socket);
 mp_obj_t ussl_flush_closed(size_t n_args, const mp_obj_t *args);
 #ifdef USSL_BOARD
-// The heap ends: what is not delivered is discarded.
+// The heap ends: discards undelivered data.
 void ussl_forget_deliveries(void);
 // For the scheduler.
 mp_obj_t ussl_step_scheduled(mp_obj_t none);
@@ -223,25 +224,25 @@ void ussl_unwrapped_attr(mp_obj_t self, qstr attr, mp_obj_t *dest);
 
 #if defined(USSL_WRAPS_POLL) && MICROPY_PY_SELECT_POSIX_OPTIMISATIONS
 #define USSL_POLLS_DESCRIPTORS
-// Stands for the socket where select.poll wants a file descriptor; below 0: its stream has none.
+// Returns the token that select.poll uses in place of a file descriptor; below 0: the stream has none.
 int ussl_poll_token(ussl_socket_obj_t *socket);
 void ussl_poll_forget(ussl_socket_obj_t *socket);
-// Before a poll: what is found without it, and what to ask of the stream.
+// Before a poll: returns the events that are known already; sets `ask` to the events to poll the stream for.
 mp_uint_t ussl_socket_poll_begins(ussl_socket_obj_t *socket, mp_uint_t wanted, mp_uint_t *ask);
-// After it: what is found with what the stream is ready for. Sends what was taken before.
+// After the poll: sends unsent data, and returns the events of the socket. `ready`: those of the stream.
 mp_uint_t ussl_socket_poll_ends(ussl_socket_obj_t *socket, mp_uint_t wanted, mp_uint_t ready);
 mp_obj_t ussl_socket_ioctl(size_t n_args, const mp_obj_t *args);
 #endif
 
-// --- streams and Python callbacks, exceptions kept (stream.cpp)
+// --- streams and Python callbacks; these functions keep exceptions (stream.cpp)
 
-// The stream is written in Python.
+// Returns whether the stream is written in Python.
 bool ussl_stream_is_python(mp_obj_t stream);
 
-// Not KeyboardInterrupt, SystemExit and the like.
+// Returns whether the exception is an Exception; KeyboardInterrupt, SystemExit and similar are not.
 bool ussl_is_error(mp_obj_t exception);
 
-// The stream can do nothing now, but perhaps later.
+// Returns whether a later call may succeed.
 static inline bool ussl_would_block(int error) {
 #if MP_EWOULDBLOCK != MP_EAGAIN
     if (error == MP_EWOULDBLOCK) {
@@ -251,99 +252,100 @@ static inline bool ussl_would_block(int error) {
     return error == MP_EAGAIN || error == MP_EINPROGRESS || error == MP_EALREADY;
 }
 
-// Waiting for descriptors, milliseconds. A signal may come just before the call, and another thread may
-// close the socket, or change what its connection waits for: that is noticed then.
+// The longest wait for descriptors, in milliseconds. A signal may arrive just before the wait, and another
+// thread may close the socket or change the events that its connection waits for. Both are detected after it.
 #define USSL_LONGEST_WAIT_MS (50)
 
-// Returned where Python code raised; the exception is kept.
+// Returned if Python code raised an exception, which is kept.
 #define USSL_RAISED ((mp_uint_t)-2)
 
 mp_uint_t ussl_stream_read(mp_obj_t stream, void *buf, size_t size, int *errcode, mp_obj_t *exception);
 mp_uint_t ussl_stream_write(mp_obj_t stream, const void *buf, size_t size, int *errcode, mp_obj_t *exception);
 mp_uint_t ussl_stream_ioctl(mp_obj_t stream, mp_uint_t request, uintptr_t arg, int *errcode, mp_obj_t *exception);
-// As ioctl() with MP_STREAM_POLL, which files on the unix port do not have.
+// As ioctl() with MP_STREAM_POLL, also for files on the unix port, which do not support it.
 mp_uint_t ussl_stream_poll(mp_obj_t stream, mp_uint_t flags, int *errcode, mp_obj_t *exception);
-// Tells a stream's file descriptor from a later one of the same number; 0: it has none.
+// Returns a number that distinguishes a stream's file descriptor from later ones of the same number; 0: the
+// stream has none.
 uint64_t ussl_stream_identity(mp_obj_t stream);
-// -1: it has none, or is asked otherwise (a stream written in Python).
+// Returns the file descriptor; -1: none, or the stream is written in Python.
 int ussl_stream_descriptor(mp_obj_t stream);
-// USSL_STREAM_BLOCKS, USSL_STREAM_SOCKET or USSL_STREAM_POLLED.
+// Returns USSL_STREAM_BLOCKS, USSL_STREAM_SOCKET or USSL_STREAM_POLLED.
 uint8_t ussl_stream_kind(mp_obj_t stream);
-// USSL_STREAM_SOCKET: as read and write, without waiting, whatever the socket's mode.
+// For USSL_STREAM_SOCKET: as read and write, without waiting in any mode of the socket.
 mp_uint_t ussl_stream_receive(mp_obj_t stream, void *buf, size_t size, int *errcode);
 mp_uint_t ussl_stream_send(mp_obj_t stream, const void *buf, size_t size, int *errcode);
-// A read may ask for more than is needed.
+// Returns whether a read may request more than is needed.
 bool ussl_stream_reads_ahead(mp_obj_t stream);
-// It is known not to block.
+// Returns whether the stream is known to be non-blocking.
 bool ussl_stream_never_blocks(mp_obj_t stream);
-// Milliseconds that a read of a blocking stream waits at most; 0: no limit, or not known.
+// Returns the time limit of a blocking stream in milliseconds; 0: no limit, or unknown.
 uint32_t ussl_stream_timeout_ms(mp_obj_t stream);
-// Waits until the stream is ready for one of the poll flags, or for a short time, at most `most_ms`; then
-// runs what is scheduled. What that raises (Ctrl-C) is kept.
+// Waits until the stream is ready for one of the poll flags, or for a short time, at most `most_ms`. Then
+// runs scheduled functions and signal handlers; keeps their exceptions (Ctrl-C).
 void ussl_stream_wait(mp_obj_t stream, mp_uint_t flags, uint32_t most_ms, mp_obj_t *exception);
-// Runs what is scheduled. What that raises is kept.
+// Runs scheduled functions and signal handlers; keeps their exceptions.
 void ussl_handle_pending(mp_obj_t *exception);
-// The calling thread: a value of its own for each.
+// Returns the calling thread, a different value for each.
 const void *ussl_thread(void);
-// Lets other threads run, the longer the higher `times` is.
+// Lets other threads run, for longer if `times` is higher.
 void ussl_let_threads_run(unsigned times);
-// For the collector: closes the stream of a forgotten socket if nothing else would.
+// For the collector: closes the stream of an unreachable socket if the stream has no finaliser.
 void ussl_stream_close_forgotten(mp_obj_t stream, uint64_t identity);
-// Asks psk_keys.get(identity), or the callback if there is one. The length of the key that was
-// written; 0: no such identity; or USSL_RAISED. `strict`: a key of the wrong type or length raises
-// TypeError or ValueError, as wrap_socket() does; otherwise OSError, as MicroPython's SSLContext.
+// Calls psk_keys.get(identity), or the callback if there is one. Returns the length of the key that was
+// written, 0 for an unknown identity, or USSL_RAISED. If a key has the wrong type or length and `strict` is
+// true, the exception is a TypeError or ValueError, as in wrap_socket(); otherwise an OSError, as in
+// MicroPython's SSLContext.
 mp_uint_t ussl_call_psk_get(bool strict, mp_obj_t psk_keys, mp_obj_t callback, const uint8_t *identity, size_t identity_size, uint8_t *key, size_t key_capacity, mp_obj_t *exception);
-// sni_callback(socket, name, context). USSL_RAISED, or the alert that it returned; 0: none. `*chosen`
-// becomes the ussl::Context of the socket's context, counted, if that is another one now.
+// Calls sni_callback(socket, name, context). Returns its alert (0: none), or USSL_RAISED. If the callback
+// has set another context, `*chosen` becomes its ussl::Context, with a reference for the caller.
 mp_uint_t ussl_call_sni(mp_obj_t socket, const char *name, size_t size, void **chosen, mp_obj_t *exception);
-// Adds a line to a file. false: it could not; the exception is kept.
+// Appends a line to a file. Returns false if that failed; the exception is kept.
 bool ussl_append_line(mp_obj_t filename, const char *line, size_t size, mp_obj_t *exception);
-// Has a digest signed: by sign_callback(algorithm, digest), or, if `algorithm` is "ecdsa", by
-// ecdsa_sign_callback(key, digest). The length of the signature; 0: the context's own key is to sign;
-// or USSL_RAISED.
+// Calls sign_callback(algorithm, digest), or, if `algorithm` is "ecdsa", ecdsa_sign_callback(key, digest).
+// Returns the length of the signature, 0 if the context's own key must sign, or USSL_RAISED.
 mp_uint_t ussl_call_sign(mp_obj_t callback, mp_obj_t ecdsa_callback, const char *algorithm, const uint8_t *digest, size_t digest_size, const uint8_t *key, size_t key_size, uint8_t *signature, size_t capacity, mp_obj_t *exception);
-// What verify_callback(certificate, depth) returns, or USSL_RAISED.
+// Returns the result of verify_callback(certificate, depth), or USSL_RAISED.
 mp_uint_t ussl_call_verify(mp_obj_t callback, const uint8_t *certificate, size_t size, int depth, mp_obj_t *exception);
 
 // --- errors (errors.cpp)
 
-// Of the library; the options that it names get the names that they have in wrap_socket() or an SSLContext,
-// by what `context` is. `context` may be NULL if it names none.
+// Raises an error of the library. Options in `reason` are renamed to the arguments of wrap_socket() or the
+// attributes of SSLContext, depending on `context`. `context` may be NULL if `reason` names no option.
 MP_NORETURN void ussl_raise_refusal(const ussl_context_obj_t *context, const char *reason, bool out_of_memory);
-// OSError with a row of the table, by its positive number.
+// Raises OSError with an entry of the error table, by its positive number.
 MP_NORETURN void ussl_raise_row(unsigned code);
 
 // --- files and checks (options.cpp)
 
-// Fills in the content of a key or certificates: that of a file if `given` is a str without "-----BEGIN",
-// unless a str is content, too.
+// Fills in the content of a key or certificates. If `given` is a str without "-----BEGIN", it is the name of
+// a file, unless `is_content` is true.
 void ussl_load(ussl_source_t *source, qstr argument, mp_obj_t given, bool is_content);
-// Wipes what was read from a file.
+// Wipes content that was read from a file.
 void ussl_source_wipe(const ussl_source_t *source);
-// Raises unless `psk_keys` can be asked for keys, and, if it is a dict, holds good ones.
+// Raises unless `psk_keys` has a method `get`, and, if it is a dict, has valid identities and keys.
 void ussl_check_psk_keys(mp_obj_t psk_keys, qstr argument);
-// Raises unless it is one of CERT_NONE, CERT_OPTIONAL, CERT_REQUIRED.
+// Raises unless `mode` is CERT_NONE, CERT_OPTIONAL or CERT_REQUIRED; returns it.
 uint8_t ussl_verify_mode(mp_obj_t mode, qstr argument);
-// Raises unless it is an int of 64 bits; a board's mp_int_t ends in 2038.
+// Raises unless `seconds` is an int of at most 64 bits; returns it. A board's mp_int_t ends in 2038.
 int64_t ussl_seconds(mp_obj_t seconds, qstr argument);
-// Raises unless it is an int.
+// Raises unless `number` is an int; returns it.
 mp_int_t ussl_int(mp_obj_t number, qstr argument);
-// A size, which a 32-bit processor may have in 64 bits: that of a file, and each mp_int_t with MICROPY_OBJ_REPR_D. What is
-// negative or too much becomes more than can be allocated.
+// Converts a size, which may have 64 bits on a 32-bit processor: the size of a file, and each mp_int_t with
+// MICROPY_OBJ_REPR_D. A negative or too large number becomes a size that cannot be allocated.
 static inline size_t ussl_size(int64_t number) {
     return number >= 0 && number < PTRDIFF_MAX ? (size_t)number : PTRDIFF_MAX;
 }
-// Raises unless it is a number of seconds above 0, or None (0).
+// Raises unless `seconds` is a number above 0, or None (0); returns milliseconds.
 uint32_t ussl_milliseconds(mp_obj_t seconds, qstr argument);
-// Raises unless it is a number of seconds, 0 or more.
+// Raises unless `seconds` is a number, 0 or more; returns milliseconds.
 uint32_t ussl_milliseconds_from_0(mp_obj_t seconds, qstr argument);
-// Raises unless it can be called, or is None; returns it.
+// Raises unless `callback` is callable, or None; returns it.
 mp_obj_t ussl_callback(mp_obj_t callback, qstr argument);
-// Raises unless it is a str or bytes-like, or None; returns it.
+// Raises unless `given` is a str, bytes-like, or None; returns it.
 mp_obj_t ussl_text_or_bytes(mp_obj_t given, qstr argument);
-// Raises unless it is bytes-like, or None; returns it.
+// Raises unless `given` is bytes-like, or None; returns it.
 mp_obj_t ussl_only_bytes(mp_obj_t given, qstr argument);
-// Raises unless it is a size that a record can have, or None (0).
+// Raises unless `limit` is a valid size of a record, or None (0); returns it.
 uint16_t ussl_record_size_limit(mp_obj_t limit);
 
 // --- certificates (certificate.cpp)
