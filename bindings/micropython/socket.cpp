@@ -1,7 +1,8 @@
 // SSLSocket: a stream of MicroPython over a ussl::Connection.
 //
-// Every function here may raise, and MicroPython raises by longjmp: nothing with a destructor may
-// be alive at a call that can. PyCallbacks has none; the library's calls have returned by then.
+// Every function here may raise, and MicroPython raises by longjmp. No object with a destructor may
+// be alive at a call that can raise. PyCallbacks has no destructor, and exceptions are raised only
+// after calls of the library have returned.
 
 #include <string.h>
 
@@ -23,28 +24,29 @@ ussl_socket_obj_t* socket_of(mp_obj_t self) {
     return static_cast<ussl_socket_obj_t*>(MP_OBJ_TO_PTR(self));
 }
 
-// Gone once the collector's finaliser has run, which a program can call, too.
+// Raises if the finaliser has run, which a program can call, too (__del__).
 Connection* connection_of(ussl_socket_obj_t* self) {
     if (self->connection == nullptr)
         mp_raise_OSError(MP_EBADF);
     return static_cast<Connection*>(self->connection);
 }
 
-/// The Python side of a connection, for the duration of a call.
+/// The callbacks of a connection for one call: the stream and the Python functions of a socket.
 class PyCallbacks final : public ussl::Callbacks {
   public:
-    /// `never_waits`: also a stream that blocks is read and written only when it is ready.
+    /// `never_waits`: reads and writes also a blocking stream only when it is ready.
     explicit PyCallbacks(ussl_socket_obj_t* self, bool never_waits = false)
         : self_(self),
           polls_first_((self->stream_kind == USSL_STREAM_POLLED && !self->never_blocks) ||
                        (never_waits && self->stream_kind == USSL_STREAM_BLOCKS)) {}
 
-    /// What Python code raised.
+    /// The exception that Python code raised.
     mp_obj_t exception = MP_OBJ_NULL;
 
     const void* thread() noexcept override { return ussl_thread(); }
 
-    /// A call over a stream that blocks would have to wait for the peer, too.
+    /// Over a blocking stream, the wait for another thread's call could be as long as the peer
+    /// takes.
     ussl::TurnAnswer wait_for_turn() noexcept override {
         if (self_->stream_kind == USSL_STREAM_BLOCKS)
             return ussl::TurnAnswer::refused;
@@ -68,7 +70,7 @@ class PyCallbacks final : public ussl::Callbacks {
     IoResult write(ussl::Bytes from) noexcept override {
         if (self_->stream == MP_OBJ_NULL)
             return IoResult::failed(MP_EBADF);
-        // What a closed connection has left is for the delivery to send.
+        // The delivery sends the unsent data of a closed connection.
         if (self_->closing && static_cast<Connection*>(self_->connection)->closed())
             return IoResult::would_block();
         if (polls_first_ && !ready(Direction::write))
@@ -90,12 +92,12 @@ class PyCallbacks final : public ussl::Callbacks {
             case Polled::raised:
                 return false;
         }
-        return true;  // a stream that cannot be polled cannot tell
+        return true;  // unknown
     }
 
-    /// Whether a poll reports anything. A stream whose ioctl returns 0 for every request, as many
-    /// do that are written in Python, would be waited for without end. An exception other than a
-    /// refusal is kept.
+    /// Returns whether a poll reports any event. Many streams written in Python have an ioctl that
+    /// returns 0 for every request; waiting for them would never end. Keeps exceptions, except
+    /// those of an unsupported ioctl.
     bool can_be_polled() {
         mp_uint_t ready = 0;
         return poll_or_refusal(MP_STREAM_POLL_RD | MP_STREAM_POLL_WR, &ready) == Polled::known &&
@@ -159,7 +161,7 @@ class PyCallbacks final : public ussl::Callbacks {
         return ussl_append_line(self_->keylog_filename, line.data(), line.size(), &exception);
     }
 
-    /// Asks the stream. `unknown`: it cannot be polled; `raised`: the exception is kept.
+    /// Polls the stream. `unknown`: it does not support that; `raised`: the exception is kept.
     enum class Polled : uint8_t { known, unknown, raised };
     Polled poll(mp_uint_t flags, mp_uint_t* ready) {
         const mp_obj_t stream = self_->stream;  // another thread may close it
@@ -188,7 +190,7 @@ class PyCallbacks final : public ussl::Callbacks {
         return "rsa_pss";
     }
 
-    /// Here, a stream written in Python says with an exception that it cannot be polled, too.
+    /// As poll(), but an exception of an unsupported ioctl becomes `unknown`.
     Polled poll_or_refusal(mp_uint_t flags, mp_uint_t* ready) {
         const mp_obj_t before = exception;
         const Polled polled = poll(flags, ready);
@@ -216,7 +218,8 @@ class PyCallbacks final : public ussl::Callbacks {
         return ussl_stream_write(self_->stream, from.data(), size, error, &exception);
     }
 
-    /// How streams written in Python say that they do not know an ioctl.
+    /// Returns whether it is an exception that streams written in Python raise for an unsupported
+    /// ioctl.
     static bool refuses(mp_obj_t exception) {
         const mp_const_obj_t type = MP_OBJ_FROM_PTR(mp_obj_get_type(exception));
         return mp_obj_is_subclass_fast(type, MP_OBJ_FROM_PTR(&mp_type_NotImplementedError)) ||
@@ -226,7 +229,7 @@ class PyCallbacks final : public ussl::Callbacks {
     IoResult result_of(mp_uint_t count, std::size_t asked, int error) {
         if (count == USSL_RAISED)
             return IoResult::aborted();
-        if (count != MP_STREAM_ERROR)  // more than was asked for is no count at all
+        if (count != MP_STREAM_ERROR)  // a stream written in Python may return too large a count
             return count <= asked ? IoResult::moved(count) : IoResult::failed(MP_EIO);
         if (ussl_would_block(error)) {
             self_->would_block = self_->would_block || self_->stream_kind == USSL_STREAM_BLOCKS;
@@ -246,12 +249,12 @@ class PyCallbacks final : public ussl::Callbacks {
     bool polls_first_;
 };
 
-// Also where a call in another thread has yet to come back.
+// Also true while a call of another thread has not returned yet.
 bool is_closed(const ussl_socket_obj_t* self) {
     return self->connection == nullptr || self->stream == MP_OBJ_NULL || self->closing;
 }
 
-// What was there before.
+// Returns the previous value.
 bool exchange(bool* flag, bool now) {
 #if MICROPY_PY_THREAD
     return __atomic_exchange_n(flag, now, __ATOMIC_SEQ_CST);
@@ -262,19 +265,19 @@ bool exchange(bool* flag, bool now) {
 #endif
 }
 
-// After a call, or when nothing is under way: hands over the stream of a closed connection. close()
-// may have come from within that call, or from another thread beside it.
+// Passes the stream of a closed connection to the delivery, unless a call is running. If a callback
+// or another thread has called close() during a call, that call does this at its end.
 void close_after_call(ussl_socket_obj_t* self) {
     const auto* connection = static_cast<Connection*>(self->connection);
     if (!self->closing || connection == nullptr || connection->busy() || !connection->closed())
         return;
-    // Two threads may come here at once; one of them delivers.
+    // If two threads get here at the same time, one of them delivers.
     if (!exchange(&self->is_delivered, true) && self->stream != MP_OBJ_NULL)
         ussl_deliver(self);
 }
 
-// The exception of a stream or a callback is raised once: by the call in which it came, or, if that
-// returned data, by the next one.
+// The exception of a stream or a callback is raised once: by the call in which it occurred, or, if
+// that call returned data, by the next one.
 void raise_earlier(ussl_socket_obj_t* self) {
     const mp_obj_t exception = self->exception;
     self->exception = MP_OBJ_NULL;
@@ -287,7 +290,7 @@ void raise_own(const PyCallbacks& callbacks) {
         nlr_raise(callbacks.exception);
 }
 
-// But Ctrl-C does not wait for the next call.
+// KeyboardInterrupt and similar exceptions do not wait for the next call.
 void raise_soon_if_interrupt(const PyCallbacks& callbacks) {
     if (callbacks.exception != MP_OBJ_NULL && !ussl_is_error(callbacks.exception))
         mp_sched_exception(callbacks.exception);
@@ -299,7 +302,7 @@ void raise_later(ussl_socket_obj_t* self, const PyCallbacks& callbacks) {
     raise_soon_if_interrupt(callbacks);
 }
 
-// Another thread's call may set an error, too.
+// Holds the connection, because a call of another thread may set an error at the same time.
 ussl::Error copy_error(ussl_socket_obj_t* self, std::span<char> text, size_t* size) {
     Connection* connection = connection_of(self);
     PyCallbacks callbacks(self);
@@ -312,7 +315,7 @@ ussl::Error copy_error(ussl_socket_obj_t* self, std::span<char> text, size_t* si
     return error;
 }
 
-// Apart from its callers, whose stack frames stay small.
+// A function of its own, so that the stack frames of its callers stay small.
 [[gnu::noinline]] MP_NORETURN void raise_error(ussl_socket_obj_t* self) {
     char text[ussl::max_description];
     size_t size = 0;
@@ -320,7 +323,8 @@ ussl::Error copy_error(ussl_socket_obj_t* self, std::span<char> text, size_t* si
     ussl_raise(error, text, size);
 }
 
-// The errors of a call that moved nothing; returns where it merely could not go on.
+// Raises the error of a call that moved no data. Returns if the call would block, or if the stream
+// has ended.
 void raise_unless_progress(ussl_socket_obj_t* self, const PyCallbacks& callbacks,
                            Progress::Kind kind) {
     raise_own(callbacks);
@@ -343,7 +347,7 @@ void raise_unless_progress(ussl_socket_obj_t* self, const PyCallbacks& callbacks
     }
 }
 
-// Calls `view` with the connection, while no other thread's call changes or closes it.
+// Calls `view` with the connection, which no call of another thread changes or closes meanwhile.
 template <class View>
 mp_obj_t look(ussl_socket_obj_t* self, View view) {
     Connection* connection = connection_of(self);
@@ -381,17 +385,17 @@ bool is_late(ussl_socket_obj_t* self) {
     return self->handshake_ms != 0 && mp_hal_ticks_ms() - self->started_ms >= self->handshake_ms;
 }
 
-// Of the stream, in milliseconds; 0: none.
+// The time limit of the stream, in milliseconds; 0: none.
 uint32_t time_limit(const ussl_socket_obj_t* self) {
     return self->timeout_ms != 0 ? self->timeout_ms : ussl_stream_timeout_ms(self->stream);
 }
 
-// What a call is, and how it waits.
+// The type of a call, which determines how it waits.
 struct CallKind {
     bool reads;
     bool writes;
     Direction direction;      // of Connection::poll_interest()
-    bool to_the_end = false;  // waits also for a stream that does not block
+    bool to_the_end = false;  // waits also for a non-blocking stream
 };
 constexpr CallKind reading = {true, false, Direction::read};
 constexpr CallKind writing = {false, true, Direction::write};
@@ -399,7 +403,7 @@ constexpr CallKind unwrapping = {true, true, Direction::read};
 constexpr CallKind handshaking = {false, false, Direction::read};
 constexpr CallKind handshaking_to_the_end = {false, false, Direction::read, true};
 
-// false: such a call is under way already, in another thread or beneath this one.
+// Returns false if such a call is running already, in another thread or further down the stack.
 bool begin_call(ussl_socket_obj_t* self, const CallKind& kind) {
     if (kind.reads && exchange(&self->reads, true))
         return false;
@@ -417,14 +421,14 @@ void end_call(ussl_socket_obj_t* self, const CallKind& kind) {
         exchange(&self->writes, false);
 }
 
-// A call that is blocked waits outside of the connection's turn, so that another thread may write
-// while this one reads.
+// The time that a call has waited. It waits outside of its turn of the connection, so that another
+// thread may write while this one reads.
 struct Waited {
     bool begun = false;
     mp_uint_t start_ms = 0;
 };
 
-// Milliseconds that the call may still wait; 0: none.
+// Returns the milliseconds that the call may still wait; 0: none.
 uint32_t time_left(ussl_socket_obj_t* self, Waited* waited) {
     const mp_uint_t now = mp_hal_ticks_ms();
     if (!waited->begun)
@@ -444,8 +448,8 @@ uint32_t time_left(ussl_socket_obj_t* self, Waited* waited) {
     return left;
 }
 
-// PollInterest for the stream where the call is blocked and may wait. false: it is over, as
-// `progress` says.
+// Waits for the stream if the call is blocked and may wait. Returns false if the call has ended;
+// `progress` is then its result.
 bool goes_on(ussl_socket_obj_t* self, PyCallbacks* callbacks, const CallKind& kind, Waited* waited,
              Progress* progress) {
     if (progress->kind != Progress::Kind::blocked)
@@ -457,7 +461,8 @@ bool goes_on(ussl_socket_obj_t* self, PyCallbacks* callbacks, const CallKind& ki
     if (!kind.to_the_end && never_blocks(self))
         return false;
     const auto* connection = static_cast<Connection*>(self->connection);
-    // After 32 records without plaintext, or where another thread's call has read ahead.
+    // The call can continue without the stream after 32 records without plaintext, or if another
+    // thread's call has read ahead.
     const ussl::PollInterest waits = connection->poll_interest(kind.direction);
     const bool is_ready = waits == ussl::PollInterest::nothing || connection->paused();
     if (!is_ready && !kind.to_the_end && self->stream_kind == USSL_STREAM_BLOCKS)
@@ -481,7 +486,7 @@ bool goes_on(ussl_socket_obj_t* self, PyCallbacks* callbacks, const CallKind& ki
     return callbacks->exception == MP_OBJ_NULL;
 }
 
-// Runs a call of the library until it is done, or does not wait any longer.
+// Runs a call of the library until it is done, or may not wait any longer.
 template <class Step>
 Progress run(ussl_socket_obj_t* self, PyCallbacks* callbacks, const CallKind& kind, Step step) {
     raise_earlier(self);
@@ -501,8 +506,8 @@ Progress run(ussl_socket_obj_t* self, PyCallbacks* callbacks, const CallKind& ki
     return progress;
 }
 
-// Runs the handshake to its end, waiting for a non-blocking stream, and, if there is a time limit,
-// for any stream.
+// Completes the handshake. Waits also for a non-blocking stream, and, if there is a time limit, for
+// any stream.
 void handshake_to_the_end(ussl_socket_obj_t* self) {
     PyCallbacks callbacks(self, time_limit(self) != 0 || self->handshake_ms != 0);
     const Progress progress =
@@ -517,7 +522,8 @@ Progress read_once(ussl_socket_obj_t* self, PyCallbacks* callbacks, void* buf, s
     });
 }
 
-// On a stream that blocks, all of the record is in it in the end, unless its timeout is over.
+// Writes one record. Over a blocking stream, returns when the stream has accepted all of it, or
+// after the timeout.
 Progress write_once(ussl_socket_obj_t* self, PyCallbacks* callbacks, const void* buf, size_t size) {
     Progress taken = {Progress::Kind::blocked};
     const Progress progress = run(self, callbacks, writing, [&, callbacks](Connection* connection) {
@@ -533,7 +539,7 @@ Progress write_once(ussl_socket_obj_t* self, PyCallbacks* callbacks, const void*
     return taken.kind == Progress::Kind::done ? taken : progress;
 }
 
-// For a poll: without waiting for the stream.
+// For polls: flushes without waiting for the stream.
 void flush_some(ussl_socket_obj_t* self) {
     PyCallbacks callbacks(self);
     connection_of(self)->flush(callbacks);
@@ -541,8 +547,8 @@ void flush_some(ussl_socket_obj_t* self) {
     raise_own(callbacks);
 }
 
-// Reads until `size` bytes are there, or the stream has no more for now or ever. What was read is
-// never lost: an error after some bytes is raised by the next call. `*none`: nothing now.
+// Reads until `size` bytes are read, the stream would block, or it has ended. Data is never lost:
+// an error after some bytes is raised by the next call. `*none`: no data, and the call would block.
 size_t read_fully(ussl_socket_obj_t* self, uint8_t* buf, size_t size, bool once, bool* none) {
     PyCallbacks callbacks(self);
     size_t got = 0;
@@ -627,9 +633,9 @@ mp_obj_t read_into(size_t n_args, const mp_obj_t* args, bool once) {
     return none ? mp_const_none : MP_OBJ_NEW_SMALL_INT(got);
 }
 
-// With gather_writes, each poll that finds the socket writable (or broken) allows for one write.
-// Until then asyncio keeps what is written, and hands it in as one. A program with a stream that
-// blocks does not expect a write to take nothing.
+// With gather_writes, each poll that finds the socket writable (or broken) permits one write. Until
+// then, asyncio collects the data and passes it in one call. This is only for non-blocking streams:
+// with a blocking one, a program expects that a write accepts data.
 bool waits_for_poll(ussl_socket_obj_t* self) {
     if (!self->gathers || !self->never_blocks)
         return false;
@@ -666,14 +672,14 @@ void close_socket(ussl_socket_obj_t* self) {
     close_after_call(self);
 }
 
-// Which directions of the stream stand for which of what a poll asks for.
+// Maps the events that a poll requests to the events of the stream.
 struct PollPlan {
-    mp_uint_t found = 0;  // there already
+    mp_uint_t found = 0;  // known without the stream
     mp_uint_t reads_when = 0;
     mp_uint_t writes_when = 0;
 
     [[nodiscard]] mp_uint_t ask() const { return reads_when | writes_when; }
-    // With what the stream says; what is neither direction (an error, a hang-up) is passed on.
+    // Returns the events for the `ready` ones of the stream. Errors and hang-ups are passed on.
     [[nodiscard]] mp_uint_t found_with(mp_uint_t ready) const {
         mp_uint_t all = found | (ready & ~(MP_STREAM_POLL_RD | MP_STREAM_POLL_WR));
         if ((ready & reads_when) != 0)
@@ -706,7 +712,7 @@ PollPlan plan_poll(const Connection* connection, mp_uint_t wanted) {
     return plan;
 }
 
-// What a poll says in the end.
+// Returns the result of a poll; if there is none, releases idle buffers.
 mp_uint_t found_or_rest(ussl_socket_obj_t* self, mp_uint_t found) {
     if (found == 0)
         connection_of(self)->release_idle_buffers();
@@ -715,14 +721,14 @@ mp_uint_t found_or_rest(ussl_socket_obj_t* self, mp_uint_t found) {
     return found;
 }
 
-// What a poll finds; may send what was taken before, so that it leaves without another write.
+// Polls a socket. Sends unsent data if the stream is writable, so that it needs no other call.
 mp_uint_t poll_socket(ussl_socket_obj_t* self, mp_uint_t wanted) {
     ussl_deliver_some();
     if (is_closed(self))
         return MP_STREAM_POLL_NVAL;
     PyCallbacks callbacks(self);
     mp_uint_t ready = 0;
-    // A stream written in Python may close the socket each time that it is asked.
+    // Each poll of a stream written in Python may close the socket.
     if (connection_of(self)->unsent() && !connection_of(self)->busy()) {
         const PyCallbacks::Polled polled = callbacks.poll(MP_STREAM_POLL_WR, &ready);
         raise_own(callbacks);
@@ -735,7 +741,7 @@ mp_uint_t poll_socket(ussl_socket_obj_t* self, mp_uint_t wanted) {
         return MP_STREAM_POLL_NVAL;
 
     const PollPlan plan = plan_poll(connection_of(self), wanted);
-    // What is there already needs no look at the stream, unless more was asked for.
+    // The stream is polled only for events that are not known yet.
     if (plan.ask() == 0)
         return plan.found;
     switch (
@@ -760,14 +766,14 @@ mp_obj_t call_on_stream(mp_obj_t self_in, qstr method, mp_obj_t argument) {
     return mp_call_method_n_kw(1, 0, call);
 }
 
-// After setblocking() or settimeout().
+// Called after setblocking() or settimeout().
 void set_mode(ussl_socket_obj_t* self, bool blocks, uint32_t timeout_ms) {
     self->timeout_ms = timeout_ms;
     self->never_blocks = !blocks;
     self->would_block = false;
 #ifdef USSL_THREADS_SHARE_SOCKETS
-    // A call that is under way may be waiting inside the stream. TLS beneath TLS is ready when part
-    // of a record has arrived, and would wait for the rest.
+    // A running call may be waiting inside the stream. An SSLSocket over an SSLSocket is ready when
+    // part of a record has arrived, but its read waits for the rest.
     if (!blocks || self->stream_kind != USSL_STREAM_BLOCKS || connection_of(self)->busy() ||
         mp_obj_is_exact_type(self->stream, &ussl_socket_type))
         return;
@@ -778,7 +784,7 @@ void set_mode(ussl_socket_obj_t* self, bool blocks, uint32_t timeout_ms) {
 #endif
 }
 
-// The library's part of making a socket; returns what to raise.
+// Creates the connection of a socket; returns the error to raise.
 struct Made {
     const char* config_error;
     bool out_of_memory;
@@ -799,7 +805,7 @@ Made make_connection(ussl_socket_obj_t* self, void* context, mp_obj_t stream, co
     return {nullptr, false};
 }
 
-// None: there is nothing to resume with (yet).
+// Returns an SSLSession, or None if there is none (yet).
 mp_obj_t session_of(ussl_socket_obj_t* self) {
     if (self->connection == nullptr)
         return mp_const_none;
@@ -875,7 +881,7 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_f
     Made made =
         make_connection(self, shared, stream, name, name_size, !suppress_ragged_eofs, &saved);
     if (made.out_of_memory) {
-        // What forgotten sockets hold is memory that the collector does not see.
+        // Unreachable sockets own memory that the collector does not count.
         ussl_context_trim();
         gc_collect();
         made =
@@ -888,7 +894,7 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_f
     self->stream = stream;
     self->stream_identity = ussl_stream_identity(stream);
     if (do_handshake) {
-        // The stream stays the caller's if this fails.
+        // If this fails, the caller still owns the stream.
         nlr_buf_t nlr;
         if (nlr_push(&nlr) != 0) {
             self->stream = MP_OBJ_NULL;
@@ -943,7 +949,7 @@ mp_obj_t ussl_socket_readline(size_t n_args, const mp_obj_t* args) {
 mp_obj_t ussl_socket_write(size_t n_args, const mp_obj_t* args) {
     mp_buffer_info_t buffer;
     mp_get_buffer_raise(args[1], &buffer, MP_BUFFER_READ);
-    // write(buf), write(buf, size), write(buf, offset, size), as every stream of MicroPython
+    // write(buf), write(buf, size), write(buf, offset, size), as for every stream of MicroPython
     size_t offset = 0;
     size_t size = buffer.len;
     if (n_args == 4) {
@@ -994,17 +1000,17 @@ void ussl_socket_flush_ready(ussl_socket_obj_t* self) {
         (ready & MP_STREAM_POLL_WR) != 0 && !is_closed(self))
         connection->flush(callbacks);
     raise_soon_if_interrupt(
-        callbacks);  // an error of the stream: the program's next call meets it again
+        callbacks);  // the program's next call finds an error of the stream again
     close_after_call(self);
     nlr_pop();
 }
 
-// The collector's: nothing here may allocate or raise.
+// Called by the collector: nothing here may allocate or raise.
 mp_obj_t ussl_socket_del(mp_obj_t self_in) {
     ussl_socket_obj_t* self = socket_of(self_in);
     auto* connection = static_cast<Connection*>(self->connection);
-    // Busy: a call was jumped out of, and may have left the engine anyhow; or a callback asks, or a
-    // program does beside a call of another thread.
+    // A busy connection is not deleted. Either an exception has jumped out of a call, and the
+    // engine's state is undefined; or a callback or another thread calls __del__ during a call.
     if (connection == nullptr || connection->busy() || self->reads || self->writes)
         return mp_const_none;
     self->connection = nullptr;
@@ -1032,7 +1038,8 @@ mp_obj_t ussl_socket_settimeout(mp_obj_t self, mp_obj_t timeout) {
     return result;
 }
 
-// As connect() and accept() of a non-blocking socket: EAGAIN while it is under way.
+// As connect() and accept() of a non-blocking socket, raises EAGAIN until the handshake is
+// complete.
 mp_obj_t ussl_socket_do_handshake(mp_obj_t self_in) {
     ussl_socket_obj_t* self = socket_of(self_in);
     if (self->timeout_ms != 0) {
@@ -1143,7 +1150,7 @@ mp_obj_t ussl_socket_getpeercert(size_t n_args, const mp_obj_t* args, mp_map_t* 
             return mp_const_none;
         if (is_binary)
             return mp_obj_new_bytes(der.data(), der.size());
-        // As CPython: what was not verified is not shown as if it were true.
+        // As in CPython, the content of an unverified certificate is not returned as a dict.
         if (!connection->peer_verified())
             return mp_obj_new_dict(0);
         return ussl_certificate_dict(connection);
@@ -1153,7 +1160,7 @@ mp_obj_t ussl_socket_getpeercert(size_t n_args, const mp_obj_t* args, mp_map_t* 
 void ussl_socket_attr(mp_obj_t self_in, qstr attr, mp_obj_t* dest) {
     ussl_socket_obj_t* self = socket_of(self_in);
     if (dest[0] != MP_OBJ_NULL) {
-        // Nothing can be stored, but, by sni_callback, another context.
+        // Only sni_callback can set an attribute, and only `context`.
         if (attr != MP_QSTR_context || !self->chooses || dest[1] == MP_OBJ_NULL)
             return;
         if (!mp_obj_is_exact_type(dest[1], &ussl_context_type))
@@ -1171,10 +1178,10 @@ void ussl_socket_attr(mp_obj_t self_in, qstr attr, mp_obj_t* dest) {
     else if (attr == MP_QSTR_context)
         dest[0] = self->context;
     else
-        dest[1] = MP_OBJ_SENTINEL;  // the methods
+        dest[1] = MP_OBJ_SENTINEL;  // look the name up in the methods
 }
 
-// --- the stream protocol: errors are raised with their text, except "nothing now"
+// --- the stream protocol: errors are raised with their text, except "would block"
 
 mp_uint_t ussl_socket_stream_read(mp_obj_t self, void* buf, mp_uint_t size, int* errcode) {
     PyCallbacks callbacks(socket_of(self));
@@ -1231,7 +1238,8 @@ mp_uint_t ussl_socket_stream_ioctl(mp_obj_t self_in, mp_uint_t request, uintptr_
         }
 #endif
         default:
-            // Elsewhere, GET_FILENO too: a poll must ask us, who know what is held inside.
+            // Elsewhere, GET_FILENO fails, too: a poll must call MP_STREAM_POLL, which takes
+            // buffered data into account.
             *errcode = MP_EINVAL;
             return MP_STREAM_ERROR;
     }
@@ -1260,10 +1268,10 @@ mp_uint_t ussl_socket_poll_ends(ussl_socket_obj_t* self, mp_uint_t wanted, mp_ui
         PyCallbacks callbacks(self);
         connection->flush(callbacks);
         close_after_call(self);
-        // There may be no more room now.
+        // The stream may be full now.
         if ((wanted & MP_STREAM_POLL_WR) != 0 && !callbacks.ready(Direction::write))
             ready &= ~MP_STREAM_POLL_WR;
-        // Ctrl-C: select.poll itself cannot be left here.
+        // select.poll cannot be left by an exception here (Ctrl-C).
         raise_later(self, callbacks);
         if (is_closed(self))
             return MP_STREAM_POLL_NVAL;
@@ -1271,14 +1279,14 @@ mp_uint_t ussl_socket_poll_ends(ussl_socket_obj_t* self, mp_uint_t wanted, mp_ui
     if (connection->closed() || connection->failed() || is_late(self))
         return MP_STREAM_POLL_NVAL;
     const PollPlan plan = plan_poll(connection, wanted);
-    // What is there already needs no look at the stream, unless more was asked for.
+    // Events of the stream count only if they are not known already.
     return found_or_rest(self,
                          plan.ask() == 0 && plan.found != 0 ? plan.found : plan.found_with(ready));
 }
 
 mp_obj_t ussl_socket_ioctl(size_t n_args, const mp_obj_t* args) {
     if (mp_obj_get_int(args[1]) == MP_STREAM_GET_FILENO)
-        mp_raise_OSError(MP_EINVAL);  // what a poll gets is no descriptor for anything else
+        mp_raise_OSError(MP_EINVAL);  // a token is only valid for polls
     return mp_call_function_n_kw(MP_OBJ_FROM_PTR(&mp_stream_ioctl_obj), n_args, 0, args);
 }
 #endif
