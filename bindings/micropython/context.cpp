@@ -1,4 +1,4 @@
-// SSLContext: credentials, trust and verification that many sockets share.
+// SSLContext: credentials, trust anchors and verification options that sockets share.
 
 #include <string.h>
 
@@ -17,7 +17,7 @@ ussl_context_obj_t* context_of(mp_obj_t self) {
     return static_cast<ussl_context_obj_t*>(MP_OBJ_TO_PTR(self));
 }
 
-// Of the key that was read from a file, the only copy outside of the engine.
+// Wipes the key that was read from a file, its only copy outside of the engine.
 void drop_own_key(ussl_context_obj_t* self) {
     if (self->own_key == nullptr)
         return;
@@ -25,8 +25,8 @@ void drop_own_key(ussl_context_obj_t* self) {
     ussl::release(std::exchange(self->own_key, nullptr));
 }
 
-// One name at a time is copied out: the interpreter may raise while it makes its own string of it,
-// which must not unwind an engine's loop.
+// Copies one name at a time. The interpreter may raise while it creates a string of the name, which
+// must not unwind an engine's loop.
 struct Names final : ussl::SuiteVisitor {
     void suite(uint16_t, std::string_view name) noexcept override {
         if (count++ != wanted)
@@ -40,8 +40,8 @@ struct Names final : ussl::SuiteVisitor {
     char text[64];
 };
 
-// The name of the n-th suite, as MicroPython's own module spells it; MP_OBJ_NULL: there are not as
-// many.
+// Returns the name of the n-th suite, in the spelling of MicroPython's own module, or MP_OBJ_NULL
+// if there are fewer.
 mp_obj_t suite_name(size_t n) {
     Names names;
     names.wanted = n;
@@ -76,7 +76,7 @@ MP_NORETURN void raise_unknown_suite(const char* name, size_t size) {
                       static_cast<int>(size < most ? size : most), name);
 }
 
-// What a context was given as trusted; raises what is wrong with it.
+// Counts certificates and CRLs; raises if they are invalid.
 ussl::StoreStats stats_of(mp_obj_t trusted, bool system_store, const ussl_sources_t* sources) {
     ussl_context_obj_t* trial = ussl_context_new(false);
     trial->verify_mode = trusted != mp_const_none ? 2 : 0;  // CRLs require it
@@ -89,7 +89,7 @@ ussl::StoreStats stats_of(mp_obj_t trusted, bool system_store, const ussl_source
     return stats;
 }
 
-// Certificates and CRLs, one behind the other.
+// Concatenates certificates and CRLs.
 mp_obj_t joined(mp_obj_t first, mp_obj_t second) {
     if (first == mp_const_none)
         return second;
@@ -121,19 +121,19 @@ void load_verify_locations(ussl_context_obj_t* self, mp_obj_t cadata, mp_obj_t c
               has_data ? cadata : cafile, has_data && is_content);
     const mp_obj_t more = sources.trusted.content;
     const ussl::StoreStats stats = stats_of(more, false, &sources);
-    // A key that stands there is of no use.
+    // A private key in the file is not used.
     mp_buffer_info_t bytes;
     if (sources.trusted.from_file && mp_get_buffer(more, &bytes, MP_BUFFER_READ))
         ussl::wipe_private_keys({static_cast<uint8_t*>(bytes.buf), bytes.len});
 
     self->trusted = joined(self->trusted, more);
-    // Whoever gives one wants it looked at.
+    // CRLs are checked by default if there are any.
     if (stats.crls != 0 && self->verify_flags < 0)
         self->verify_flags = USSL_VERIFY_CRL_CHECK_LEAF;
     ussl_context_changed(self);
 }
 
-// What load_cert_chain() works with: an exception finds all of it in memory.
+// The objects of load_cert_chain(), in memory, so that they can be wiped after an exception.
 struct Identity {
     ussl_context_obj_t* self;
     ussl_context_obj_t* trial;
@@ -141,7 +141,7 @@ struct Identity {
     ussl_sources_t sources;
 };
 
-// The certificates in the same file are still needed.
+// Wipes private keys only, because the certificates in the same file are still needed.
 void wipe_keys(const ussl_sources_t& sources) {
     mp_buffer_info_t bytes;
     ussl_source_wipe(&sources.key);
@@ -150,7 +150,7 @@ void wipe_keys(const ussl_sources_t& sources) {
         ussl::wipe_private_keys({static_cast<uint8_t*>(bytes.buf), bytes.len});
 }
 
-// false: no memory.
+// Copies the private key. Returns false if memory runs out.
 bool take_key(ussl_context_obj_t* self, mp_obj_t content) {
     mp_buffer_info_t bytes;
     mp_get_buffer_raise(content, &bytes, MP_BUFFER_READ);
@@ -171,12 +171,12 @@ void load_identity(Identity& identity, mp_obj_t certfile, mp_obj_t keyfile) {
     ussl_sources_t& sources = identity.sources;
     ussl_load(&sources.certificate, MP_QSTR_certfile, certfile, false);
     ussl_load(&sources.key, MP_QSTR_keyfile, keyfile, false);
-    // As CPython: one file may hold both. There need be no key where a callback signs.
+    // As in CPython, one file may contain both. If a callback signs, the key is optional.
     const bool in_one = keyfile == mp_const_none && (self->sign_callback == mp_const_none ||
                                                      holds_key(sources.certificate.content));
     ussl_source_t& key = in_one ? sources.certificate : sources.key;
 
-    // Tried on its own first, so that what is wrong is said here and changes nothing.
+    // A context of its own is tried first, so that an error is raised here and changes nothing.
     ussl_context_obj_t* trial = ussl_context_new(self->server != 0);
     identity.trial = trial;
     trial->certificate = sources.certificate.content;
@@ -204,9 +204,9 @@ void load_identity(Identity& identity, mp_obj_t certfile, mp_obj_t keyfile) {
     ussl_context_changed(self);
 }
 
-// What psk_client_callback says for one connection, as a context of its own.
+// Returns a context for one connection, with the answer of psk_client_callback.
 ussl_context_obj_t* with_psk_of_callback(const ussl_context_obj_t* self) {
-    // TLS 1.3 has no hint, and with TLS 1.2 the server's comes too late: the key is already chosen.
+    // TLS 1.3 has no hint. In TLS 1.2, the server's hint arrives after the key was selected.
     const mp_obj_t answer = mp_call_function_1(self->psk_client_callback, mp_const_none);
     mp_obj_t* pair;
     mp_obj_get_array_fixed_n(answer, 2, &pair);
@@ -281,7 +281,7 @@ mp_obj_t ussl_context_load_cert_chain(size_t n_args, const mp_obj_t* args, mp_ma
 
 mp_obj_t ussl_context_load_verify_locations(size_t n_args, const mp_obj_t* args,
                                             mp_map_t* kw_args) {
-    // load_verify_locations(cadata) as MicroPython has it; cafile= as CPython has it.
+    // load_verify_locations(cadata) as in MicroPython, cafile= as in CPython.
     enum { ARG_cadata, ARG_cafile, ARG_count };
     static const mp_arg_t allowed[] = {
         {MP_QSTR_cadata, MP_ARG_OBJ, {.u_rom_obj = MP_ROM_NONE}},
@@ -325,7 +325,8 @@ mp_obj_t ussl_context_wrap_socket(size_t n_args, const mp_obj_t* args, mp_map_t*
                            values[ARG_suppress_ragged_eofs].u_bool, values[ARG_session].u_obj);
 }
 
-// The argument is CPython's purpose, which a context's protocol says already.
+// The argument is CPython's `purpose`. It is ignored, because the protocol of the context implies
+// it.
 mp_obj_t ussl_context_load_default_certs(size_t n_args, const mp_obj_t* args) {
     (void)n_args;
     ussl_context_obj_t* self = context_of(args[0]);
@@ -350,7 +351,7 @@ mp_obj_t ussl_context_cert_store_stats(mp_obj_t self_in) {
     return stats;
 }
 
-// A list of names, or a str of several with ":" between them.
+// Accepts a list of names, or a str of names with ":" between them.
 mp_obj_t ussl_context_set_ciphers(mp_obj_t self_in, mp_obj_t suites) {
     const ussl::Engine& engine = ussl::default_engine();
     uint16_t numbers[ussl::max_suites];
@@ -405,7 +406,7 @@ mp_obj_t ussl_context_set_alpn_protocols(mp_obj_t self_in, mp_obj_t protocols) {
         mp_buffer_info_t name;
         if (!mp_get_buffer(names[i], &name, MP_BUFFER_READ))
             mp_raise_msg_varg(&mp_type_TypeError, MP_ERROR_TEXT("%s"), wanted);
-        // What is out of bounds the library says in its words.
+        // 0 makes the library report a name that is too long.
         vstr_add_byte(&vstr, static_cast<byte>(name.len < 256 ? name.len : 0));
         vstr_add_strn(&vstr, static_cast<const char*>(name.buf), name.len);
     }

@@ -1,13 +1,13 @@
 #pragma once
 
-// What the files of SSLContext share: context.cpp has its methods, context_attributes.cpp its
-// attributes, and shared_contexts.cpp what the library makes of it.
+// Declarations for the files of SSLContext: context.cpp has its methods, context_attributes.cpp its
+// attributes, and shared_contexts.cpp creates and shares its ussl::Context.
 
 #include "binding.h"
 #include "ussl/context.hpp"
 
-/// What a program asked for, and, once it is first used, what the library made of it. A member
-/// without a comment is an object as the program passed it, or None.
+/// The options of a program, and, after the first use, the ussl::Context. A member without a
+/// comment is an object as the program passed it, or None.
 struct ussl_context_obj_t {
     mp_obj_base_t base;
     mp_obj_t key = mp_const_none;           ///< bytes, or None
@@ -37,10 +37,10 @@ struct ussl_context_obj_t {
     int8_t verify_flags = -1;  ///< below 0: not set
     /// The arguments of wrap_socket(): certificates and pre-shared keys exclude each other.
     uint8_t strict = 0;
-    uint8_t aliases = 0;  ///< USSL_CALLED_…: the newer names of arguments that the program wrote
-    uint8_t share = 0;    ///< may use what another context with the same options has made
+    uint8_t aliases = 0;  ///< USSL_CALLED_…: the newer names of arguments that the program used
+    uint8_t share = 0;    ///< may share the ussl::Context of another SSLContext with equal options
     uint8_t is_shared = 0;
-    uint8_t keeps = 0;  ///< what was made of it stays, shared, when this is collected
+    uint8_t keeps = 0;  ///< the shared ussl::Context is kept when this SSLContext is collected
     uint8_t check_hostname = 1;
     uint8_t system_store = 0;
     uint8_t resumption = 1;
@@ -50,18 +50,18 @@ struct ussl_context_obj_t {
     uint16_t maximum_version = static_cast<uint16_t>(ussl::Version::tls1_3);
     uint16_t record_size_limit = 0;                              ///< 0: none
     uint32_t session_lifetime = ussl::default_session_lifetime;  ///< seconds
-    uint32_t generation = 0;                                     ///< how often it has changed
-    void* made = nullptr;  ///< ussl::Context, counted; several threads may want to make it
-    /// In place of `key`: read from a file, without its PEM; wiped when it is released.
+    uint32_t generation = 0;                                     ///< number of changes
+    void* made = nullptr;  ///< ussl::Context, counted; several threads may create it at once
+    /// In place of `key`: read from a file, converted to DER if possible; wiped when released.
     unsigned char* own_key = nullptr;
     size_t own_key_size = 0;
 };
 
-/// What the library is to make of it. The options point into the context's objects.
+/// Returns the options for the library. They point into the context's objects.
 ussl::Options ussl_options_of(const ussl_context_obj_t* self);
-/// Drops what was made of it: the next connection gets a context of the options as they are then.
+/// Drops the ussl::Context, because options have changed: the next connection gets a new one.
 void ussl_context_changed(ussl_context_obj_t* self);
 /// Sets the attribute `groups` to a list or tuple of names, a str with ":" between them, or None.
 void ussl_context_set_groups(ussl_context_obj_t* self, mp_obj_t groups);
-/// The items of a list or tuple; anything else raises a TypeError with the text.
+/// Returns the items of a list or tuple; other types raise TypeError with the text.
 void ussl_list(mp_obj_t list, size_t* count, mp_obj_t** items, const char* otherwise);

@@ -1,4 +1,4 @@
-// The attributes of an SSLContext, in one table, and the options that the library makes of them.
+// The attributes of an SSLContext, in one table, and their conversion to ussl::Options.
 
 #include <algorithm>
 #include <chrono>
@@ -6,7 +6,7 @@
 #include "context.hpp"
 #include "errors.hpp"
 
-#ifdef NO_QSTR  // MicroPython only looks for names
+#ifdef NO_QSTR  // MicroPython's search for interned strings
 #define MICROPY_BUILD_DATE "2000-01-01"
 #else
 #include "genhdr/mpversion.h"
@@ -31,7 +31,7 @@ std::optional<int64_t> time_of(mp_obj_t seconds) {
     return ussl_seconds(seconds, MP_QSTR_verify_time);
 }
 
-// The beginning of the day, which stands in sys.version as well.
+// The beginning of the build day, which is also in sys.version.
 constexpr int64_t build_time = [] {
     constexpr std::string_view text = MICROPY_BUILD_DATE;
     const auto number = [&](size_t from, size_t size) {
@@ -60,7 +60,7 @@ std::optional<Bytes> key_of(const ussl_context_obj_t* self) {
     return bytes_of(self->key);
 }
 
-// ecdsa_sign_callback is shown the key, and leaves it to that to sign what it does not.
+// ecdsa_sign_callback receives the key, and requires one, which signs if the callback returns None.
 bool has_sign_callback(const ussl_context_obj_t* self) {
     return self->sign_callback != mp_const_none ||
            (self->ecdsa_sign_callback != mp_const_none && key_of(self));
@@ -93,7 +93,7 @@ void check_versions(uint16_t minimum, uint16_t maximum) {
 
 constexpr size_t pin_size = 32;
 
-// A list of pins as one bytes object, one behind the other; None stays None.
+// Joins a list of pins into one bytes object; None stays None.
 mp_obj_t join_pins(mp_obj_t list) {
     if (list == mp_const_none)
         return mp_const_none;
@@ -140,7 +140,7 @@ void check_psk(mp_obj_t identity, mp_obj_t key) {
         ussl_raise_row(static_cast<unsigned>(ussl::Code::PSK_INVALID));
 }
 
-// --- getters and setters of members that are stored as the program sees them
+// --- getters and setters of members that are stored as the program passes them
 
 template <mp_obj_t Self::* member>
 mp_obj_t get_object(const Self* self) {
@@ -170,7 +170,7 @@ void set_verify_mode(Self* self, qstr name, mp_obj_t value) {
 }
 void set_check_hostname(Self* self, qstr, mp_obj_t value) {
     self->check_hostname = mp_obj_is_true(value) ? 1 : 0;
-    // As in CPython: a host name is only checked in a certificate that is verified.
+    // As in CPython, the host name is only checked if the certificate is verified.
     if (self->check_hostname != 0 && self->verify_mode == 0)
         self->verify_mode = 2;
 }
@@ -271,7 +271,7 @@ void add_group(vstr_t* numbers, std::string_view name) {
     vstr_add_strn(numbers, reinterpret_cast<const char*>(&number), sizeof number);
 }
 
-// Names as a bytes object of numbers of 16 bits.
+// Converts names to a bytes object of 16-bit numbers.
 mp_obj_t group_numbers(mp_obj_t groups) {
     vstr_t numbers;
     vstr_init(&numbers, ussl::max_groups * sizeof(uint16_t));
@@ -320,7 +320,7 @@ void set_groups(Self* self, qstr, mp_obj_t value) {
 struct Attribute {
     qstr_short_t name;
     mp_obj_t (*get)(const Self* self);
-    /// Raises if the attribute cannot have that value; then nothing has changed.
+    /// Raises if the value is invalid; then nothing has changed.
     void (*set)(Self* self, qstr name, mp_obj_t value);
 };
 
@@ -396,7 +396,8 @@ ussl::Options ussl_options_of(const ussl_context_obj_t* self) {
         .record_size_limit = self->record_size_limit != 0
                                  ? std::optional<std::size_t>(self->record_size_limit)
                                  : std::nullopt};
-    // An SSLContext that has both uses only the pre-shared keys, as MicroPython's own does.
+    // With certificates and pre-shared keys, only the latter are used, as in MicroPython's own
+    // module.
     if (has_psk(self) && self->strict == 0) {
         options.key = options.key_password = options.certificate = options.trusted = std::nullopt;
         options.crl_check = std::nullopt;
@@ -408,7 +409,7 @@ ussl::Options ussl_options_of(const ussl_context_obj_t* self) {
 void ussl_context_set_groups(Self* self, mp_obj_t groups) {
     mp_obj_t numbers = mp_const_none;
     if (groups != mp_const_none) {
-        // Tried on its own first, so that an error changes nothing.
+        // A context of its own is tried first, so that an error changes nothing.
         Self* trial = ussl_context_new(false);
         numbers = trial->groups = group_numbers(groups);
         ussl_context_check(trial, nullptr);
@@ -432,7 +433,7 @@ extern "C" void ussl_context_attr(mp_obj_t self_in, qstr name, mp_obj_t* dest) {
             continue;
         if (loads) {
             dest[0] = attribute.get(self);
-        } else if (dest[1] != MP_OBJ_NULL) {  // otherwise it is to be deleted: AttributeError
+        } else if (dest[1] != MP_OBJ_NULL) {  // deleting it is an AttributeError
             attribute.set(self, name, dest[1]);
             ussl_context_changed(self);
             dest[0] = MP_OBJ_NULL;  // stored
@@ -440,5 +441,5 @@ extern "C" void ussl_context_attr(mp_obj_t self_in, qstr name, mp_obj_t* dest) {
         return;
     }
     if (loads)
-        dest[1] = MP_OBJ_SENTINEL;  // looks among the methods
+        dest[1] = MP_OBJ_SENTINEL;  // look the name up in the methods
 }

@@ -1,4 +1,4 @@
-// What the library makes of an SSLContext, once for several connections.
+// Creates the ussl::Context of an SSLContext, and shares it between connections.
 
 #include <string.h>
 
@@ -13,18 +13,18 @@ namespace {
 using ussl::Context;
 using ussl::Options;
 
-// The contexts of wrap_socket(), which makes one for every call: calls with the same options share
-// one for as long as the collector leaves any of them alive, so that keys and certificates are not
-// parsed again and again. Holds no key longer than the sockets that use it would; those that have
-// none, a client's that has roots at the most, stay for later calls, and with them their sessions.
+// The contexts of wrap_socket(), which creates an SSLContext in each call. Calls with equal options
+// share a ussl::Context while any of their SSLContexts is alive, so that keys and certificates are
+// not parsed again. Then, a context with a key is dropped at once. Client contexts without keys
+// stay for later calls, with their trust anchors and sessions.
 struct Shared {
     uint8_t digest[32];
     Context* context;  // counted once for this table
-    unsigned users;
+    unsigned users;    // SSLContexts
     uint32_t last_use;
 };
 Shared shared[8];
-// Of those that nobody uses.
+// The most unused contexts.
 #ifdef USSL_BOARD
 constexpr unsigned max_kept = 1;
 #else
@@ -33,7 +33,7 @@ constexpr unsigned max_kept = 4;
 uint32_t uses;
 std::atomic_flag shared_lock = ATOMIC_FLAG_INIT;
 
-// Threads of the unix port run at the same time. Nothing is allocated or raised while it is held.
+// Threads of the unix port run at the same time. Nothing may allocate or raise under the lock.
 class SharedLock {
   public:
     SharedLock() {
@@ -58,7 +58,7 @@ Context* find_shared(const uint8_t* digest) {
     return nullptr;
 }
 
-// Replaces the one that was used longest ago if there is no room: its sockets keep it.
+// If the table is full, replaces the context that was used longest ago. Its sockets keep it alive.
 void add_shared(const uint8_t* digest, Context* context) {
     Context* replaced = nullptr;
     {
@@ -83,8 +83,8 @@ void add_shared(const uint8_t* digest, Context* context) {
         replaced->drop();
 }
 
-// Of those that nobody uses, the one that was used longest ago, if there are more than `most`; out
-// of the table, for the caller to drop.
+// If more than `most` contexts are unused, removes the one that was used longest ago from the
+// table. The caller drops it.
 Context* take_unused(unsigned most) {
     const SharedLock lock;
     Shared* oldest = nullptr;
@@ -124,8 +124,8 @@ void leave_shared(const Context* context, bool keep) {
     drop_unused(max_kept);
 }
 
-// Gives the context what was made of it, unless another thread was quicker, or it has changed
-// since. Returns, counted, what a connection is to be made with.
+// Stores a new ussl::Context in its SSLContext, unless another thread was faster, or the options
+// have changed since. Returns the one to use for a connection, with a reference for the caller.
 Context* publish(ussl_context_obj_t* self, Context* mine, bool is_shared, bool keeps,
                  uint32_t generation) {
     Context* used = mine;
@@ -150,7 +150,7 @@ Context* publish(ussl_context_obj_t* self, Context* mine, bool is_shared, bool k
     return used;
 }
 
-// Why not; none: it was made.
+// Returns the error, if any.
 std::optional<ussl::ConfigError> make(ussl_context_obj_t* self, Context** result) {
     const uint32_t generation = self->generation;
     const ussl::Engine& engine = ussl::default_engine();
@@ -173,7 +173,7 @@ std::optional<ussl::ConfigError> make(ussl_context_obj_t* self, Context** result
     return std::nullopt;
 }
 
-// Counted; nullptr: it is still to be made.
+// Returns the ussl::Context with a reference for the caller; nullptr: it does not exist yet.
 Context* made_of(ussl_context_obj_t* self) {
     const SharedLock lock;
     auto* made = static_cast<Context*>(self->made);
@@ -187,8 +187,8 @@ Context* made_of(ussl_context_obj_t* self) {
 extern "C" {
 
 void ussl_context_heap_ends() {
-    // Nobody else runs: the collector has stopped the other threads. SSLContexts and sockets that
-    // are finalised later drop their own counts.
+    // No other thread runs: the collector has stopped them. SSLContexts and sockets that are
+    // finalised later drop their own references.
     for (Shared& entry : shared)
         if (Context* context = std::exchange(entry, {}).context)
             context->drop();
@@ -205,7 +205,7 @@ void* ussl_context_get(ussl_context_obj_t* self, const ussl_sources_t* sources) 
     Context* result = nullptr;
     std::optional<ussl::ConfigError> config_error = make(self, &result);
     if (config_error && config_error->out_of_memory) {
-        // What forgotten sockets hold is memory that the collector does not see.
+        // Unreachable sockets own memory that the collector does not count.
         ussl_context_trim();
         gc_collect();
         config_error = make(self, &result);
