@@ -1,5 +1,5 @@
-// Delivery over streams that have no file descriptor, such as a board's sockets and streams written
-// in Python, and the choice between this and delivery_posix.cpp. See delivery.hpp.
+// Delivery over streams without a file descriptor, such as a board's sockets and streams written in
+// Python. Also selects between this and delivery_posix.cpp. See delivery.hpp.
 
 #include "delivery.hpp"
 
@@ -8,21 +8,21 @@
 #include "delivery_posix.hpp"
 #include "ussl/connection.hpp"
 
-// One for each closed socket with unsent data, or whose peer has not ended yet.
+// A closed socket that has unsent data, or whose peer has not closed its direction yet.
 typedef struct _ussl_delivery_t {
     struct _ussl_delivery_t* next;
     mp_obj_t stream;
-    uint8_t* data;  // of the interpreter's heap
+    uint8_t* data;  // in the interpreter's heap
     size_t size;
     size_t sent;
     mp_uint_t started_ms;
     uint32_t linger_ms;
     bool is_python;
-    bool is_socket;    // its input is discarded until the peer ends
-    bool never_waits;  // the stream has said "would block"
+    bool is_socket;    // its input is discarded until the peer closes its direction
+    bool never_waits;  // the stream has returned "would block"
     bool is_over;
     int close_error;  // errno of closing the stream, or 0
-    bool is_in_use;   // by a thread, or by the call beneath this one
+    bool is_in_use;   // by a thread, or by a call further down the stack
 } ussl_delivery_t;
 
 MP_REGISTER_ROOT_POINTER(struct _ussl_delivery_t* ussl_deliveries);
@@ -35,8 +35,8 @@ using delivery::max_bytes;
 using delivery::max_discarded_per_step;
 using delivery::Remainder;
 
-// A stream without a peer that ends (a UART) is closed as soon as all is sent; so is TLS beneath
-// TLS, which has a delivery of its own.
+// Other streams (a UART) are closed as soon as all data is sent. So is an SSLSocket under an
+// SSLSocket, which has a delivery of its own.
 bool is_socket(mp_obj_t stream) {
     if (mp_obj_is_exact_type(stream, &ussl_socket_type))
         return false;
@@ -45,7 +45,7 @@ bool is_socket(mp_obj_t stream) {
     return method[0] != MP_OBJ_NULL;
 }
 
-// true also for a stream that cannot be polled.
+// Returns true also for a stream that cannot be polled.
 bool ready(const ussl_delivery_t* of, mp_uint_t flag, mp_obj_t* exception) {
     int error;
     const mp_uint_t result = ussl_stream_poll(of->stream, flag, &error, exception);
@@ -59,7 +59,7 @@ bool would_block(int error) {
 void send_data(ussl_delivery_t* of, bool in_close, mp_obj_t* exception) {
     while (of->sent != of->size && !of->is_over) {
         mp_obj_t cannot_poll = MP_OBJ_NULL;
-        // close() may wait in a stream written in Python, which does that by itself, or not at all.
+        // close() may wait inside a stream written in Python, which waits by itself if it blocks.
         if (!(in_close && of->is_python) && !ready(of, MP_STREAM_POLL_WR, &cannot_poll))
             return;
         int error;
@@ -91,7 +91,7 @@ void discard_input(ussl_delivery_t* of, mp_obj_t* exception) {
         if (count == USSL_RAISED || (count == MP_STREAM_ERROR && would_block(error)))
             return;
         if (count == 0 || count > sizeof input) {
-            // A peer that has ended its own direction may still read.
+            // A peer that has closed its own direction may still read.
             of->is_over = count != 0 || of->sent == of->size;
             return;
         }
@@ -157,7 +157,7 @@ bool take(ussl_delivery_t* of) {
     return free;
 }
 
-// One step; at the end of all, the stream is closed.
+// Makes one step; if the delivery is over, closes the stream.
 void step_one(ussl_delivery_t* one, bool in_close, mp_obj_t* exception) {
     if (!take(one))
         return;
@@ -171,7 +171,8 @@ void step_one(ussl_delivery_t* one, bool in_close, mp_obj_t* exception) {
     one->is_in_use = false;
 }
 
-// Beyond that, a forgotten socket is collected with what it has not sent. The newest are kept.
+// The most open sockets with unsent data that are kept alive, the newest ones. Others can be
+// collected with their unsent data.
 #ifdef USSL_BOARD
 constexpr size_t max_listed = 8;
 #else
@@ -204,7 +205,7 @@ void step_unsent(bool calls_python) {
     UNLOCK();
 }
 
-// Closes the oldest of those that only wait for the peer, if there are too many.
+// Closes the oldest socket that only waits for the peer, if there are more than max_waiting.
 void limit_waiting() {
     unsigned waiting = 0;
     ussl_delivery_t* oldest = NULL;
@@ -228,7 +229,7 @@ void step_objects(bool calls_python) {
         step_one(one, false, &exception);
         if (exception == MP_OBJ_NULL)
             continue;
-        // Nobody waits for this stream's exceptions any more.
+        // No call remains that could raise the exceptions of this stream.
         if (ussl_is_error(exception))
             one->is_over = true;
         else
@@ -237,8 +238,8 @@ void step_objects(bool calls_python) {
 }
 
 #ifdef USSL_BOARD
-// Runs between the program's own steps for as long as there is something to deliver. Not a static
-// node of the scheduler: MicroPython 1.25 would run one that schedules itself without end.
+// The scheduler runs the deliveries for as long as there are any. It is not a static node of the
+// scheduler, because MicroPython 1.25 would run one that schedules itself in an endless loop.
 bool is_scheduled;
 
 void schedule() {
@@ -268,7 +269,7 @@ ussl_delivery_t* keep_object(ussl_socket_obj_t* self, const Remainder& left) {
     return made;
 }
 
-// A stream that blocks: all is in it when close() returns, within its timeout.
+// Over a blocking stream, waits until the stream has accepted all data, within its timeout.
 void wait_for_object(ussl_delivery_t* of, uint32_t timeout_ms) {
     mp_obj_t exception = MP_OBJ_NULL;
     step_one(of, true, &exception);
@@ -284,7 +285,7 @@ void wait_for_object(ussl_delivery_t* of, uint32_t timeout_ms) {
         mp_raise_OSError(of->close_error);
 }
 
-/// For a hold on a connection that is closed: what another thread's call does there is short.
+/// Callbacks to hold a closed connection. Calls of other threads on it are short.
 class NoStream final : public ussl::Callbacks {
   public:
     ussl::IoResult read(ussl::MutableBytes) noexcept override {
@@ -320,7 +321,7 @@ unsigned take_over(ussl_socket_obj_t* self, int fd) {
     return delivery::take_over(fd, take_remainder(self));
 }
 
-// Below 0: without limit.
+// Returns how long a write may wait; below 0: no limit.
 int blocks_for_ms(mp_obj_t stream) {
     if (ussl_stream_never_blocks(stream))
         return 0;
@@ -398,7 +399,7 @@ extern "C" mp_obj_t ussl_step_scheduled(mp_obj_t) {
 extern "C" void ussl_forget_deliveries(void) {
     MP_STATE_VM(ussl_deliveries) = NULL;
     MP_STATE_VM(ussl_unsent_sockets) = NULL;
-    is_scheduled = false;  // the scheduler begins anew, too
+    is_scheduled = false;  // the scheduler is reset, too
 }
 #endif
 
@@ -445,7 +446,7 @@ mp_int_t undelivered() {
 
 }  // namespace
 
-// Returns how many closed connections are not delivered in time.
+// Returns the number of closed connections that were not delivered within the timeout.
 extern "C" mp_obj_t ussl_flush_closed(size_t n_args, const mp_obj_t* args) {
     const bool is_limited = n_args > 0 && args[0] != mp_const_none;
     const uint32_t timeout_ms = is_limited ? ussl_milliseconds_from_0(args[0], MP_QSTR_timeout) : 0;

@@ -1,38 +1,38 @@
 #pragma once
 
-// Streams of closed sockets whose data the peer may not have yet (contract: "Accepted data is
-// delivered"). A TCP socket that is closed with unread input is reset by the kernel, and the peer
-// may lose data that was sent before: so a closed socket stays in a list until its peer has closed
-// its direction as well, or until SSLContext.linger is over.
+// Delivery of the data of closed sockets. If a TCP socket is closed with unread input, the kernel
+// resets the connection, and the peer may lose data that was sent before. A closed socket therefore
+// stays in a list until its peer has closed its direction as well, or until SSLContext.linger is
+// over.
 
 #include "binding.h"
 #include "ussl/memory.hpp"
 
 namespace delivery {
 
-/// What a closed socket leaves behind.
+/// The state of a closed socket.
 struct Remainder {
-    ussl::SecretBytes data;  ///< ciphertext, to be written in order
+    ussl::SecretBytes data;  ///< unsent ciphertext
     bool discarded = false;  ///< accepted data was lost: the stream must be reset
-    bool failed = false;     ///< the connection failed: nobody waits for the peer's end
+    bool failed = false;     ///< the connection failed: the peer's end is not awaited
     uint32_t linger_ms = 0;
 };
 
-/// Bytes that all closed sockets together may hold. A socket that exceeds it is reset.
+/// The most unsent bytes of all closed sockets together. A socket that exceeds it is reset.
 #ifdef USSL_BOARD
 constexpr size_t max_bytes = 32 * 1024;
 #else
 constexpr size_t max_bytes = 16 * 1024 * 1024;
 #endif
-/// Closed sockets that have sent everything, and wait for the peer to close its direction. Beyond
-/// that, the oldest is closed: a port has few sockets or descriptors.
+/// The most closed sockets that have sent everything, and wait for the peer to close its direction.
+/// If there are more, the oldest is closed, because a port has few sockets or descriptors.
 #ifdef USSL_BOARD
 constexpr unsigned max_waiting = 3;
 #else
 constexpr unsigned max_waiting = 256;
 #endif
-/// What one step reads and discards of one peer's input, so that a peer that sends without end
-/// costs an event loop a bounded amount of work in each turn.
+/// The most input of one peer that a step reads and discards. It limits the work that a peer can
+/// cause in each turn of an event loop.
 constexpr size_t max_discarded_per_step = 64 * 1024;
 
 }  // namespace delivery

@@ -1,5 +1,5 @@
-// Delivery over file descriptors: needs nothing of the interpreter, so that it goes on in a poll of
-// any thread, and when the program ends. See delivery.hpp.
+// Delivery over file descriptors. It does not need the interpreter, so that polls of any thread and
+// the end of the program can continue it. See delivery.hpp.
 
 #include "delivery_posix.hpp"
 
@@ -23,19 +23,19 @@
 namespace delivery {
 namespace {
 
-/// At the program's normal end; less as soon as the kernel has every acknowledgement.
+/// The longest wait at the program's normal end. It ends when the kernel has every acknowledgement.
 constexpr int exit_ms = 2000;
 
 struct Delivery : ussl::OnHeap {
     Delivery* next = nullptr;
     int fd = -1;
     unsigned ticket = 0;
-    nfds_t slot = 0;  // where watch() has put it
+    nfds_t slot = 0;  // index in the array of watch()
     int64_t deadline_ms = 0;
     ussl::SecretBytes data;
     size_t sent = 0;
-    bool is_shut = false;     // all is sent, and the peer sees the end of it
-    bool peer_ended = false;  // its direction is closed
+    bool is_shut = false;     // all data is sent, and this direction is closed
+    bool peer_ended = false;  // the peer has closed its direction
     bool is_broken = false;
 
     [[nodiscard]] bool is_sent() const { return sent == data.size(); }
@@ -94,7 +94,7 @@ bool is_over(const Delivery& of, int64_t now) {
     return of.is_broken || (of.is_shut && of.peer_ended) || now >= of.deadline_ms;
 }
 
-/// The kernel resets the connection instead of ending it in order.
+/// Makes the kernel reset the connection instead of closing it in order.
 void reset_when_closed(int fd) {
     const struct linger at_once = {1, 0};
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
@@ -107,13 +107,13 @@ void finish(Delivery* of) {
     delete of;
 }
 
-/// Whether the peer's kernel has all of it.
+/// Returns whether the peer's kernel has acknowledged all data.
 bool is_acknowledged(const Delivery& of) {
     int queued = 0;
     return of.is_sent() && ioctl(of.fd, SIOCOUTQ, &queued) == 0 && queued == 0;
 }
 
-// Goes on with those that steps() says.
+// Continues the deliveries for which steps() returns true; removes all that are over.
 template <class Steps>
 void step_those(Steps steps) {
     const int64_t now = now_ms();
@@ -153,7 +153,7 @@ void flush_at_exit() {
         wait(exit_ms);
 }
 
-/// Closes the oldest of those that only wait for the peer, if there are too many.
+/// Closes the oldest socket that only waits for the peer, if there are more than max_waiting.
 void limit_waiting() {
     unsigned waiting = 0;
     Delivery** oldest = nullptr;
@@ -171,7 +171,7 @@ void limit_waiting() {
     finish(one);
 }
 
-/// Puts it into the list. Returns its ticket; 0: it cannot be kept, and was reset.
+/// Adds a delivery to the list. Returns its ticket; 0: it was rejected, and its socket is reset.
 unsigned keep(Delivery* made, int fd) {
     const Locked locked(lock);
     static bool flushes_at_exit = false;
@@ -253,7 +253,7 @@ nfds_t watch(struct pollfd* into, nfds_t room) {
 void step(const struct pollfd* polled, nfds_t count) {
     const Locked locked(lock);
     step_those([=](const Delivery& one) {
-        // Another thread may have put it somewhere else since.
+        // watch() of another thread may have changed the index since.
         const bool known = one.slot < count && polled[one.slot].fd == one.fd;
         return !known || polled[one.slot].revents != 0;
     });
@@ -275,7 +275,7 @@ unsigned not_delivered() {
 void wait(int timeout_ms) {
     struct pollfd fds[16];
     const nfds_t n = watch(fds, sizeof fds / sizeof fds[0]);
-    // An acknowledgement wakes nobody.
+    // poll(2) does not return for an acknowledgement.
     ::poll(fds, n, std::min(timeout_ms, 10));
 }
 

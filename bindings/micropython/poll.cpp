@@ -1,10 +1,10 @@
 // One poll(2) for all sockets that a select.poll has, on a port that polls file descriptors.
 //
-// Such a port calls poll(2) for what has a descriptor, and asks anything else again and again, each
-// millisecond: a thousand idle connections would cost a million system calls a second. But the
-// descriptor alone says nothing of what is held inside. So a socket hands out a token in its place,
-// and poll(2), which the linker has come to us (--wrap=poll), is called with what each connection
-// waits for just then.
+// Such a port calls poll(2) for streams with a descriptor, and asks others each millisecond: with a
+// thousand idle connections, a million system calls a second. A connection's descriptor is not
+// enough, because data may be buffered. A socket therefore returns a token in place of it. The
+// linker redirects the port's call of poll(2) to this file (--wrap=poll), which replaces tokens by
+// the descriptors and events that the connections wait for.
 
 #include "binding.h"
 
@@ -22,25 +22,27 @@ extern "C" int __wrap_poll(struct pollfd* all, nfds_t count, int timeout_ms);
 
 namespace {
 
-// A token is beyond all descriptors: a mark, how often its place was taken before, and the place.
+// A token is larger than all descriptors: a mark, the number of earlier uses of its place, and the
+// index of its place.
 constexpr int mark = 1 << 30;
 constexpr unsigned place_bits = 20;
 constexpr unsigned times_mask = (1U << (30 - place_bits)) - 1;
 
 struct Place {
-    ussl_socket_obj_t* socket;  // not for the collector to see: it would never be collected
+    ussl_socket_obj_t* socket;  // hidden from the collector, which would otherwise never collect it
     unsigned times;
     unsigned next_free;
 };
 
-// Not in the interpreter's heap. Whoever is polled is alive: the poll object holds it.
+// Not in the interpreter's heap. A socket that is polled is alive, because the poll object refers
+// to it.
 Place* places = nullptr;
 unsigned capacity = 0;
 unsigned used = 0;
 constexpr unsigned none = ~0U;
 unsigned first_free = none;
 unsigned last_free = none;
-pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;  // this port has no lock of its own around all
+pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;  // the port may have no GIL
 
 bool is_token(int fd) {
     return fd >= mark;
@@ -54,7 +56,7 @@ unsigned times_of(int token) {
     return (static_cast<unsigned>(token) & ~static_cast<unsigned>(mark)) >> place_bits;
 }
 
-// The place that has been free for longest, or a new one.
+// Returns the place that has been free for the longest time, or a new one.
 unsigned take_place() {
     if (first_free != none) {
         const unsigned at = first_free;
@@ -79,7 +81,7 @@ unsigned take_place() {
 
 struct Entry {
     bool is_ours;
-    ussl_socket_obj_t* socket;  // nullptr: it is no more
+    ussl_socket_obj_t* socket;  // nullptr: it was closed
 };
 
 void look_up(const struct pollfd* all, nfds_t count, Entry* entries) {
@@ -94,7 +96,7 @@ void look_up(const struct pollfd* all, nfds_t count, Entry* entries) {
     }
 }
 
-// Fills in what to call poll(2) with. Whether something is found already.
+// Fills in the arguments of poll(2). Returns whether an event is known already.
 bool begin(const struct pollfd* all, nfds_t count, const Entry* entries, struct pollfd* ask) {
     bool found = false;
     for (nfds_t i = 0; i < count; ++i) {
@@ -106,11 +108,11 @@ bool begin(const struct pollfd* all, nfds_t count, const Entry* entries, struct 
         if (socket == nullptr ||
             ussl_socket_poll_begins(socket, static_cast<mp_uint_t>(all[i].events), &wants) != 0)
             found = true;
-        // Left out where nothing is asked of it: a hang-up would end the wait each time.
+        // Left out if no event is requested: otherwise a hang-up would end each wait.
         ask[i].fd = -1;
         if (wants != 0) {
             const int fd = ussl_stream_descriptor(socket->stream);
-            ask[i].fd = fd >= 0 ? fd : all[i].fd;  // no descriptor any more: NVAL
+            ask[i].fd = fd >= 0 ? fd : all[i].fd;  // closed: NVAL
         }
         ask[i].events = static_cast<short>(wants);
     }
@@ -134,12 +136,12 @@ int end(struct pollfd* all, nfds_t count, const Entry* entries, const struct pol
     return ready;
 }
 
-// `watched` descriptors of closed sockets follow those that are asked about.
+// In `ask`, `count` entries are followed by `watched` descriptors of closed sockets.
 int poll_all(struct pollfd* all, nfds_t count, int timeout_ms, struct pollfd* ask, nfds_t watched,
              Entry* entries) {
     if (timeout_ms < 0 || timeout_ms > USSL_LONGEST_WAIT_MS)
         timeout_ms = USSL_LONGEST_WAIT_MS;
-    // select.poll has let go of the GIL, where there is one.
+    // select.poll has released the GIL, if there is one.
     MP_THREAD_GIL_ENTER();
     ussl_deliver_objects();
     look_up(all, count, entries);
@@ -151,7 +153,7 @@ int poll_all(struct pollfd* all, nfds_t count, int timeout_ms, struct pollfd* as
     if (watched != 0)
         delivery::step(ask + count, watched);
     MP_THREAD_GIL_ENTER();
-    look_up(all, count, entries);  // again: other threads have been running
+    look_up(all, count, entries);  // again, because other threads have run
     ready = end(all, count, entries, ask);
     MP_THREAD_GIL_EXIT();
     return ready;
@@ -190,7 +192,7 @@ extern "C" int __wrap_poll(struct pollfd* all, nfds_t count, int timeout_ms) {
     for (nfds_t i = 0; i < count && !has_token; ++i)
         has_token = is_token(all[i].fd);
     const nfds_t closed = delivery::pending();
-    // Without a time to wait, this may be one of many looks at a single stream.
+    // Calls with timeout 0 and no token are frequent: polls of a single stream.
     if (!has_token && (closed == 0 || timeout_ms == 0))
         return __real_poll(all, count, timeout_ms);
     void* room = malloc(count * sizeof(Entry) + (count + closed) * sizeof(struct pollfd));

@@ -1,5 +1,5 @@
-// Calls into Python: each under nlr_push, so that an exception never unwinds through the engine.
-// No object with a destructor may live in these functions.
+// Calls into Python, each under nlr_push, so that an exception never unwinds through the engine. No
+// object with a destructor may be alive in these functions.
 
 #include "context.hpp"
 
@@ -23,7 +23,8 @@ extern "C" bool ussl_stream_is_python(mp_obj_t stream) {
 
 namespace {
 
-// None: nothing now; a count; or a negative errno, as MicroPython's io.IOBase has it.
+// Converts a result as of MicroPython's io.IOBase: None (would block), a count, or a negative
+// errno.
 mp_uint_t to_count(mp_obj_t returned, int* errcode) {
     if (returned == mp_const_none) {
         *errcode = MP_EAGAIN;
@@ -43,15 +44,15 @@ mp_uint_t call_python(mp_obj_t stream, qstr method, mp_obj_t argument, int* errc
     return to_count(mp_call_method_n_kw(1, 0, call), errcode);
 }
 
-// A stream written in Python gets memory of the interpreter's heap: it may keep what it was given
-// after the call, when the engine's buffer is long gone.
+// A stream written in Python gets an array in the interpreter's heap. It may keep the array after
+// the call, when the engine's buffer has been released.
 mp_uint_t read_stream(mp_obj_t stream, void* buf, size_t size, int* errcode) {
     if (!ussl_stream_is_python(stream))
         return mp_get_stream(stream)->read(stream, buf, size, errcode);
     const mp_obj_t array = mp_obj_new_bytearray(size, buf);
     const mp_uint_t count = call_python(stream, MP_QSTR_readinto, array, errcode);
     const auto* held = static_cast<mp_obj_array_t*>(MP_OBJ_TO_PTR(array));
-    // The program may have cut the array short.
+    // The program may have shortened the array.
     if (count != MP_STREAM_ERROR && count <= size && count <= held->len)
         memcpy(buf, held->items, count);
     else if (count != MP_STREAM_ERROR)
@@ -65,7 +66,7 @@ mp_uint_t write_stream(mp_obj_t stream, const void* buf, size_t size, int* errco
     return call_python(stream, MP_QSTR_write, mp_obj_new_bytearray(size, buf), errcode);
 }
 
-// A subclass of socket has methods only.
+// For streams without ioctl(), such as a subclass of socket.
 mp_uint_t ioctl_without(mp_obj_t stream, mp_uint_t request, int* errcode) {
     if (request != MP_STREAM_CLOSE) {
         *errcode = MP_EINVAL;
@@ -90,7 +91,8 @@ mp_uint_t ioctl_stream(mp_obj_t stream, mp_uint_t request, uintptr_t arg, int* e
     return to_count(mp_call_method_n_kw(2, 0, call), errcode);
 }
 
-// Interrupted by a signal: pending exceptions (Ctrl-C) are raised here, then it is tried again.
+// Keeps exceptions. After a signal, runs its handler, which may raise (Ctrl-C), and repeats the
+// call.
 mp_uint_t guarded(mp_uint_t (*call)(void*), void* captured, int* errcode, mp_obj_t* exception) {
     nlr_buf_t nlr;
     if (nlr_push(&nlr) != 0) {
@@ -159,7 +161,8 @@ mp_obj_t ask_for_key(mp_obj_t psk_keys, mp_obj_t callback, const uint8_t* identi
         call[2] = asked;
         return mp_call_method_n_kw(1, 0, call);
     }
-    // As in CPython: a str, and no key is b"". An identity that is no text stays bytes.
+    // As in CPython, the callback receives a str, and returns b"" for "no key". If the identity is
+    // not UTF-8, it receives bytes.
     const bool is_text = micropython::is_utf8(identity, size);
     const mp_obj_t found = mp_call_function_1(
         callback, is_text ? mp_obj_new_str(reinterpret_cast<const char*>(identity), size) : asked);
@@ -250,7 +253,7 @@ extern "C" bool ussl_append_line(mp_obj_t filename, const char* line, size_t siz
                                  mp_obj_t* exception) {
     int errcode;
 #if defined(__unix__)
-    // A file that is made here holds secrets. MicroPython's open() has no mode.
+    // A file created here contains secrets. MicroPython's open() has no argument for permissions.
     const mode_t before = umask(S_IRWXG | S_IRWXO);
 #endif
     const bool is_added =
@@ -279,15 +282,15 @@ extern "C" mp_uint_t ussl_call_verify(mp_obj_t callback, const uint8_t* certific
     int errcode;
     return guarded(
         [=]() -> mp_uint_t {
-            mp_obj_t copy = mp_obj_new_bytes(certificate, size);  // which the program may keep
+            mp_obj_t copy = mp_obj_new_bytes(certificate, size);  // the program may keep it
 #if MICROPY_PY_BUILTINS_MEMORYVIEW
-            // MicroPython's own module hands out one.
+            // MicroPython's own module passes a memoryview.
             mp_buffer_info_t bytes;
             mp_get_buffer_raise(copy, &bytes, MP_BUFFER_READ);
             copy = mp_obj_new_memoryview('B', bytes.len, bytes.buf);
 #endif
             const mp_obj_t answer = mp_call_function_2(callback, copy, MP_OBJ_NEW_SMALL_INT(depth));
-            // CPython's callbacks return True to accept, where this one returns 0.
+            // A bool is rejected: CPython's callbacks return True to accept, this one returns 0.
             if (!mp_obj_is_int(answer))
                 mp_raise_TypeError(
                     MP_ERROR_TEXT("verify_callback must return an int: 0 to accept"));
@@ -321,9 +324,9 @@ extern "C" mp_uint_t ussl_call_psk_get(bool strict, mp_obj_t psk_keys, mp_obj_t 
         &errcode, exception);
 }
 
-// The unix port's sockets have no finaliser, and closing one twice closes whatever has its number
-// by then: a forgotten socket is closed only if its descriptor is still the same file. Sockets of
-// other ports close themselves when they are collected.
+// The unix port's sockets have no finaliser. Closing one twice could close another file with the
+// same number. An unreachable socket is therefore closed only if its descriptor is still the same
+// file. Sockets of other ports have finalisers.
 extern "C" uint64_t ussl_stream_identity(mp_obj_t stream) {
 #if defined(__unix__)
 #ifdef USSL_READS_AHEAD
@@ -452,10 +455,10 @@ extern "C" bool ussl_stream_never_blocks(mp_obj_t stream) {
 extern "C" int ussl_stream_descriptor(mp_obj_t stream) {
     int error;
     mp_obj_t exception;
-    // Another thread may have closed the socket just now.
+    // Another thread may have closed the socket meanwhile.
     if (stream == MP_OBJ_NULL)
         return -1;
-    // A socket of ours has none of its own; what it says is for a poll.
+    // An SSLSocket has no descriptor; MP_STREAM_GET_FILENO returns a token for polls.
     if (ussl_stream_is_python(stream) || mp_obj_is_exact_type(stream, &ussl_socket_type))
         return -1;
     const mp_uint_t fd = ussl_stream_ioctl(stream, MP_STREAM_GET_FILENO, 0, &error, &exception);

@@ -1,5 +1,5 @@
-// What unwrap() returns where the peer went on before it had our goodbye: the stream beneath,
-// behind the bytes that were read from it together with the peer's.
+// The result of unwrap() if the peer sent plaintext after its close_notify, before it received
+// ours. This stream returns these bytes, which were read ahead, and then those of the socket.
 
 #include <string.h>
 
@@ -15,7 +15,7 @@ ussl_unwrapped_obj_t* unwrapped_of(mp_obj_t self) {
     return static_cast<ussl_unwrapped_obj_t*>(MP_OBJ_TO_PTR(self));
 }
 
-// What is to be read before the stream.
+// Returns the bytes that are read before those of the stream.
 std::string_view held_by(const ussl_unwrapped_obj_t* self) {
     size_t all;
     const char* trailing_plaintext = mp_obj_str_get_data(self->trailing_plaintext, &all);
@@ -55,7 +55,7 @@ mp_uint_t ussl_unwrapped_stream_ioctl(mp_obj_t self_in, mp_uint_t request, uintp
                                       int* errcode) {
     ussl_unwrapped_obj_t* self = unwrapped_of(self_in);
     const std::string_view held = held_by(self);
-    // A poll that looked at the descriptor alone would not see what is held here.
+    // A poll of the descriptor alone would not find the buffered bytes.
     if (request == MP_STREAM_GET_FILENO && !held.empty()) {
         *errcode = MP_EINVAL;
         return MP_STREAM_ERROR;
@@ -69,8 +69,8 @@ mp_uint_t ussl_unwrapped_stream_ioctl(mp_obj_t self_in, mp_uint_t request, uintp
     return result;
 }
 
-// Whatever does not read is the stream's own; what does, and is not here, would pass by what is
-// held.
+// Methods that do not read are those of the stream. Methods that read, but do not exist here, are
+// hidden, because they would skip the buffered bytes.
 void ussl_unwrapped_attr(mp_obj_t self, qstr attr, mp_obj_t* dest) {
     if (dest[0] != MP_OBJ_NULL)
         return;  // nothing can be stored
