@@ -10,10 +10,10 @@
 namespace {
 
 /// Builds the dictionary while the engine walks through the certificate. Each part is built under
-/// nlr_push: the engine's frames are beneath.
+/// nlr_push, because an exception must not unwind the engine's stack frames.
 class DictBuilder final : public ussl::CertificateVisitor {
   public:
-    /// `with_hashes`: those that `pins` takes, too.
+    /// `with_hashes`: adds the hashes for `pins`.
     explicit DictBuilder(mp_obj_t dict, bool with_hashes = false)
         : dict_(dict), with_hashes_(with_hashes) {}
 
@@ -71,7 +71,7 @@ class DictBuilder final : public ussl::CertificateVisitor {
             });
     }
 
-    /// After the walk; raises what a part raised.
+    /// Called after the walk; raises the exception of a part.
     void finish() {
         if (exception_ != MP_OBJ_NULL)
             nlr_raise(exception_);
@@ -111,7 +111,7 @@ class DictBuilder final : public ussl::CertificateVisitor {
         return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
     }
 
-    // What is not UTF-8 would be no str.
+    // A str must be UTF-8.
     static mp_obj_t str(std::string_view value) {
         if (!micropython::is_utf8(reinterpret_cast<const byte*>(value.data()), value.size()))
             return mp_obj_new_bytes(reinterpret_cast<const byte*>(value.data()), value.size());
@@ -187,7 +187,7 @@ extern "C" mp_obj_t ussl_certificate_dict(void* connection) {
     DictBuilder builder(dict);
     const bool described = static_cast<ussl::Connection*>(connection)->describe_peer(builder);
     builder.finish();
-    // There is a certificate, or nobody would have asked.
+    // The caller has checked that there is a certificate.
     if (!described)
         mp_raise_type(&mp_type_MemoryError);
     return dict;
@@ -210,8 +210,8 @@ extern "C" mp_obj_t ussl_cert_info(mp_obj_t data) {
 
 namespace {
 
-// Copied out by a function that the interpreter may leave with an exception: the keys are wiped
-// before they are raised again.
+// Copies of the key and certificate. The interpreter may raise while it creates objects of them;
+// the key is wiped before the exception is raised again.
 struct Copies {
     ussl::Bytes key, certificate;
     mp_obj_t pair[2];
@@ -232,7 +232,7 @@ __attribute__((noinline)) mp_obj_t guarded(void (*call)(void*), void* data) {
     return MP_OBJ_NULL;
 }
 
-// The pair in `copies`, or why not.
+// Fills in `copies`. Returns the error, or nullptr.
 const char* make_self_signed(const ussl::SelfSignedFor& what, Copies& copies, bool& out_of_memory,
                              mp_obj_t& exception) {
     const auto made = ussl::make_self_signed(ussl::default_engine(), what);

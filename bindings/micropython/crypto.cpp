@@ -15,7 +15,8 @@ using ussl::Bytes;
 using ussl::Hash;
 using ussl::Hasher;
 
-// As an import of ussl does: a program may use these modules before it.
+// Makes the engine wipe released memory, as an import of ussl does: a program may use these modules
+// without that import.
 void start_engine() {
     ussl::wipe_released_memory(ussl::default_engine());
 }
@@ -55,7 +56,7 @@ mp_obj_t process(size_t n_args, const mp_obj_t* args, bool decrypts) {
         out.buf = vstr.buf;
     }
     if (self->cipher == nullptr) {
-        // Deleted by hand: with what is left, zeros would be the key.
+        // After a call of __del__, the key would be zeros.
         if (self->key_size == 0)
             mp_raise_ValueError(MP_ERROR_TEXT("key"));
         self->decrypts = decrypts ? 1 : 0;

@@ -9,11 +9,11 @@ using ussl::Error;
 
 namespace {
 
-// What a program calls the options that the library's reasons name.
+// The names of options in the library's error messages, and their names for programs.
 struct OptionName {
     const char* option;
     const char* argument;   // of wrap_socket()
-    const char* attribute;  // or method of SSLContext
+    const char* attribute;  // attribute or method of SSLContext
 };
 constexpr OptionName option_names[] = {
     {"key", "keyfile", "keyfile"},
@@ -32,14 +32,14 @@ constexpr OptionName option_names[] = {
     {"choose_by_name", "sni_callback", "sni_callback"},
 };
 
-// Adds the program's name of an option; most are called what the library calls them.
+// Appends the program's name of an option; most have the same name in the library.
 void add_name(vstr_t* text, const ussl_context_obj_t* context, const char* option, size_t size) {
     for (const OptionName& name : option_names) {
         if (context == nullptr || strlen(name.option) != size ||
             memcmp(name.option, option, size) != 0)
             continue;
         const char* known = context->strict != 0 ? name.argument : name.attribute;
-        // wrap_socket() has two names of some.
+        // Some arguments of wrap_socket() have two names.
         if ((context->aliases & USSL_CALLED_KEY) != 0 && strcmp(known, "keyfile") == 0)
             known = "key";
         if ((context->aliases & USSL_CALLED_CERT) != 0 && strcmp(known, "certfile") == 0)
@@ -52,7 +52,7 @@ void add_name(vstr_t* text, const ussl_context_obj_t* context, const char* optio
     vstr_add_strn(text, option, size);
 }
 
-constexpr size_t max_row = 256;  // of a text that has no more than one row
+constexpr size_t max_row = 256;  // the length of a text with a single table entry
 
 }  // namespace
 
@@ -104,7 +104,7 @@ MP_NORETURN void ussl_raise(const Error& error, const char* text, size_t size) {
         mp_raise_OSError(error.number());
     if (error.code == Code::NO_MEMORY)
         mp_raise_OSError(MP_ENOMEM);
-    // Where there is no memory for the text (the heap may be locked), the number matters more.
+    // If there is no memory for the text (the heap may be locked), only the number is raised.
     auto* copy = m_new_maybe(byte, size + 1);
     auto* string = copy != nullptr ? m_new_obj_maybe(mp_obj_str_t) : nullptr;
     if (string == nullptr)

@@ -2,8 +2,8 @@
 
 #include <pthread.h>
 
-/// Holds a mutex until the end of the scope. Nothing may raise there: MicroPython raises by
-/// longjmp.
+/// Holds a mutex until the end of the scope. Nothing may raise in the scope, because MicroPython
+/// raises by longjmp.
 class Locked {
   public:
     explicit Locked(pthread_mutex_t& mutex) : mutex_(mutex) { pthread_mutex_lock(&mutex_); }

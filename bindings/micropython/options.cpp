@@ -1,4 +1,4 @@
-// The module's functions: arguments in, a context and a socket out. Everything here may raise.
+// The module's functions, which convert arguments to a context and a socket. All of them may raise.
 
 #include <string.h>
 
@@ -15,14 +15,15 @@ MP_NORETURN void raise_wrong_type(qstr argument, const char* wanted) {
     mp_raise_msg_varg(&mp_type_TypeError, MP_ERROR_TEXT("%q must be %s"), argument, wanted);
 }
 
-// A file system written in Python may open anything.
+// The open() of a file system written in Python may return any object.
 bool is_stream(mp_obj_t file) {
     const auto* protocol = static_cast<const mp_stream_p_t*>(
         MP_OBJ_TYPE_GET_SLOT_OR_NULL(mp_obj_get_type(file), protocol));
     return protocol != nullptr && protocol->read != nullptr && protocol->ioctl != nullptr;
 }
 
-// The file's own bytes may be the program's: the copy is ours, and may be wiped.
+// Reads and copies a file. The copy can be wiped; the bytes that the file's read() returned cannot,
+// because the program may still use them.
 mp_obj_t read_file_by_method(mp_obj_t file) {
     mp_obj_t call[2];
     mp_load_method(file, MP_QSTR_read, call);
@@ -31,7 +32,8 @@ mp_obj_t read_file_by_method(mp_obj_t file) {
     return mp_obj_new_bytes(static_cast<const byte*>(bytes.buf), bytes.len);
 }
 
-// Less at the file's end. A file written in Python may keep the buffer, or return any number.
+// Returns less than `size` at the end of the file. A file written in Python may keep the buffer, or
+// return any number.
 size_t read_from(mp_obj_t file, char* buf, size_t size) {
     size_t got = 0;
     while (got < size) {
@@ -52,12 +54,12 @@ size_t read_from(mp_obj_t file, char* buf, size_t size) {
 mp_obj_t read_file(mp_obj_t file) {
     if (!is_stream(file))
         return read_file_by_method(file);
-    // The size first: growing a buffer would leave copies of a key behind in the heap.
+    // The size is read first, because a growing buffer would leave copies of a key in the heap.
     int error = 0;
     const mp_off_t end = mp_stream_seek(file, 0, MP_SEEK_END, &error);
     if (end == static_cast<mp_off_t>(-1) || mp_stream_seek(file, 0, MP_SEEK_SET, &error) != 0)
         return read_file_by_method(file);
-    // A directory has a size, too, and only a read tells that it is one.
+    // A directory has a size, too; only a read fails.
     read_from(file, m_new(char, 1), 1);
     if (mp_stream_seek(file, 0, MP_SEEK_SET, &error) != 0)
         mp_raise_OSError(error);
@@ -85,7 +87,7 @@ void close_file(mp_obj_t file) {
         mp_call_method_n_kw(0, 0, call);
 }
 
-// Raises OSError with the errno and the words of what is missing.
+// Opens a file. Raises OSError with the errno and a text that names the argument.
 mp_obj_t open_file(mp_obj_t path, qstr argument) {
     nlr_buf_t nlr;
     if (nlr_push(&nlr) == 0) {
@@ -123,7 +125,7 @@ mp_obj_t load_file(mp_obj_t path, qstr argument) {
     return content;
 }
 
-// The value of an argument that has two names; `missing` if neither was given.
+// Returns the value of an argument that has two names; `missing` if neither was passed.
 mp_obj_t either(const mp_arg_val_t& one, qstr one_name, const mp_arg_val_t& other, qstr other_name,
                 mp_obj_t missing) {
     if (one.u_obj != MP_OBJ_NULL && other.u_obj != MP_OBJ_NULL)
@@ -159,7 +161,7 @@ extern "C" {
 
 mp_obj_str_t ussl_engine_name_obj = {{&mp_type_str}, 0, 0, nullptr};
 
-// Called by every import of any of the module's names.
+// Called by each import of the module, under each of its names.
 mp_obj_t ussl_module_init(void) {
     ussl::wipe_released_memory(ussl::default_engine());
     const std::string_view name = ussl::engine_version(ussl::default_engine());
@@ -313,7 +315,7 @@ mp_obj_t ussl_wrap_socket(size_t n_args, const mp_obj_t* args, mp_map_t* kw_args
         ARG_do_handshake_on_connect,
         ARG_count
     };
-    // MP_OBJ_NULL: not given. None is a value for most, and for those the same as not given.
+    // MP_OBJ_NULL: not passed. For most arguments, None is equivalent.
     static const mp_arg_t allowed[] = {
         {MP_QSTR_sock, MP_ARG_OBJ | MP_ARG_REQUIRED, {.u_rom_obj = MP_ROM_NONE}},
         {MP_QSTR_server_side, MP_ARG_BOOL, {.u_bool = false}},
@@ -358,7 +360,7 @@ mp_obj_t ussl_wrap_socket(size_t n_args, const mp_obj_t* args, mp_map_t* kw_args
         static_cast<uint8_t>((values[ARG_key].u_obj != MP_OBJ_NULL ? USSL_CALLED_KEY : 0) |
                              (values[ARG_cert].u_obj != MP_OBJ_NULL ? USSL_CALLED_CERT : 0) |
                              (values[ARG_cadata].u_obj != MP_OBJ_NULL ? USSL_CALLED_CADATA : 0));
-    // Whoever names a root wants it checked.
+    // If there are trust anchors, certificates are verified by default.
     context->verify_mode = trusted != mp_const_none ? 2 : 0;
     if (values[ARG_cert_reqs].u_obj != MP_OBJ_NULL)
         context->verify_mode = ussl_verify_mode(values[ARG_cert_reqs].u_obj, MP_QSTR_cert_reqs);
@@ -377,7 +379,7 @@ mp_obj_t ussl_wrap_socket(size_t n_args, const mp_obj_t* args, mp_map_t* kw_args
     const auto name = [&values](int newer, qstr newer_name, qstr name) {
         return values[newer].u_obj != MP_OBJ_NULL ? newer_name : name;
     };
-    // In memory, because a function gets their address: an exception finds them as they are.
+    // Their address is passed to a function, so that they are in memory after an exception.
     ussl_sources_t sources = {};
     sources.key.content = sources.certificate.content = sources.trusted.content = mp_const_none;
     nlr_buf_t nlr;
@@ -396,7 +398,7 @@ mp_obj_t ussl_wrap_socket(size_t n_args, const mp_obj_t* args, mp_map_t* kw_args
     ussl_context_check(context, &sources);
     nlr_pop();
     wipe(sources);
-    // The library has parsed them; their text need not be held for as long as the connection.
+    // The library has parsed them; the text is not needed while the connection exists.
     context->key = context->certificate = context->trusted = mp_const_none;
     context->key_password = context->psk_identity = context->psk_key = mp_const_none;
     return ussl_socket_new(context, context, values[ARG_sock].u_obj,

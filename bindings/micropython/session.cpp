@@ -1,5 +1,4 @@
-// SSLSession: what a connection can be resumed with, as an object that is bytes to whoever wants to
-// keep it: `bytes(session)`, and `SSLSession(data)` later.
+// SSLSession: a session to resume. `bytes(session)` stores it, and `SSLSession(data)` restores it.
 
 #include "binding.h"
 
@@ -20,7 +19,7 @@ mp_obj_t ussl_session_make_new(const mp_obj_type_t* type, size_t n_args, size_t 
         mp_raise_TypeError(MP_ERROR_TEXT("SSLSession: data must be bytes"));
     if (bytes.len == 0)
         mp_raise_ValueError(MP_ERROR_TEXT("SSLSession: data must not be empty"));
-    // What stands in it is for the context and the server that it is used with to judge.
+    // The content is checked when it is used, with the context and the server name.
     return ussl_session_new(mp_obj_new_bytes(static_cast<const byte*>(bytes.buf), bytes.len));
 }
 
