@@ -1,7 +1,7 @@
 #pragma once
 
-// cryptolib, and what hashlib lacks, as MicroPython has them with its own TLS. Everything here may
-// raise, as in binding.h.
+// cryptolib, and md5 and sha1 of hashlib, as in MicroPython with its own TLS. All functions may raise, as
+// in binding.h.
 
 #include "binding.h"
 
@@ -15,7 +15,7 @@ typedef struct _ussl_hash_obj_t {
     void *hasher;
 } ussl_hash_obj_t;
 
-// An AES object; `cipher` is a ussl::BlockCipher, made by the first call, which decides the direction.
+// An AES object; `cipher` is a ussl::BlockCipher. The first call creates it, and determines the direction.
 typedef struct _ussl_aes_obj_t {
     mp_obj_base_t base;
     void *cipher;

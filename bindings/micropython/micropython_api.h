@@ -1,9 +1,9 @@
 #pragma once
 
-// All that the binding uses of MicroPython's internals comes through this header, and what is not the
-// same in every supported version has one name here. MicroPython does not promise these internals to
-// anybody. A version is not asked for its number but for the names that it has: development versions
-// carry the number of a release and the names of the next one.
+// The only header through which the binding uses MicroPython's internals, which are not a stable API.
+// If a name differs between the supported versions, this header defines one name for it. Version
+// numbers are not compared: development versions have the number of a release and the names of the
+// next one.
 
 #ifdef __cplusplus
 extern "C" {
@@ -27,8 +27,8 @@ extern "C" {
 #endif
 
 #if !MICROPY_NLR_SETJMP
-// MicroPython's own declaration does not say that it returns twice, like setjmp, and a compiler that
-// does not know may have given the place of a variable away by the time the exception needs it.
+// MicroPython's own declaration lacks this attribute, although nlr_push returns twice, like setjmp.
+// Without it, a compiler may reuse the place of a variable that is needed after an exception.
 __attribute__((returns_twice)) unsigned int (nlr_push)(nlr_buf_t *);
 #endif
 
@@ -41,28 +41,29 @@ extern const mp_obj_type_t mp_type_socket;
 }
 #endif
 
-// Until 1.25, NORETURN was the only name of it; MicroPython 2 is to be without that name.
+// Until 1.25, the only name was NORETURN, which will be removed in MicroPython 2.
 #ifndef MP_NORETURN
 #define MP_NORETURN NORETURN
 #endif
 
 #if !MICROPY_ENABLE_FINALISER
-// Forgotten sockets would never be closed, and a soft reset would leave pointers into the old heap.
+// Without finalisers, unreachable sockets are never closed, and pointers into the old heap remain after a
+// soft reset.
 #error "ussl: MICROPY_ENABLE_FINALISER must be 1"
 #endif
 
 #if defined(__unix__) && MICROPY_ASYNC_KBD_INTR
-// Ctrl-C would jump out of the signal handler, and leave the TLS engine in the middle of a call.
+// Otherwise, Ctrl-C would jump out of the signal handler in the middle of a call of the TLS engine.
 #error "ussl: MICROPY_ASYNC_KBD_INTR must be 0; build the unix port with VARIANT_DIR=<ussl>/bindings/micropython/unix, or set it in your own variant"
 #endif
 
 #ifdef __cplusplus
 
-// A name that a version lacks is looked up in a template, where a compiler accepts that.
+// Names that a version lacks are used in templates, where a compiler accepts that.
 namespace micropython {
 
-// Runs what a signal or an interrupt has scheduled, and raises what it raised (KeyboardInterrupt).
-// The parameter is a bool, or, since 1.28, an enum with the values of a bool.
+// Runs functions that a signal or an interrupt has scheduled, and raises their exceptions
+// (KeyboardInterrupt). The parameter is a bool, or, since 1.28, an enum with the values of a bool.
 inline void handle_pending() {
     const auto call = []<class Parameter>(void (*handle)(Parameter)) {
         handle(static_cast<Parameter>(true));
@@ -80,8 +81,8 @@ bool is_utf8(const Byte *text, size_t size) {
     }
 }
 
-// The value of an int object that is not a small int. If it has more than 64 bits: false, or, since
-// 1.29, OverflowError. mp_obj_int_to_bytes_impl() until 1.28, then mp_obj_int_to_bytes().
+// Converts an int object that is not a small int. If it has more than 64 bits, returns false, or, since
+// 1.29, raises OverflowError. mp_obj_int_to_bytes_impl() until 1.28, then mp_obj_int_to_bytes().
 template <class Object>
 bool int64_of(Object object, int64_t &value) {
     auto *bytes = reinterpret_cast<byte *>(&value);

@@ -1,5 +1,5 @@
-// What goes away with MicroPython's own TLS, as MicroPython sees it: the module cryptolib, and md5 and
-// sha1 of hashlib.
+// Tables of the module cryptolib, and of md5 and sha1 of hashlib, which MicroPython lacks without its own
+// TLS.
 
 #include "crypto.h"
 
@@ -34,7 +34,7 @@ MP_DEFINE_CONST_OBJ_TYPE(
     locals_dict, &hash_locals
     );
 
-// Asked for what the module itself does not have.
+// Called for names that the module hashlib lacks.
 void ussl_hashlib_attr(mp_obj_t self, qstr attr, mp_obj_t *dest) {
     (void)self;
     if (dest[0] != MP_OBJ_NULL) {

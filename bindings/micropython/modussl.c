@@ -1,10 +1,9 @@
-// The module as MicroPython sees it: tables, types and registration. Everything that decides
-// something is in the C++ files beside this one.
+// Tables, types and registration of the module. The logic is in the C++ files of this folder.
 
 #include "binding.h"
 #include "engine_features.h"
 
-// Of a macro that is 0 or 1. A constant object is not always an expression, which ?: would need.
+// Converts a macro that is 0 or 1. It cannot use ?:, because a constant object is not always an expression.
 #define ROM_BOOL(value) ROM_BOOL_OF(value)
 #define ROM_BOOL_OF(value) ROM_BOOL_##value
 #define ROM_BOOL_0 MP_ROM_FALSE
@@ -84,7 +83,7 @@ MP_DEFINE_CONST_OBJ_TYPE(
     locals_dict, &socket_locals
     );
 
-// --- what unwrap() may return
+// --- a result of unwrap() (unwrapped.cpp)
 
 #ifdef USSL_READS_AHEAD
 static const mp_rom_map_elem_t unwrapped_locals_table[] = {
@@ -164,7 +163,7 @@ MP_DEFINE_CONST_OBJ_TYPE(
     locals_dict, &context_locals
     );
 
-// --- names that CPython has for numbers
+// --- CPython's classes of constants
 
 static const mp_rom_map_elem_t purpose_locals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_SERVER_AUTH), MP_ROM_INT(USSL_PURPOSE_SERVER_AUTH) },
@@ -221,7 +220,7 @@ static const mp_rom_map_elem_t module_globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_Purpose), MP_ROM_PTR(&purpose_type) },
     { MP_ROM_QSTR(MP_QSTR_TLSVersion), MP_ROM_PTR(&version_type) },
     { MP_ROM_QSTR(MP_QSTR_ENGINE), MP_ROM_PTR(&ussl_engine_name_obj) },
-    #if defined(USSL_HAS_MBEDTLS_VERSION) || defined(NO_QSTR) // CMake ports look for names without a module's own definitions
+    #if defined(USSL_HAS_MBEDTLS_VERSION) || defined(NO_QSTR) // CMake ports search for interned strings without a module's own definitions
     { MP_ROM_QSTR(MP_QSTR_MBEDTLS_VERSION), MP_ROM_PTR(&ussl_engine_name_obj) },
     #endif
 
@@ -233,7 +232,7 @@ static const mp_rom_map_elem_t module_globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_VERIFY_CRL_CHECK_CHAIN), MP_ROM_INT(USSL_VERIFY_CRL_CHECK_CHAIN) },
     { MP_ROM_QSTR(MP_QSTR_PROTOCOL_TLS_CLIENT), MP_ROM_INT(USSL_PROTOCOL_TLS_CLIENT) },
     { MP_ROM_QSTR(MP_QSTR_PROTOCOL_TLS_SERVER), MP_ROM_INT(USSL_PROTOCOL_TLS_SERVER) },
-    // The numbers are those on the wire, as in CPython's TLSVersion.
+    // The numbers of the protocol, as in CPython's TLSVersion.
     { MP_ROM_QSTR(MP_QSTR_TLSv1_2), MP_ROM_INT(0x0303) },
     { MP_ROM_QSTR(MP_QSTR_TLSv1_3), MP_ROM_INT(0x0304) },
     { MP_ROM_QSTR(MP_QSTR_HAS_SNI), MP_ROM_TRUE },
@@ -256,9 +255,9 @@ const mp_obj_module_t ussl_module = {
 
 MP_REGISTER_MODULE(MP_QSTR_ussl, ussl_module);
 #if !MICROPY_PY_SSL
-// In place of MicroPython's own: programs that import ssl or tls get this very module. Not extensible,
-// because the firmware of networked boards has a frozen ssl.py (of micropython-lib), which would come
-// before an extensible module: its SSLContext verifies nothing by default.
+// Replaces MicroPython's own modules: programs that import ssl or tls get this one. It is not extensible,
+// because the firmware of networked boards has a frozen ssl.py (of micropython-lib), which takes precedence
+// over extensible modules. Its SSLContext verifies nothing by default.
 MP_REGISTER_MODULE(MP_QSTR_ssl, ussl_module);
 MP_REGISTER_MODULE(MP_QSTR_tls, ussl_module);
 #endif

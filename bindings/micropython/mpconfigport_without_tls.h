@@ -1,5 +1,5 @@
-// In place of the port's mpconfigport.h (micropython.cmake): the same, without MicroPython's own TLS. A port may define
-// MICROPY_PY_SSL unconditionally, so that neither a compiler option nor the board's header can change it.
+// The port's mpconfigport.h without MicroPython's own TLS (micropython.cmake). A port may define MICROPY_PY_SSL
+// unconditionally, so that neither a compiler option nor the board's header can change it.
 
 #include <mpconfigport.h>
 
