@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-// The generator is a true one only while noise is fed into it, by a radio or by the ADC. Otherwise its numbers are
+// The generator produces true random numbers only while a radio or the ADC feeds noise into it. Otherwise they are
 // pseudo-random (ESP-IDF Programming Guide, "Random Number Generation").
 static bool ussl_radio_is_on(void) {
     #if SOC_WIFI_SUPPORTED && CONFIG_ESP_WIFI_ENABLED
@@ -24,7 +24,7 @@ static bool ussl_radio_is_on(void) {
     return false;
 }
 
-// Without a radio, the ADC feeds the generator during this call. This resets the ADC, and on the ESP32 I2S0
+// Without a radio, the ADC feeds the generator during this call. This resets the ADC, and on the ESP32 also I2S0
 // (docs/porting/esp32.md).
 int ussl_port_entropy(unsigned char *into, size_t size) {
     if (ussl_radio_is_on()) {
@@ -33,7 +33,7 @@ int ussl_port_entropy(unsigned char *into, size_t size) {
     }
     bootloader_random_enable();
     while (size != 0) {
-        // As long as ESP-IDF's bootloader waits for a word: the ADC gives one bit in 40 cycles of 80 MHz.
+        // The same wait for a word as in ESP-IDF's bootloader: the ADC gives one bit in 40 cycles of 80 MHz.
         esp_rom_delay_us(64);
         const uint32_t word = esp_random();
         const size_t n = size < sizeof(word) ? size : sizeof(word);

@@ -1,16 +1,16 @@
 #pragma once
 
-// The source of entropy of the RP2040 and the RP2350, for port.c: samples of a ring oscillator, taken slowly, tested, and
-// several XORed to a bit; then pico_rand's numbers are XORed in.
+// The source of entropy of the RP2040 and the RP2350, for port.c. It takes slow samples of a ring oscillator, tests them,
+// and XORs several of them for each bit. Then it XORs the numbers of pico_rand.
 //
 // pico_rand alone is not enough. It is not a cryptographic generator: its output reveals its state of 128 bits, and
-// os.urandom() returns its output to any program. A call adds one bit of the RP2040's oscillator, the time and a counter.
-// It is added because it was also seeded at the start, with the RAM's contents at power-on or the RP2350's per-boot number.
-// rosc_random_u8(), which MicroPython has until 1.27, reads the RP2040's oscillator (6 MHz) every 0.1 us: most samples
-// equal the one before.
+// os.urandom() returns its output to any program. Each call adds one bit of the RP2040's oscillator, the time and a counter.
+// It is used in addition, because its seed contains the RAM's contents at power-on or the RP2350's per-boot number.
+// MicroPython until 1.27 has rosc_random_u8(). It reads the RP2040's oscillator (6 MHz) every 0.1 us, so that most samples
+// equal the previous one.
 //
 // RP2040: its data sheet does not recommend the oscillator for security, because it can be influenced from outside. The
-// chip has nothing better. RP2350: the oscillator of its TRNG.
+// chip has no better source. RP2350: the oscillator of its TRNG.
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,7 +27,8 @@
 #include "hardware/structs/clocks.h"
 #include "hardware/structs/rosc.h"
 
-// machine.lightsleep() stops the oscillator for a while. If it is the system's clock as well, all samples are equal.
+// machine.lightsleep() stops the oscillator temporarily. If the oscillator is the system's clock as well, all samples are
+// equal.
 static bool oscillator_runs(void) {
     const uint32_t clock = clocks_hw->clk[clk_sys].ctrl;
     const bool is_system_clock = (clock & CLOCKS_CLK_SYS_CTRL_SRC_BITS) != 0
@@ -53,12 +54,13 @@ static bool oscillator_runs(void) {
     return true; // take_samples() starts it
 }
 
-// Each is 6 of the oscillator's, XORed. pico_rand sets the TRNG up anew for its own uses, under the same lock.
+// Each sample is the XOR of 6 samples of the oscillator. pico_rand configures the TRNG again for its own use, under the
+// same lock.
 static uint32_t take_samples(void) {
     spin_lock_t *lock = spin_lock_instance(PICO_SPINLOCK_ID_RAND);
     const uint32_t state = spin_lock_blocking(lock);
     trng_hw->sample_cnt1 = 32; // cycles of the system's clock from sample to sample: 192 samples take 41 us
-    trng_hw->trng_debug_control = TRNG_TRNG_DEBUG_CONTROL_BITS; // no correction, no tests but those below
+    trng_hw->trng_debug_control = TRNG_TRNG_DEBUG_CONTROL_BITS; // no correction, and only the tests below
     trng_hw->rnd_source_enable = TRNG_RND_SOURCE_ENABLE_BITS;
     trng_hw->rng_icr = TRNG_RNG_ICR_BITS;
     while (trng_hw->trng_busy != 0) {
@@ -73,9 +75,10 @@ static uint32_t take_samples(void) {
 
 #endif
 
-// The health tests of NIST SP 800-90B, 4.4, for half a bit of entropy in each sample and one false alarm in 2^20: so many
-// equal samples in a row, and so many among 1,024. The third one finds an oscillator with a short period: so many equal
-// bytes in a row. They go on from call to call. src/entropy.hpp cannot do this: pico_rand is added before.
+// The health tests of NIST SP 800-90B, 4.4, for half a bit of entropy in each sample and one false alarm in 2^20. They
+// limit the number of equal samples in a row, and among 1,024. The third limit, of equal bytes in a row, detects an
+// oscillator with a short period. The tests continue from call to call. src/entropy.hpp cannot detect these failures, because
+// it receives the numbers after pico_rand was added.
 #define MOST_EQUAL_IN_A_ROW (41)
 #define MOST_EQUAL_OF_1024 (794)
 #define MOST_EQUAL_BYTES (6)
@@ -109,7 +112,7 @@ static bool is_healthy(ussl_health_t *health, uint32_t samples, uint32_t byte) {
     return health->bytes_in_a_row < MOST_EQUAL_BYTES;
 }
 
-// It takes 0.3 ms for a byte.
+// A byte takes 0.3 ms.
 int ussl_port_entropy(unsigned char *into, size_t size) {
     if (!oscillator_runs()) {
         return -1;

@@ -1,4 +1,4 @@
-// What ussl asks of a board (see docs/porting/README.md): memory, entropy, a unique number, the time.
+// The port functions of ussl for boards (docs/porting/README.md): memory, entropy, a unique number, the time.
 
 #include <string.h>
 
@@ -6,22 +6,22 @@
 
 // --- memory: MicroPython's heap
 
-// The collector does not look into Mbed TLS's own variables, and so all blocks hang together. What
-// is in them are ussl's and Mbed TLS's objects only, never one of the program's.
+// All blocks are linked in a list that is a root, because the collector does not scan Mbed TLS's static
+// variables. They contain objects of ussl and Mbed TLS only, never references to Python objects.
 typedef struct _ussl_block_t {
     struct _ussl_block_t *next;
     struct _ussl_block_t *previous;
 } ussl_block_t;
 
-// In a handshake, Mbed TLS asks for some 5,000 small blocks and returns them at once; the collector's
-// allocator takes hundreds of instructions for each. Some that come back wait for the next who asks,
-// until the library's call is over.
+// In a handshake, Mbed TLS allocates about 5,000 small blocks and releases them soon. The collector's
+// allocator takes hundreds of instructions for each. Some released blocks are therefore kept for the next
+// allocations, until the call of the library has ended.
 #define SPARE_SIZES (8) // of 1 to 8 of the collector's blocks
 #ifndef USSL_MOST_SPARES
 #define USSL_MOST_SPARES (12)
 #endif
 
-// Another core may be at the collector's work, which lets go of forgotten sockets, and so of blocks.
+// The collector may run on another core. It releases unreachable sockets, and therefore blocks.
 #if MICROPY_PY_THREAD && !MICROPY_PY_THREAD_GIL
 #define LOCK() mp_uint_t lock_state = MICROPY_BEGIN_ATOMIC_SECTION()
 #define UNLOCK() MICROPY_END_ATOMIC_SECTION(lock_state)
@@ -30,15 +30,15 @@ typedef struct _ussl_block_t {
 #define UNLOCK()
 #endif
 
-// A soft reset makes a new heap without clearing root pointers or static variables. What is kept in them is therefore
-// valid only while `heap_is_known`, which the finaliser of one object of the heap (ussl_heap) ends:
+// A soft reset creates a new heap without clearing root pointers or static variables. Their pointers are therefore valid
+// only while `heap_is_known` is true. The finaliser of one object of the heap (ussl_heap) sets it to false:
 //
-// - The object is made before the first block of a heap, whoever allocates it (hashlib may, without an import of
-//   ussl), and a root pointer keeps it: an ordinary collection never finalises it.
-// - Every port calls gc_sweep_all() before it makes a new heap, which runs all finalisers. Until it is over nothing is
-//   allocated (the heap is locked), so that the memory of the old heap is still intact, in whatever order they run.
+// - The object is created before the first block of a heap, also if hashlib allocates that block, without an import of
+//   ussl. A root pointer refers to the object, so that an ordinary collection never finalises it.
+// - Every port calls gc_sweep_all() before it creates a new heap, which runs all finalisers. The heap is locked
+//   meanwhile, so that the memory of the old heap is intact in any order of the finalisers.
 //
-// Nothing else is asked of a port. A hard reset clears static variables.
+// A port needs to do nothing else. A hard reset clears static variables.
 static bool heap_is_known;
 MP_REGISTER_ROOT_POINTER(struct _mp_obj_base_t *ussl_heap);
 
@@ -47,7 +47,7 @@ MP_REGISTER_ROOT_POINTER(struct _ussl_block_t *ussl_spares[8]);
 static uint8_t spares;
 
 #ifdef USSL_MEMORY_FIGURES
-// For bench/mcu, which finds them by their names in the firmware.
+// bench/mcu finds these variables by their names in the firmware.
 volatile size_t ussl_memory_in_use;
 volatile size_t ussl_memory_peak;
 #endif
@@ -75,7 +75,7 @@ static void free_block(ussl_block_t *block, size_t size) {
     #endif
 }
 
-// NULL: there is none of that kind.
+// Returns NULL if there is no spare block of that size.
 static ussl_block_t *take_spare(size_t kind) {
     LOCK();
     ussl_block_t *block = MP_STATE_PORT(ussl_spares)[kind];
@@ -87,7 +87,7 @@ static ussl_block_t *take_spare(size_t kind) {
     return block;
 }
 
-// false: there are enough of them.
+// Returns false if there are enough spare blocks.
 static bool keep_spare(ussl_block_t *block, size_t kind) {
     LOCK();
     const bool keep = spares < USSL_MOST_SPARES;
@@ -135,7 +135,7 @@ void ussl_port_trim(void) {
 
 static mp_obj_t heap_del(mp_obj_t self) {
     (void)self;
-    // A list or a cache that the binding keeps in static variables or root pointers is emptied here as well.
+    // Clears all lists and caches that the binding has in static variables or root pointers.
     ussl_context_heap_ends();
     ussl_forget_deliveries();
     heap_is_known = false;
@@ -155,12 +155,12 @@ static MP_DEFINE_CONST_OBJ_TYPE(
     locals_dict, &heap_locals
     );
 
-// false: there is no memory, or the heap is about to end.
+// Returns false if there is no memory, or if the heap is about to end.
 static bool know_heap(void) {
     if (heap_is_known) {
         return true;
     }
-    // The functions of MicroPython that make such an object raise, which Mbed TLS's callers must not see.
+    // MicroPython's functions for this may raise, which must not unwind Mbed TLS.
     mp_obj_base_t *heap = gc_alloc(sizeof(*heap), GC_ALLOC_FLAG_HAS_FINALISER);
     if (heap == NULL) {
         return false;
@@ -188,8 +188,8 @@ void *ussl_port_allocate(size_t bytes) {
         block = new_block(size);
     }
     if (block == NULL && !gc_is_locked()) {
-        // The first attempt has collected; forgotten sockets that were found then have let go of
-        // their blocks, which are free after the next collection only.
+        // The first attempt has run the collector. The blocks of unreachable sockets, released by their
+        // finalisers, are free only after the next collection.
         ussl_port_trim();
         gc_collect();
         block = new_block(size);
@@ -202,12 +202,12 @@ void *ussl_port_allocate(size_t bytes) {
 }
 
 void ussl_port_release(void *memory) {
-    if (memory == NULL || !heap_is_known) { // it ends with the heap
+    if (memory == NULL || !heap_is_known) { // the block ends with the heap
         return;
     }
     ussl_block_t *block = (ussl_block_t *)memory - 1;
     unlink_block(block);
-    const size_t size = gc_nbytes(block); // 0: the collector is at work
+    const size_t size = gc_nbytes(block); // 0: the collector is running
     const size_t kind = size / MICROPY_BYTES_PER_GC_BLOCK - 1;
     if (kind >= SPARE_SIZES || !keep_spare(block, kind)) {
         free_block(block, size);
@@ -220,10 +220,10 @@ void ussl_port_collect(void) {
     }
 }
 
-// --- atomic operations that the processor has no instructions for (Cortex-M0: none; RISC-V: none of one byte)
+// --- atomic operations for processors without such instructions (Cortex-M0: none; RISC-V: none of one byte)
 
-// g++ calls these functions of libatomic, which compilers for boards come without. Weak: an SDK may have its own. By their
-// names for the linker, because the compiler reserves those for C.
+// g++ calls these functions of libatomic, which compilers for boards lack. They are weak, because an SDK may have its own.
+// They get their names by __asm__, because the compiler reserves these names in C.
 #define ATOMIC_OPERATIONS(size, type) \
     __attribute__((weak)) type ussl_exchange_##size(volatile type *object, type value) __asm__ ("__atomic_exchange_" #size); \
     type ussl_exchange_##size(volatile type *object, type value) { \
@@ -266,11 +266,11 @@ ATOMIC_OPERATIONS(1, uint8_t)
 ATOMIC_OPERATIONS(4, uint32_t)
 #endif
 
-// --- entropy: the port's hardware; what cannot be had is an error here, never a weak guess
+// --- entropy from the port's hardware; a failure is an error, and weaker sources are never used
 
 #if defined(USSL_PORT_ENTROPY) || defined(NO_QSTR)
 
-// The port or board has its own ussl_port_entropy(); or MicroPython only looks for names.
+// The port or board has its own ussl_port_entropy(); or MicroPython is searching for interned strings.
 
 #elif defined(ESP_PLATFORM)
 
@@ -302,7 +302,7 @@ ATOMIC_OPERATIONS(4, uint32_t)
 #error "ussl: this port has no source of entropy that ussl knows; define USSL_PORT_ENTROPY and ussl_port_entropy() as in docs/porting/adding-a-port.md"
 #endif
 
-// --- a number that no other board has, and how many bytes of it there are
+// --- a number that is unique to the board; returns its size
 
 #if defined(USSL_PORT_UNIQUE_ID) || defined(NO_QSTR)
 
@@ -355,7 +355,8 @@ size_t ussl_port_unique_id(unsigned char *into, size_t size) {
 
 #ifndef USSL_PORT_TIME
 
-// On a port without a clock, such as nrf and zephyr, this is near the port's epoch: CERT_CLOCK, without verify_time.
+// On a port without a clock, such as nrf and zephyr, this is near the port's epoch. Without verify_time, the error is then
+// CERT_CLOCK.
 long long ussl_port_time(void) {
     return (long long)timeutils_nanoseconds_since_epoch_to_nanoseconds_since_1970(mp_hal_time_ns()) / 1000000000;
 }
