@@ -1,13 +1,13 @@
-# Takes ussl into a CMake port (rp2, esp32): -DUSER_C_MODULES=…/ussl/bindings/micropython/micropython.cmake
-# Neither the port nor the board is edited: this file leaves out MicroPython's own TLS and, on rp2, its Mbed TLS.
+# Adds ussl to a CMake port (rp2, esp32): -DUSER_C_MODULES=…/ussl/bindings/micropython/micropython.cmake
+# You do not edit the port or the board: this file removes MicroPython's own TLS and, on rp2, its Mbed TLS.
 #
-#   USSL_ENGINE                 mbedtls, the only one here
-#   USSL_MBEDTLS                own: Mbed TLS is built from its sources, patched and configured by ussl (the default)
-#                               port: the one that the port links already (the default of ESP-IDF, and there the only one)
-#   USSL_BESIDE                 ON: MicroPython's own TLS stays, ssl and tls are its names; with USSL_MBEDTLS=port only
+#   USSL_ENGINE                 mbedtls, the only engine here
+#   USSL_MBEDTLS=own            Mbed TLS is built from its sources, patched and configured by ussl (the default)
+#   USSL_MBEDTLS=port           the Mbed TLS that the port links already (the default with ESP-IDF, which needs it)
+#   USSL_BESIDE=ON              keeps MicroPython's own TLS as ssl and tls; only with USSL_MBEDTLS=port
 #   MBEDTLS_DIR                 the sources (a copy is patched); otherwise tools/deps fetches them
-#   USSL_MBEDTLS_CONFIG         another configuration than ussl_mbedtls_config.h
-#   USSL_MBEDTLS_USER_CONFIG    a file with changes to it
+#   USSL_MBEDTLS_CONFIG         a configuration in place of ussl_mbedtls_config.h
+#   USSL_MBEDTLS_USER_CONFIG    a file with changes to the configuration
 
 set(ussl_binding ${CMAKE_CURRENT_LIST_DIR})
 get_filename_component(ussl_dir ${ussl_binding}/../.. ABSOLUTE)
@@ -38,7 +38,8 @@ set(ussl_defines USSL_ENGINE=mbedtls USSL_BOARD USSL_PORT_MEMORY)
 set(ussl_include ${ussl_dir}/include ${ussl_dir}/src ${ussl_dir}/src/mbedtls)
 set(ussl_cxx_options -std=c++23 -fno-exceptions -fno-rtti -fno-threadsafe-statics)
 
-# What MicroPython scans for interned strings. Its headers, and those of makers, are C and break some rules when read as C++.
+# MicroPython scans these files for interned strings. Its headers, and those of the chips' makers, are C, and cause some
+# warnings in C++.
 file(GLOB ussl_binding_sources ${ussl_binding}/*.cpp)
 set_source_files_properties(${ussl_binding_sources} PROPERTIES COMPILE_OPTIONS
     "${ussl_cxx_options};-Wno-missing-field-initializers;-Wno-pedantic;-Wno-double-promotion;-Wno-float-conversion;-Wno-register;-Wno-volatile")
@@ -55,16 +56,17 @@ if(NOT USSL_BESIDE)
 endif()
 
 if(USSL_MBEDTLS STREQUAL port)
-    # The port's headers, flags and libraries are those of its firmware: all of ussl is compiled with it.
+    # All of ussl is compiled with the headers and flags of the port's firmware.
     set_source_files_properties(${ussl_sources} PROPERTIES COMPILE_OPTIONS "${ussl_cxx_options}")
     target_include_directories(usermod_ussl INTERFACE ${ussl_include})
-    # A library of its own, and its name hidden in an expression: what knows nothing of MicroPython is not scanned for names.
+    # These sources do not use MicroPython. They are a separate library, linked with a generator expression, so that
+    # MicroPython does not scan them for interned strings.
     add_library(ussl_core INTERFACE)
     target_sources(ussl_core INTERFACE ${ussl_sources})
-    # What patches/mbedtls-signature-limit.patch does (src/mbedtls/verify.cpp).
+    # In place of patches/mbedtls-signature-limit.patch (src/mbedtls/verify.cpp).
     target_link_options(usermod_ussl INTERFACE -Wl,--wrap=mbedtls_x509_crt_verify_restartable)
 else()
-    # A patch that is changed, added or removed makes another copy of the sources.
+    # If a patch is changed, added or removed, CMake runs again and makes another copy of the sources.
     file(GLOB ussl_mbedtls_patches CONFIGURE_DEPENDS ${ussl_dir}/patches/mbedtls-*.patch)
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${ussl_mbedtls_patches} ${ussl_dir}/tools/deps)
     set(ussl_mbedtls_environment)
@@ -83,8 +85,8 @@ else()
     list(APPEND ussl_firmware_defines ${ussl_mbedtls_defines})
     target_include_directories(usermod_ussl INTERFACE ${ussl_include} ${ussl_mbedtls_dir}/include)
 
-    # MicroPython's Mbed TLS is left out. rp2 always links it, with a configuration of its own, and always compiles two
-    # files that need it; its headers would come before ussl's.
+    # Removes MicroPython's Mbed TLS. rp2 always links it, with its own configuration, and always compiles two files that
+    # need it. Its headers would precede those of ussl.
     if(TARGET micropy_lib_mbedtls)
         foreach(property SOURCES INCLUDE_DIRECTORIES COMPILE_DEFINITIONS)
             set_property(TARGET micropy_lib_mbedtls PROPERTY INTERFACE_${property})
@@ -97,25 +99,26 @@ else()
     file(GLOB ussl_mbedtls_sources ${ussl_mbedtls_dir}/library/*.c)
     list(APPEND ussl_mbedtls_sources ${ussl_dir}/src/mbedtls/internals.c)
 
-    # What knows nothing of MicroPython is a library of its own; the linker drops what is not used.
+    # The sources that do not use MicroPython are a separate library; the linker omits unused objects.
     add_library(ussl_core STATIC ${ussl_sources} ${ussl_mbedtls_sources})
     target_include_directories(ussl_core PRIVATE ${ussl_include} ${ussl_mbedtls_dir}/include ${ussl_mbedtls_dir}/library)
     target_compile_definitions(ussl_core PRIVATE ${ussl_defines} ${ussl_mbedtls_defines})
     target_compile_options(ussl_core PRIVATE -Os -ffunction-sections -fdata-sections
         $<$<COMPILE_LANGUAGE:CXX>:${ussl_cxx_options}> $<$<COMPILE_LANGUAGE:C>:-w>)
-    # Where a handshake spends its time: with -O2 it is a sixth quicker, and 6 KB larger.
+    # A handshake spends most of its time in these files. With -O2 it is a sixth faster, and the firmware 6 KB larger.
     foreach(name bignum bignum_core constant_time ecp ecp_curves)
         set_source_files_properties(${ussl_mbedtls_dir}/library/${name}.c PROPERTIES COMPILE_OPTIONS -O2)
     endforeach()
 endif()
 
-# A part of port.c's source of entropy, which MicroPython links since 1.28 only.
+# A part of port.c's source of entropy. MicroPython links it only since 1.28.
 if(TARGET pico_rand)
     target_link_libraries(usermod_ussl INTERFACE $<1:pico_rand>)
 endif()
 
-# The functions of two Mbed TLS have the same names. Where the linker takes them from a library, it takes whichever comes
-# first: code then runs with structures of another size, and nothing says so. Checked when the firmware's target is complete.
+# Stops the build if the firmware links two copies of Mbed TLS. Their functions have the same names. From libraries, the
+# linker uses the first one without a message, and code runs with structures of a wrong size. This is checked when the
+# firmware's target is complete.
 function(ussl_find_mbedtls target)
     get_property(checked GLOBAL PROPERTY ussl_checked)
     if(NOT TARGET ${target} OR target IN_LIST checked OR target STREQUAL ussl_core)
@@ -141,7 +144,7 @@ if(USSL_MBEDTLS STREQUAL own)
 endif()
 
 target_compile_definitions(usermod_ussl INTERFACE ${ussl_firmware_defines})
-# The scan for names knows the definitions of the firmware's target only.
+# The scan for interned strings uses only the definitions of the firmware's target.
 list(APPEND MICROPY_CPP_DEF_EXTRA ${ussl_firmware_defines})
 target_link_libraries(usermod_ussl INTERFACE $<1:ussl_core>)
 target_link_libraries(usermod INTERFACE usermod_ussl)

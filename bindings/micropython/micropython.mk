@@ -1,16 +1,16 @@
-# Takes ussl into a Make port: make -C ports/unix USER_C_MODULES=…/ussl/bindings
+# Adds ussl to a Make port: make -C ports/unix USER_C_MODULES=…/ussl/bindings
 #
 #   USSL_ENGINE=openssl         the default of the unix port
-#   USSL_ENGINE=mbedtls         the default of all others, and there the only one
+#   USSL_ENGINE=mbedtls         the default of other ports, and the only engine there
 #   USSL_MBEDTLS=own            Mbed TLS is built from its sources, patched and configured by ussl (the default)
 #   USSL_MBEDTLS=unpatched      the same without the patches, for comparison
-#   USSL_MBEDTLS=port           the one that the port builds for MicroPython's own TLS (MICROPY_SSL_MBEDTLS=1)
+#   USSL_MBEDTLS=port           the Mbed TLS that the port builds for MicroPython's own TLS (MICROPY_SSL_MBEDTLS=1)
 #   MBEDTLS_DIR=                the sources (a copy is patched); otherwise tools/deps fetches them
-#   USSL_MBEDTLS_CONFIG=        another configuration than ussl_mbedtls_config.h
-#   USSL_MBEDTLS_USER_CONFIG=   a file with changes to it
+#   USSL_MBEDTLS_CONFIG=        a configuration in place of ussl_mbedtls_config.h
+#   USSL_MBEDTLS_USER_CONFIG=   a file with changes to the configuration
 
 USSL_DIR := $(abspath $(USERMOD_DIR)/../..)
-# The detour keeps the object files out of BUILD/micropython, the name of the unix port's program.
+# With src/.. in the path, the object files are not in BUILD/micropython, which is the unix port's program.
 USSL_BINDING := $(USSL_DIR)/src/../bindings/micropython
 ifneq ($(filter %/unix,$(CURDIR)),)
 USSL_HOST := 1
@@ -23,16 +23,16 @@ USSL_COMMA := ,
 
 SRC_USERMOD_C += $(USSL_BINDING)/modussl.c $(USSL_BINDING)/modcrypto.c
 
-# Scanned for interned strings (MP_QSTR_…).
+# MicroPython scans these files for interned strings (MP_QSTR_…).
 SRC_USERMOD_CXX += $(addprefix $(USSL_BINDING)/, certificate.cpp context.cpp context_attributes.cpp crypto.cpp delivery.cpp delivery_posix.cpp errors.cpp options.cpp poll.cpp session.cpp shared_contexts.cpp socket.cpp stream.cpp unwrapped.cpp)
 
-# MicroPython 1.29 keeps only the last line marker before a name. It fails over changed files that it scans alone if the
-# first name is in a header (py/obj.h has one): whatever changes, all files are scanned, as in a new build.
+# MicroPython 1.29 keeps only the last line marker before a name. If only changed files are scanned, and the first name is
+# in a header (py/obj.h has one), its scan fails. All files are therefore scanned after each change, as in a new build.
 ifneq ($(shell grep -l recent_file $(TOP)/py/makeqstrdefs.py),)
 QSTR_GLOBAL_DEPENDENCIES += $(filter $(USSL_BINDING)/%, $(SRC_USERMOD_C) $(SRC_USERMOD_CXX))
 endif
 
-# Not scanned: knows nothing of MicroPython.
+# These files do not use MicroPython, and are not scanned.
 SRC_USERMOD_LIB_CXX += $(sort $(wildcard $(addprefix $(USSL_DIR)/src/, *.cpp pem/*.cpp policy/*.cpp)))
 
 # An engine is a folder that describes itself in engine.conf.
@@ -51,7 +51,7 @@ CFLAGS_USERMOD += -DMBEDTLS_CONFIG_FILE='"$(USSL_MBEDTLS_CONFIG)"'
 ifneq ($(USSL_MBEDTLS_USER_CONFIG),)
 CFLAGS_USERMOD += -DMBEDTLS_USER_CONFIG_FILE='"$(USSL_MBEDTLS_USER_CONFIG)"'
 endif
-# MicroPython has a MBEDTLS_DIR of its own, later.
+# MicroPython sets a MBEDTLS_DIR of its own later.
 USSL_MBEDTLS_DIR := $(shell $(if $(MBEDTLS_DIR),MBEDTLS_DIR='$(MBEDTLS_DIR)') $(USSL_DIR)/tools/deps source \
     $(if $(filter unpatched,$(USSL_MBEDTLS)),mbedtls-unpatched,mbedtls))
 ifeq ($(wildcard $(USSL_MBEDTLS_DIR)/library/ssl_tls.c),)
@@ -67,19 +67,19 @@ else ifneq ($(USSL_MBEDTLS),port)
 $(error USSL_MBEDTLS=$(USSL_MBEDTLS): it is own, unpatched or port)
 endif
 ifneq ($(USSL_MBEDTLS),own)
-# What patches/mbedtls-signature-limit.patch does (src/mbedtls/verify.cpp). Ports for boards call the linker itself.
+# In place of patches/mbedtls-signature-limit.patch (src/mbedtls/verify.cpp). Ports for boards run ld directly.
 USSL_LINKER_OPTION := $(if $(shell grep -l '(LD) .*(LDFLAGS)' Makefile),,-Wl$(USSL_COMMA))
 LDFLAGS_USERMOD += $(USSL_LINKER_OPTION)--wrap=mbedtls_x509_crt_verify_restartable
 endif
 endif
 
-# The port's -Os is right for a board; a host has the room.
+# The port's -Os is for boards; on a host, speed matters more than size.
 USSL_OBJECTS := $(patsubst %.cpp,$(BUILD)/%.o,$(filter $(USSL_DIR)/%,$(SRC_USERMOD_CXX) $(SRC_USERMOD_LIB_CXX)))
 USSL_MBEDTLS_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(USSL_MBEDTLS_SOURCES))
 ifneq ($(USSL_MBEDTLS_SOURCES),)
-# The functions of two Mbed TLS have the same names: the linker's message does not say what to do, and there is none where
-# one of them is a library. Looked for in a recipe, when the port's makefile has been read to its end, and not through
-# CFLAGS, of which a port's LDFLAGS may be made (stm32).
+# Stops the build if the firmware links two copies of Mbed TLS. Their functions have the same names. The linker's message
+# does not help, and if one of them is a library, there is no message. A recipe checks this, because the port's makefile
+# is then complete. It does not use CFLAGS, which may be part of a port's LDFLAGS (stm32).
 USSL_SECOND_MBEDTLS = $(firstword $(filter-out $(USSL_MBEDTLS_OBJECTS), \
     $(filter -lmbedtls -lmbedx509 -lmbedcrypto,$(LDFLAGS_EXTMOD) $(LDFLAGS) $(LIB)) \
     $(filter %/library/aes.o %/library/bignum.o %/library/ecp.o %/library/ssl_tls.o %/library/x509_crt.o,$(OBJ))))
@@ -89,21 +89,22 @@ ussl_one_mbedtls:
     the port brings $(USSL_SECOND_MBEDTLS), and ussl its own. Leave it out: MICROPY_PY_SSL=0 MICROPY_SSL_MBEDTLS=0; or let ussl use it: USSL_MBEDTLS=port))
 $(USSL_MBEDTLS_OBJECTS): | ussl_one_mbedtls
 endif
-# Warnings of a library are for those who work on it.
+# Warnings of Mbed TLS are for its developers.
 $(USSL_MBEDTLS_OBJECTS): CFLAGS += -w -I$(USSL_MBEDTLS_DIR)/library
-# Where a handshake spends its time: with -O2 it is a sixth quicker, and 6 KB larger, than with -Os.
+# A handshake spends most of its time in these files. With -O2 it is a sixth faster than with -Os, and the firmware 6 KB
+# larger.
 USSL_QUICK_OBJECTS := $(filter %/bignum.o %/bignum_core.o %/constant_time.o %/ecp.o %/ecp_curves.o,$(USSL_MBEDTLS_OBJECTS))
 ifdef USSL_HOST
 $(USSL_OBJECTS): CXXFLAGS += -O2 -fstack-protector-strong
 $(USSL_MBEDTLS_OBJECTS): CFLAGS += -O3
-# libstdc++ only for what an unoptimised build leaves of inline functions.
+# Only an unoptimised build needs libstdc++, for functions that are otherwise inlined.
 LDFLAGS_USERMOD += -lstdc++
-# select.poll's own call of poll(2) comes to us first: it looks after all sockets at once.
+# select.poll's call of poll(2) is redirected to poll.cpp, which polls all sockets in one call.
 ifeq ($(shell uname -s),Linux)
 CFLAGS_USERMOD += -DUSSL_WRAPS_POLL
 LDFLAGS_USERMOD += -Wl,--wrap=poll
-# MicroPython 1.25 crashes when a poll has a stream without a descriptor (one written in Python, ThreadSafeFlag)
-# and its list of those with one has to move: it moves the null pointer of the former as well.
+# MicroPython 1.25 crashes if a poll has a stream without a descriptor (one written in Python, ThreadSafeFlag), and its
+# array of descriptors moves. It then adjusts the null pointer of that stream as well.
 $(BUILD)/ussl/modselect.c: $(TOP)/extmod/modselect.c
 	$(Q)mkdir -p $(@D)
 	$(Q)sed 's/^ *poll_obj->pollfd = new_fds + /if (poll_obj->pollfd != NULL) &/' $< >$@
@@ -111,14 +112,14 @@ $(BUILD)/extmod/modselect.o: $(BUILD)/ussl/modselect.c
 	$(call compile_c)
 endif
 else
-# A board: memory, entropy and time come from the port.
+# A board: port.c provides memory, entropy and time.
 SRC_USERMOD_C += $(USSL_BINDING)/port.c
 CFLAGS_USERMOD += -DUSSL_BOARD -DUSSL_PORT_MEMORY
 ifeq ($(USSL_MBEDTLS_CONFIG),ussl_mbedtls_config.h)
 $(USSL_QUICK_OBJECTS): CFLAGS += -O2
 endif
-# Debian's compiler for RISC-V has no headers of libstdc++: those of the compiler for Arm, whose C library is of the same
-# family, are used. Nothing of them is linked.
+# Debian's compiler for RISC-V lacks the headers of libstdc++. Those of the compiler for Arm are used, whose C library
+# belongs to the same family. Only headers are used; no library is linked.
 ifeq ($(shell $(CXX) -std=c++23 -E -include expected -x c++ /dev/null >/dev/null 2>&1 && echo found),)
 USSL_LIBSTDCXX ?= $(shell arm-none-eabi-g++ -std=c++23 -M -include expected -x c++ /dev/null | tr ' ' '\n' | sed -n 's|/expected$$||p')
 ifeq ($(wildcard $(USSL_LIBSTDCXX)/expected),)
@@ -126,9 +127,9 @@ $(error ussl: $(CXX) has no headers of libstdc++ 12 or newer; USSL_LIBSTDCXX= na
 endif
 CXXFLAGS_USERMOD += -nostdinc++ -isystem $(USSL_LIBSTDCXX) -isystem $(USSL_LIBSTDCXX)/arm-none-eabi
 endif
-# The makers' headers are C as well, and are read through MicroPython's (ST: `register`, volatile parameters).
+# MicroPython's headers include those of the chips' makers, which are C, too (ST: `register`, volatile parameters).
 CXXFLAGS_USERMOD += -Wno-register -Wno-volatile
-# Until MicroPython 1.28, a port whose Makefile knows no C++ (qemu) leaves the flags to us.
+# Until MicroPython 1.28, a port without C++ in its Makefile (qemu) does not set CXXFLAGS.
 ifeq ($(shell grep -l '^CXXFLAGS *[+:]*=' Makefile $(TOP)/py/mkrules.mk),)
 CXXFLAGS += $(filter-out -std=% -Wmissing-prototypes -Wold-style-definition,$(CFLAGS))
 endif
@@ -137,5 +138,5 @@ endif
 CFLAGS_USERMOD += -I$(USSL_DIR)/include -I$(USSL_DIR)/src
 CFLAGS_USERMOD += $(USSL_DEFINES)
 CXXFLAGS_USERMOD += -std=c++23 -fno-exceptions -fno-rtti -fno-threadsafe-statics $(USSL_DEFINES)
-# MicroPython's headers are C and break these rules when read as C++.
+# MicroPython's headers are C, and cause these warnings in C++.
 CXXFLAGS_USERMOD += -Wno-missing-field-initializers -Wno-pedantic -Wno-double-promotion -Wno-float-conversion
