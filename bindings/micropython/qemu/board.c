@@ -1,5 +1,5 @@
-// What the emulated board has and MicroPython's port does not use: the host's random numbers and its
-// time (and, until MicroPython 1.26, any clock), through semihosting.
+// Functions of the emulated board that MicroPython's port lacks: the host's random numbers and its time
+// (and, until MicroPython 1.26, any clock), through semihosting.
 
 #include <stddef.h>
 #include <stdint.h>
@@ -44,7 +44,7 @@ void ussl_board_set_clock(long long seconds) {
     moved_by = seconds - (long long)semihosting(SYS_TIME, NULL);
 }
 
-// Since the epoch of MicroPython's default, 2000, unless the build says otherwise.
+// Returns the time since the port's epoch, which is 2000 by default.
 uint64_t mp_hal_time_ns(void) {
     const long long since_1970 = semihosting(SYS_TIME, NULL) + moved_by;
     return (uint64_t)(since_1970 * 1000000000 - timeutils_nanoseconds_since_epoch_to_nanoseconds_since_1970(0));
@@ -52,7 +52,7 @@ uint64_t mp_hal_time_ns(void) {
 
 #ifdef USSL_BOARD_CLOCK
 
-// In qemu, a tick is a nanosecond.
+// In QEMU, a tick is a nanosecond.
 static uint64_t nanoseconds(void) {
     uint64_t elapsed = 0;
     semihosting(SYS_ELAPSED, &elapsed);

@@ -1,10 +1,11 @@
-// What the board does when it starts: the host's files, the network, and a program with its arguments, as the words
-// of semihosting's command line say (tools/mcu writes them):
+// Starts the board: mounts the host's files, starts the network, and runs a program with its arguments. They are words of
+// semihosting's command line (tools/mcu writes them):
 //
 //     ip=ADDRESS [entropy=FILE] [clock=SECONDS] [PROGRAM ARGUMENT...]
 //
-// ADDRESS is dhcp, an IPv4 address, or off; FILE replaces /dev/urandom, SECONDS since 1970 the host's time; words have %XX for a space, a comma or a percent sign. Without a program,
-// or without such a line, it is MicroPython's prompt, as ever.
+// ADDRESS is dhcp, an IPv4 address, or off. FILE replaces /dev/urandom, and SECONDS since 1970 the host's time. In words, a
+// space, a comma or a percent sign is written as %XX. Without a program, or without such a line, MicroPython's prompt
+// starts.
 
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +38,7 @@ static void (*port_tick)(void); // the clock of MicroPython 1.26 and newer
 static char typed[64]; // read before the program asks for it
 static size_t typed_begin, typed_end;
 
-// The linker sends the port's calls of uart_rx_chr here (--wrap).
+// The linker redirects the port's calls of uart_rx_chr to this function (--wrap).
 int __real_uart_rx_chr(void);
 int __wrap_uart_rx_chr(void);
 int __wrap_uart_rx_chr(void) {
@@ -76,7 +77,7 @@ static void tick(void) {
 }
 
 static void start_ticking(void) {
-    // The port's table has no place for a tick.
+    // The port's vector table has no entry for a tick.
     static uint32_t vectors[16] __attribute__((aligned(128)));
     memcpy(vectors, (const void *)SCB_VTOR, sizeof(vectors));
     if (SYST_CSR & 1) {
@@ -92,7 +93,7 @@ static void start_ticking(void) {
 
 #else
 
-// Without a tick: Ctrl-C ends qemu, and there is no network.
+// Without a tick, Ctrl-C ends QEMU, and there is no network.
 int __real_uart_rx_chr(void);
 int __wrap_uart_rx_chr(void);
 int __wrap_uart_rx_chr(void) {
@@ -109,14 +110,14 @@ void ussl_board_wait(void) {
     if (ticking) {
         __asm__ volatile ("wfi");
         #if MICROPY_PY_LWIP
-        // Here as well: the scheduler is locked while it runs a program's callback.
+        // Polled here as well, because the scheduler is locked while it runs a program's callback.
         ussl_board_network_poll();
         #endif
     }
 }
 
-// The linker sends all calls of mp_hal_delay_ms here (--wrap): the port's own, where there is one, does nothing else
-// meanwhile.
+// The linker redirects all calls of mp_hal_delay_ms to this function (--wrap). The port's own function, if there is one,
+// does not run the scheduler or the network meanwhile.
 void __wrap_mp_hal_delay_ms(mp_uint_t ms);
 void __wrap_mp_hal_delay_ms(mp_uint_t ms) {
     const mp_uint_t begin = mp_hal_ticks_ms();
@@ -149,7 +150,7 @@ static int digit(char c) {
     return c <= '9' ? c - '0' : c - 'A' + 10;
 }
 
-// The words of the command line, decoded.
+// Returns the decoded words of the command line.
 static mp_obj_t command_line(void) {
     enum { LINE = 4096 };
     char *line = m_new(char, LINE); // not on the stack, whose depth is measured (bench/mcu)
@@ -181,7 +182,7 @@ static mp_obj_t command_line(void) {
     return words;
 }
 
-// An exception's exit status.
+// Returns the exit status of an exception.
 static int status_of(mp_obj_t exception) {
     if (mp_obj_is_subclass_fast(MP_OBJ_FROM_PTR(mp_obj_get_type(exception)), MP_OBJ_FROM_PTR(&mp_type_SystemExit))) {
         const mp_obj_t value = mp_obj_exception_get_value(exception);
@@ -225,7 +226,7 @@ __attribute__((noreturn)) static void leave(uint32_t status) {
     }
 }
 
-// What follows the name in such a word, or NULL.
+// Returns the part of the word after the name, or NULL if the name does not match.
 static const char *value_of(mp_obj_t word, const char *name) {
     const char *text = mp_obj_str_get_str(word);
     return strncmp(text, name, strlen(name)) == 0 ? text + strlen(name) : NULL;
@@ -239,7 +240,7 @@ void ussl_board_boot(void) {
     #if MICROPY_PY_LWIP
     mod_network_init();
     #endif
-    static bool booted; // a soft reset is no boot
+    static bool booted; // a soft reset is not a boot
     if (booted) {
         return;
     }
@@ -289,7 +290,7 @@ void ussl_board_boot(void) {
     }
     mp_obj_list_store(mp_sys_path, MP_OBJ_NEW_SMALL_INT(0), mp_obj_new_str(program, folder ? folder - 1 : 0));
     const int status = run(program);
-    // As a soft reset does it; and then what lwIP has accepted is delivered, as a host's kernel would.
+    // Runs the finalisers as in a soft reset. Then delivers the data that lwIP has accepted, as a host's kernel does.
     gc_sweep_all();
     #if MICROPY_PY_LWIP
     if (network) {

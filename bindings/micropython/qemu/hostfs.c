@@ -1,5 +1,5 @@
 // The host's files as the chip's file system, through semihosting: open, read, write, seek and stat. Semihosting
-// has no listing of a folder.
+// cannot list a folder.
 
 #include <string.h>
 
@@ -14,10 +14,10 @@
 typedef struct {
     mp_obj_base_t base;
     uint32_t handle; // SEMIHOSTING_FAILED: closed
-    uint32_t position; // semihosting can seek, but not tell
+    uint32_t position; // semihosting has no function for it
 } host_file_t;
 
-// fopen's modes, "r" to "a+b", are SYS_OPEN's 0 to 11.
+// The modes of fopen, "r" to "a+b", are 0 to 11 in SYS_OPEN.
 enum { READ = 0, BINARY = 1, UPDATE = 2, WRITE = 4, APPEND = 8 };
 
 static uint32_t open_file(const char *path, uint32_t mode) {
@@ -151,7 +151,7 @@ static mp_obj_t fs_open(mp_obj_t self_in, mp_obj_t path_in, mp_obj_t mode_in) {
 static MP_DEFINE_CONST_FUN_OBJ_3(fs_open_obj, fs_open);
 
 static mp_import_stat_t kind_and_size(const char *path, uint32_t *size) {
-    // A folder can be opened for reading as well, but only in a folder is there a ".".
+    // A folder can also be opened for reading, but only a folder contains ".".
     const size_t length = strlen(path);
     char inside[length + 3];
     memcpy(inside, path, length);
@@ -223,6 +223,6 @@ static const mp_obj_base_t fs = { &fs_type };
 void ussl_board_mount_host(void) {
     const mp_obj_t arguments[] = { MP_OBJ_FROM_PTR(&fs), MP_OBJ_NEW_QSTR(MP_QSTR__slash_) };
     mp_vfs_mount(2, arguments, (mp_map_t *)&mp_const_empty_map);
-    // So that paths without a leading slash are those of qemu's own working directory.
+    // Paths without a leading slash are relative to QEMU's working directory.
     MP_STATE_VM(vfs_cur) = MP_STATE_VM(vfs_mount_table);
 }

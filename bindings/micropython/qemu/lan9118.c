@@ -1,8 +1,8 @@
-// A driver for the board's Ethernet controller (Microchip LAN9118; the names and numbers are the datasheet's),
-// lwIP's interface over it, and that interface as network.LAN.
+// A driver for the board's Ethernet controller (Microchip LAN9118), lwIP's interface over it, and that interface as
+// network.LAN. Names and numbers are those of the datasheet.
 //
-// The controller is polled, each millisecond and whenever the program waits (boot.c), always from the scheduler
-// or from a wait, never from an interrupt: lwIP is not interrupted by itself, and needs no locks.
+// The controller is polled each millisecond and when the program waits (boot.c), by the scheduler or by a wait, and
+// never by an interrupt. Therefore lwIP never interrupts itself, and needs no locks.
 
 #include "py/mperrno.h"
 #include "py/mphal.h"
@@ -40,7 +40,7 @@ enum {
     MAC_CSR_CMD = 0xa4,
     MAC_CSR_DATA = 0xa8,
 };
-// Behind MAC_CSR_CMD.
+// Registers that are accessed through MAC_CSR_CMD.
 enum { MAC_CR = 1, ADDRH = 2, ADDRL = 3 };
 
 #define HW_CFG_SRST (1u << 0)
@@ -90,7 +90,7 @@ static bool controller_start(uint8_t address[6]) {
     return true;
 }
 
-// The FIFOs are of words.
+// The FIFOs consist of words.
 static uint32_t frame[(FRAME + CHECKSUM + 3) / 4];
 
 static err_t send_frame(struct netif *netif, struct pbuf *p) {
@@ -98,7 +98,7 @@ static err_t send_frame(struct netif *netif, struct pbuf *p) {
     if (p->tot_len > FRAME || (*reg(TX_FIFO_INF) & 0xffff) < p->tot_len + 16u) {
         return ERR_BUF;
     }
-    // What became of earlier frames is of no interest, but their statuses must not pile up.
+    // Discards the statuses of earlier frames, so that the FIFO does not fill up.
     while (*reg(TX_FIFO_INF) >> 16 & 0xff) {
         (void)*reg(TX_STATUS_FIFO);
     }
@@ -111,7 +111,7 @@ static err_t send_frame(struct netif *netif, struct pbuf *p) {
     return ERR_OK;
 }
 
-// False: there is none. A frame for which lwIP has no memory is lost, as on any board.
+// Returns false if there is no frame. A frame for which lwIP has no memory is lost, as on other boards.
 static bool receive_frame(struct netif *netif) {
     if (!(*reg(RX_FIFO_INF) >> 16 & 0xff)) {
         return false;
@@ -141,7 +141,7 @@ static bool receive_frame(struct netif *netif) {
 
 static struct netif lan;
 
-// Of the C library, which the port does without; lwIP reads numbers of interfaces with it.
+// The port is built without a C library. lwIP parses numbers of interfaces with this function.
 int atoi(const char *text);
 int atoi(const char *text) {
     int number = 0;
@@ -156,7 +156,7 @@ u32_t sys_now(void) {
 }
 
 uint32_t ussl_board_random(void) {
-    // xorshift32 of Marsaglia, seeded by the host: for ports and initial sequence numbers.
+    // Marsaglia's xorshift32, seeded by the host, for ports and initial sequence numbers.
     static uint32_t state;
     while (!state) {
         int ussl_port_entropy(unsigned char *into, size_t size);
@@ -245,7 +245,7 @@ static mp_obj_t lan_make_new(const mp_obj_type_t *type, size_t n_args, size_t n_
     (void)type, (void)args;
     mp_arg_check_num(n_args, n_kw, 0, 0, false);
     if (!lan.input) {
-        mp_raise_OSError(MP_ENODEV); // qemu has no network
+        mp_raise_OSError(MP_ENODEV); // QEMU has no network
     }
     return MP_OBJ_FROM_PTR(&lan_object);
 }

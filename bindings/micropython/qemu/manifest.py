@@ -1,2 +1,2 @@
-# What the firmware carries as frozen Python.
+# The frozen modules of the firmware.
 include("$(MPY_DIR)/extmod/asyncio")

@@ -1,4 +1,4 @@
-// What MicroPython's time module asks of a port.
+// The port's functions for MicroPython's time module.
 
 #include "py/mphal.h"
 

@@ -1,4 +1,4 @@
-// The qemu port as MicroPython has it, and time, select, asyncio and a network, which most boards have.
+// MicroPython's qemu port, with time, select, asyncio and a network, which most boards have.
 
 #include "mpconfigport.h"
 

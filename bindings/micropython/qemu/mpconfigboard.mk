@@ -1,8 +1,8 @@
-# A Cortex-M3 in qemu (MPS2 AN385) as MicroPython has it, with ussl, entropy, a clock, a network, and the heap
-# of a real board: make -C ports/qemu BOARD_DIR=…/ussl/bindings/micropython/qemu USER_C_MODULES=…/ussl/bindings
+# MicroPython's Cortex-M3 in QEMU (MPS2 AN385), with ussl, entropy, a clock, a network, and a heap of the size of a real
+# board: make -C ports/qemu BOARD_DIR=…/ussl/bindings/micropython/qemu USER_C_MODULES=…/ussl/bindings
 #
 #   USSL_QEMU_BOARD=VIRT_RV32    a RISC-V (rv32imac) instead, without a network
-#   USSL_CPU=cortex-m0plus       for another processor: the Cortex-M3 has all instructions of a Cortex-M0+
+#   USSL_CPU=cortex-m0plus       code for a Cortex-M0+, which the Cortex-M3 can execute
 #   USSL_CPU=cortex-m33          a Cortex-M33 (MPS2 AN505), without a network
 
 USSL_QEMU_BOARD ?= MPS2_AN385
@@ -10,33 +10,33 @@ include boards/$(USSL_QEMU_BOARD)/mpconfigboard.mk
 
 USSL_ENGINE = mbedtls
 MICROPY_HEAP_SIZE ?= 131072
-# MicroPython's tests of frozen code are not for this.
+# In place of the port's manifest, which freezes MicroPython's tests.
 FROZEN_MANIFEST ?= $(BOARD_DIR)/manifest.py
 ifeq ($(QEMU_ARCH),riscv32)
-# Before the port's own, for micropython.mk asks the compiler.
+# Set before the port sets it, because micropython.mk runs the compiler.
 CROSS_COMPILE ?= riscv64-unknown-elf-
 LDSCRIPT = $(BOARD_DIR)/rv32.ld
 MICROPY_PY_LWIP = 0
 else
 LDSCRIPT = $(BOARD_DIR)/board.ld
 endif
-# Since MicroPython 1.29, the port links with ld, without the compiler.
+# Since MicroPython 1.29, the port runs ld directly, not through the compiler.
 USSL_LINKS_BY_LD := $(shell grep -F '$$(LD) $$(LDFLAGS)' Makefile)
 ussl_linker = $(if $(USSL_LINKS_BY_LD),$(1),$(addprefix -Wl$(USSL_COMMA),$(1)))
 USSL_COMMA := ,
 ifeq ($(QEMU_ARCH),riscv32)
-# g++ 12 does not find the libraries for the port's rv32imac_zicsr. Of several -march, the last one counts.
+# g++ 12 does not find the libraries for the port's rv32imac_zicsr. The last of several -march takes effect.
 override LIBS := $(if $(USSL_LINKS_BY_LD),$(shell $(CROSS_COMPILE)gcc -march=rv32imac -mabi=ilp32 -print-libgcc-file-name),-march=rv32imac)
 endif
 ifdef USSL_CPU
-# Of several -mcpu, the last one counts.
+# The last of several -mcpu takes effect.
 AFLAGS += -mcpu=$(USSL_CPU)
 CFLAGS += -mcpu=$(USSL_CPU) -UMICROPY_HW_MCU_NAME -DMICROPY_HW_MCU_NAME='"$(USSL_CPU)"'
 endif
 ifeq ($(USSL_CPU),cortex-m0plus)
 SRC_BOARD_O := $(subst gchelper_thumb2,gchelper_thumb1,$(SRC_BOARD_O))
 else ifeq ($(USSL_CPU),cortex-m33)
-# It begins in the secure state, in which everything has another address.
+# It starts in the secure state, in which memory and devices have other addresses.
 LDFLAGS += $(call ussl_linker,--defsym=ussl_rom=0x10000000 --defsym=ussl_ram=0x38000000)
 $(BUILD)/ussl/uart.c: uart.c
 	$(Q)mkdir -p $(@D)
@@ -55,6 +55,6 @@ endif
 SRC_C += $(addprefix $(BOARD_DIR)/, board.c boot.c hostfs.c lan9118.c)
 LDFLAGS += $(call ussl_linker,--wrap=uart_rx_chr --wrap=mp_hal_delay_ms)
 
-# lwIP, in MicroPython's lib/lwip, or on make's command line LWIP_DIR=…/lwip/src.
+# lwIP of MicroPython's lib/lwip, or of LWIP_DIR=…/lwip/src on make's command line.
 MICROPY_PY_LWIP ?= 1
 CFLAGS += -I$(BOARD_DIR)/lwip $(if $(LWIP_DIR),-I$(LWIP_DIR)/include)

@@ -1,4 +1,5 @@
-// Semihosting: what qemu does for the emulated chip on the host (Arm, Semihosting for AArch32 and AArch64, 2.0).
+// Semihosting: functions of the host that QEMU provides to the emulated chip (Arm, Semihosting for AArch32 and AArch64,
+// 2.0).
 
 #ifndef USSL_QEMU_SEMIHOSTING_H
 #define USSL_QEMU_SEMIHOSTING_H
@@ -23,7 +24,7 @@ enum {
 
 static inline uint32_t semihosting(uint32_t number, const void *arguments) {
     #ifdef __riscv
-    // RISC-V Semihosting 0.3: three instructions of 32 bits on one page.
+    // RISC-V Semihosting 0.3: three 32-bit instructions on one page.
     register uint32_t a0 __asm__ ("a0") = number;
     register const void *a1 __asm__ ("a1") = arguments;
     __asm__ volatile (

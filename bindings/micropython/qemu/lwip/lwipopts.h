@@ -1,5 +1,5 @@
-// lwIP as MicroPython's boards have it, a Pico W for one: the same protocols, and in lwipopts_common.h the same
-// sizes of buffers (docs/porting/qemu.md lists them).
+// lwIP as on MicroPython's boards, for example a Pico W: the same protocols, and in lwipopts_common.h the same sizes of
+// buffers (docs/porting/qemu.md lists them).
 
 #ifndef USSL_QEMU_LWIPOPTS_H
 #define USSL_QEMU_LWIPOPTS_H
