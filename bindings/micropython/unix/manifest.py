@@ -1,3 +1,3 @@
-# What the unix build carries as frozen Python: asyncio, and nothing from micropython-lib (a source
-# tree without its submodules is enough; `ssl` and `tls` are ussl itself).
+# The frozen modules of the unix build: asyncio, and nothing from micropython-lib, so that a source
+# tree without submodules is enough. ussl itself provides `ssl` and `tls`.
 include("$(MPY_DIR)/extmod/asyncio")

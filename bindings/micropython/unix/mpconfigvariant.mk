@@ -1,2 +1,2 @@
-# What is different from the standard variant stands in mpconfigvariant.h.
+# mpconfigvariant.h has the difference from the standard variant.
 FROZEN_MANIFEST ?= $(VARIANT_DIR)/manifest.py

@@ -1,5 +1,5 @@
-// The unix port ends without running finalisers, and so everything a program still holds at its end
-// would count as leaked. Here they run, and what is left after them is a leak indeed.
+// The unix port ends without running finalisers, so that objects alive at the end would be reported as
+// leaks. This file runs the finalisers: memory left after them is a leak.
 
 #include "py/gc.h"
 #include "py/runtime.h"

@@ -1,4 +1,4 @@
-// A heap that runs out when a test says so: the module `_heap`.
+// The module `_heap`, with which tests make allocations fail.
 
 #include "py/gc.h"
 #include "py/runtime.h"
@@ -25,7 +25,7 @@ void *__wrap_gc_realloc(void *ptr, size_t n_bytes, bool allow_move) {
     return fails() ? NULL : __real_gc_realloc(ptr, n_bytes, allow_move);
 }
 
-// fail(nth, from_then_on): the nth allocation from now; 0: none.
+// fail(nth, from_then_on): makes the nth allocation from now fail; 0: none.
 static mp_obj_t heap_fail(mp_obj_t nth, mp_obj_t lasting) {
     fails_at = mp_obj_get_int(nth);
     from_then_on = mp_obj_is_true(lasting);
@@ -34,7 +34,7 @@ static mp_obj_t heap_fail(mp_obj_t nth, mp_obj_t lasting) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(heap_fail_obj, heap_fail);
 
-// plenty(): how many there were since.
+// plenty(): ends the failures; returns the number of allocations since fail().
 static mp_obj_t heap_plenty(void) {
     fails_at = 0;
     return MP_OBJ_NEW_SMALL_INT(count);

@@ -1,3 +1,3 @@
-// For the sanitizer build: the same as the other one, exit.c and heap.c.
+// For the sanitizer build: the same as ../mpconfigvariant.h, with exit.c and heap.c.
 
 #include "../mpconfigvariant.h"
