@@ -242,7 +242,7 @@ bool ussl_stream_is_python(mp_obj_t stream);
 // Returns whether the exception is an Exception; KeyboardInterrupt, SystemExit and similar are not.
 bool ussl_is_error(mp_obj_t exception);
 
-// Returns whether a later call may succeed.
+// Returns whether the errno means "would block": a later call may succeed.
 static inline bool ussl_would_block(int error) {
 #if MP_EWOULDBLOCK != MP_EAGAIN
     if (error == MP_EWOULDBLOCK) {

@@ -406,7 +406,7 @@ mp_obj_t ussl_context_set_alpn_protocols(mp_obj_t self_in, mp_obj_t protocols) {
         mp_buffer_info_t name;
         if (!mp_get_buffer(names[i], &name, MP_BUFFER_READ))
             mp_raise_msg_varg(&mp_type_TypeError, MP_ERROR_TEXT("%s"), wanted);
-        // 0 makes the library report a name that is too long.
+        // The library rejects a length of 0, which replaces lengths that do not fit into a byte.
         vstr_add_byte(&vstr, static_cast<byte>(name.len < 256 ? name.len : 0));
         vstr_add_strn(&vstr, static_cast<const char*>(name.buf), name.len);
     }

@@ -60,7 +60,8 @@ std::optional<Bytes> key_of(const ussl_context_obj_t* self) {
     return bytes_of(self->key);
 }
 
-// ecdsa_sign_callback receives the key, and requires one, which signs if the callback returns None.
+// ecdsa_sign_callback receives the private key, and is only called if there is one. If it returns
+// None, the key signs.
 bool has_sign_callback(const ussl_context_obj_t* self) {
     return self->sign_callback != mp_const_none ||
            (self->ecdsa_sign_callback != mp_const_none && key_of(self));

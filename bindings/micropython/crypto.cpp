@@ -56,7 +56,7 @@ mp_obj_t process(size_t n_args, const mp_obj_t* args, bool decrypts) {
         out.buf = vstr.buf;
     }
     if (self->cipher == nullptr) {
-        // After a call of __del__, the key would be zeros.
+        // __del__ was called, and has wiped the key.
         if (self->key_size == 0)
             mp_raise_ValueError(MP_ERROR_TEXT("key"));
         self->decrypts = decrypts ? 1 : 0;

@@ -238,8 +238,8 @@ void step_objects(bool calls_python) {
 }
 
 #ifdef USSL_BOARD
-// The scheduler runs the deliveries for as long as there are any. It is not a static node of the
-// scheduler, because MicroPython 1.25 would run one that schedules itself in an endless loop.
+// The scheduler runs the deliveries for as long as there are any. They do not use a static node of
+// the scheduler: if a node schedules itself, MicroPython 1.25 runs it in an endless loop.
 bool is_scheduled;
 
 void schedule() {
