@@ -296,7 +296,7 @@ class Client {
     std::string answer_;
 };
 
-/// Echoes what a client sends, until it closes.
+/// Echoes the data of a client, until it closes.
 class Session : public std::enable_shared_from_this<Session> {
   public:
     Session(asio::ip::tcp::socket socket, const ussl::Ref<ussl::Context>& context)

@@ -1,6 +1,6 @@
 // A client with a pre-shared key: psk_client HOST PORT IDENTITY KEY_IN_HEX
 //
-// It sends what it reads from its standard input, then prints the first answer. Try it with
+// It sends its standard input, then prints the first answer. Try it with
 // openssl s_server -psk 00112233445566778899aabbccddeeff -psk_identity me -nocert -accept 8443 -rev
 
 #include <cstdio>

@@ -1,4 +1,4 @@
-// Key exchange groups: by name, in an order, and what both ends agree on.
+// Key exchange groups: names, order, and the group that both ends select.
 
 #include <algorithm>
 

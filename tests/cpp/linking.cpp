@@ -1,4 +1,4 @@
-// Linking ussl leaves OpenSSL's allocation functions alone; wipe_released_memory() replaces them.
+// Linking ussl does not replace OpenSSL's allocation functions; wipe_released_memory() does.
 
 #include <openssl/crypto.h>
 

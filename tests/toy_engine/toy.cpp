@@ -69,7 +69,7 @@ class ToySession final : public EngineSession {
     ToySession(const ToyContext& context, SessionResources& resources)
         : EngineSession(resources), context_(context) {}
 
-    // A client says hello, the server answers, and the client confirms.
+    // A client sends hello, the server answers, and the client confirms.
     Outcome handshake() override {
         const bool client = context_.settings().role == Role::client;
         for (;; ++step_) {
@@ -143,7 +143,7 @@ class ToySession final : public EngineSession {
     bool describe_peer(CertificateVisitor&) const override { return false; }
 
   private:
-    // What is in out_ has been sent.
+    // The content of out_ has been sent.
     void queue(Type type, Bytes body) {
         out_[0] = type;
         out_[1] = out_[2] = 3;
