@@ -4,7 +4,7 @@
     writing.py [--count] [FILE...]
 
 Without files: every page, comment and error text of the repository. Prints `file:line: rule: sentence` and fails if there is
-one that EXCEPTIONS does not list. Files of PENDING are not checked yet. --count prints the number of sentences and findings of
+one that EXCEPTIONS does not list. --count prints the number of sentences and findings of
 each kind instead, of all files.
 """
 import argparse
@@ -15,8 +15,6 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
-# Files whose text was not revised yet, with their number of findings; a file may lose findings, but not gain any.
-PENDING = ROOT / "tests" / "lint" / "writing_pending.txt"
 # Parts of sentences that are right as they are.
 EXCEPTIONS = ROOT / "tests" / "lint" / "writing_exceptions.txt"
 
@@ -173,11 +171,9 @@ def read_list(path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", action="store_true")
-    parser.add_argument("--pending", action="store_true", help="write the list of pending files anew")
     parser.add_argument("files", nargs="*", type=pathlib.Path)
     options = parser.parse_args()
     exceptions = [line.split("\t")[0] for line in read_list(EXCEPTIONS)]
-    pending = {name: int(count) for count, name in (line.split(" ", 1) for line in read_list(PENDING))}
     total, bad, counts = 0, 0, {}
     left = {}
     for path in [file.resolve() for file in options.files] or git_files():
@@ -192,25 +188,17 @@ def main():
                 counts[re.sub(r"\d+", "N", rule)] = counts.get(re.sub(r"\d+", "N", rule), 0) + 1
         if found:
             left[name] = len(found)
-        if options.count or options.pending:
-            bad += len(found)
-        elif options.files or len(found) > pending.get(name, 0):
-            bad += len(found)
-            if name in pending and not options.files:
-                print(f"{name}: {len(found)} findings, {pending[name]} were known: writing.py {name} shows them")
-            else:
-                for line, rule, sentence in found:
-                    print(f"{name}:{line}: {rule}: {sentence[:160]}")
-    if options.pending:
-        PENDING.write_text("# Files whose text was not revised yet: findings and name (tests/lint/writing.py --pending).\n" +
-                           "".join(f"{count} {name}\n" for name, count in sorted(left.items())))
+        bad += len(found)
+        if not options.count:
+            for line, rule, sentence in found:
+                print(f"{name}:{line}: {rule}: {sentence[:160]}")
     if options.count:
         for rule, count in sorted(counts.items(), key=lambda item: -item[1])[:40]:
             print(f"{count:6} {rule}")
         for name, count in sorted(left.items(), key=lambda item: -item[1])[:40]:
             print(f"{count:6} {name}")
     print(f"{total} sentences, {bad} findings ({100 * bad / max(total, 1):.1f} %)")
-    if bad and not options.count and not options.pending:
+    if bad and not options.count:
         sys.exit(1)
 
 
