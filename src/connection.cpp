@@ -83,7 +83,7 @@ class Connection::CallGuard {
     CallGuard& operator=(const CallGuard&) = delete;
 
     [[nodiscard]] bool refused() const { return refused_ != Kind::done; }
-    [[nodiscard]] Progress config_error() const { return {refused_}; }
+    [[nodiscard]] Progress result() const { return {refused_}; }
 
   private:
     Connection& connection_;
@@ -232,7 +232,7 @@ void Connection::keep_session() {
 Progress Connection::handshake(Callbacks& callbacks) {
     const CallGuard guard(*this, callbacks);
     if (guard.refused())
-        return guard.config_error();
+        return guard.result();
     if (has_failed())
         return {Kind::failed};
     const Progress progress = run_handshake(callbacks);
@@ -243,7 +243,7 @@ Progress Connection::handshake(Callbacks& callbacks) {
 Progress Connection::read(Callbacks& callbacks, MutableBytes into) {
     const CallGuard guard(*this, callbacks);
     if (guard.refused())
-        return guard.config_error();
+        return guard.result();
     if (has_failed())
         return {Kind::failed};
     if (ended_)
@@ -274,7 +274,7 @@ Progress Connection::read(Callbacks& callbacks, MutableBytes into) {
 Progress Connection::write(Callbacks& callbacks, Bytes from) {
     const CallGuard guard(*this, callbacks);
     if (guard.refused())
-        return guard.config_error();
+        return guard.result();
     if (error_)
         return {Kind::failed};
     Progress progress = run_handshake(callbacks);
@@ -301,10 +301,10 @@ Progress Connection::write(Callbacks& callbacks, Bytes from) {
 
 Progress Connection::flush(Callbacks& callbacks) {
     const CallGuard guard(*this, callbacks);
-    if (!ciphertext_.empty() && guard.config_error().kind == Kind::closed)
+    if (!ciphertext_.empty() && guard.result().kind == Kind::closed)
         return send_collected(callbacks);
     if (guard.refused())
-        return guard.config_error();
+        return guard.result();
     if (error_)
         return {Kind::failed};
     return flush_unsent(callbacks);
@@ -313,7 +313,7 @@ Progress Connection::flush(Callbacks& callbacks) {
 Progress Connection::shutdown(Callbacks& callbacks) {
     const CallGuard guard(*this, callbacks);
     if (guard.refused())
-        return guard.config_error();
+        return guard.result();
     if (error_)
         return {Kind::failed};
     if (state_ == State::handshaking)
