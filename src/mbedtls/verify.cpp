@@ -613,7 +613,7 @@ void MbedSession::judge_path(int depth, Found& found) {
 
 // Mozilla ends the trust in a root for certificates whose validity starts after a given date.
 void MbedSession::judge_age(const mbedtls_x509_crt& anchor, Found& found) const {
-    const mbedtls_x509_crt& certificate = *path_.get()->certificate;
+    const mbedtls_x509_crt& certificate = *path_->certificate;
     const auto root = root_of(context(), anchor);
     if (!root || !root->distrusted_after)
         return;

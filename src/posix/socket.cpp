@@ -112,7 +112,9 @@ void send_at_once(const Socket& socket) {
 }  // namespace
 
 std::string_view SocketError::text() const noexcept {
-    return is_lookup ? ::gai_strerror(number) : std::strerror(number);
+    // The text of a known number is a constant, in glibc and musl.
+    return is_lookup ? ::gai_strerror(number)
+                     : std::strerror(number);  // NOLINT(concurrency-mt-unsafe)
 }
 
 std::expected<SecretBytes, int> read_file(const char* path) {
@@ -190,10 +192,10 @@ std::expected<Socket, SocketError> Socket::connect(const char* host, const char*
 
 std::expected<Socket, SocketError> Socket::listen(const char* address, const char* service) {
     const Addresses addresses(*address != '\0' ? address : nullptr, service, AI_PASSIVE);
-    if (!addresses.found())
+    const addrinfo* chosen = addresses.first();
+    if (chosen == nullptr)
         return std::unexpected(addresses.error());
     // Prefers an IPv6 address, because its socket also accepts IPv4.
-    const addrinfo* chosen = addresses.first();
     for (const addrinfo* one = chosen; *address == '\0' && one != nullptr; one = one->ai_next)
         if (one->ai_family == AF_INET6)
             chosen = one;
@@ -317,7 +319,8 @@ Progress TlsSocket::run(Call call) {
                 break;
             case Progress::Kind::blocked:
                 // Many records without data, see Connection::paused().
-                if (Socket::Clock::now() < *socket_.deadline())
+                if (const auto deadline = socket_.deadline();
+                    !deadline || Socket::Clock::now() < *deadline)
                     continue;
                 set_text("timed out");
                 return {Progress::Kind::timed_out};
