@@ -66,8 +66,8 @@ class Addresses {
         if (first_ != nullptr)
             ::freeaddrinfo(first_);
     }
+    /// nullptr: see error().
     [[nodiscard]] const addrinfo* first() const { return first_; }
-    [[nodiscard]] bool found() const { return error_ == 0; }
     [[nodiscard]] SocketError error() const {
         return error_ == EAI_SYSTEM ? SocketError{system_error_} : SocketError{error_, true};
     }
@@ -175,7 +175,7 @@ int Socket::release() noexcept {
 std::expected<Socket, SocketError> Socket::connect(const char* host, const char* service,
                                                    milliseconds timeout) {
     const Addresses addresses(host, service, 0);
-    if (!addresses.found())
+    if (addresses.first() == nullptr)
         return std::unexpected(addresses.error());
     const std::optional<Clock::time_point> deadline = Clock::now() + timeout;
     int error = 0;

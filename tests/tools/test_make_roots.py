@@ -1,4 +1,4 @@
-"""tools/make_roots converts bundles to root stores, and says what it cannot convert."""
+"""tools/make_roots converts bundles to root stores, and names the certificates that it cannot convert."""
 
 import importlib.machinery
 import importlib.util
