@@ -316,16 +316,20 @@ class Session : public std::enable_shared_from_this<Session> {
         stream_.async_read_some(
             asio::buffer(buffer_),
             [self = shared_from_this()](std::error_code error, std::size_t size) {
-                if (error) {
-                    self->stream_.async_close([self](std::error_code) {});
-                    return;
-                }
+                if (error)
+                    return self->close(error);
                 asio::async_write(self->stream_, asio::buffer(self->buffer_, size),
                                   [self](std::error_code failed, std::size_t) {
-                                      if (!failed)
-                                          self->echo();
+                                      if (failed)
+                                          return self->close(failed);
+                                      self->echo();
                                   });
             });
+    }
+    void close(std::error_code error) {
+        if (error != asio::error::eof)
+            std::cerr << error.message() << '\n';
+        stream_.async_close([self = shared_from_this()](std::error_code) {});
     }
 
     TlsStream stream_;
