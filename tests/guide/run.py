@@ -34,6 +34,8 @@ GUIDE = ROOT / "docs" / "guide"
 PORTS = ("443", "4433", "4434", "8080", "8443", "8444", "8883", "8884", "8888")
 COMMAND_TIMEOUT = 120  # seconds
 CHIP = bool(os.environ.get("USSL_GUIDE_CHIP"))
+# Built here, not by the pages' commands: they have another HOME, and with it an empty cache of sources.
+FIRMWARE = CHIP and subprocess.run([ROOT / "tools" / "micropython", "mcu"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 HOST_OF_CHIP = "10.0.2.2"  # this machine, in the network of the emulator
 FENCE = re.compile(r"^```(\w+)((?: [\w-]+)*)\n(.*?)^```$", re.M | re.S)
 LIBRARIES = [pathlib.Path(p) for p in (os.environ.get("MICROPYTHON_LIB_DIR"),
@@ -108,7 +110,7 @@ class Page:
         (folder / "chip" / "micropython").chmod(0o755)
         self.environment = os.environ | {
             "PATH": f"{folder}/bin:{os.environ['PATH']}:/usr/sbin", "HOME": str(folder), "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTHONUNBUFFERED": "1"}
+            "PYTHONUNBUFFERED": "1"} | ({"USSL_MCU_FIRMWARE": FIRMWARE} if CHIP else {})
 
     def substituted(self, text):
         def port(match):
