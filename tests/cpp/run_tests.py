@@ -3,6 +3,7 @@
 run_tests.py ENGINE BUILD: BUILD is a build of the library alone, which is installed into a temporary folder.
 """
 
+import getpass
 import pathlib
 import shutil
 import socket
@@ -216,6 +217,23 @@ class PskClient(Programs):
                                               given=b"hello\n")
             self.assertEqual(status, 1)
             self.assertRegex(program.errors.decode(), "^PSK_")
+
+
+    def test_with_mosquitto(self):
+        broker = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
+        if not broker:
+            self.skipTest("mosquitto is not installed")
+        with self.subTest():
+            port = free_port()
+            (self.folder / "psk").write_text(f"me:{KEY}\n")
+            (self.folder / "conf").write_text(
+                f"user {getpass.getuser()}\nlog_type all\nlistener {port} 127.0.0.1\npsk_hint broker\npsk_file {self.folder}/psk\n"
+                "use_identity_as_username true\n")
+            self.start(broker, "-c", self.folder / "conf").wait_for(" running")
+            connect = b"\x10\x0e\x00\x04MQTT\x04\x02\x00\x3c\x00\x02us"
+            status, program = self.run_to_end(PROGRAMS / "psk_client", "localhost", port, "me", KEY, given=connect)
+            self.assertEqual(status, 0, program.story())
+            self.assertEqual(bytes(program.output), b"\x20\x02\x00\x00")  # accepted
 
 
 @unittest.skipUnless(ASIO, "libasio-dev is not installed")
