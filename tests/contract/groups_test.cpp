@@ -207,6 +207,26 @@ TEST_P(KeyExchange, FailsWithoutACommonGroup) {
     EXPECT_EQ(pair.client->group(), "");
 }
 
+TEST_P(KeyExchange, OfRsaNeedsNoCommonGroup) {
+    if (GetParam().version == Version::tls1_3)
+        return;  // which has no such suite
+    constexpr std::uint16_t ecdhe_or_rsa[] = {0xC02F, 0x009C};
+    const List client = {x25519};
+    const List server = {p384};
+    Plan made = plan(with_groups(client, server));
+    made.client.suites = made.server.suites = ecdhe_or_rsa;
+    Pair pair(made);
+    if (lacks(made.server_engine, Lacks::suite_without_group)) {
+        EXPECT_FALSE(pair.handshake());
+        EXPECT_EQ(pair.server->error().code, Code::NO_SHARED_CIPHER)
+            << describe(pair.server->error());
+        return;
+    }
+    ASSERT_TRUE(pair.handshake()) << describe(pair.server->error());
+    EXPECT_EQ(pair.server->cipher().name, "TLS_RSA_WITH_AES_128_GCM_SHA256");
+    EXPECT_EQ(pair.server->group(), "");
+}
+
 TEST_P(KeyExchange, HasAGroupWithAPreSharedKeyIfItIsEcdhe) {
     constexpr std::uint16_t plain = 0x00A8, dhe = 0x00AA, ecdhe = 0xCCAC, tls1_3 = 0x1301;
     const List both = {p384};
