@@ -8,7 +8,7 @@
 
 namespace ussl::policy {
 
-// Cipher suites by their IANA numbers, best first. docs/security.md gives the reasons for the
+// Cipher suites by their IANA numbers, best first. docs/explanation/security.md gives the reasons for the
 // choice and the order.
 
 /// TLS 1.3 with certificates.

@@ -1,4 +1,4 @@
-// Compact root stores (docs/root-store.md): they are trusted as the same roots in `trusted`, and a
+// Compact root stores (docs/guide/root-stores.md): they are trusted as the same roots in `trusted`, and a
 // damaged one is refused.
 
 #include "root_store.hpp"

@@ -1,5 +1,5 @@
 """The peers of the interop matrix: how each is started, and the features that it lacks. tools/gen_interop_docs generates
-docs/interop.md from this file, and test_matrix.py runs it.
+docs/explanation/interop.md from this file, and test_matrix.py runs it.
 
 A row of the matrix is a peer, its role and a TLS version, which only our end selects. A cell is one of COLUMNS. All cells are
 tested, except holes, each of which has a reason.
@@ -216,7 +216,7 @@ class Go(Program):
     needs_built = "go"
     holes = (Hole("Go's crypto/tls has no pre-shared keys.", columns=("psk",)),)
     notes = (Hole("Go before 1.20 has no extended_master_secret. With Mbed TLS the second handshake is a full one "
-                  "(`resumption_without_extended_master_secret` in [engines](engines.md)).", None, "TLSv1.2",
+                  "(`resumption_without_extended_master_secret` in [known limitations](known-limitations.md)).", None, "TLSv1.2",
                   ("resumed",), "with OpenSSL"),)
 
     @property
