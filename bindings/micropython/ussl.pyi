@@ -13,7 +13,7 @@ class _ReadsAndWrites(Protocol):
     def write(self, buf: Any, /) -> int | None: ...
 
 _Stream: TypeAlias = socket.socket | _ReadsAndWrites
-"""A socket, a UART, an io.IOBase with `ioctl`: what has MicroPython's stream protocol."""
+"""An object with MicroPython's stream protocol: a socket, a UART, an io.IOBase with `ioctl`."""
 
 class _KeyLookup(Protocol):
     def get(self, identity: bytes, /) -> _Buffer | None: ...
