@@ -68,6 +68,12 @@ class Example:
 
 
 class Reference(unittest.TestCase):
+    def test_every_example_is_run(self):
+        for page in PAGES.glob("*.md"):
+            text = page.read_text()
+            if page.name != "README.md":
+                self.assertEqual(len(EXAMPLE.findall(text)), text.count("\n**Example**"), page.name)
+
     def test_an_example_with_another_output_fails(self):
         with self.assertRaises(AssertionError):
             Example("", "print(1 + 1)  # 3\n").run()

@@ -1,8 +1,8 @@
-# Runs an example of docs/reference: `micropython scenes.py EXAMPLE [WORD...]`. Runs on MicroPython, in a folder with the
-# files of FILES in run.py. The names that an example may use are defined here and listed in docs/reference/README.md.
+# Runs an example of docs/reference: `micropython scenes.py EXAMPLE PEER [NAME...]`. Runs on MicroPython, in a folder with
+# the files of FILES in run.py. PEER is a key of PEERS. The example uses each NAME without defining it;
+# docs/reference/README.md explains them.
 #
-# The peer of an example is in this process: each time that the example would wait for it, the peer does one step. A word
-# selects another peer or another stream than the default ones: see PEERS.
+# The peer of an example is in this process: each time that the example would wait for it, the peer does one step.
 
 import errno
 import sys
@@ -12,7 +12,7 @@ sys.path.insert(0, sys.path[0] + "/../micropython")
 import ussl
 from ussltest import IOCTL_POLL, End
 
-EXAMPLE, WORDS = sys.argv[1], sys.argv[2:]
+EXAMPLE, PEER, *NAMES = sys.argv[1:]
 KEY = b"0123456789abcdef"
 MAX_STEPS = 1000  # of a peer, in one call of the example
 
@@ -122,12 +122,6 @@ def caller(**options):
     return ends(work)
 
 
-def http(end):
-    """A server without TLS."""
-    yield
-    end.write(b"HTTP/1.0 400 Bad Request\r\n\r\n")
-
-
 def context_of_server():
     context = ussl.SSLContext(ussl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain("server.pem", "server.key")
@@ -155,7 +149,7 @@ def mqtt_only(end):
     return context.wrap_socket(end, server_side=True, do_handshake_on_connect=False)
 
 
-# word: (the server that `tcp` and connect() are connected to, the client that `conn` is connected to)
+# name: (the server that `tcp` and connect() are connected to, the client that `conn` is connected to)
 PEERS = {
     "": (echo(shared_context), caller(**CLIENT)),
     "psk": (echo_with(psk_keys={b"sensor-1": KEY}), caller(psk_ident="sensor-1", psk_key=KEY)),
@@ -163,28 +157,21 @@ PEERS = {
                caller(certfile="device.pem", keyfile="device.key", **CLIENT)),
     "expired": (echo_with(certfile="expired.pem", keyfile="expired.key"), None),
     "mqtt": (echo(mqtt_only), None),
-    "no-tls": (http, None),
 }
 
 
-def names():
-    """The names of an example that it does not define itself."""
-    to_server, to_client = PEERS[WORDS[0] if WORDS else ""]
-    with open(EXAMPLE) as f:
-        code = f.read()
-    space = {"__name__": "__main__", "ussl": ussl, "key": KEY, "connect": lambda: connection(to_server)}
-    makers = {
-        "tcp": lambda: connection(to_server),
-        "conn": lambda: connection(to_client),
-        "ctx": context_of_client,
-        "server": context_of_server,
-        "sock": lambda: context_of_client().wrap_socket(connection(to_server), server_hostname="localhost"),
-    }
-    for name, make in makers.items():
-        if name in WORDS[1:]:
-            space[name] = make()
-    return code, space
+to_server, to_client = PEERS[PEER]
+# Makes the object of each name.
+MAKERS = {
+    "ussl": lambda: ussl,
+    "key": lambda: KEY,
+    "connect": lambda: lambda: connection(to_server),
+    "tcp": lambda: connection(to_server),
+    "conn": lambda: connection(to_client),
+    "ctx": context_of_client,
+    "server": context_of_server,
+    "sock": lambda: context_of_client().wrap_socket(connection(to_server), server_hostname="localhost"),
+}
 
-
-code, space = names()
-exec(code, space)
+with open(EXAMPLE) as file:
+    exec(file.read(), {"__name__": "__main__"} | {name: MAKERS[name]() for name in NAMES})
