@@ -1,4 +1,4 @@
-"""CPython's ssl as a contestant; questions.py has what it is asked."""
+"""CPython's ssl as a contestant; questions.py has its tasks."""
 
 import ssl
 

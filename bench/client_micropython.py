@@ -1,4 +1,4 @@
-"""MicroPython with ussl as a contestant; questions.py has what it is asked."""
+"""MicroPython with ussl as a contestant; questions.py has its tasks."""
 
 import questions
 import ussl

@@ -1,4 +1,4 @@
-"""MicroPython's own tls as a contestant; questions.py has what it is asked. It takes DER only."""
+"""MicroPython's own tls as a contestant; questions.py has its tasks. It only accepts DER."""
 
 import questions
 import tls

@@ -1,4 +1,4 @@
-"""What bench/run measures with: the contestants, the counterpart, certificates, and one measurement."""
+"""The tools of bench/run: the contestants, the counterpart, certificates, and one measurement."""
 
 import concurrent.futures
 import json
@@ -148,7 +148,7 @@ def make_bundle(folder, count):
 
 
 def pinned(cpu):
-    """What a child does first: contestant and counterpart each have a processor of their own."""
+    """Returns a function for a child process: contestant and counterpart each get a processor of their own."""
     cpus = sorted(os.sched_getaffinity(0))
     return lambda: os.sched_setaffinity(0, {cpus[cpu]}) if len(cpus) > 1 else None
 
@@ -212,7 +212,7 @@ class Bench:
         return self.peers[keys, *options][1]
 
     def forget(self, keys, *options):
-        """Ends that counterpart, which keeps what it was told to keep."""
+        """Ends the counterpart for these certificates and options, with its open connections."""
         process, _ = self.peers.pop((keys, *options))
         process.kill()
         process.wait()
@@ -270,7 +270,7 @@ class Bench:
         return result
 
     def load(self, server, driver):
-        """Many connections to a server: what the driver has counted, and the server's processor time."""
+        """Makes many connections to a server. Returns the counts of the driver and the server's processor time."""
         if driver.stdout.readline() != "connected\n":
             raise Failure(f"the driver of the server: {last_line(driver.stderr.read())}")
         begin = cpu_of(server.pid)

@@ -21,7 +21,7 @@ def now():
 
 
 class End(io.IOBase):
-    """One end of a connection in memory. What its methods take is not counted."""
+    """One end of a connection in memory. The instructions of its methods are not counted."""
 
     ticks = 0
 
@@ -64,7 +64,7 @@ def allocated():
 
 
 class Side:
-    """What one end costs."""
+    """The costs of one end."""
 
     def __init__(self, stream, server, options):
         self.stream, self.server, self.options = stream, server, options

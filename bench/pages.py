@@ -66,7 +66,7 @@ EDGE = 12
 
 
 def axis(most):
-    """Where lines stand, from 0 to a round number."""
+    """The positions of lines, from 0 to a round number."""
     steps = (factor * 10.0**power for power in range(-2, 9) for factor in (1, 2, 5))
     step = next(step for step in steps if most / step <= 6)
     return [i * step for i in range(max(1, math.ceil(most / step - 1e-9)) + 1)]

@@ -1,10 +1,10 @@
-"""What the contestants in Python do, whatever their module: client.hpp says what the arguments and the answer mean.
+"""The tasks of the contestants in Python, independent of their module. client.hpp explains the arguments and the answer.
 
-For CPython and MicroPython. A contestant hands in what it calls its module for:
+For CPython and MicroPython. A contestant passes the calls of its module:
 
     client(kind)       a function that makes a TLS socket of a connected one; kind: "", "mutual" or "psk"
     server(kind)       the same for one that was accepted
-    context(server)    an SSLContext with what it needs
+    context(server)    an SSLContext with its credentials
     receive, send      the names of the methods that read into a buffer and write one
 """
 
@@ -161,7 +161,7 @@ def accept(module, kind=""):
 
 
 def serve(module):
-    """An asyncio server that sends back what comes."""
+    """An asyncio server that sends received data back."""
     import asyncio
 
     async def talk(reader, writer):
@@ -185,7 +185,7 @@ def serve(module):
 
 
 def memory():
-    """What the process holds, and what Python does of it: MicroPython's heap is there from the beginning."""
+    """The memory of the process, and the part that Python uses: MicroPython's heap exists from the beginning."""
     gc.collect()
     malloc_trim(0)
     with open("/proc/self/statm") as file:
@@ -194,7 +194,7 @@ def memory():
 
 
 def touch_heap():
-    """The memory of the process is then what it is, however much of the heap is in use."""
+    """Afterwards, the memory of the process does not depend on the used part of the heap."""
     pieces = []
     try:
         while True:
@@ -204,7 +204,7 @@ def touch_heap():
 
 
 def grow(make):
-    """The growth of the process by what `make` makes, for each of `size`, after the first few."""
+    """The growth of the process by the results of `make`, for each of `size`, after the first few."""
     global malloc_trim
     if MICROPYTHON:
         import ffi

@@ -1,8 +1,8 @@
 #pragma once
 
 // THE seam: everything that ussl needs from a TLS library. An engine is one folder that implements
-// these two classes and one table. docs/design.md explains why the seam is here. Includes no header
-// of the layers above it.
+// these two classes and one table. docs/explanation/design.md explains why the seam is here.
+// Includes no header of the layers above it.
 
 #include <expected>
 #include <optional>

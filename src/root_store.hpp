@@ -1,7 +1,7 @@
 #pragma once
 
-// The trust anchors of a compact store (docs/root-store.md). They are not copied, and a certificate
-// is only made of the trust anchor that a verification needs.
+// The trust anchors of a compact store (docs/guide/root-stores.md). They are not copied, and a
+// certificate is only made of the trust anchor that a verification needs.
 
 #include "ussl/context.hpp"
 

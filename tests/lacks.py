@@ -2,7 +2,7 @@
 
 
 def lacks(tests, engine, row):
-    """Whether the table in the folder `tests` says that the engine, by its ussl.ENGINE, lacks the row."""
+    """Whether the engine, by its ussl.ENGINE, lacks the row according to the table in the folder `tests`."""
     known = False
     with open(tests + "/engines.def") as table:
         for line in table:

@@ -1,4 +1,4 @@
-"""What the suites in Python share with ./test: a filter, and what was skipped."""
+"""The interface between the suites in Python and ./test: a filter, and the skipped tests."""
 
 import fnmatch
 import os
@@ -21,7 +21,7 @@ def none_match():
 
 
 def main(**options):
-    """unittest.main() of the tests that match; skipped ones are named as ./test wants them."""
+    """unittest.main() of the tests that match; skipped ones are named as ./test expects it."""
     result = unittest.main(argv=[*sys.argv, "-k", PATTERN], exit=False, **options).result
     for reason in dict.fromkeys(reason for _, reason in result.skipped):
         print("skipped:", reason)

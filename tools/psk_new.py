@@ -11,7 +11,7 @@ IDENTITY_MAX = 128
 
 
 def why_not(identity):
-    """What keeps an identity out of a psk_file or out of TLS, in words; None if nothing does."""
+    """The reason why an identity is not possible in a psk_file or in TLS, in words; None if it is possible."""
     try:
         size = len(identity.encode())
         identity.encode().decode()

@@ -69,7 +69,7 @@ def respond(stream):
 
 
 def serve(sock, address, cert, key):
-    """One connection, from the handshake to the goodbye."""
+    """One connection, from the handshake to close_notify."""
     stream = sock
     try:
         sock.settimeout(TIMEOUT)

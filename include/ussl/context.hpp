@@ -35,8 +35,8 @@ struct Options {
     bool sign_by_program = false;
     /// Trust anchors and CRLs. Absent, without `root_store`: the system's store, if there is one.
     std::optional<Bytes> trusted{};
-    /// Additional trust anchors in the format of tools/make_roots (docs/root-store.md). The content
-    /// is not copied: it must stay unchanged and valid while the Context exists.
+    /// Additional trust anchors in the format of tools/make_roots (docs/guide/root-stores.md). The
+    /// content is not copied: it must stay unchanged and valid while the Context exists.
     std::optional<Bytes> root_store{};
     bool system_store = false;  ///< uses the system's store in addition to `trusted`
 
@@ -66,7 +66,8 @@ struct Options {
     Version minimum_version = Version::tls1_2;
     Version maximum_version = Version::tls1_3;
     /// Cipher suites by their IANA numbers, best first. Suites that do not fit the versions, the
-    /// certificates or the pre-shared keys are ignored. Absent: the defaults of docs/security.md.
+    /// certificates or the pre-shared keys are ignored. Absent: the defaults of
+    /// docs/explanation/security.md.
     std::optional<std::span<const std::uint16_t>> suites{};
     /// Key exchange groups (RFC 8446 §4.2.7) by their IANA numbers, best first, without repetition.
     /// A client sends a key share of the first group. If that one includes ML-KEM, it also sends

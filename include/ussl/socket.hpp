@@ -1,7 +1,7 @@
 #pragma once
 
 // TCP sockets of POSIX systems as streams of a Connection, and TlsSocket for simple blocking
-// programs. Programs with their own event loop use Connection and Callbacks (docs/cpp.md).
+// programs. Programs with their own event loop use Connection and Callbacks (docs/guide/cpp.md).
 
 #include <chrono>
 #include <expected>

@@ -8,8 +8,8 @@
 
 namespace ussl::policy {
 
-// Cipher suites by their IANA numbers, best first. docs/security.md gives the reasons for the
-// choice and the order.
+// Cipher suites by their IANA numbers, best first. docs/explanation/security.md gives the reasons
+// for the choice and the order.
 
 /// TLS 1.3 with certificates.
 inline constexpr std::uint16_t suites_tls1_3[] = {

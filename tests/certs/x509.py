@@ -1,8 +1,8 @@
-"""Certificates written byte by byte, so that anything can be wrong with them. The arithmetic of keys and signatures
-comes from a library (python3-cryptography).
+"""Certificates written byte by byte, so that anything can be wrong with them. A library (python3-cryptography)
+does the arithmetic of keys and signatures.
 
-Keys and signatures are the same in every run, so that a test fails everywhere or nowhere: what would be random is
-derived from a label. Only the salt of RSA-PSS is not, which the library draws."""
+Keys and signatures are the same in every run, so that a test fails everywhere or nowhere: random numbers are
+derived from a label. Only the salt of RSA-PSS, which the library draws, differs."""
 
 import base64
 import dataclasses
@@ -254,7 +254,7 @@ def rsa_public(modulus, exponent):
 
 
 class OwnRsa:
-    """A private key that the library does not make: signs what has been encoded."""
+    """A private key that the library does not make: signs the encoded content."""
 
 
 class LargeRsa(OwnRsa):
@@ -276,7 +276,7 @@ class LargeRsa(OwnRsa):
 
 
 class ForgedRsa(OwnRsa):
-    """With an exponent of 1, what has been encoded is its own signature, and anybody can make one."""
+    """With an exponent of 1, the encoded content is its own signature, and anybody can make one."""
 
     def __init__(self, key):
         self.modulus = key.private.private_numbers().public_numbers.n
@@ -380,8 +380,8 @@ def certificate(subject, key, by=None, *, extensions, issuer=None, version=2, se
                 algorithm=None, outer=None, dates=(utc("200101000000Z"), general("20991231235959Z")), ids=b"",
                 change=lambda tbs: tbs, rewrite=lambda signature: signature, tail=b"", signature=None):
     """`by`: the issuer's Certificate; None: self-signed. `issuer`: another name of it. `extensions` may be the raw
-    bytes of the field. `algorithm`, `outer`: what is said of the signature within and without. `change` comes after
-    signing, `rewrite` is the signature's, `signature` stands for all of it, and `tail` comes after it."""
+    bytes of the field. `algorithm`, `outer`: the signature algorithm inside and outside of the signed part. `change` is applied
+    after signing, `rewrite` to the signature. `signature` replaces it, and `tail` follows it."""
     signer = by.key if by else key
     issuer = issuer or (by.name if by else subject)
     algorithm = algorithm or signing.algorithm(signer)

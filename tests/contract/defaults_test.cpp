@@ -1,4 +1,4 @@
-// The defaults of docs/security.md, checked in the sent messages.
+// The defaults of docs/explanation/security.md, checked in the sent messages.
 
 #include <algorithm>
 

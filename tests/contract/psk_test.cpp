@@ -129,7 +129,8 @@ TEST_P(Psk, AnIdentityWithANulIsTakenWhole) {
         EXPECT_EQ(pair.server_callbacks.asked, std::vector<std::string>{name});
         return;
     }
-    // OpenSSL's client cannot send one in TLS 1.2 (docs/engines.md): it offers TLS 1.3 only.
+    // OpenSSL's client cannot send one in TLS 1.2 (docs/explanation/known-limitations.md): it
+    // offers TLS 1.3 only.
     made.client.minimum_version = Version::tls1_2;
     made.client.maximum_version = Version::tls1_3;
     Pair pair(made);

@@ -67,7 +67,7 @@ class ServerCertificates : public testing::TestWithParam<std::tuple<Case, Server
         made.name = server.name;
         return std::get<0>(GetParam()).with(made);
     }
-    /// Rows of docs/engines.md.
+    /// Rows of docs/explanation/known-limitations.md.
     static Server server() {
         Server expected = std::get<1>(GetParam());
         const std::string_view name = expected.certificate;

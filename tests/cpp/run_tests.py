@@ -96,7 +96,7 @@ class Installed(Case):
                 self.assertEqual(subprocess.run([program], capture_output=True).returncode, 2)
 
     def test_the_programs_of_the_guide_compile(self):
-        blocks = re.findall(r"^```cpp\n(.*?)^```", (ROOT / "docs" / "cpp.md").read_text(), re.M | re.S)
+        blocks = re.findall(r"^```cpp\n(.*?)^```", (ROOT / "docs" / "guide" / "cpp.md").read_text(), re.M | re.S)
         programs = [block for block in blocks if "int main" in block]
         self.assertEqual(len(programs), 2)
         for number, program in enumerate(programs):

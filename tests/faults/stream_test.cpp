@@ -210,7 +210,7 @@ class StreamFaults : public testing::TestWithParam<std::tuple<Case, const char*>
     /// after the first failure, but not after each one. OpenSSL 3.2 to 4.0 keep 6 blocks if the
     /// flipped bit is in the algorithm of a certificate's public key. They cache the decoder of a
     /// key by the name of its algorithm, even for an unknown one. The same certificate again adds
-    /// no memory. Each new algorithm does, without a limit (docs/security.md).
+    /// no memory. Each new algorithm does, without a limit (docs/explanation/security.md).
     static void keep_nothing(std::size_t long_line, const std::function<void(Sweep&)>& inject) {
         Sweep(plan(), 0).rehearse();  // from now on, the engines have their permanent allocations
         std::size_t before = 0;

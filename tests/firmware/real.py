@@ -14,7 +14,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 
 def build(*arguments):
-    """Returns what ./firmware prints."""
+    """Returns the output of ./firmware."""
     environment = {name: value for name, value in os.environ.items() if name != "MICROPY_DIR"}
     own = environment.get("USSL_SDK_MICROPY_DIR")
     if own:

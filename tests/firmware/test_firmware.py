@@ -1,4 +1,4 @@
-"""./firmware: the qemu board is built and runs; makefiles that stand for those of other ports get the right options; bad
+"""./firmware: the qemu board is built and runs; simulated makefiles of other ports get the right options; bad
 input gets a message."""
 
 import os

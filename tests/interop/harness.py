@@ -1,4 +1,4 @@
-"""What the interop suites share: ports, processes that are always ended, and our own end of a conversation."""
+"""The common code of the interop suites: ports, processes that are always ended, and our own end of a conversation."""
 
 import contextlib
 import functools
@@ -57,7 +57,7 @@ ENGINE = MICROPYTHON and subprocess.run([MICROPYTHON, "-c", "import ussl; print(
 
 
 def lacks(row):
-    """Whether tests/engines.def says that the engine cannot do it."""
+    """Whether tests/engines.def has the row for the engine, which lacks the feature."""
     return table.lacks(str(ROOT / "tests"), ENGINE, row)
 
 
@@ -244,7 +244,7 @@ def mosquitto_has_psk(program, user, version):
 
 
 class Case(unittest.TestCase):
-    """Tests hold their conversations in subTests: these end what was started, and show what it said if they fail."""
+    """Tests hold their conversations in subTests: these end the started processes, and show their output if they fail."""
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory(prefix="ussl-")
@@ -302,7 +302,7 @@ class Case(unittest.TestCase):
     # --- our end
 
     def run_program(self, name, **job):
-        """Starts programs/NAME. The job goes in a file: MicroPython 1.25 dies of an argument beyond 255 bytes."""
+        """Starts programs/NAME. The job is passed in a file: MicroPython 1.25 dies of an argument beyond 255 bytes."""
         self.jobs += 1
         path = self.folder / f"job-{self.jobs}.json"
         path.write_text(json.dumps(job))
@@ -320,16 +320,16 @@ class Case(unittest.TestCase):
         return self.run_program("peer.py", role="client", port=port, talk=talk, size=size, options=options)
 
     def ussl_client(self, port, talk="echo", size=1000, **options):
-        """Runs our client; what it has to tell."""
+        """Runs our client. Returns its report."""
         return self.told(self.start_ussl_client(port, talk, size, **options))
 
     def told_all(self, process):
-        """What our end has told of each conversation."""
+        """Our end's report of each conversation."""
         self.assertEqual(process.wait(), 0)
         return [json.loads(line) for line in process.output.decode().splitlines() if line.startswith("{")]
 
     def told(self, process):
-        """What our end has told of its one conversation."""
+        """Our end's report of its only conversation."""
         (told,) = self.told_all(process)
         return told
 
@@ -339,12 +339,12 @@ class Case(unittest.TestCase):
             self.assertEqual(told["version"], version)
 
     def assert_error(self, told, name, stage="handshake"):
-        """The exact error, and that the conversation had come that far."""
+        """Checks the exact error, and the progress of the conversation."""
         self.assertEqual(told.get("errno"), ERR[name], told)
         self.assertTrue(told["text"].startswith(name + ": "), told)
         self.assertEqual(told["stage"], stage, told)
         self.assertNotIn("done", told)
 
     def assert_refused_certificate(self, told, version):
-        """What our client hears of a server that does not want its certificate, or its lack of one."""
+        """The error of our client if a server rejects its certificate, or the lack of one."""
         self.assert_error(told, "CERT_REFUSED", "handshake" if version == "TLSv1.2" else "talk")

@@ -1,12 +1,12 @@
 """The peers of the interop matrix: how each is started, and the features that it lacks. tools/gen_interop_docs generates
-docs/interop.md from this file, and test_matrix.py runs it.
+docs/explanation/interop.md from this file, and test_matrix.py runs it.
 
 A row of the matrix is a peer, its role and a TLS version, which only our end selects. A cell is one of COLUMNS. All cells are
 tested, except holes, each of which has a reason.
 
-`serve(t)` starts the peer as a server. `call(t)` runs it as a client until it exits. `t`, of test_matrix.py, has the settings:
-the names of certificates (`shown` is the server's, `root` is its issuer), a pre-shared key (`psk`), a client certificate
-(`mutual`), a protocol (`alpn`), and the number of connections (`times`: resumption takes two). `talk` and `asks` select the
+`serve(t)` starts the peer as a server. `call(t)` runs it as a client until it exits. `t`, of test_matrix.py, has the settings.
+`shown` is the server's certificate and `root` its issuer, `psk` a pre-shared key, `mutual` a client certificate, `alpn` a
+protocol. `times` is the number of connections (resumption takes two). `talk` and `asks` select the
 messages of our client and our server; programs/matrix.py explains them. `says(t)` returns texts that a server must have printed
 afterwards.
 """
@@ -77,8 +77,8 @@ class Peer:
 
 class Program(Peer):
     """Our own program with another library: PROGRAM server|client PORT TIMES NAME=VALUE... The names are cert and key (its
-    own), ca (the issuer of the peer's certificate; a server requests one), psk (identity:key in hexadecimal), alpn, and line,
-    which a client sends, and which must be returned. For each connection it prints the facts that it has seen."""
+    own), ca (the issuer of the peer's certificate; a server requests one), psk (identity:key in hexadecimal), and alpn. A
+    client sends `line`, which must be returned. For each connection it prints the facts that it has seen."""
 
     ends = True
     psk_reuses = False  # whether a pre-shared key of TLS 1.3 looks like a session to it
@@ -216,7 +216,7 @@ class Go(Program):
     needs_built = "go"
     holes = (Hole("Go's crypto/tls has no pre-shared keys.", columns=("psk",)),)
     notes = (Hole("Go before 1.20 has no extended_master_secret. With Mbed TLS the second handshake is a full one "
-                  "(`resumption_without_extended_master_secret` in [engines](engines.md)).", None, "TLSv1.2",
+                  "(`resumption_without_extended_master_secret` in [known limitations](known-limitations.md)).", None, "TLSv1.2",
                   ("resumed",), "with OpenSSL"),)
 
     @property

@@ -1,4 +1,4 @@
-"""What only a context can do, and real peers: a key that is somewhere else, a certificate that was made here."""
+"""Features of contexts, with real peers: an external private key, a certificate that was made here."""
 
 from harness import *
 

@@ -26,7 +26,7 @@ def tls1_1(protocol):
 
 class OurClient(Case):
     def serve(self, made, name="server", verify=None, root="ca.crt"):
-        """An echo server in a thread; its port, and a function that gives what it has to tell."""
+        """An echo server in a thread. Returns its port, and a function that returns its report."""
         made.load_cert_chain(cert(name + ".crt"), cert(name + ".key"))
         if verify is not None:
             made.verify_mode = verify

@@ -133,7 +133,7 @@ class Delivery(Case):
                 self.assertEqual(server.output.count(b"x"), size)
 
     def uploads_to(self, *command):
-        """Uploads to a program that counts what it receives, fast and slowly."""
+        """Uploads to a program that counts the received bytes, fast and slowly."""
         for size, piece in UPLOADS:
             for pause in (0, 2):  # milliseconds after each 8 KB
                 with self.subTest(size=size, pause=pause):

@@ -75,15 +75,28 @@ class HttpsClient(Case):
         text = (ROOT / "README.md").read_text()
         program = re.search(r"## A first program\n\n```python\n(.*?)```", text, re.S)[1]
         port = self.serve().split(":")[-1].split("/")[0]
+        changed = program
+        for old, new in (('"example.org"', '"localhost"'), ("getaddrinfo(host", 'getaddrinfo("127.0.0.1"'), ("443", port)):
+            self.assertIn(old, changed)
+            changed = changed.replace(old, new)
         for root, wanted in (("ca.crt", 0), ("ca-rsa.crt", 1)):
-            changed = program
-            for old, new in (('"example.org"', '"localhost"'), ("getaddrinfo(host", 'getaddrinfo("127.0.0.1"'),
-                             ("443", port), ("root.pem", cert(root))):
-                self.assertIn(old, changed)
-                changed = changed.replace(old, new)
-            ran = subprocess.run([MICROPYTHON, "-c", changed], capture_output=True, text=True, timeout=TIMEOUT)
+            ran = subprocess.run([MICROPYTHON, "-c", changed], capture_output=True, text=True, timeout=TIMEOUT,
+                                 env=os.environ | {"SSL_CERT_FILE": cert(root)})
             self.assertEqual(ran.returncode, wanted, ran.stderr)
             self.assertIn("HTTP/1.0 200 OK" if wanted == 0 else "CERT_UNKNOWN_ISSUER", ran.stdout + ran.stderr)
+
+    def test_the_program_with_a_key_of_the_readme(self):
+        programs = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+        port, key = free_port(), "6b9f0c" + "5a" * 29
+        server = self.start("openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-nocert", "-psk", key,
+                            "-psk_identity", "sensor-1", "-quiet")
+        self.await_port(port, server)
+        changed = programs[1]
+        for old, new in (("192.168.1.20", "127.0.0.1"), ("8883", str(port)), ("6b9f0c…", key)):
+            self.assertIn(old, changed)
+            changed = changed.replace(old, new)
+        subprocess.run([MICROPYTHON, "-c", changed], check=True, capture_output=True, timeout=TIMEOUT)
+        server.wait_for("21.5")
 
     def test_fetches_a_page_whose_end_is_the_end_of_the_stream(self):
         port = free_port()

@@ -35,8 +35,8 @@ class OurClient(Case):
         return ("--x509certfile", cert(name + ".crt"), "--x509keyfile", cert(name + ".key"))
 
     def assert_said(self, server, *words):
-        """Its output has a buffer, which is emptied at its end. It does one thing after the other: once it has answered
-        to somebody else, it has seen all that came before."""
+        """Its output has a buffer, which is flushed at its end. It processes one connection after the other: when it has
+        answered another client, it has received all earlier data."""
         with socket.create_connection(("127.0.0.1", server.port), TIMEOUT) as other, \
                 contextlib.suppress(ConnectionResetError):
             other.sendall(b"no TLS at all\n" * 10)
@@ -167,7 +167,7 @@ class OurServer(Case):
         return ("--x509certfile", cert(name + ".crt"), "--x509keyfile", cert(name + ".key")) if name else ()
 
     def echoed(self, server, client, data, version):
-        """The client got it all back and goes; what the server tells."""
+        """The client has received all data and closes. Returns the report of the server."""
         begin = b"- Simple Client Mode:\n\n"
         client.wait_until(lambda: len(client.output.partition(begin)[2]) >= len(data), "echo")
         self.assertEqual(checksum(client.output.partition(begin)[2][: len(data)]), checksum(data))
@@ -181,7 +181,7 @@ class OurServer(Case):
         return told
 
     def refused(self, client, *words):
-        """The client went with an error, and says something of it."""
+        """The client has ended with an error, and printed it."""
         self.assertEqual(client.wait(), 1)
         for word in words:
             self.assertIn(word, client.text())

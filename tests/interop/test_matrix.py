@@ -1,4 +1,4 @@
-"""ussl and every peer of peers.py: each cell of the matrix that is no hole."""
+"""ussl and every peer of peers.py: each cell of the matrix, except holes."""
 
 import pwd
 import shutil
@@ -14,7 +14,7 @@ def found(program):
 
 
 class Cell:
-    """What a peer is started for, and with."""
+    """The settings of a started peer."""
 
     def __init__(self, case, peer, role, version, column):
         self.case, self.peer, self.role, self.version, self.column = case, peer, role, version, column
@@ -50,14 +50,14 @@ class Cell:
         return free_port()
 
     def find(self, program):
-        """Where Debian has what is not for everyone."""
+        """The path of a program, also in the folders for system programs; None if it is not installed."""
         return found(program)
 
     def need_mosquitto_psk(self, program):
         self.case.need_mosquitto_psk(program, self.user, self.version)
 
     def ask(self, port, question):
-        """What somebody answers there, without TLS, to the end or to our line."""
+        """The answer at that port, without TLS, to the end of the stream or to our line."""
         with socket.create_connection(("127.0.0.1", port), TIMEOUT) as sock:
             sock.sendall(question)
             answer = b""
@@ -81,7 +81,7 @@ class Cell:
         self.equal(process.wait(), 0)
 
     def echoed(self, process):
-        """It sends a line from its input, and prints what comes back."""
+        """It sends a line from its input, and prints the answer."""
         process.send(self.line.encode() + b"\n")
         process.wait_for(self.line)
 

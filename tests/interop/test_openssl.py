@@ -258,7 +258,7 @@ class OurServer(Case):
         return client
 
     def echoed(self, server, client, data=b"hello\n", version=None):
-        """The client got it all back and goes; what the server tells."""
+        """The client has received all data and closes. Returns the report of the server."""
         client.wait_for_output(len(data))
         self.assertEqual(checksum(client.output), checksum(data))
         client.stop()

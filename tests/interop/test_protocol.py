@@ -1,5 +1,5 @@
-"""What TLS allows and a peer seldom does, with the openssl program and CPython's ssl: suites and groups one by one,
-small records, new keys, all ways to end, clients that misbehave; and what a certificate says."""
+"""Rare behavior that TLS allows, with the openssl program and CPython's ssl. Suites and groups one by one, small records,
+new keys, all ways to close, clients that misbehave, and the content of certificates."""
 
 import contextlib
 import hashlib

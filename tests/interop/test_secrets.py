@@ -1,7 +1,7 @@
-"""What is left of secrets in the memory of the interpreter once a connection is closed.
+"""The copies of secrets in the memory of the interpreter after a connection is closed.
 
 All memory that the interpreter can write to is read through /proc, which the parent of a process may do without any
-privilege: it is what a core dump would hold, wherever the system puts those, or whether it makes any. The peer is the
+privilege. A core dump would have the same content. The peer is the
 openssl program, whose key log tells the secrets of the connection."""
 
 import base64
@@ -43,7 +43,7 @@ def found(pid, secrets):
 
 
 def private_numbers(pem):
-    """What must stay secret of a key, as bytes, and as the words of a little-endian machine."""
+    """The secret parts of a key, as bytes, and as the words of a little-endian machine."""
     key = serialization.load_pem_private_key(pem, None)
     numbers = key.private_numbers()
     if isinstance(key, rsa.RSAPrivateKey):
@@ -55,8 +55,8 @@ def private_numbers(pem):
 
 
 def text_of(pem, certificate):
-    """The lines of a key's file, but for what any key has in the first, and for the public key: the certificate may have
-    that in the same words."""
+    """The lines of a key's file, without the common beginning of all keys, and without the public key, which the
+    certificate may have in the same form."""
     lines = [line for line in pem.split(b"\n") if line and b"-----" not in line]
     assert base64.b64decode(b"".join(lines))
     secret = [piece for line in (lines[0][-16:], *lines[1:-1]) for piece in pieces(line)]
@@ -110,7 +110,7 @@ def connection_secrets(keylog, messages):
 
 class Secrets(Case):
     def look(self, version, role, options=(), secrets=(), known=(), peer=(), context=None):
-        """A connection; what of its secrets is in memory while it is open, and after."""
+        """A connection. Returns its secrets that are in memory while it is open, and afterwards."""
         said, heard = (os.urandom(48).hex().encode() + b"\n" for _ in range(2))
         port = free_port()
         job = dict(role=role, port=port, said=len(said), heard=len(heard), options=dict(options), context=context, wrong=cert("client-other.crt"),

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Dependencies point down only (docs/design.md), and the tree names no machine's paths."""
+"""Dependencies point down only (docs/explanation/design.md), and the tree names no machine's paths."""
 
 import os
 import re

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Looks for sentences that are hard to read in the documentation, comments, error texts and messages of the project.
+"""Looks for sentences that are hard to read in the documentation, comments, docstrings and error texts of the project.
 
     writing.py [--count] [FILE...]
 
-Without files: every page, comment and error text of the repository. Prints `file:line: rule: sentence` and fails if there is
+Without files: every page, comment, docstring and error text of the repository. Prints `file:line: rule: sentence` and fails if there is
 one that EXCEPTIONS does not list. --count prints the number of sentences and findings of
 each kind instead, of all files.
 """
 import argparse
+import ast
+import inspect
 import pathlib
 import re
 import subprocess
@@ -126,6 +128,14 @@ def error_texts(lines):
             yield number, "text", text
 
 
+def docstrings(source):
+    """Yields (line number, kind, text) for each paragraph of the strings that are statements of their own."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            for number, kind, text in markdown(inspect.cleandoc(node.value.value).splitlines()):
+                yield node.lineno + number - 1, kind, text
+
+
 def texts(path):
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -142,6 +152,8 @@ def texts(path):
     elif name.endswith((".py", ".pyi", ".mk", ".cmake", ".sh", ".yml")) or name in ("CMakeLists.txt", "Makefile") or (
             lines and lines[0].startswith("#!")):
         yield from comments(lines, "#")
+        if name.endswith((".py", ".pyi")) or lines and re.match("#!.*python", lines[0]):
+            yield from docstrings("\n".join(lines))
 
 
 def findings(path):

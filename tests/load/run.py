@@ -2,9 +2,10 @@
 
     run.py LOAD_PROGRAM [HANDSHAKES GIGABYTES]      with USSL_MICROPYTHON and USSL_CERTS
 
-load.cpp is the driver, and says what goes wrong in the connections; server.py is the server. Waves of connections
-follow each other in one process of the server, until there have been that many handshakes and bytes (plaintext, in
-and out): a few thousand and what comes of it, or, with USSL_FULL=1, 100,000 and 10 GB. After each, all is as before.
+load.cpp is the driver, and selects the faults of the connections; server.py is the server. Waves of connections follow
+each other in one process of the server, until there have been that many handshakes and bytes (plaintext, in and out).
+The default is a few thousand handshakes, with USSL_FULL=1 100,000 and 10 GB. After each wave, memory and descriptors
+are as before.
 """
 
 import json
@@ -74,7 +75,7 @@ class Server:
             time.sleep(0.2)
 
     def wave(self, case, **options):
-        """Runs the driver; what it counted, and what the server said while all were there, and afterwards."""
+        """Runs the driver. Returns its counts, and the server's reports with all connections open, and afterwards."""
         before = self.told()
         driver = case.start(DRIVER, f"certs={CERTS}", f"data={self.data}", f"patience={PATIENCE}",
                             *(f"{name}={port}" for name, port in self.ports.items()),

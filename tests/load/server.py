@@ -140,7 +140,7 @@ def context(kind):
 
 
 def touch_heap():
-    """The memory of the process is then what it is, however much of the heap is in use."""
+    """Afterwards, the memory of the process does not depend on the used part of the heap."""
     pieces = []
     try:
         while True:

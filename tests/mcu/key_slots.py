@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""On firmware whose Mbed TLS has a fixed number of places for keys: forgotten connections are collected when there is
-none left, and an error that names the limit is raised when that does not help."""
+"""On firmware whose Mbed TLS has a fixed number of places for keys: unreferenced connections are collected when no
+place is free. If that does not help, an error that names the limit is raised."""
 import pathlib
 import subprocess
 import sys

@@ -52,7 +52,7 @@ def firmware(*what):
 
 
 def soft_reset():
-    """A soft reset with connections open leaves a module, and a heap, as good as new."""
+    """After a soft reset with open connections, the module and the heap are as new."""
     sys.path.append(str(pathlib.Path(output_of([ROOT / "tools" / "deps", "source", "micropython"]).strip()) / "tools"))
     import pyboard
 

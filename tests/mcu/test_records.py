@@ -74,7 +74,7 @@ def contiguous():
 
 
 def fragmented(largest):
-    """Takes memory until no free piece is larger; returns what holds it."""
+    """Allocates memory until no free piece is larger. Returns the allocated objects."""
     ballast = [None] * 300  # it cannot grow later
     count = 0
     size = contiguous()

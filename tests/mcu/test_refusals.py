@@ -30,7 +30,7 @@ for name, client, server in (
                 sock.read(1)
         except OSError as e:
             result = e
-        # The alert is a row of docs/engines.md (psk_alert).
+        # The alert is a row of docs/explanation/known-limitations.md (psk_alert).
         print("   ", result.errno, result.args[1].split(" (alert")[0])
     c.close()
     s.close()

@@ -1,4 +1,4 @@
-"""What the suites of the chip's network share: starting chips, certificates, and peers on the host."""
+"""The common code of the suites of the chip's network: starting chips, certificates, and peers on the host."""
 
 import ssl
 import sys
@@ -88,7 +88,7 @@ def echo(connection):
 
 
 def pattern(size):
-    """What the programs of the chip make as well."""
+    """The same data as in the programs of the chip."""
     return bytes(i * 7 + (i >> 8) & 255 for i in range(4096)) * (size // 4096) + bytes(size % 4096)
 
 

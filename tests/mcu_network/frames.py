@@ -1,5 +1,5 @@
-"""A wire between two emulated chips, in the hands of the test: qemu sends and receives each Ethernet frame as a
-datagram, and a thread here carries them from one to the other, later, twice, or not at all."""
+"""A wire between two emulated chips, which the test controls. QEMU sends and receives each Ethernet frame as a datagram,
+and a thread here passes them from one to the other, later, twice, or not at all."""
 
 import heapq
 import select
@@ -58,7 +58,7 @@ class Segment:
 
 class Wire:
     """`rule(frame, segment, to_b)` returns the frames that arrive, as pairs of a delay in seconds and a frame;
-    segment is None for what is not TCP. Every frame that was sent is in `sent`, as (to_b, segment), if it is TCP."""
+    segment is None for other protocols than TCP. Every frame that was sent is in `sent`, as (to_b, segment), if it is TCP."""
 
     def __init__(self, rule=None):
         self.rule = rule or (lambda frame, segment, to_b: [(0, frame)])

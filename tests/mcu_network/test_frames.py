@@ -1,5 +1,5 @@
-"""Two emulated chips, and between them a wire on which frames are lost, delayed, duplicated and made up: lwIP talks to
-lwIP, and both ends see what TCP really does. No -icount here: the two have to keep the same time."""
+"""Two emulated chips, and between them a wire on which frames are lost, delayed, duplicated and forged. lwIP talks to lwIP,
+and the test sees all TCP segments. No -icount here, because both clocks must have the same speed."""
 
 from chip import *
 from frames import *
@@ -157,8 +157,8 @@ class Frames(ChipCase):
             self.assertIn("served 16384", server.text())
 
     def test_a_page_that_is_closed_at_once(self):
-        """asyncio, to a client that does not read yet: A's window and B's buffer take 12,800 bytes, and so a part of the
-        last record of the longer page, when B closes."""
+        """asyncio, to a client that does not read yet. A's window and B's buffer have room for 12,800 bytes. With the longer
+        page, they contain a part of its last record when B closes."""
         for size in (6144, 14336):
             with self.subTest(size=size):
                 wire = self.wire(lambda frame, segment, to_b: [(DELAY, frame)])

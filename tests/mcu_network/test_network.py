@@ -1,5 +1,5 @@
-"""The emulated chip in qemu's own network: every example of examples/network, clients and servers as programs have
-them, and what lwIP makes of timeouts, closing and many connections. test_frames.py looks at its segments."""
+"""The emulated chip in qemu's own network. Every example of examples/network, typical clients and servers, and
+the effects of lwIP on timeouts, closing and many connections. test_frames.py looks at its segments."""
 
 import pty
 import pwd

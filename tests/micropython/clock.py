@@ -1,4 +1,4 @@
-"""What a certificate is rejected for while the clock is earlier than the interpreter's build date."""
+"""The errors of certificates while the clock is earlier than the interpreter's build date."""
 
 import datetime
 import os

@@ -1,5 +1,5 @@
-"""Servers on this machine that stand for the internet, to which some of MicroPython's own tests go: HTTPS with a
-certificate for every name that they ask for, HTTPS with a self-signed one, and plain HTTP."""
+"""Servers on this machine in place of the internet servers that some of MicroPython's own tests use. HTTPS with a
+certificate for every name that they request, HTTPS with a self-signed one, and plain HTTP."""
 
 import datetime
 import pathlib
@@ -93,7 +93,7 @@ class Elsewhere:
         connection.close()
 
     def files(self):
-        """What a test finds in its folder."""
+        """The files in a test's folder."""
         root = self.root[1]
         files = dict.fromkeys(ROOTS, root.public_bytes(serialization.Encoding.DER))
         files["isrgrootx1.pem"] = root.public_bytes(serialization.Encoding.PEM)

@@ -1,4 +1,4 @@
-"""The interpreter was compiled with what makes faults in memory harder to use."""
+"""The interpreter was compiled with options that make memory faults harder to exploit."""
 
 import os
 import pathlib

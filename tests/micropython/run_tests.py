@@ -3,12 +3,12 @@
 
     run_tests.py [--micropython PROGRAM] [--list] [--failing FILE] [--emulated PROCESSOR] [NAME...]
 
-NAME chooses files: `options` is test_options.py; a name that ends in .py is that file, for those
-that need a MicroPython of their own. With USSL_FILTER, only those of them run whose name it is a part of, and of other
-files the tests whose name it is a part of. The program may also come in USSL_MICROPYTHON;
-the folder of certificates in USSL_CERTS (by default they are made into a temporary folder).
+NAME chooses files: `options` is test_options.py; a name that ends in .py is that file, for files that
+need a MicroPython of their own. With USSL_FILTER, only files and tests run whose names contain it. The
+program may also be set with USSL_MICROPYTHON, and the folder of certificates with USSL_CERTS (by default, they are made in a
+temporary folder).
 FILE lists tests that must fail, with the reason: "test_FILE.test_NAME: PATCH", or "…: PATCH, PATCH" of patches/mbedtls-PATCH.patch.
-If the program was built with AddressSanitizer, what that reports fails the test.
+If the program was built with AddressSanitizer, its reports fail the test.
 --emulated is for a program that qemu-PROCESSOR runs: more time, and without the tests that emulated.txt lists.
 
 Prints a line per file, all output of a file that fails, and the names of the failed tests again at the end.

@@ -8,7 +8,7 @@ from ussltest import *
 
 
 class Psk:
-    """What asyncio wants of an SSLContext, with pre-shared keys."""
+    """The methods that asyncio needs of an SSLContext, with pre-shared keys."""
 
     def __init__(self, **options):
         self.options = options
@@ -51,7 +51,7 @@ def checksum(data, start=0):
 
 
 async def talk(port, data, piece, context=None):
-    """Sends all of data in pieces, and reads it back meanwhile; returns the checksum of what came."""
+    """Sends all of data in pieces, and reads it back meanwhile; returns the checksum of the received data."""
     reader, writer = await connect(port, context)
 
     async def send():

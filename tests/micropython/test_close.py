@@ -355,7 +355,7 @@ def test_goodbyes_over_sockets():
 
 
 def unwrapped_after(plain):
-    """A client, and what it unwraps to when the server, over b, has said its goodbye and that."""
+    """A client, and the result of its unwrap() when the server has sent close_notify and then these bytes over b."""
     a, b = tcp_pair()
     server = other_thread(lambda: psk_server(b))
     client = psk_client(a)

@@ -26,7 +26,7 @@ def connected_over_sockets(small=(), **options):
 
 
 def read_to_the_end(sock, pause_ms=0, size=8192):
-    """All that comes, read slowly."""
+    """All received data, read slowly."""
     got = bytearray()
     buf = bytearray(size)
     while True:
@@ -97,7 +97,7 @@ def test_unread_input_does_not_lose_output():
 
 
 def expect_delivery(size, after_close=lambda sock: None):
-    """What a non-blocking socket has accepted arrives behind close()."""
+    """Data that a non-blocking socket has accepted arrives after close()."""
     client, server, a, b = connected_over_sockets(small=(0,))
     client.setblocking(False)
     data = pattern(size)
@@ -281,7 +281,7 @@ def test_an_endless_sender_costs_a_bounded_amount_per_turn():
     noise = bytes(16384)
 
     def fill():
-        """What the peer's kernel accepts: no more than ours has been relieved of."""
+        """The bytes that the peer's kernel accepts: no more than ours has sent."""
         sent = 0
         while n := b.write(noise):
             sent += n
@@ -486,7 +486,7 @@ class Fault(Exception):
 
 
 class Faulty(End):
-    """From arm() on, the call with a certain number goes wrong."""
+    """From arm() on, the call with a certain number fails."""
 
     at = None
 

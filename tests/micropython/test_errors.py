@@ -849,7 +849,7 @@ def test_ctrl_c_ends_a_blocking_read():
 
 
 def in_thread(call, ended, is_inside):
-    """Returns when the thread is in the call; `ended` gets what it returns, or its errno."""
+    """Returns when the thread is in the call; `ended` gets its result, or its errno."""
     import _thread
 
     def work():

@@ -188,7 +188,7 @@ def test_del_by_hand():
 
 
 def steady(make, rounds=300, most=6000):
-    """Memory after many rounds is what it was after some."""
+    """The used memory after many rounds is the same as after some."""
     for _ in range(60):
         make()
         gc.collect()

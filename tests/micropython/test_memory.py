@@ -19,7 +19,7 @@ SOME = 120  # of the allocations of a conversation, unless it is a long run
 
 
 def talk(client, server):
-    """From the handshake to the goodbye."""
+    """From the handshake to close_notify."""
     shake(client, server)
     for sender, receiver in ((client, server), (server, client)):
         equal(sender.write(b"question" * 100), 800)

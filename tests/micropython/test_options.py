@@ -377,7 +377,7 @@ def test_a_file_that_cannot_be_sought():
 
 
 class Vfs:
-    """A file system whose every file is what make() returns."""
+    """A file system whose every file is a result of make()."""
 
     def __init__(self, make):
         self.open = lambda path, mode: make()
@@ -416,7 +416,7 @@ class ReadOnly:
 
 
 class Stream(io.IOBase):
-    """A stream that cannot be sought; `answer` is what readinto() does instead of reading."""
+    """A stream that cannot be sought; readinto() calls `answer` instead of reading."""
 
     closed = 0
 

@@ -475,7 +475,7 @@ def test_tls_over_tls_in_select_poll():
 
 
 def stalled(make, flags):
-    """How often a poll wakes in 300 ms of waiting for a peer that says nothing."""
+    """How often a poll wakes in 300 ms of waiting for a silent peer."""
     a, b = tcp_pair()
     a.setblocking(False)
     sock = make(a, do_handshake=False)

@@ -5,7 +5,7 @@ from ussltest import *
 
 
 def outcome(client=None, server=None):
-    """What client and server see: None or an exception each."""
+    """The results of client and server: None or an exception each."""
     a, b = pipe()
     c = psk_client(a, do_handshake=False, **(client or {}))
     s = psk_server(b, do_handshake=False, **(server or {}))

@@ -22,7 +22,7 @@ def contexts():
 
 
 def in_threads(*jobs):
-    """Runs all at once; raises what any of them raised."""
+    """Runs all at once; raises the exception of any of them."""
     ended = [None] * len(jobs)
 
     def run_one(i):

@@ -7,7 +7,7 @@ NONE, OPTIONAL, REQUIRED = ussl.CERT_NONE, ussl.CERT_OPTIONAL, ussl.CERT_REQUIRE
 
 
 def outcome(name="server", client=None, server=None, chain=None):
-    """What client and server see (None or an exception each)."""
+    """The results of client and server (None or an exception each)."""
     a, b = pipe()
     options = {"keyfile": cert(name + ".key"), "certfile": cert((chain or name) + ".crt")}
     options.update(server or {})

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""A unix build with MICROPY_ASYNC_KBD_INTR (the port's standard variant) stops, and says which variant to take."""
+"""A unix build with MICROPY_ASYNC_KBD_INTR (the port's standard variant) fails, and the message names the right variant."""
 import os
 import pathlib
 import subprocess

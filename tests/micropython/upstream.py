@@ -3,12 +3,12 @@
 
     upstream.py [--micropython PROGRAM] [--tests FOLDER] [NAME...]
 
-PROGRAM may also come in USSL_MICROPYTHON; FOLDER is the tests/ of MicroPython's source, by default that
-of `tools/deps source micropython`. With USSL_FILTER, only the tests run whose name it is a part of. The tests of extmod run by themselves; those of multi_net in two
-programs, through MicroPython's run-multitests.py; those of net_hosted against a server of the openssl
-program; those of net_inet against servers on this machine that stand for the internet (elsewhere.py).
-Every test must give what MicroPython expects of it, but for those in DIFFERENCES below. Of these,
-each must differ (or the table is wrong), and must pass with exactly the changes that stand there.
+PROGRAM may also be set with USSL_MICROPYTHON; FOLDER is the tests/ of MicroPython's source, by default that
+of `tools/deps source micropython`. With USSL_FILTER, only tests run whose names contain it. The tests of extmod run by
+themselves; those of multi_net in two programs, through MicroPython's run-multitests.py. The tests of net_hosted use a
+server of the openssl program, those of net_inet servers on this machine in place of the internet (elsewhere.py).
+Every test must print the output that MicroPython expects, except the tests in DIFFERENCES below. Each of these must
+differ (or the table is wrong), and must pass with exactly the listed changes.
 Several releases of MicroPython are tested, which do not have the same tests.
 """
 import argparse
@@ -246,7 +246,7 @@ def run(program, source, files=None):
 
 
 class Servers:
-    """What the tests of net_hosted and of net_inet go to, once one does."""
+    """The servers for the tests of net_hosted and of net_inet, started when the first test needs them."""
 
     def __init__(self, folder):
         self.folder, self.process, self.inet = folder, None, None
@@ -292,7 +292,7 @@ def run_inet(program, source, servers):
 
 
 def run_pair(program, source, path):
-    """Two programs, through MicroPython's own run-multitests.py, which wants the tree that it knows."""
+    """Two programs, through MicroPython's own run-multitests.py, which needs its own source tree."""
     with tempfile.TemporaryDirectory(prefix="ussl-upstream-") as folder:
         tests = pathlib.Path(folder, "tests", "multi_net")
         tests.mkdir(parents=True)

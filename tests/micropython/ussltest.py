@@ -92,8 +92,8 @@ def pipe():
 
 
 class Watch(io.IOBase):
-    """Never ready. Register it with a poll, to count how often that goes around: between two times, it has to sleep
-    for a millisecond, unless something is ready."""
+    """Never ready. Register it with a poll, to count the poll's rounds: between two rounds, it must sleep for a
+    millisecond, unless something is ready."""
 
     def __init__(self):
         self.start()
@@ -109,7 +109,7 @@ class Watch(io.IOBase):
         return -errno.EINVAL
 
     def slept(self):
-        """Whether it slept, ever since. A slow machine goes around less often."""
+        """Whether it has slept since then. A slow machine makes fewer rounds."""
         most = time.ticks_diff(time.ticks_ms(), self.begin) + 10
         assert 0 < self.times <= most, (self.times, most)
 
@@ -223,7 +223,7 @@ def shake(client, server, rounds=10000):
 
 
 def shake_out(client, server):
-    """As shake, for one that fails: what each side got (an exception or None)."""
+    """As shake, for a handshake that fails. Returns the result of each side (an exception or None)."""
     result = [None, None]
     done = [False, False]
     for _ in range(10000):
@@ -286,7 +286,7 @@ def server_context(name="server"):
 
 
 def outcome(client, server, name="localhost"):
-    """Both sockets after the handshake, and what each end saw (None or an exception)."""
+    """Both sockets after the handshake, and the result of each end (None or an exception)."""
     a, b = pipe()
     c = client.wrap_socket(a, server_hostname=name, do_handshake_on_connect=False)
     s = server.wrap_socket(b, server_side=True, do_handshake_on_connect=False)

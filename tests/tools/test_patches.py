@@ -1,4 +1,4 @@
-"""tools/deps patches a copy of Mbed TLS, or says which patch does not apply."""
+"""tools/deps patches a copy of Mbed TLS, or names the patch that does not apply."""
 
 import os
 import pathlib

@@ -15,7 +15,7 @@ ERROR = "no source of entropy that ussl knows; define USSL_PORT_ENTROPY and ussl
 
 
 def problem(*macros):
-    """What the preprocessor says of port.c, on a port that defines these macros."""
+    """The preprocessor's output for port.c, on a port that defines these macros."""
     with tempfile.TemporaryDirectory(prefix="ussl-port-") as folder:
         (pathlib.Path(folder) / "binding.h").touch()
         source = pathlib.Path(folder) / "port.c"

@@ -1,4 +1,4 @@
-"""CPython's ssl as a peer of the interop matrix; peers.py has the arguments, and what it prints."""
+"""CPython's ssl as a peer of the interop matrix; peers.py explains the arguments and the output."""
 
 import socket
 import ssl

@@ -37,7 +37,7 @@ for name, value in job["options"].items():
 
 
 def message(size):
-    """Lines of text, all different, and what is to come back."""
+    """Lines of text, all different, and the expected answer."""
     out, back, seed = bytearray(), bytearray(), size
     while len(out) < size:
         seed = (seed * 1103515245 + 12345) & 0x7FFFFFFF

@@ -1,5 +1,5 @@
-"""One connection with secrets that come through a pipe, in buffers that are wiped here: what is found of them in memory
-later, somebody else has left there. Stops at "open" and at "closed", for whoever wants to look."""
+"""One connection with secrets from a pipe, in buffers that are wiped here: copies that are found in memory later were
+made by other code. Stops at "open" and at "closed", so that the test can read the memory."""
 
 import gc
 import json
@@ -40,7 +40,7 @@ class Keys:
 
 
 def conversation(options, text):
-    """On a stack frame of its own, which is gone when the collector runs."""
+    """On a stack frame of its own, which does not exist any more when the collector runs."""
     sock = socket.socket()
     address = socket.getaddrinfo("127.0.0.1", job["port"])[0][-1]
     if job["role"] == "server":

@@ -14,7 +14,7 @@ def connected(port):
 
 
 def listening(port):
-    """A listener, of which "listening" is said."""
+    """A listener; prints "listening"."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(address_of(port))
@@ -24,7 +24,7 @@ def listening(port):
 
 
 def connections(job):
-    """Those that a job's role and port ask for, one after the other, as often as `times` says."""
+    """The sockets for a job's role and port, one after the other, `times` times."""
     listener = listening(job["port"]) if job["role"] == "server" else None
     for _ in range(job.get("times", 1)):
         yield listener.accept()[0] if listener else connected(job["port"])

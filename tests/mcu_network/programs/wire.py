@@ -33,7 +33,7 @@ def send(s, size):
 
 
 def receive(s, size):
-    """How many right bytes came, up to the end or an error."""
+    """The number of correct bytes that were received, up to the end or an error."""
     got = 0
     buf = bytearray(1024)
     while got < size:
