@@ -254,7 +254,7 @@ class Ports(unittest.TestCase):
         allow = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "protocol.file.allow", "GIT_CONFIG_VALUE_0": "always"}
         self.succeed("--quick", "stm32", "TEST_BOARD_ONE", **allow)
         self.assertTrue((self.tree / "lib/sdk/file").exists())
-        # An interrupted fetch leaves only .git.
+        # As after an interrupted fetch: only .git remains.
         (self.tree / "lib/sdk/file").unlink()
         self.succeed("--quick", "stm32", "TEST_BOARD_ONE", **allow)
         self.assertTrue((self.tree / "lib/sdk/file").exists())
