@@ -19,7 +19,6 @@ else
 USSL_ENGINE ?= mbedtls
 endif
 USSL_MBEDTLS ?= own
-USSL_COMMA := ,
 
 SRC_USERMOD_C += $(USSL_BINDING)/modussl.c $(USSL_BINDING)/modcrypto.c
 
@@ -68,8 +67,7 @@ $(error USSL_MBEDTLS=$(USSL_MBEDTLS): it is own, unpatched or port)
 endif
 ifneq ($(USSL_MBEDTLS),own)
 # In place of patches/mbedtls-signature-limit.patch (src/mbedtls/verify.cpp). Ports for boards run ld directly.
-USSL_LINKER_OPTION := $(if $(shell grep -l '(LD) .*(LDFLAGS)' Makefile),,-Wl$(USSL_COMMA))
-LDFLAGS_USERMOD += $(USSL_LINKER_OPTION)--wrap=mbedtls_x509_crt_verify_restartable
+LDFLAGS_USERMOD += $(if $(shell grep -l '(LD) .*(LDFLAGS)' Makefile),,-Xlinker) --wrap=mbedtls_x509_crt_verify_restartable
 endif
 endif
 
@@ -82,7 +80,7 @@ ifneq ($(USSL_MBEDTLS_SOURCES),)
 # is then complete. It does not use CFLAGS, which may be part of a port's LDFLAGS (stm32).
 USSL_SECOND_MBEDTLS = $(firstword $(filter-out $(USSL_MBEDTLS_OBJECTS), \
     $(filter -lmbedtls -lmbedx509 -lmbedcrypto,$(LDFLAGS_EXTMOD) $(LDFLAGS) $(LIB)) \
-    $(filter %/library/aes.o %/library/bignum.o %/library/ecp.o %/library/ssl_tls.o %/library/x509_crt.o,$(OBJ))))
+    $(filter $(foreach name,$(USSL_ENGINE_KNOWN_SOURCES),%/library/$(name).o),$(OBJ))))
 .PHONY: ussl_one_mbedtls
 ussl_one_mbedtls:
 	$(if $(USSL_SECOND_MBEDTLS),$(error ussl: two Mbed TLS in one firmware: \
@@ -91,9 +89,6 @@ $(USSL_MBEDTLS_OBJECTS): | ussl_one_mbedtls
 endif
 # Warnings of Mbed TLS are for its developers.
 $(USSL_MBEDTLS_OBJECTS): CFLAGS += -w -I$(USSL_MBEDTLS_DIR)/library
-# A handshake spends most of its time in these files. With -O2 it is a sixth faster than with -Os, and the firmware 6 KB
-# larger.
-USSL_QUICK_OBJECTS := $(filter %/bignum.o %/bignum_core.o %/constant_time.o %/ecp.o %/ecp_curves.o,$(USSL_MBEDTLS_OBJECTS))
 ifdef USSL_HOST
 $(USSL_OBJECTS): CXXFLAGS += -O2 -fstack-protector-strong
 $(USSL_MBEDTLS_OBJECTS): CFLAGS += -O3
@@ -116,7 +111,7 @@ else
 SRC_USERMOD_C += $(USSL_BINDING)/port.c
 CFLAGS_USERMOD += -DUSSL_BOARD -DUSSL_PORT_MEMORY
 ifeq ($(USSL_MBEDTLS_CONFIG),ussl_mbedtls_config.h)
-$(USSL_QUICK_OBJECTS): CFLAGS += -O2
+$(filter $(foreach name,$(USSL_ENGINE_QUICK_SOURCES),%/$(name).o),$(USSL_MBEDTLS_OBJECTS)): CFLAGS += -O2
 endif
 # Debian's compiler for RISC-V lacks the headers of libstdc++. Those of the compiler for Arm are used, whose C library
 # belongs to the same family. Only headers are used; no library is linked.

@@ -52,6 +52,8 @@ all:
 	head -c 1000 /dev/zero >$(BUILD)/micropython.bin
 submodules:
 	@echo "Updating submodules: lib/sdk lib/libhydrogen"
+	@test ! -e $(BUILD)/submodules/CMakeCache.txt
+	$(if $(NO_SUBMODULES),mkdir -p $(BUILD)/submodules; touch $(BUILD)/submodules/CMakeCache.txt; exit 1)
 """
 VERSION = """\
 #define MICROPY_VERSION_MAJOR 1
@@ -252,6 +254,16 @@ class Ports(unittest.TestCase):
         allow = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "protocol.file.allow", "GIT_CONFIG_VALUE_0": "always"}
         self.succeed("--quick", "stm32", "TEST_BOARD_ONE", **allow)
         self.assertTrue((self.tree / "lib/sdk/file").exists())
+        # As after an interrupted fetch: only .git remains.
+        (self.tree / "lib/sdk/file").unlink()
+        self.succeed("--quick", "stm32", "TEST_BOARD_ONE", **allow)
+        self.assertTrue((self.tree / "lib/sdk/file").exists())
+
+    def test_a_failed_fetch_of_submodules_leaves_no_cache_of_cmake(self):
+        subprocess.run(["git", "init", "-q"], cwd=self.tree, check=True)
+        arguments = "--quick", "rp2", "TEST_BOARD_TWO"
+        self.fails(3, "fetching the submodules of TEST_BOARD_TWO", *arguments, NO_SUBMODULES="1")
+        self.succeed(*arguments)
 
     def test_failed_build(self):
         self.fails(1, "a.c:1: error: stm32", "stm32", "TEST_BOARD_ONE", "FAIL=1")

@@ -22,8 +22,7 @@ LDSCRIPT = $(BOARD_DIR)/board.ld
 endif
 # Since MicroPython 1.29, the port runs ld directly, not through the compiler.
 USSL_LINKS_BY_LD := $(shell grep -F '$$(LD) $$(LDFLAGS)' Makefile)
-ussl_linker = $(if $(USSL_LINKS_BY_LD),$(1),$(addprefix -Wl$(USSL_COMMA),$(1)))
-USSL_COMMA := ,
+ussl_linker = $(if $(USSL_LINKS_BY_LD),$(1),$(foreach option,$(1),-Xlinker $(option)))
 ifeq ($(QEMU_ARCH),riscv32)
 # g++ 12 does not find the libraries for the port's rv32imac_zicsr. The last of several -march takes effect.
 override LIBS := $(if $(USSL_LINKS_BY_LD),$(shell $(CROSS_COMPILE)gcc -march=rv32imac -mabi=ilp32 -print-libgcc-file-name),-march=rv32imac)
