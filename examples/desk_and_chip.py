@@ -65,5 +65,5 @@ print("and then", server.read(1), "- the end")
 
 for identity, key in (("sensor-1", b"a wrong key"), ("sensor-2", b"whatever")):
     client, server, ends = meet(identity, key)
-    print(identity, "is refused:", ends[1].errno == ussl.ERR_PSK_KEY, ends[1].errno == ussl.ERR_PSK_IDENTITY)
+    print(identity, "is rejected:", ends[1].errno == ussl.ERR_PSK_KEY, ends[1].errno == ussl.ERR_PSK_IDENTITY)
     print(ends[1].args[1].split(" (")[0])

@@ -61,7 +61,7 @@ HAS_TLSv1_3: Final[bool]
 
 # --- errors (made by tools/gen_error_docs from include/ussl/errors.def)
 ERR_HANDSHAKE_FAILED: Final = -101
-"""The peer refused the handshake (if it has only CBC or RSA key exchange, name its cipher suites with set_ciphers)."""
+"""The peer rejected the handshake (if it has only CBC or RSA key exchange, name its cipher suites with set_ciphers)."""
 ERR_NO_SHARED_VERSION: Final = -102
 """This side and the peer have no TLS version in common."""
 ERR_NO_SHARED_CIPHER: Final = -103
@@ -103,7 +103,7 @@ ERR_CERT_NOT_YET_VALID: Final = -210
 ERR_CERT_MISSING: Final = -211
 """The peer sent no certificate."""
 ERR_CERT_REJECTED: Final = -212
-"""This program's verify_callback refused the certificate."""
+"""This program's verify_callback rejected the certificate."""
 ERR_CERT_PIN: Final = -213
 """The certificate is not one of the pinned ones (pins)."""
 ERR_CERT_CRL: Final = -214
@@ -117,7 +117,7 @@ ERR_PSK_IDENTITY: Final = -301
 ERR_PSK_KEY: Final = -302
 """The pre-shared key is wrong."""
 ERR_PSK_REFUSED: Final = -303
-"""The peer refused the pre-shared key or its identity, or to use one at all."""
+"""The peer rejected the pre-shared key or its identity, or uses no pre-shared keys."""
 ERR_PSK_INVALID: Final = -304
 """A pre-shared key must be 1 to 48 bytes, and its identity 1 to 128 bytes."""
 ERR_RECORD_CORRUPT: Final = -401

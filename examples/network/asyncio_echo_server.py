@@ -28,11 +28,11 @@ async def echo(reader, writer):
         while data:
             writer.write(data)
             await writer.drain()
-            data = await reader.read(1024)  # nothing: the client said goodbye
+            data = await reader.read(1024)  # b"": the client sent close_notify
     except asyncio.TimeoutError:
-        print("refused: it says nothing")
+        print("rejected: no data")
     except OSError as e:
-        print("refused:", *e.args)
+        print("rejected:", *e.args)
     finally:
         writer.close()
         await writer.wait_closed()

@@ -77,7 +77,7 @@ def serve(sock, address, cert, key):
         print(stream.version(), respond(stream))
     except OSError as e:
         # The client does not trust this server, does not use TLS, or has closed: serve the next one.
-        print("refused:", *e.args)
+        print("rejected:", *e.args)
     finally:
         stream.close()
 

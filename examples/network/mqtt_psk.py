@@ -80,7 +80,7 @@ class MQTTClient:
         if answer[:2] != packet_id or len(answer) != 3:
             raise MQTTError("SUBACK does not answer our SUBSCRIBE")
         if answer[2] > qos:
-            raise MQTTError("subscription to %s refused" % topic)
+            raise MQTTError("subscription to %s rejected" % topic)
 
     def publish(self, topic, message, qos=1):
         packet_id = self._next_id() if qos else b""

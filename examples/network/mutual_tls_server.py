@@ -42,10 +42,10 @@ def serve(sock, cert, key, ca):
             ca_certs=ca,
         )
         client = common_name(stream.getpeercert())
-        print("let in:", client)
+        print("accepted:", client)
         stream.write("hello, %s\n" % client)
     except OSError as e:
-        print("refused:", *e.args)
+        print("rejected:", *e.args)
     finally:
         stream.close()
 

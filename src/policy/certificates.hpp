@@ -19,10 +19,11 @@ bool may_be_critical(Bytes oid);
 
 /// The reasons why a CRL is rejected.
 inline constexpr char crl_is_special[] =
-    "unsupported crl: it is not about all certificates of its issuer, and no others'";
+    "unsupported crl: it must cover all certificates of its issuer, and no others";
 inline constexpr char crl_is_unsupported[] =
     "unsupported crl: this engine does not have its signature algorithm";
-inline constexpr char crl_has_no_end[] = "invalid crl: it does not say when the next one is due";
+inline constexpr char crl_has_no_end[] =
+    "invalid crl: the date of the next one (nextUpdate) is missing";
 inline constexpr char crl_is_weak[] = "invalid crl: its signature is weaker than SHA-256";
 
 /// Returns the bit of a certificate error in Error::certificate_failures.

@@ -33,10 +33,10 @@ TEST(Errors, TextsNameTheAlertAndTheEnginesCode) {
     error.code = Code::HANDSHAKE_FAILED;
     error.alert = Error::Alert::received;
     error.alert_number = 40;
-    EXPECT_EQ(
-        describe(error),
-        "HANDSHAKE_FAILED: the peer refused the handshake (if it has only CBC or RSA key exchange, "
-        "name its cipher suites with set_ciphers) (alert received: handshake_failure)");
+    EXPECT_EQ(describe(error),
+              "HANDSHAKE_FAILED: the peer rejected the handshake (if it has only CBC or RSA key "
+              "exchange, "
+              "name its cipher suites with set_ciphers) (alert received: handshake_failure)");
     error.alert_number = 255;
     EXPECT_TRUE(describe(error).ends_with("(alert received: unknown)"));
 }

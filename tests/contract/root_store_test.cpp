@@ -1,5 +1,5 @@
 // Compact root stores (docs/guide/root-stores.md): they are trusted as the same roots in `trusted`,
-// and a damaged one is refused.
+// and a damaged one is rejected.
 
 #include "root_store.hpp"
 #include "roots.hpp"

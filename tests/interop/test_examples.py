@@ -180,7 +180,7 @@ class MutualTls(Case):
         server, port = self.serve()
         ran = run("mutual_tls_client.py", "127.0.0.1", port, cert("ca.crt"), cert("client.crt"), cert("client.key"))
         self.assertEqual((ran.returncode, ran.stdout), (0, "hello, client one\n"), ran.stderr)
-        server.wait_for("let in: client one")
+        server.wait_for("accepted: client one")
 
     def test_the_server_lets_openssl_in_and_strangers_out(self):
         server, port = self.serve()

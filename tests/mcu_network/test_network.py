@@ -204,7 +204,7 @@ class Servers(ChipCase):
                 self.assertIn(version, page)
             self.assertEqual(self.curl(chip, 8443, "--cacert", cert("ca-other.crt")).process.returncode, 60)
             # curl closes with an alert and with unread data: the chip receives the alert, or the RST.
-            chip.wait_for("refused:", CHIP_TIMEOUT)
+            chip.wait_for("rejected:", CHIP_TIMEOUT)
             self.assertIn("It works", self.curl(chip, 8443).text())
 
     def test_mutual_tls_server(self):

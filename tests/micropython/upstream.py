@@ -158,7 +158,7 @@ DIFFERENCES = {
         expect=(("verify_callback: <class 'memoryview'> True 1\n", ""),
                 ("verify_callback_fail: <class 'memoryview'> True 1\nMBEDTLS_ERR_ERROR_GENERIC_ERROR",
                  "verify_callback_fail: <class 'memoryview'> True 0\n"
-                 "CERT_REJECTED: this program's verify_callback refused the certificate " + CERTIFICATE % ""
+                 "CERT_REJECTED: this program's verify_callback rejected the certificate " + CERTIFICATE % ""
                  + " (alert sent: bad_certificate)"))),
     "tls_sslcontext_ciphers.py": (
         Differs(A_STR_IS_SEVERAL_CIPHERS,
