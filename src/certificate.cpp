@@ -11,6 +11,8 @@ bool describe_certificate(const Engine& engine, Bytes data, CertificateVisitor& 
 
 std::expected<SelfSigned, ConfigError> make_self_signed(const Engine& engine,
                                                         const SelfSignedFor& what) {
+    if constexpr (!features::self_signed)
+        return std::unexpected(ConfigError{USSL_OMITTED("make_self_signed()", "self_signed")});
     const TrimAtEnd trim;
     if (what.names.empty() || what.names.size() > max_self_signed_names)
         return std::unexpected(ConfigError{"a self-signed certificate has 1 to 8 names"});

@@ -139,14 +139,17 @@ std::expected<Owned<Connection>, ConfigError> Connection::make(Ref<Context> cont
 
 std::optional<ConfigError> Connection::resume(Bytes session, std::string_view name) {
     const bool client = context_->role() == Role::client;
+    if (!features::session_export && !session.empty())
+        return ConfigError{USSL_OMITTED("`session`", "session_export")};
     if (!session.empty() && (!client || !context_->resumes()))
         return ConfigError{client ? "`session`: this context does not resume sessions"
                                   : "`session` is only valid for a client"};
-    keeps_sessions_ = client && context_->resumes() && context_->session_scope(name, scope_);
+    keeps_sessions_ = features::resumption && client && context_->resumes() &&
+                      context_->session_scope(name, scope_);
     is_named_ = !name.empty();
-    if (!keeps_sessions_)
+    if (!features::resumption || !keeps_sessions_)
         return std::nullopt;
-    if (!session.empty()) {
+    if (features::session_export && !session.empty()) {
         static constexpr ConfigError of_no_use{
             "`session` is damaged, or of another context or `server_hostname`"};
         const Ref<StoredSession> given = StoredSession::load(*context_, scope_, session);
@@ -207,7 +210,7 @@ bool Connection::find_not_after() {
 
 // Stores the session that the server has sent since the last call, if any.
 void Connection::keep_session() {
-    if (!keeps_sessions_)
+    if (!features::resumption || !keeps_sessions_)
         return;
     const NewSession news = session_->take_session();
     Ref<StoredSession> saved;
@@ -713,7 +716,7 @@ Progress Connection::fail(Callbacks& callbacks, const Error& error) {
     resources_->transport.send_rest(callbacks);
     resources_->transport.drop_ahead();
     // The session must not be resumed after an alert (RFC 5246 §7.2.2, RFC 8446 §6.2).
-    if (saved_ && error.alert != Error::Alert::none)
+    if (features::resumption && saved_ && error.alert != Error::Alert::none)
         context_->forget(saved_, scope_);
     return {Kind::failed};
 }

@@ -40,7 +40,7 @@ std::expected<Ref<Context>, ConfigError> Context::make(const Engine& engine, con
     context->settings_->crl_check = policy::crl_check_of(options, trusted);
     context->sha256_ = engine.sha256;
     context->now_ = engine.now;
-    if (context->resumes() && options.role == Role::client &&
+    if (features::resumption && context->resumes() && options.role == Role::client &&
         !context->set_session_scope(engine, options))
         return std::unexpected(no_memory);
     return context;
@@ -179,7 +179,7 @@ bool Context::set_session_scope(const Engine& engine, const Options& options) {
 bool options_digest(const Engine& engine, const Options& options, std::span<std::uint8_t, 32> out) {
     // The header of a root store contains its digest, so the content need not be hashed.
     Options summarized = options;
-    if (options.root_store)
+    if (features::root_store && options.root_store)
         summarized.root_store = RootStore::summary(*options.root_store);
     DigestInput input;
     for_each_option(summarized,

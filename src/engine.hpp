@@ -11,6 +11,7 @@
 #include "context_settings.hpp"
 #include "failed_certificate.hpp"
 #include "hostname.hpp"
+#include "switches.h"
 #include "ussl/error.hpp"
 #include "ussl/types.hpp"
 
@@ -166,6 +167,8 @@ struct Engine {
     /// The functions for MicroPython's hashlib and cryptolib (engine_crypto.hpp), or nullptr.
     const EngineCrypto* crypto;
     /// As describe_certificate() and make_self_signed() of ussl/certificate.hpp, with valid names.
+    /// Without features::cert_dict, only the validity is described. make_self_signed() may be
+    /// nullptr.
     bool (*describe)(Bytes data, CertificateVisitor& visitor);
     std::optional<ConfigError> (*make_self_signed)(const SelfSignedFor& what, SelfSigned& made);
     /// Parses and copies the content of `options`. Rules that need no parsing were already checked.

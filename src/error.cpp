@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "switches.h"
+
 namespace ussl {
 namespace {
 
@@ -18,9 +20,13 @@ constexpr std::uint16_t numbers[] = {
 };
 
 // Name, text, name, text, … of the rows in their order. An array of pointers would need more flash;
-// a search is only needed once per failed connection.
+// a search is only needed once per failed connection. If a build omits the texts, they are empty.
 constexpr char names_and_texts[] =
+#if USSL_WITHOUT_ERROR_TEXTS
+#define USSL_ERROR(name, number, error_class, text) #name "\0\0"
+#else
 #define USSL_ERROR(name, number, error_class, text) #name "\0" text "\0"
+#endif
 #include "ussl/errors.def"
 #undef USSL_ERROR
     ;
@@ -116,6 +122,13 @@ class Writer {
             digits[2 + i] = "0123456789abcdef"[value >> (28 - 4 * i) & 15U];
         add({digits, sizeof digits});
     }
+    void add_decimal(std::uint8_t value) {
+        const char digits[] = {static_cast<char>('0' + value / 100),
+                               static_cast<char>('0' + value / 10 % 10),
+                               static_cast<char>('0' + value % 10)};
+        const std::size_t zeros = value < 10 ? 2 : value < 100 ? 1 : 0;
+        add(std::string_view{digits, sizeof digits}.substr(zeros));
+    }
     /// Writes the bytes in quotes; bytes outside printable ASCII become "\\x0d".
     void add_bytes(std::span<const std::uint8_t> bytes) {
         add("\"");
@@ -170,8 +183,10 @@ std::size_t describe(const Error& error, std::span<char> into, std::string_view 
     Writer out(into);
     const auto add_row = [&](const Row& row) {
         out.add(row.name);
-        out.add(": ");
-        out.add(row.text);
+        if constexpr (features::error_texts) {
+            out.add(": ");
+            out.add(row.text);
+        }
     };
     const Row row = find(error.code);
     if (row.name.empty())
@@ -194,10 +209,13 @@ std::size_t describe(const Error& error, std::span<char> into, std::string_view 
     }
     if (error.alert != Error::Alert::none) {
         out.add(error.alert == Error::Alert::sent ? " (alert sent: " : " (alert received: ");
-        out.add(alert_name(error.alert_number));
+        if constexpr (features::error_texts)
+            out.add(alert_name(error.alert_number));
+        else
+            out.add_decimal(error.alert_number);
         out.add(")");
     }
-    if (error.received_size != 0) {
+    if (features::error_texts && error.received_size != 0) {
         out.add(" (received: ");
         out.add_bytes({error.received, error.received_size});
         out.add(")");

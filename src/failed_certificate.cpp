@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "pem.hpp"
+#include "switches.h"
 #include "ussl/error.hpp"
 #include "utc.hpp"
 
@@ -189,6 +190,8 @@ void add_time(Writer& out, const CertificateTime& time) {
 }  // namespace
 
 void FailedCertificate::keep(const Facts& facts) {
+    if constexpr (!features::error_texts)
+        return;
     text_.reset(static_cast<char*>(allocate(max_certificate_description)));
     if (!text_)
         return;

@@ -222,7 +222,7 @@ std::optional<RootStore::Root> RootStore::root_of(std::size_t row) const {
     return root_at(size_in(content_, header_size + row * row_size + 4, 4), size);
 }
 
-std::optional<RootStore::Root> RootStore::root_of(Bytes signature, Bytes subject) const {
+std::optional<RootStore::Root> RootStore::find(Bytes signature, Bytes subject) const {
     std::size_t size = 0;
     if (empty() || signature.size() != 4)
         return std::nullopt;

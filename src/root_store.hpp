@@ -3,6 +3,7 @@
 // The trust anchors of a compact store (docs/guide/root-stores.md). They are not copied, and a
 // certificate is only made of the trust anchor that a verification needs.
 
+#include "switches.h"
 #include "ussl/context.hpp"
 
 namespace ussl {
@@ -30,10 +31,12 @@ class RootStore {
     static std::expected<RootStore, ConfigError> open(Bytes content, Sha256 sha256);
 
     [[nodiscard]] std::size_t count() const { return count_; }
-    [[nodiscard]] bool empty() const { return count_ == 0; }
+    [[nodiscard]] bool empty() const { return !features::root_store || count_ == 0; }
     /// Calls take(root) for each trust anchor with that subject (DER), until it returns false.
     template <class Take>
     void for_each(Bytes subject, Take take) const {
+        if constexpr (!features::root_store)
+            return;
         const std::uint32_t wanted = hash(subject);
         for (std::size_t row = first_row(wanted); row < count_ && hash_of(row) == wanted; ++row) {
             const std::optional<Root> root = root_of(row);
@@ -51,7 +54,11 @@ class RootStore {
     /// `place` as signature.
     static Certificate certificate(const Root& root);
     /// Returns the trust anchor of a certificate of certificate(), by its signature and subject.
-    [[nodiscard]] std::optional<Root> root_of(Bytes signature, Bytes subject) const;
+    [[nodiscard]] std::optional<Root> root_of(Bytes signature, Bytes subject) const {
+        if constexpr (features::root_store)
+            return find(signature, subject);
+        return std::nullopt;
+    }
 
     /// Returns a short replacement of `content` for comparisons of options: the header, which
     /// contains the digest of the content.
@@ -69,6 +76,7 @@ class RootStore {
     [[nodiscard]] std::uint32_t hash_of(std::size_t row) const;
     [[nodiscard]] std::size_t first_row(std::uint32_t hash) const;
     [[nodiscard]] std::optional<Root> root_of(std::size_t row) const;
+    [[nodiscard]] std::optional<Root> find(Bytes signature, Bytes subject) const;
     [[nodiscard]] std::optional<Root> root_at(std::size_t place, std::size_t& size) const;
 
     Bytes content_;

@@ -4,6 +4,7 @@
 // from C, and may raise unless stated otherwise: no C++ object with a destructor may be alive at such a call.
 
 #include "micropython_api.h"
+#include "switches.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -314,6 +315,12 @@ mp_uint_t ussl_call_verify(mp_obj_t callback, const uint8_t *certificate, size_t
 MP_NORETURN void ussl_raise_refusal(const ussl_context_obj_t *context, const char *reason, bool out_of_memory);
 // Raises OSError with an entry of the error table, by its positive number.
 MP_NORETURN void ussl_raise_row(unsigned code);
+
+// --- features that this build omits (omitted.cpp)
+
+// Raises an AttributeError if the name in the module, of an attribute or of a method is one of an omitted feature.
+void ussl_raise_if_omitted(qstr name);
+mp_obj_t ussl_module_getattr(mp_obj_t name);
 
 // --- files and checks (options.cpp)
 

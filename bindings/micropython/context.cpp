@@ -128,7 +128,7 @@ void load_verify_locations(ussl_context_obj_t* self, mp_obj_t cadata, mp_obj_t c
 
     self->trusted = joined(self->trusted, more);
     // CRLs are checked by default if there are any.
-    if (stats.crls != 0 && self->verify_flags < 0)
+    if (ussl::features::crl && stats.crls != 0 && self->verify_flags < 0)
         self->verify_flags = USSL_VERIFY_CRL_CHECK_LEAF;
     ussl_context_changed(self);
 }

@@ -16,6 +16,7 @@ namespace {
 
 using ussl::Bytes;
 using ussl::Options;
+namespace features = ussl::features;
 using Self = ussl_context_obj_t;
 
 std::optional<Bytes> bytes_of(mp_obj_t object) {
@@ -63,12 +64,14 @@ std::optional<Bytes> key_of(const ussl_context_obj_t* self) {
 // ecdsa_sign_callback receives the private key, and is only called if there is one. If it returns
 // None, the key signs.
 bool has_sign_callback(const ussl_context_obj_t* self) {
+    if constexpr (!features::sign_callback)
+        return false;
     return self->sign_callback != mp_const_none ||
            (self->ecdsa_sign_callback != mp_const_none && key_of(self));
 }
 
 std::optional<ussl::CrlCheck> crl_check_of(const ussl_context_obj_t* self) {
-    if (self->verify_flags < 0)
+    if (!features::crl || self->verify_flags < 0)
         return std::nullopt;
     return static_cast<ussl::CrlCheck>(self->verify_flags);
 }
@@ -175,10 +178,10 @@ void set_check_hostname(Self* self, qstr, mp_obj_t value) {
     if (self->check_hostname != 0 && self->verify_mode == 0)
         self->verify_mode = 2;
 }
-mp_obj_t get_verify_flags(const Self* self) {
+[[maybe_unused]] mp_obj_t get_verify_flags(const Self* self) {
     return MP_OBJ_NEW_SMALL_INT(self->verify_flags < 0 ? 0 : self->verify_flags);
 }
-void set_verify_flags(Self* self, qstr name, mp_obj_t value) {
+[[maybe_unused]] void set_verify_flags(Self* self, qstr name, mp_obj_t value) {
     const mp_int_t number = ussl_int(value, name);
     if (number != 0 && number != USSL_VERIFY_CRL_CHECK_LEAF &&
         number != USSL_VERIFY_CRL_CHECK_CHAIN)
@@ -221,12 +224,12 @@ void set_psk_keys(Self* self, qstr name, mp_obj_t value) {
         ussl_check_psk_keys(value, name);
     self->psk_keys = value;
 }
-void set_sni_callback(Self* self, qstr name, mp_obj_t value) {
+[[maybe_unused]] void set_sni_callback(Self* self, qstr name, mp_obj_t value) {
     if (self->server == 0 && value != mp_const_none)
         mp_raise_ValueError(MP_ERROR_TEXT("sni_callback is only valid for a server"));
     self->sni_callback = ussl_callback(value, name);
 }
-void set_keylog_filename(Self* self, qstr, mp_obj_t value) {
+[[maybe_unused]] void set_keylog_filename(Self* self, qstr, mp_obj_t value) {
     if (value != mp_const_none && !mp_obj_is_str(value))
         mp_raise_TypeError(MP_ERROR_TEXT("keylog_filename must be str, or None"));
     self->keylog_filename = value;
@@ -329,7 +332,7 @@ struct Attribute {
 constexpr Attribute attributes[] = {
     {MP_QSTR_verify_mode, get_number<&Self::verify_mode>, set_verify_mode},
     {MP_QSTR_check_hostname, get_bool<&Self::check_hostname>, set_check_hostname},
-    {MP_QSTR_verify_flags, get_verify_flags, set_verify_flags},
+    USSL_IF(CRL, {MP_QSTR_verify_flags, get_verify_flags, set_verify_flags},)
     {MP_QSTR_verify_callback, get_object<&Self::verify_callback>, set_callback<&Self::verify_callback>},
     {MP_QSTR_verify_time, get_object<&Self::verify_time>, set_verify_time},
     {MP_QSTR_pins, get_pins, set_pins},
@@ -343,10 +346,10 @@ constexpr Attribute attributes[] = {
     {MP_QSTR_gather_writes, get_bool<&Self::gather_writes>, set_bool<&Self::gather_writes>},
     {MP_QSTR_handshake_timeout, get_object<&Self::handshake_timeout>, set_handshake_timeout},
     {MP_QSTR_linger, get_object<&Self::linger>, set_linger},
-    {MP_QSTR_sni_callback, get_object<&Self::sni_callback>, set_sni_callback},
-    {MP_QSTR_sign_callback, get_object<&Self::sign_callback>, set_callback<&Self::sign_callback>},
-    {MP_QSTR_ecdsa_sign_callback, get_object<&Self::ecdsa_sign_callback>, set_callback<&Self::ecdsa_sign_callback>},
-    {MP_QSTR_keylog_filename, get_object<&Self::keylog_filename>, set_keylog_filename},
+    USSL_IF(SNI_CALLBACK, {MP_QSTR_sni_callback, get_object<&Self::sni_callback>, set_sni_callback},)
+    USSL_IF(SIGN_CALLBACK, {MP_QSTR_sign_callback, get_object<&Self::sign_callback>, set_callback<&Self::sign_callback>},)
+    USSL_IF(SIGN_CALLBACK, {MP_QSTR_ecdsa_sign_callback, get_object<&Self::ecdsa_sign_callback>, set_callback<&Self::ecdsa_sign_callback>},)
+    USSL_IF(KEYLOG, {MP_QSTR_keylog_filename, get_object<&Self::keylog_filename>, set_keylog_filename},)
     {MP_QSTR_resumption, get_bool<&Self::resumption>, set_bool<&Self::resumption>},
     {MP_QSTR_num_tickets, get_number<&Self::tickets>, set_num_tickets},
     {MP_QSTR_session_lifetime, get_number<&Self::session_lifetime>, set_session_lifetime},
@@ -388,9 +391,9 @@ ussl::Options ussl_options_of(const ussl_context_obj_t* self) {
         .maximum_version = static_cast<ussl::Version>(self->maximum_version),
         .suites = numbers_of(self->suites),
         .groups = numbers_of(self->groups),
-        .alpn = bytes_of(self->alpn),
-        .choose_by_name = self->sni_callback != mp_const_none,
-        .key_log = self->keylog_filename != mp_const_none,
+        .alpn = features::alpn ? bytes_of(self->alpn) : std::nullopt,
+        .choose_by_name = features::sni_callback && self->sni_callback != mp_const_none,
+        .key_log = features::keylog && self->keylog_filename != mp_const_none,
         .resumption = self->resumption != 0,
         .tickets = self->tickets,
         .session_lifetime = self->session_lifetime,
@@ -441,6 +444,8 @@ extern "C" void ussl_context_attr(mp_obj_t self_in, qstr name, mp_obj_t* dest) {
         }
         return;
     }
+    if constexpr (USSL_OMITS_FEATURES)
+        ussl_raise_if_omitted(name);
     if (loads)
         dest[1] = MP_OBJ_SENTINEL;  // look the name up in the methods
 }

@@ -8,6 +8,9 @@
 #   MBEDTLS_DIR                 the sources (a copy is patched); otherwise tools/deps fetches them
 #   USSL_MBEDTLS_CONFIG         a configuration in place of ussl_mbedtls_config.h
 #   USSL_MBEDTLS_USER_CONFIG    a file with changes to the configuration
+#   USSL_PROFILE=small          omits features, for small firmware (docs/porting/small-builds.md)
+#   USSL_WITHOUT=crl,keylog     omits these features
+#   USSL_WITH=crl,keylog        includes these features that the profile omits
 
 set(ussl_binding ${CMAKE_CURRENT_LIST_DIR})
 get_filename_component(ussl_dir ${ussl_binding}/../.. ABSOLUTE)
@@ -44,7 +47,11 @@ endforeach()
 separate_arguments(USSL_ENGINE_QUICK_SOURCES)
 separate_arguments(USSL_ENGINE_KNOWN_SOURCES)
 
-set(ussl_defines USSL_ENGINE=mbedtls USSL_BOARD USSL_PORT_MEMORY)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${ussl_dir}/src/switches.h ${ussl_dir}/tools/features)
+execute_process(COMMAND ${ussl_dir}/tools/features "${USSL_PROFILE}" "${USSL_WITHOUT}" "${USSL_WITH}"
+    OUTPUT_VARIABLE ussl_features OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+separate_arguments(ussl_features)
+set(ussl_defines USSL_ENGINE=mbedtls USSL_BOARD USSL_PORT_MEMORY ${ussl_features})
 set(ussl_include ${ussl_dir}/include ${ussl_dir}/src ${ussl_dir}/src/mbedtls)
 set(ussl_cxx_options -std=c++23 -fno-exceptions -fno-rtti -fno-threadsafe-statics)
 

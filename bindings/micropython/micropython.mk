@@ -8,6 +8,9 @@
 #   MBEDTLS_DIR=                the sources (a copy is patched); otherwise tools/deps fetches them
 #   USSL_MBEDTLS_CONFIG=        a configuration in place of ussl_mbedtls_config.h
 #   USSL_MBEDTLS_USER_CONFIG=   a file with changes to the configuration
+#   USSL_PROFILE=small          omits features, for small firmware (docs/porting/small-builds.md)
+#   USSL_WITHOUT=crl,keylog     omits these features
+#   USSL_WITH=crl,keylog        includes these features that the profile omits
 
 USSL_DIR := $(abspath $(USERMOD_DIR)/../..)
 # With src/.. in the path, the object files are not in BUILD/micropython, which is the unix port's program.
@@ -23,7 +26,7 @@ USSL_MBEDTLS ?= own
 SRC_USERMOD_C += $(USSL_BINDING)/modussl.c $(USSL_BINDING)/modcrypto.c
 
 # MicroPython scans these files for interned strings (MP_QSTR_…).
-SRC_USERMOD_CXX += $(addprefix $(USSL_BINDING)/, certificate.cpp context.cpp context_attributes.cpp crypto.cpp delivery.cpp delivery_posix.cpp errors.cpp options.cpp poll.cpp session.cpp shared_contexts.cpp socket.cpp stream.cpp unwrapped.cpp)
+SRC_USERMOD_CXX += $(addprefix $(USSL_BINDING)/, certificate.cpp context.cpp context_attributes.cpp crypto.cpp delivery.cpp delivery_posix.cpp errors.cpp omitted.cpp options.cpp poll.cpp session.cpp shared_contexts.cpp socket.cpp stream.cpp unwrapped.cpp)
 
 # MicroPython 1.29 keeps only the last line marker before a name. If only changed files are scanned, and the first name is
 # in a header (py/obj.h has one), its scan fails. All files are therefore scanned after each change, as in a new build.
@@ -41,6 +44,11 @@ endif
 include $(USSL_DIR)/src/$(USSL_ENGINE)/engine.conf
 SRC_USERMOD_LIB_CXX += $(sort $(wildcard $(USSL_DIR)/src/$(USSL_ENGINE)/*.cpp))
 USSL_DEFINES := -DUSSL_ENGINE=$(USSL_ENGINE)
+USSL_FEATURES := $(shell $(USSL_DIR)/tools/features '$(USSL_PROFILE)' '$(USSL_WITHOUT)' '$(USSL_WITH)' || echo failed)
+ifeq ($(USSL_FEATURES),failed)
+$(error ussl: the features of the build are wrong: see what tools/features says above)
+endif
+USSL_DEFINES += $(addprefix -D,$(USSL_FEATURES))
 LDFLAGS_USERMOD += $(USSL_ENGINE_LIBRARIES)
 ifeq ($(USSL_ENGINE),mbedtls)
 CFLAGS_USERMOD += -I$(USSL_DIR)/src/mbedtls

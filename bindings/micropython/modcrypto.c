@@ -7,6 +7,17 @@
 
 #if MICROPY_PY_HASHLIB && MICROPY_MODULE_ATTR_DELEGATION && !(MICROPY_PY_HASHLIB_MD5 && MICROPY_PY_HASHLIB_SHA1)
 
+#if USSL_WITHOUT_CRYPTOLIB
+
+// Called for names that the module hashlib lacks.
+void ussl_hashlib_attr(mp_obj_t self, qstr attr, mp_obj_t *dest) {
+    (void)self;
+    (void)dest;
+    ussl_raise_if_omitted(attr);
+}
+
+#else
+
 static MP_DEFINE_CONST_FUN_OBJ_2(hash_update_obj, ussl_hash_update);
 static MP_DEFINE_CONST_FUN_OBJ_1(hash_digest_obj, ussl_hash_digest);
 static MP_DEFINE_CONST_FUN_OBJ_1(hash_del_obj, ussl_hash_del);
@@ -47,11 +58,13 @@ void ussl_hashlib_attr(mp_obj_t self, qstr attr, mp_obj_t *dest) {
     }
 }
 
+#endif
+
 MP_REGISTER_MODULE_DELEGATION(mp_module_hashlib, ussl_hashlib_attr);
 
 #endif
 
-#if !MICROPY_PY_CRYPTOLIB
+#if !MICROPY_PY_CRYPTOLIB && !USSL_WITHOUT_CRYPTOLIB
 
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(aes_encrypt_obj, 2, 3, ussl_aes_encrypt);
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(aes_decrypt_obj, 2, 3, ussl_aes_decrypt);

@@ -33,7 +33,7 @@ static MP_DEFINE_CONST_FUN_OBJ_1(socket_pending_obj, ussl_socket_pending);
 static MP_DEFINE_CONST_FUN_OBJ_1(socket_version_obj, ussl_socket_version);
 static MP_DEFINE_CONST_FUN_OBJ_1(socket_cipher_obj, ussl_socket_cipher);
 static MP_DEFINE_CONST_FUN_OBJ_1(socket_group_obj, ussl_socket_group);
-static MP_DEFINE_CONST_FUN_OBJ_1(socket_selected_alpn_protocol_obj, ussl_socket_selected_alpn_protocol);
+USSL_IF(ALPN, static MP_DEFINE_CONST_FUN_OBJ_1(socket_selected_alpn_protocol_obj, ussl_socket_selected_alpn_protocol);)
 static MP_DEFINE_CONST_FUN_OBJ_KW(socket_getpeercert_obj, 1, ussl_socket_getpeercert);
 
 static const mp_rom_map_elem_t socket_locals_table[] = {
@@ -55,7 +55,7 @@ static const mp_rom_map_elem_t socket_locals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_version), MP_ROM_PTR(&socket_version_obj) },
     { MP_ROM_QSTR(MP_QSTR_cipher), MP_ROM_PTR(&socket_cipher_obj) },
     { MP_ROM_QSTR(MP_QSTR_group), MP_ROM_PTR(&socket_group_obj) },
-    { MP_ROM_QSTR(MP_QSTR_selected_alpn_protocol), MP_ROM_PTR(&socket_selected_alpn_protocol_obj) },
+    USSL_IF(ALPN, { MP_ROM_QSTR(MP_QSTR_selected_alpn_protocol), MP_ROM_PTR(&socket_selected_alpn_protocol_obj) },)
     { MP_ROM_QSTR(MP_QSTR_getpeercert), MP_ROM_PTR(&socket_getpeercert_obj) },
     #ifdef USSL_POLLS_DESCRIPTORS
     { MP_ROM_QSTR(MP_QSTR_ioctl), MP_ROM_PTR(&socket_ioctl_obj) },
@@ -124,6 +124,7 @@ MP_DEFINE_CONST_OBJ_TYPE(
 
 // --- SSLContext
 
+#if !USSL_WITHOUT_CONTEXT
 static MP_DEFINE_CONST_FUN_OBJ_KW(context_wrap_socket_obj, 2, ussl_context_wrap_socket);
 static MP_DEFINE_CONST_FUN_OBJ_KW(context_load_cert_chain_obj, 1, ussl_context_load_cert_chain);
 static MP_DEFINE_CONST_FUN_OBJ_KW(context_load_verify_locations_obj, 1, ussl_context_load_verify_locations);
@@ -131,13 +132,15 @@ static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(context_load_default_certs_obj, 1, 2,
 static MP_DEFINE_CONST_FUN_OBJ_1(context_cert_store_stats_obj, ussl_context_cert_store_stats);
 static MP_DEFINE_CONST_FUN_OBJ_2(context_set_ciphers_obj, ussl_context_set_ciphers);
 static MP_DEFINE_CONST_FUN_OBJ_1(context_get_ciphers_obj, ussl_context_get_ciphers);
-static MP_DEFINE_CONST_FUN_OBJ_2(context_set_alpn_protocols_obj, ussl_context_set_alpn_protocols);
+USSL_IF(ALPN, static MP_DEFINE_CONST_FUN_OBJ_2(context_set_alpn_protocols_obj, ussl_context_set_alpn_protocols);)
 static MP_DEFINE_CONST_FUN_OBJ_2(context_set_groups_obj, ussl_context_set_groups_str);
 static MP_DEFINE_CONST_FUN_OBJ_2(context_set_psk_client_callback_obj, ussl_context_set_psk_client_callback);
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(context_set_psk_server_callback_obj, 2, 3, ussl_context_set_psk_server_callback);
+#endif
 static MP_DEFINE_CONST_FUN_OBJ_1(context_del_obj, ussl_context_del);
 
 static const mp_rom_map_elem_t context_locals_table[] = {
+    #if !USSL_WITHOUT_CONTEXT
     { MP_ROM_QSTR(MP_QSTR_wrap_socket), MP_ROM_PTR(&context_wrap_socket_obj) },
     { MP_ROM_QSTR(MP_QSTR_load_cert_chain), MP_ROM_PTR(&context_load_cert_chain_obj) },
     { MP_ROM_QSTR(MP_QSTR_load_verify_locations), MP_ROM_PTR(&context_load_verify_locations_obj) },
@@ -145,15 +148,25 @@ static const mp_rom_map_elem_t context_locals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_cert_store_stats), MP_ROM_PTR(&context_cert_store_stats_obj) },
     { MP_ROM_QSTR(MP_QSTR_set_ciphers), MP_ROM_PTR(&context_set_ciphers_obj) },
     { MP_ROM_QSTR(MP_QSTR_get_ciphers), MP_ROM_PTR(&context_get_ciphers_obj) },
-    { MP_ROM_QSTR(MP_QSTR_set_alpn_protocols), MP_ROM_PTR(&context_set_alpn_protocols_obj) },
+    USSL_IF(ALPN, { MP_ROM_QSTR(MP_QSTR_set_alpn_protocols), MP_ROM_PTR(&context_set_alpn_protocols_obj) },)
     { MP_ROM_QSTR(MP_QSTR_set_ecdh_curve), MP_ROM_PTR(&context_set_groups_obj) },
     { MP_ROM_QSTR(MP_QSTR_set_groups), MP_ROM_PTR(&context_set_groups_obj) },
     { MP_ROM_QSTR(MP_QSTR_set_psk_client_callback), MP_ROM_PTR(&context_set_psk_client_callback_obj) },
     { MP_ROM_QSTR(MP_QSTR_set_psk_server_callback), MP_ROM_PTR(&context_set_psk_server_callback_obj) },
+    #endif
     { MP_ROM_QSTR(MP_QSTR___del__), MP_ROM_PTR(&context_del_obj) },
 };
 static MP_DEFINE_CONST_DICT(context_locals, context_locals_table);
 
+#if USSL_WITHOUT_CONTEXT
+// For the objects of wrap_socket(), which the program cannot use.
+MP_DEFINE_CONST_OBJ_TYPE(
+    ussl_context_type,
+    MP_QSTR_SSLContext,
+    MP_TYPE_FLAG_NONE,
+    locals_dict, &context_locals
+    );
+#else
 MP_DEFINE_CONST_OBJ_TYPE(
     ussl_context_type,
     MP_QSTR_SSLContext,
@@ -162,6 +175,7 @@ MP_DEFINE_CONST_OBJ_TYPE(
     attr, ussl_context_attr,
     locals_dict, &context_locals
     );
+#endif
 
 // --- CPython's classes of constants
 
@@ -196,10 +210,13 @@ static MP_DEFINE_CONST_OBJ_TYPE(
 // --- the module
 
 static MP_DEFINE_CONST_FUN_OBJ_0(module_init_obj, ussl_module_init);
+#if USSL_OMITS_FEATURES
+static MP_DEFINE_CONST_FUN_OBJ_1(module_getattr_obj, ussl_module_getattr);
+#endif
 static MP_DEFINE_CONST_FUN_OBJ_KW(wrap_socket_obj, 1, ussl_wrap_socket);
-static MP_DEFINE_CONST_FUN_OBJ_1(cert_info_obj, ussl_cert_info);
-static MP_DEFINE_CONST_FUN_OBJ_KW(self_signed_obj, 1, ussl_self_signed);
-static MP_DEFINE_CONST_FUN_OBJ_KW(create_default_context_obj, 0, ussl_create_default_context);
+USSL_IF(CERT_DICT, static MP_DEFINE_CONST_FUN_OBJ_1(cert_info_obj, ussl_cert_info);)
+USSL_IF(SELF_SIGNED, static MP_DEFINE_CONST_FUN_OBJ_KW(self_signed_obj, 1, ussl_self_signed);)
+USSL_IF(CONTEXT, static MP_DEFINE_CONST_FUN_OBJ_KW(create_default_context_obj, 0, ussl_create_default_context);)
 
 #ifdef USSL_BOARD
 MP_DEFINE_CONST_FUN_OBJ_1(ussl_step_scheduled_obj, ussl_step_scheduled);
@@ -209,14 +226,17 @@ static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(flush_closed_obj, 0, 1, ussl_flush_cl
 static const mp_rom_map_elem_t module_globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR_ussl) },
     { MP_ROM_QSTR(MP_QSTR___init__), MP_ROM_PTR(&module_init_obj) },
+    #if USSL_OMITS_FEATURES
+    { MP_ROM_QSTR(MP_QSTR___getattr__), MP_ROM_PTR(&module_getattr_obj) },
+    #endif
     { MP_ROM_QSTR(MP_QSTR_wrap_socket), MP_ROM_PTR(&wrap_socket_obj) },
-    { MP_ROM_QSTR(MP_QSTR_SSLContext), MP_ROM_PTR(&ussl_context_type) },
+    USSL_IF(CONTEXT, { MP_ROM_QSTR(MP_QSTR_SSLContext), MP_ROM_PTR(&ussl_context_type) },)
     { MP_ROM_QSTR(MP_QSTR_SSLSocket), MP_ROM_PTR(&ussl_socket_type) },
-    { MP_ROM_QSTR(MP_QSTR_SSLSession), MP_ROM_PTR(&ussl_session_type) },
-    { MP_ROM_QSTR(MP_QSTR_create_default_context), MP_ROM_PTR(&create_default_context_obj) },
+    USSL_IF(SESSION_EXPORT, { MP_ROM_QSTR(MP_QSTR_SSLSession), MP_ROM_PTR(&ussl_session_type) },)
+    USSL_IF(CONTEXT, { MP_ROM_QSTR(MP_QSTR_create_default_context), MP_ROM_PTR(&create_default_context_obj) },)
     { MP_ROM_QSTR(MP_QSTR_flush_closed), MP_ROM_PTR(&flush_closed_obj) },
-    { MP_ROM_QSTR(MP_QSTR_cert_info), MP_ROM_PTR(&cert_info_obj) },
-    { MP_ROM_QSTR(MP_QSTR_self_signed), MP_ROM_PTR(&self_signed_obj) },
+    USSL_IF(CERT_DICT, { MP_ROM_QSTR(MP_QSTR_cert_info), MP_ROM_PTR(&cert_info_obj) },)
+    USSL_IF(SELF_SIGNED, { MP_ROM_QSTR(MP_QSTR_self_signed), MP_ROM_PTR(&self_signed_obj) },)
     { MP_ROM_QSTR(MP_QSTR_Purpose), MP_ROM_PTR(&purpose_type) },
     { MP_ROM_QSTR(MP_QSTR_TLSVersion), MP_ROM_PTR(&version_type) },
     { MP_ROM_QSTR(MP_QSTR_ENGINE), MP_ROM_PTR(&ussl_engine_name_obj) },
@@ -228,8 +248,8 @@ static const mp_rom_map_elem_t module_globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_CERT_OPTIONAL), MP_ROM_INT(1) },
     { MP_ROM_QSTR(MP_QSTR_CERT_REQUIRED), MP_ROM_INT(2) },
     { MP_ROM_QSTR(MP_QSTR_VERIFY_DEFAULT), MP_ROM_INT(0) },
-    { MP_ROM_QSTR(MP_QSTR_VERIFY_CRL_CHECK_LEAF), MP_ROM_INT(USSL_VERIFY_CRL_CHECK_LEAF) },
-    { MP_ROM_QSTR(MP_QSTR_VERIFY_CRL_CHECK_CHAIN), MP_ROM_INT(USSL_VERIFY_CRL_CHECK_CHAIN) },
+    USSL_IF(CRL, { MP_ROM_QSTR(MP_QSTR_VERIFY_CRL_CHECK_LEAF), MP_ROM_INT(USSL_VERIFY_CRL_CHECK_LEAF) },)
+    USSL_IF(CRL, { MP_ROM_QSTR(MP_QSTR_VERIFY_CRL_CHECK_CHAIN), MP_ROM_INT(USSL_VERIFY_CRL_CHECK_CHAIN) },)
     { MP_ROM_QSTR(MP_QSTR_PROTOCOL_TLS_CLIENT), MP_ROM_INT(USSL_PROTOCOL_TLS_CLIENT) },
     { MP_ROM_QSTR(MP_QSTR_PROTOCOL_TLS_SERVER), MP_ROM_INT(USSL_PROTOCOL_TLS_SERVER) },
     // The numbers of the protocol, as in CPython's TLSVersion.

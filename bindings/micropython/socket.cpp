@@ -19,6 +19,7 @@ using ussl::Connection;
 using ussl::Direction;
 using ussl::IoResult;
 using ussl::Progress;
+namespace features = ussl::features;
 
 ussl_socket_obj_t* socket_of(mp_obj_t self) {
     return static_cast<ussl_socket_obj_t*>(MP_OBJ_TO_PTR(self));
@@ -128,6 +129,8 @@ class PyCallbacks final : public ussl::Callbacks {
 
     ussl::NameAnswer choose_context(std::string_view name, ussl::Ref<ussl::Context>& instead,
                                     uint8_t& alert) noexcept override {
+        if constexpr (!features::sni_callback)
+            return ussl::NameAnswer::good;
         void* chosen = nullptr;
         self_->chooses = true;
         const mp_uint_t answer =
@@ -147,6 +150,8 @@ class PyCallbacks final : public ussl::Callbacks {
 
     ussl::SignAnswer sign(ussl::SignatureScheme scheme, ussl::Bytes digest, ussl::Bytes scalar,
                           ussl::MutableBytes signature, std::size_t& length) noexcept override {
+        if constexpr (!features::sign_callback)
+            return ussl::SignAnswer::own_key;
         const mp_uint_t made =
             ussl_call_sign(self_->sign_callback, self_->ecdsa_sign_callback, name_of(scheme),
                            digest.data(), digest.size(), scalar.data(), scalar.size(),
@@ -158,6 +163,8 @@ class PyCallbacks final : public ussl::Callbacks {
     }
 
     bool key_log(std::string_view line) noexcept override {
+        if constexpr (!features::keylog)
+            return true;
         return ussl_append_line(self_->keylog_filename, line.data(), line.size(), &exception);
     }
 
@@ -843,7 +850,9 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_f
             mp_raise_ValueError(MP_ERROR_TEXT("server_hostname must not be empty"));
     }
     mp_buffer_info_t saved = {};
-    if (session != mp_const_none) {
+    if (!features::session_export && session != mp_const_none)
+        mp_raise_NotImplementedError(MP_ERROR_TEXT(USSL_OMITTED("session", "session_export")));
+    if (features::session_export && session != mp_const_none) {
         if (!mp_obj_is_exact_type(session, &ussl_session_type))
             mp_raise_TypeError(MP_ERROR_TEXT("session must be an SSLSession, or None"));
         ussl_session_get_buffer(session, &saved, MP_BUFFER_READ);
@@ -1144,11 +1153,14 @@ mp_obj_t ussl_socket_getpeercert(size_t n_args, const mp_obj_t* args, mp_map_t* 
     mp_arg_val_t values[1];
     mp_arg_parse_all(n_args - 1, args + 1, kw_args, 1, allowed, values);
     const bool is_binary = values[0].u_bool;
+    if (!features::cert_dict && !is_binary)
+        mp_raise_NotImplementedError(
+            MP_ERROR_TEXT(USSL_OMITTED("getpeercert() as a dict", "cert_dict")));
     return look(socket_of(args[0]), [is_binary](Connection* connection) -> mp_obj_t {
         const ussl::Bytes der = connection->peer_certificate();
         if (der.empty())
             return mp_const_none;
-        if (is_binary)
+        if (!features::cert_dict || is_binary)
             return mp_obj_new_bytes(der.data(), der.size());
         // As in CPython, the content of an unverified certificate is not returned as a dict.
         if (!connection->peer_verified())
@@ -1161,7 +1173,8 @@ void ussl_socket_attr(mp_obj_t self_in, qstr attr, mp_obj_t* dest) {
     ussl_socket_obj_t* self = socket_of(self_in);
     if (dest[0] != MP_OBJ_NULL) {
         // Only sni_callback can set an attribute, and only `context`.
-        if (attr != MP_QSTR_context || !self->chooses || dest[1] == MP_OBJ_NULL)
+        if (!features::sni_callback || attr != MP_QSTR_context || !self->chooses ||
+            dest[1] == MP_OBJ_NULL)
             return;
         if (!mp_obj_is_exact_type(dest[1], &ussl_context_type))
             mp_raise_TypeError(MP_ERROR_TEXT("context must be an SSLContext"));
@@ -1171,14 +1184,17 @@ void ussl_socket_attr(mp_obj_t self_in, qstr attr, mp_obj_t* dest) {
     }
     if (attr == MP_QSTR_server_hostname)
         dest[0] = self->server_hostname;
-    else if (attr == MP_QSTR_session)
+    else if (features::session_export && attr == MP_QSTR_session)
         dest[0] = session_of(self);
     else if (attr == MP_QSTR_session_reused)
         dest[0] = reused(self);
     else if (attr == MP_QSTR_context)
         dest[0] = self->context;
-    else
+    else {
+        if constexpr (USSL_OMITS_FEATURES)
+            ussl_raise_if_omitted(attr);
         dest[1] = MP_OBJ_SENTINEL;  // look the name up in the methods
+    }
 }
 
 // --- the stream protocol: errors are raised with their text, except "would block"

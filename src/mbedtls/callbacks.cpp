@@ -58,7 +58,7 @@ int MbedSession::sign(mbedtls_pk_type_t type, mbedtls_pk_context& key, mbedtls_m
         return mbedtls_pk_sign_ext(type, &key, hash, digest.data(), digest.size(), signature.data(),
                                    signature.size(), &length, random_bytes, nullptr);
     };
-    if (!context().settings().signs_by_program)
+    if (!features::sign_callback || !context().settings().signs_by_program)
         return sign_here();
     if (digest.empty())  // Mbed TLS omits the size if the hash implies it
         digest = {digest.data(), mbedtls_md_get_size(mbedtls_md_info_from_type(hash))};

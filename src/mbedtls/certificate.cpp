@@ -128,6 +128,10 @@ CertificateVisitor::Time time_of(const mbedtls_x509_time& time) {
 }
 
 bool describe(const mbedtls_x509_crt& certificate, CertificateVisitor& visitor) {
+    if constexpr (!features::cert_dict) {
+        visitor.validity(time_of(certificate.valid_from), time_of(certificate.valid_to));
+        return true;
+    }
     if (!visit_identity(certificate, visitor))
         return false;
     visit_name(certificate.subject, Party::subject, visitor);

@@ -64,7 +64,7 @@ bool MbedContext::set_up(const Options& options) {
         config, static_cast<MbedVersion>(std::min(offer.maximum_version, newest)));
     mbedtls_ssl_conf_sig_algs(config, signature_algorithms);
     if (!set_up_groups(options) || !set_up_suites(offer) ||
-        (options.alpn && !set_up_alpn(*options.alpn)))
+        (features::alpn && options.alpn && !set_up_alpn(*options.alpn)))
         return false;
     mbedtls_ssl_conf_cert_profile(config, &any_profile);
     // RFC 5746 §4.1: without renegotiation_info, an attacker can insert data before that of this
@@ -76,7 +76,7 @@ bool MbedContext::set_up(const Options& options) {
 #endif
     if (!set_up_sessions(options))
         return false;
-    if (options.choose_by_name)
+    if (features::sni_callback && options.choose_by_name)
         mbedtls_ssl_conf_cert_cb(config, name_hook);
 #ifdef MBEDTLS_SSL_PROTO_TLS1_3
     // For TLS 1.3, a session is a pre-shared key.
@@ -96,7 +96,7 @@ bool MbedContext::set_up(const Options& options) {
 }
 
 bool MbedContext::set_up_alpn([[maybe_unused]] Bytes alpn) {
-#ifdef MBEDTLS_SSL_ALPN
+#if USSL_HAS_ALPN
     std::size_t count = 0;
     policy::for_each_protocol(alpn, [&](Bytes) { ++count; });
     // Each length byte is replaced by a NUL.

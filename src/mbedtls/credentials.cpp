@@ -36,7 +36,7 @@ int add_certificate(mbedtls_x509_crt& chain, Bytes der) {
     return names_are_readable(*added) ? 0 : MBEDTLS_ERR_X509_INVALID_NAME;
 }
 
-#ifdef MBEDTLS_X509_CRL_PARSE_C
+#if USSL_HAS_CRLS
 
 // Returns true if a list of extensions (RFC 5280 §4.2) changes the meaning of a CRL. That is the
 // case for a critical extension, for delta CRLs (§5.2.4) and for CRLs with a restricted scope
@@ -156,7 +156,7 @@ class Taker final : public pem::Taker {
     bool is_store_;
     const char* fault_ = nullptr;
 };
-#ifdef MBEDTLS_X509_CRL_PARSE_C
+#if USSL_HAS_CRLS
 using CrlList = mbedtls_x509_crl;
 #else
 using CrlList = int;
@@ -354,7 +354,7 @@ std::optional<ConfigError> MbedContext::load_identity(const Options& options) {
     // The peer evaluates the purpose of this side's certificate.
     for (mbedtls_x509_crt* at = &chain_; at != nullptr; at = at->next)
         at->ext_types &= ~(MBEDTLS_X509_EXT_KEY_USAGE | MBEDTLS_X509_EXT_EXTENDED_KEY_USAGE);
-    if (options.sign_by_program) {
+    if (features::sign_callback && options.sign_by_program) {
         if (const auto config_error = set_up_signing())
             return config_error;
     } else if (mbedtls_pk_check_pair(&chain_.pk, &key_, random_bytes, nullptr) != 0) {
@@ -405,7 +405,7 @@ bool MbedContext::add_system_store() {
 }
 
 std::optional<ConfigError> MbedContext::load_trusted(const Options& options) {
-#ifdef MBEDTLS_X509_CRL_PARSE_C
+#if USSL_HAS_CRLS
     Taker<CrlList> taker(trusted_, true, &crls_);
 #else
     Taker<CrlList> taker(trusted_, true);
@@ -413,7 +413,7 @@ std::optional<ConfigError> MbedContext::load_trusted(const Options& options) {
     if (options.trusted)
         if (const auto config_error = pem::read_trusted(*options.trusted, taker, unsupported_))
             return pem::about(ConfigError::About::trusted, *config_error);
-    if (options.root_store) {
+    if (features::root_store && options.root_store) {
         const auto store = RootStore::open(*options.root_store, sha256);
         if (!store)
             return store.error();
@@ -460,7 +460,7 @@ StoreStats MbedContext::store_stats() const {
         ++stats.certificates;
         stats.authorities += at->ca_istrue != 0 ? 1 : 0;
     }
-#ifdef MBEDTLS_X509_CRL_PARSE_C
+#if USSL_HAS_CRLS
     for (const mbedtls_x509_crl* at = &crls_; at != nullptr && at->version != 0; at = at->next)
         ++stats.crls;
 #endif

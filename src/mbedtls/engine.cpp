@@ -56,9 +56,9 @@ const Engine mbedtls_engine{
         [](MutableBytes out) {
             return mbedtls::random_bytes(nullptr, out.data(), out.size()) == 0;
         },
-    .crypto = &mbedtls::crypto,
+    .crypto = features::cryptolib ? &mbedtls::crypto : nullptr,
     .describe = mbedtls::describe_first,
-    .make_self_signed = mbedtls::make_self_signed,
+    .make_self_signed = features::self_signed ? mbedtls::make_self_signed : nullptr,
     .make_context = mbedtls::MbedContext::make,
     .shut_down = mbedtls::shut_down,
     .wipe_released_memory = [] { return true; },  // Mbed TLS wipes its secrets

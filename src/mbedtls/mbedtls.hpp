@@ -57,7 +57,7 @@ using SslConfig = Holder<mbedtls_ssl_config, mbedtls_ssl_config_init, mbedtls_ss
 using Ssl = Holder<mbedtls_ssl_context, mbedtls_ssl_init, mbedtls_ssl_free>;
 using Certificates = Holder<mbedtls_x509_crt, mbedtls_x509_crt_init, mbedtls_x509_crt_free>;
 using SslSession = Holder<mbedtls_ssl_session, mbedtls_ssl_session_init, mbedtls_ssl_session_free>;
-#ifdef MBEDTLS_X509_CRL_PARSE_C
+#if USSL_HAS_CRLS
 using Crls = Holder<mbedtls_x509_crl, mbedtls_x509_crl_init, mbedtls_x509_crl_free>;
 #endif
 #ifdef MBEDTLS_SSL_CACHE_C
@@ -80,13 +80,15 @@ class MbedContext final : public EngineContext {
     [[nodiscard]] StoreStats store_stats() const override;
     bool store_digest(std::span<std::uint8_t, 32> out) const override;
 
-    [[nodiscard]] bool resumes() const { return USSL_HAS_RESUMPTION != 0 && settings().resumes; }
+    [[nodiscard]] bool resumes() const {
+        return features::resumption && USSL_HAS_RESUMPTION != 0 && settings().resumes;
+    }
     [[nodiscard]] const mbedtls_x509_crt& trusted() const { return trusted_; }
     [[nodiscard]] const RootStore& root_store() const { return root_store_; }
     /// Appends copies of the trusted certificates with that name to `list`, including those of the
     /// root store. take_lack_of_memory() returns true if memory ran out.
     void add_named(const mbedtls_x509_buf& name, mbedtls_x509_crt& list) const;
-#ifdef MBEDTLS_X509_CRL_PARSE_C
+#if USSL_HAS_CRLS
     [[nodiscard]] const mbedtls_x509_crl& crls() const { return crls_; }
 #endif
     [[nodiscard]] Bytes scalar() const { return {scalar_.data(), scalar_.size()}; }
@@ -116,7 +118,7 @@ class MbedContext final : public EngineContext {
     Certificates trusted_;
     RootStore root_store_;
     Certificates chain_;
-#ifdef MBEDTLS_X509_CRL_PARSE_C
+#if USSL_HAS_CRLS
     Crls crls_;
 #endif
     Key key_;

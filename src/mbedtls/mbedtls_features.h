@@ -6,6 +6,8 @@
 #include <mbedtls/build_info.h>
 #include <mbedtls/ssl_ciphersuites.h>
 
+#include "../switches.h"
+
 #if !defined(MBEDTLS_SSL_CLI_C) || !defined(MBEDTLS_SSL_SRV_C) || !defined(MBEDTLS_SSL_PROTO_TLS1_2)
 #error "ussl: Mbed TLS must have TLS 1.2, as client and as server (MBEDTLS_SSL_CLI_C, _SRV_C, _PROTO_TLS1_2)"
 #endif
@@ -38,22 +40,22 @@
 #else
 #define USSL_HAS_RESUMPTION 0
 #endif
-#ifdef MBEDTLS_X509_CRL_PARSE_C
+#if defined(MBEDTLS_X509_CRL_PARSE_C) && !USSL_WITHOUT_CRL
 #define USSL_HAS_CRLS 1
 #else
 #define USSL_HAS_CRLS 0
 #endif
-#if defined(USSL_PATCHED_MBEDTLS) && defined(MBEDTLS_PK_WRITE_C)
+#if defined(USSL_PATCHED_MBEDTLS) && defined(MBEDTLS_PK_WRITE_C) && !USSL_WITHOUT_SIGN_CALLBACK
 #define USSL_HAS_SIGNING_BY_PROGRAM 1
 #else
 #define USSL_HAS_SIGNING_BY_PROGRAM 0
 #endif
-#if defined(USSL_PATCHED_MBEDTLS) && defined(MBEDTLS_X509_TRUSTED_CERTIFICATE_CALLBACK)
+#if defined(USSL_PATCHED_MBEDTLS) && defined(MBEDTLS_X509_TRUSTED_CERTIFICATE_CALLBACK) && !USSL_WITHOUT_ROOT_STORE
 #define USSL_HAS_ROOT_STORE 1
 #else
 #define USSL_HAS_ROOT_STORE 0
 #endif
-#ifdef MBEDTLS_SSL_ALPN
+#if defined(MBEDTLS_SSL_ALPN) && !USSL_WITHOUT_ALPN
 #define USSL_HAS_ALPN 1
 #else
 #define USSL_HAS_ALPN 0

@@ -35,7 +35,7 @@ Owned<EngineSession> MbedSession::make(const MbedContext& context, SessionResour
     mbedtls_ssl_set_user_data_p(ssl, session.get());
     mbedtls_ssl_set_verify(ssl, verify_hook, session.get());
     mbedtls_ssl_set_bio(ssl, session.get(), send_hook, receive_hook, nullptr);
-    if (context.settings().logs_keys)
+    if (features::keylog && context.settings().logs_keys)
         mbedtls_ssl_set_export_keys_cb(ssl, key_hook, session.get());
     return session;
 }
@@ -398,7 +398,7 @@ SessionFacts MbedSession::facts() const {
     if (const mbedtls_ssl_ciphersuite_t* suite = mbedtls_ssl_ciphersuite_from_id(id))
         facts.cipher = {suite_name(id, cipher_name_),
                         static_cast<int>(mbedtls_ssl_ciphersuite_get_cipher_key_bitlen(suite))};
-#ifdef MBEDTLS_SSL_ALPN
+#if USSL_HAS_ALPN
     if (const char* protocol = mbedtls_ssl_get_alpn_protocol(&ssl_))
         facts.alpn = {reinterpret_cast<const std::uint8_t*>(protocol), std::strlen(protocol)};
 #endif

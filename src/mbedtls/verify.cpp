@@ -371,7 +371,7 @@ bool signature_is_readable(const mbedtls_x509_crt& certificate) {
     return pss == nullptr || pss->mgf1_hash_id == certificate.sig_md;
 }
 
-#ifdef MBEDTLS_X509_CRL_PARSE_C
+#if USSL_HAS_CRLS
 
 bool is_signed_by(const mbedtls_x509_crl& crl, const mbedtls_x509_crt& issuer) {
     return mbedtls_x509_crt_check_key_usage(&issuer, MBEDTLS_X509_KU_CRL_SIGN) == 0 &&

@@ -134,7 +134,7 @@ bool OpenSslContext::set_up(const Options& options) {
         set_up_sessions(options);
     if (!client)
         SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, this);
-    if (options.choose_by_name)
+    if (features::sni_callback && options.choose_by_name)
         SSL_CTX_set_tlsext_servername_callback(ctx, choose_context);
     if (settings().logs_keys)
         SSL_CTX_set_keylog_callback(ctx, [](const SSL* ssl, const char* line) {

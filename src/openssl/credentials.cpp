@@ -327,7 +327,7 @@ std::optional<ConfigError> OpenSslContext::set_up_signing() {
 std::optional<ConfigError> OpenSslContext::load_trusted(const Options& options) {
     SSL_CTX* ctx = ctx_.get();
     X509_STORE* store = SSL_CTX_get_cert_store(ctx);
-    if (options.root_store) {
+    if (features::root_store && options.root_store) {
         const auto opened = RootStore::open(*options.root_store, sha256);
         if (!opened)
             return opened.error();

@@ -29,12 +29,12 @@ const Engine openssl_engine{
             return text;
         },
     .has_system_store = true,
-    .has_root_store = true,
+    .has_root_store = features::root_store,
     .has_tls1_3 = true,
     .has_psk = true,
-    .has_alpn = true,
-    .has_crls = true,
-    .has_signing_by_program = true,
+    .has_alpn = features::alpn,
+    .has_crls = features::crl,
+    .has_signing_by_program = features::sign_callback,
     .for_each_suite = openssl::for_each_suite,
     .best_groups = openssl::best_groups,
     .find_groups = openssl::find_groups,
@@ -42,9 +42,9 @@ const Engine openssl_engine{
     .now = [] { return static_cast<std::int64_t>(time(nullptr)); },
     .random =
         [](MutableBytes out) { return RAND_bytes(out.data(), static_cast<int>(out.size())) == 1; },
-    .crypto = &openssl::crypto,
+    .crypto = features::cryptolib ? &openssl::crypto : nullptr,
     .describe = openssl::describe_first,
-    .make_self_signed = openssl::make_self_signed,
+    .make_self_signed = features::self_signed ? openssl::make_self_signed : nullptr,
     .make_context = openssl::OpenSslContext::make,
     .shut_down = [] {},  // the heap of a host exists until the process ends
     .wipe_released_memory = openssl::wipe_released_memory,

@@ -1,6 +1,7 @@
 // Reads certificates and CRLs: this side's chain, ca_certs and the system's store.
 
 #include "../pem.hpp"
+#include "../switches.h"
 #include "formats.hpp"
 
 namespace ussl::pem {
@@ -73,7 +74,8 @@ Taker::Taken PemOrDerReader::take(const Item& item, bool& lacks_memory) {
         }
         der = {decoded.data(), size};
     }
-    const bool may_be_crl = item.kind == Item::Kind::der || item.is_crl();
+    // Without CRLs, other data in DER is malformed.
+    const bool may_be_crl = (features::crl && item.kind == Item::Kind::der) || item.is_crl();
     const bool is_certificate =
         item.is_certificate() ||
         (item.kind == Item::Kind::der && algorithm_of_certificate(der) != Algorithm::malformed);
@@ -88,6 +90,8 @@ Taker::Taken PemOrDerReader::take(const Item& item, bool& lacks_memory) {
     }
     if (!may_be_crl || purpose_ == Purpose::chain)
         return Taken::malformed;
+    if constexpr (!features::crl)
+        return Taken::refused;
     const Taken taken = taker_.crl(der);
     crls_ += taken == Taken::yes ? 1U : 0U;
     return taken;
@@ -115,7 +119,9 @@ std::optional<ConfigError> PemOrDerReader::read() {
             continue;
         }
         if (taken == Taken::refused)
-            return reader_.at(ConfigError{taker_.config_error()}, *item);
+            return reader_.at(
+                ConfigError{features::crl ? taker_.config_error() : USSL_OMITTED("the CRL", "crl")},
+                *item);
         ConfigError config_error = reader_.at(invalid_certificate, *item);
         if (certificates_ + crls_ + unsupported_ == 0)
             config_error.hint = looks_like(data_, false);

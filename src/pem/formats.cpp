@@ -1,6 +1,7 @@
 #include "formats.hpp"
 
 #include "../pem.hpp"
+#include "../switches.h"
 #include "../text.hpp"
 
 namespace ussl::pem {
@@ -42,6 +43,8 @@ const char* looks_like_der(Bytes data, bool wants_key) {
 }  // namespace
 
 const char* looks_like_pem(const Item& item, bool wants_key) {
+    if constexpr (!features::error_texts)
+        return nullptr;
     if (item.label == "PKCS7" || item.label == "CMS")
         return USSL_LOOKS("PKCS#7", "openssl pkcs7 -print_certs -in");
     if (item.label.ends_with("CERTIFICATE REQUEST"))
@@ -59,6 +62,8 @@ const char* looks_like_pem(const Item& item, bool wants_key) {
 }
 
 const char* looks_like(Bytes data, bool wants_key) {
+    if constexpr (!features::error_texts)
+        return nullptr;
     const std::string_view text = text_of(data);
     if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF") ||
         text.starts_with("-\0-\0"sv) || text.starts_with("\0-\0-"sv))

@@ -58,6 +58,8 @@ Owned<ContextSettings> settings_of(const Options& options) {
 }
 
 bool resumes(const Options& options) {
+    if constexpr (!features::resumption)
+        return false;
     const bool psk = uses_psk(options);
     // Clients must send their certificate in every handshake, so there is no resumption. With
     // choose_by_name, the chosen context may request certificates.
@@ -140,12 +142,18 @@ std::optional<ConfigError> check(const Engine& engine, const Options& o) {
         return ConfigError{"`key` requires `certificate`"};
     if (o.sign_by_program && !o.certificate)
         return ConfigError{"`sign_by_program` requires `certificate`"};
+    if (!features::sign_callback && o.sign_by_program)
+        return ConfigError{USSL_OMITTED("`sign_by_program`", "sign_callback")};
     if (o.sign_by_program && !engine.has_signing_by_program)
         return ConfigError{"this build's TLS library cannot sign with a callback"};
+    if (!features::crl && o.crl_check.value_or(CrlCheck::none) != CrlCheck::none)
+        return ConfigError{USSL_OMITTED("`crl_check`", "crl")};
     if (o.crl_check.value_or(CrlCheck::none) != CrlCheck::none && !engine.has_crls)
         return ConfigError{"this build's TLS library has no CRLs"};
     if (server && !psk && !o.certificate)
         return ConfigError{"a server requires `key` and `certificate`, or `psk_server`"};
+    if (!features::sni_callback && o.choose_by_name)
+        return ConfigError{USSL_OMITTED("`choose_by_name`", "sni_callback")};
     if (o.choose_by_name && !server)
         return ConfigError{"`choose_by_name` is only valid for a server"};
     if (o.key_password && !o.key)
@@ -153,6 +161,8 @@ std::optional<ConfigError> check(const Engine& engine, const Options& o) {
     // Public CAs issue client certificates to anybody.
     if (server && verifies && !o.trusted && !o.system_store && !o.root_store)
         return ConfigError{"`verify` of a server requires `trusted` or `system_store`"};
+    if (!features::root_store && o.root_store)
+        return ConfigError{USSL_OMITTED("`root_store`", "root_store")};
     if (o.root_store && !engine.has_root_store)
         return ConfigError{"`root_store` is not in this build"};
     if (uses_system_store(o) && !engine.has_system_store)
@@ -165,11 +175,15 @@ std::optional<ConfigError> check(const Engine& engine, const Options& o) {
         return ConfigError{"`pins` must be SHA-256 hashes, 32 bytes each"};
     if (o.pins && server && o.verify == Verify::none)
         return ConfigError{"`pins` of a server require `verify`: it requests no certificates"};
+    if (!features::alpn && o.alpn)
+        return ConfigError{USSL_OMITTED("`alpn`", "alpn")};
     if (o.alpn && !engine.has_alpn)
         return ConfigError{"this build's TLS library has no ALPN"};
-    if (o.alpn && !is_alpn(*o.alpn))
+    if (features::alpn && o.alpn && !is_alpn(*o.alpn))
         return ConfigError{
             "`alpn`: a protocol must be 1 to 255 bytes, without NUL; all of them 65535"};
+    if (!features::keylog && o.key_log)
+        return ConfigError{USSL_OMITTED("`key_log`", "keylog")};
     if (o.minimum_version < Version::tls1_2 || o.maximum_version > Version::tls1_3)
         return ConfigError{"`minimum_version` and `maximum_version` must be TLS 1.2 or 1.3"};
     if (o.minimum_version > o.maximum_version)
