@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "switches.h"
 #include "ussl/error.hpp"
 #include "ussl/memory.hpp"
 #include "ussl/types.hpp"
@@ -39,7 +40,9 @@ struct ContextSettings : OnHeap {
     VerifyTime verify_time;
     SecretBytes pin_hashes;  ///< concatenated SHA-256 hashes
 
-    [[nodiscard]] Bytes pins() const { return {pin_hashes.data(), pin_hashes.size()}; }
+    [[nodiscard]] Bytes pins() const {
+        return features::context ? Bytes{pin_hashes.data(), pin_hashes.size()} : Bytes{};
+    }
 };
 
 }  // namespace ussl

@@ -25,7 +25,7 @@ const Group* find(std::uint16_t number) {
 
 std::span<const std::uint16_t> of(const Engine& engine, const Options& options,
                                   std::span<std::uint16_t, max_groups> storage) {
-    if (options.groups)
+    if (features::context && options.groups)
         return *options.groups;
     return storage.first(default_groups(engine, storage));
 }

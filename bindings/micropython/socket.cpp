@@ -119,6 +119,8 @@ class PyCallbacks final : public ussl::Callbacks {
 
     ussl::CertificateDecision verify_certificate(ussl::Bytes certificate,
                                                  int depth) noexcept override {
+        if constexpr (!features::context)
+            return ussl::CertificateDecision::refused;
         const mp_uint_t answer = ussl_call_verify(self_->verify_callback, certificate.data(),
                                                   certificate.size(), depth, &exception);
         if (answer == USSL_RAISED)

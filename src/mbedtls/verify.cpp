@@ -605,7 +605,7 @@ void MbedSession::judge_path(int depth, Found& found) {
                       issuers_ != nullptr ? *issuers_ : context().trusted(), i,
                       path[i].flags | untrusted, found);
         const bool is_shown = i != depth || alone || !root_of(context(), certificate);
-        if (context().settings().verifies_by_program && is_shown)
+        if (features::context && context().settings().verifies_by_program && is_shown)
             found.add(callbacks_.verify_certificate({certificate.raw.p, certificate.raw.len}, i),
                       &certificate, i);
     }

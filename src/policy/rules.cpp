@@ -25,6 +25,15 @@ bool is_alpn(Bytes alpn) {
     return std::ranges::find(alpn, 0) == alpn.end();
 }
 
+// Returns true if an option is set that only an SSLContext has. A build without contexts has no
+// code for these options.
+bool has_context_options(const Options& options) {
+    return options.verify_by_program || options.pins || options.suites || options.groups ||
+           options.minimum_version != Version::tls1_2 ||
+           options.maximum_version != Version::tls1_3 ||
+           options.session_lifetime != default_session_lifetime;
+}
+
 }  // namespace
 
 bool uses_psk(const Options& options) {
@@ -40,7 +49,7 @@ Owned<ContextSettings> settings_of(const Options& options) {
     settings->uses_psk = uses_psk(options);
     settings->checks_hostname =
         options.verify != Verify::none && options.check_hostname && !settings->uses_psk;
-    settings->verifies_by_program = options.verify_by_program;
+    settings->verifies_by_program = features::context && options.verify_by_program;
     settings->signs_by_program = options.sign_by_program;
     settings->logs_keys = options.key_log;
     settings->resumes = resumes(options);
@@ -48,7 +57,7 @@ Owned<ContextSettings> settings_of(const Options& options) {
         static_cast<std::uint16_t>(options.record_size_limit.value_or(max_record_size));
     settings->session_lifetime = options.session_lifetime;
     settings->verify_time = {.given = options.verify_time, .build = options.build_time};
-    if (options.pins) {
+    if (features::context && options.pins) {
         settings->pin_hashes = SecretBytes(options.pins->size());
         if (settings->pin_hashes.empty())
             return nullptr;
@@ -104,6 +113,8 @@ std::optional<ConfigError> check(const Engine& engine, const Options& o) {
     const bool psk = psk_client || o.psk_server;
     const bool verifies = o.verify != Verify::none && !psk;
 
+    if (!features::context && has_context_options(o))
+        return ConfigError{USSL_OMITTED("an option of SSLContext", "context")};
     if (out_of_bounds(o.psk_identity, max_psk_identity))
         return ConfigError{"`psk_identity` must be 1 to 128 bytes"};
     if (out_of_bounds(o.psk_key, max_psk_key))
@@ -129,7 +140,7 @@ std::optional<ConfigError> check(const Engine& engine, const Options& o) {
     if (psk && (o.key || o.certificate || o.trusted))
         return ConfigError{server ? "`psk_server` excludes `key`, `certificate` and `trusted`"
                                   : "`psk_identity` excludes `key`, `certificate` and `trusted`"};
-    if (psk && o.pins)
+    if (features::context && psk && o.pins)
         return ConfigError{server ? "`psk_server` excludes `pins`"
                                   : "`psk_identity` excludes `pins`"};
 
@@ -167,13 +178,13 @@ std::optional<ConfigError> check(const Engine& engine, const Options& o) {
         return ConfigError{"`root_store` is not in this build"};
     if (uses_system_store(o) && !engine.has_system_store)
         return ConfigError{"`verify` requires `trusted`: this port has no system store"};
-    if (o.verify_by_program && !verifies && !psk)
+    if (features::context && o.verify_by_program && !verifies && !psk)
         return ConfigError{"`verify_by_program` requires verification (`verify`)"};
     if (o.crl_check.value_or(CrlCheck::none) != CrlCheck::none && !verifies)
         return crls_without_verification;
-    if (o.pins && (o.pins->empty() || o.pins->size() % 32 != 0))
+    if (features::context && o.pins && (o.pins->empty() || o.pins->size() % 32 != 0))
         return ConfigError{"`pins` must be SHA-256 hashes, 32 bytes each"};
-    if (o.pins && server && o.verify == Verify::none)
+    if (features::context && o.pins && server && o.verify == Verify::none)
         return ConfigError{"`pins` of a server require `verify`: it requests no certificates"};
     if (!features::alpn && o.alpn)
         return ConfigError{USSL_OMITTED("`alpn`", "alpn")};
@@ -184,21 +195,23 @@ std::optional<ConfigError> check(const Engine& engine, const Options& o) {
             "`alpn`: a protocol must be 1 to 255 bytes, without NUL; all of them 65535"};
     if (!features::keylog && o.key_log)
         return ConfigError{USSL_OMITTED("`key_log`", "keylog")};
-    if (o.minimum_version < Version::tls1_2 || o.maximum_version > Version::tls1_3)
+    if (features::context &&
+        (o.minimum_version < Version::tls1_2 || o.maximum_version > Version::tls1_3))
         return ConfigError{"`minimum_version` and `maximum_version` must be TLS 1.2 or 1.3"};
-    if (o.minimum_version > o.maximum_version)
+    if (features::context && o.minimum_version > o.maximum_version)
         return ConfigError{"`minimum_version` must not be above `maximum_version`"};
-    if (o.minimum_version > Version::tls1_2 && !engine.has_tls1_3)
+    if (features::context && o.minimum_version > Version::tls1_2 && !engine.has_tls1_3)
         return ConfigError{"this build's TLS library has no TLS 1.3"};
-    if (o.suites && o.suites->empty())
+    if (features::context && o.suites && o.suites->empty())
         return ConfigError{"`suites` must not be empty"};
-    if (offer_of(o).count == 0)
+    if (features::context && offer_of(o).count == 0)
         return ConfigError{
             "`suites`: none of these cipher suites fits the versions, and certificates or "
             "pre-shared keys"};
-    if (std::optional<ConfigError> config_error = groups::check(engine, o))
-        return config_error;
-    if (o.session_lifetime == 0 || o.session_lifetime > max_session_lifetime)
+    if constexpr (features::context)
+        if (std::optional<ConfigError> config_error = groups::check(engine, o))
+            return config_error;
+    if (features::context && (o.session_lifetime == 0 || o.session_lifetime > max_session_lifetime))
         return ConfigError{"`session_lifetime` must be 1 to 604800 seconds"};
     if (o.record_size_limit &&
         (*o.record_size_limit < min_record_size || *o.record_size_limit > max_record_size))

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "../switches.h"
 #include "../text.hpp"
 #include "rules.hpp"
 
@@ -72,7 +73,8 @@ Offer offer_of(const Options& options) {
     const auto add = [&](std::span<const std::uint16_t> list, bool tls1_3) {
         for (const std::uint16_t suite : list)
             if (is_tls1_3(suite) == tls1_3 && fits(suite, psk) &&
-                !(options.sign_by_program && decrypts(suite)) && offer.count < offer.suites.size())
+                !(features::sign_callback && options.sign_by_program && decrypts(suite)) &&
+                offer.count < offer.suites.size())
                 offer.suites[offer.count++] = suite;
     };
     using List = std::span<const std::uint16_t>;
