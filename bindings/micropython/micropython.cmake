@@ -8,6 +8,9 @@
 #   MBEDTLS_DIR                 the sources (a copy is patched); otherwise tools/deps fetches them
 #   USSL_MBEDTLS_CONFIG         a configuration in place of ussl_mbedtls_config.h
 #   USSL_MBEDTLS_USER_CONFIG    a file with changes to the configuration
+#   USSL_ROOTS=common           the root store in flash, docs/root-store.md (the default with USSL_MBEDTLS=own)
+#   USSL_ROOTS=none             no root store (the default otherwise)
+#   USSL_ROOTS=FILE             another root store, of tools/make_roots
 
 set(ussl_binding ${CMAKE_CURRENT_LIST_DIR})
 get_filename_component(ussl_dir ${ussl_binding}/../.. ABSOLUTE)
@@ -32,6 +35,30 @@ if(USSL_MBEDTLS STREQUAL own AND ESP_PLATFORM)
 endif()
 if(USSL_MBEDTLS STREQUAL own AND USSL_BESIDE)
     message(FATAL_ERROR "ussl: USSL_BESIDE needs USSL_MBEDTLS=port: two Mbed TLS do not fit into one firmware")
+endif()
+
+if(NOT USSL_ROOTS)
+    set(USSL_ROOTS none)
+    if(USSL_MBEDTLS STREQUAL own)
+        set(USSL_ROOTS common)
+    endif()
+endif()
+if(NOT USSL_ROOTS STREQUAL none)
+    if(NOT USSL_MBEDTLS STREQUAL own)
+        message(FATAL_ERROR "ussl: USSL_ROOTS=${USSL_ROOTS}: root stores need USSL_MBEDTLS=own")
+    endif()
+    set(ussl_roots_file ${USSL_ROOTS})
+    if(USSL_ROOTS STREQUAL common)
+        set(ussl_roots_file ${ussl_dir}/roots/common.bin)
+    endif()
+    get_filename_component(ussl_roots_file ${ussl_roots_file} ABSOLUTE BASE_DIR ${CMAKE_SOURCE_DIR})
+    set(ussl_roots_magic)
+    if(EXISTS ${ussl_roots_file})
+        file(READ ${ussl_roots_file} ussl_roots_magic LIMIT 8)
+    endif()
+    if(NOT ussl_roots_magic STREQUAL USSLROOT)
+        message(FATAL_ERROR "ussl: USSL_ROOTS=${USSL_ROOTS}: it is common, none or the path of a root store (tools/make_roots makes one)")
+    endif()
 endif()
 
 set(ussl_defines USSL_ENGINE=mbedtls USSL_BOARD USSL_PORT_MEMORY)
@@ -98,6 +125,13 @@ else()
 
     file(GLOB ussl_mbedtls_sources ${ussl_mbedtls_dir}/library/*.c)
     list(APPEND ussl_mbedtls_sources ${ussl_dir}/src/mbedtls/internals.c)
+
+    if(NOT USSL_ROOTS STREQUAL none)
+        list(APPEND ussl_sources ${ussl_binding}/roots.c)
+        list(APPEND ussl_firmware_defines USSL_ROOTS)
+        set_source_files_properties(${ussl_binding}/roots.c PROPERTIES
+            COMPILE_DEFINITIONS USSL_ROOTS_FILE="${ussl_roots_file}" OBJECT_DEPENDS ${ussl_roots_file})
+    endif()
 
     # The sources that do not use MicroPython are a separate library; the linker omits unused objects.
     add_library(ussl_core STATIC ${ussl_sources} ${ussl_mbedtls_sources})

@@ -252,13 +252,13 @@ class SSLContext:
         """This side's certificate, the rest of its chain, and its key."""
 
     def load_verify_locations(self, cadata: _Content | None = None, cafile: _Content | None = None) -> None:
-        """Adds roots and CRLs."""
+        """Adds CA certificates and CRLs, or a root store."""
 
     def cert_store_stats(self) -> dict[str, int]:
         """How many certificates (x509), authorities (x509_ca) and CRLs (crl) are trusted."""
 
     def load_default_certs(self, purpose: int = ..., /) -> None:
-        """The system's roots as well (unix)."""
+        """Adds the system's CA certificates (unix), or the root store of the firmware (boards)."""
 
     def set_ciphers(self, suites: Sequence[str] | str, /) -> None:
         """Exactly these suites; or, as a str with ":" between names, these of TLS 1.2."""

@@ -327,16 +327,10 @@ std::optional<ConfigError> OpenSslContext::set_up_signing() {
 std::optional<ConfigError> OpenSslContext::load_trusted(const Options& options) {
     SSL_CTX* ctx = ctx_.get();
     X509_STORE* store = SSL_CTX_get_cert_store(ctx);
-    if (options.root_store) {
-        const auto opened = RootStore::open(*options.root_store, sha256);
-        if (!opened)
-            return opened.error();
-        root_store_ = *opened;
-        if (!set_up_look_up(store))
-            return ConfigError{"out of memory", true};
-    }
+    if (const auto config_error = root_stores_.open(options, sha256))
+        return config_error;
     const auto take = [&](X509* certificate) {
-        // OpenSSL calls the lookup only for names that it does not have yet.
+        // OpenSSL calls the look-up only for names that it does not have yet.
         (void)add_roots(store, X509_get_subject_name(certificate));
         namesakes_ = namesakes_ ||
                      X509_OBJECT_retrieve_by_subject(X509_STORE_get0_objects(store), X509_LU_X509,
@@ -351,6 +345,8 @@ std::optional<ConfigError> OpenSslContext::load_trusted(const Options& options) 
         if (named == NamedStore::none && SSL_CTX_set_default_verify_paths(ctx) != 1)
             return ConfigError{"the system's certificate store cannot be read"};
     }
+    if (!root_stores_.empty() && !set_up_look_up(store))
+        return ConfigError{"out of memory", true};
     if (!options.trusted)
         return std::nullopt;
     Taker taker(
@@ -366,7 +362,16 @@ std::optional<ConfigError> OpenSslContext::load_trusted(const Options& options) 
 
 Certificate OpenSslContext::add_roots(X509_STORE* store, const X509_NAME* name) {
     Certificate first;
-    root_store_.for_each(encoded(name), [&](const RootStore::Root& root) {
+    const auto add = [&](Certificate certificate) {
+        if (X509_STORE_add_cert(store, certificate.get()) != 1)
+            return false;
+        if (first)
+            namesakes_ = true;
+        else
+            first = std::move(certificate);
+        return true;
+    };
+    root_stores_.for_each(encoded(name), [&](const RootStore::Root& root) {
         const RootStore::Certificate made = RootStore::certificate(root);
         if (made.room.empty()) {
             ERR_raise(ERR_LIB_X509, ERR_R_MALLOC_FAILURE);
@@ -376,19 +381,13 @@ Certificate OpenSslContext::add_roots(X509_STORE* store, const X509_NAME* name) 
         // As with `trusted`, certificates with an unsupported key are ignored.
         if (!certificate || X509_get0_pubkey(certificate.get()) == nullptr)
             return true;
-        if (X509_STORE_add_cert(store, certificate.get()) != 1)
-            return false;
-        if (first)
-            namesakes_ = true;
-        else
-            first = std::move(certificate);
-        return true;
+        return add(std::move(certificate));
     });
     return first;
 }
 
 bool OpenSslContext::set_up_look_up(X509_STORE* store) {
-    look_up_.reset(X509_LOOKUP_meth_new("ussl's root store"));
+    look_up_.reset(X509_LOOKUP_meth_new("ussl's roots"));
     if (!look_up_)
         return false;
     X509_LOOKUP_meth_set_get_by_subject(
@@ -411,7 +410,7 @@ bool OpenSslContext::set_up_look_up(X509_STORE* store) {
 StoreStats OpenSslContext::store_stats() const {
     StoreStats stats;
     stats.unsupported = unsupported_;
-    stats.certificates = stats.authorities = root_store_.count();
+    stats.certificates = stats.authorities = root_stores_.count();
     STACK_OF(X509_OBJECT)* objects = X509_STORE_get0_objects(SSL_CTX_get_cert_store(ctx_.get()));
     for (int i = 0; i < sk_X509_OBJECT_num(objects); ++i) {
         const X509_OBJECT* object = sk_X509_OBJECT_value(objects, i);

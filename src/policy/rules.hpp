@@ -22,8 +22,12 @@ inline CrlCheck crl_check_of(const Options& options, const StoreStats& stats) {
 /// Returns true if connections can be resumed.
 bool resumes(const Options& options);
 
-/// Returns true if the system's store is trusted.
+/// Returns true if there are Options::root_stores.
+bool has_root_stores(const Options& options);
+/// Returns true if the system's store is trusted, and not replaced by Options::system_roots.
 bool uses_system_store(const Options& options);
+/// Returns true if Options::system_roots are trusted.
+bool uses_system_roots(const Options& options);
 
 /// Calls `take` with each protocol of Options::alpn.
 template <class Take>
