@@ -34,10 +34,10 @@ std::expected<Ref<Context>, ConfigError> Context::make(const Engine& engine, con
     if (!made)
         return std::unexpected(made.error());
     context->engine_ = std::move(*made);
-    const StoreStats trusted = context->store_stats();
-    if (options.trusted && options.verify == Verify::none && trusted.crls != 0)
+    const bool has_crls = context->engine_->has_crls();
+    if (options.trusted && options.verify == Verify::none && has_crls)
         return std::unexpected(policy::crls_without_verification);
-    context->settings_->crl_check = policy::crl_check_of(options, trusted);
+    context->settings_->crl_check = policy::crl_check_of(options, has_crls);
     context->sha256_ = engine.sha256;
     context->now_ = engine.now;
     if (context->resumes() && options.role == Role::client &&

@@ -448,6 +448,14 @@ bool MbedContext::store_digest(std::span<std::uint8_t, 32> out) const {
     return good && mbedtls_md_finish(&hash, out.data()) == 0;
 }
 
+bool MbedContext::has_crls() const {
+#ifdef MBEDTLS_X509_CRL_PARSE_C
+    return crls_.version != 0;
+#else
+    return false;
+#endif
+}
+
 StoreStats MbedContext::store_stats() const {
     StoreStats stats;
     stats.unsupported = unsupported_;

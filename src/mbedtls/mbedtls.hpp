@@ -78,6 +78,7 @@ class MbedContext final : public EngineContext {
                                                                  const Options& options);
     Owned<EngineSession> make_session(SessionResources& resources, const HostName* name) override;
     [[nodiscard]] StoreStats store_stats() const override;
+    [[nodiscard]] bool has_crls() const override;
     bool store_digest(std::span<std::uint8_t, 32> out) const override;
 
     [[nodiscard]] bool resumes() const { return USSL_HAS_RESUMPTION != 0 && settings().resumes; }

@@ -15,8 +15,8 @@ Owned<ContextSettings> settings_of(const Options& options);
 
 /// Returns the effective CRL check. If there are CRLs, the peer's certificate is checked by
 /// default.
-inline CrlCheck crl_check_of(const Options& options, const StoreStats& stats) {
-    return options.crl_check.value_or(stats.crls != 0 ? CrlCheck::leaf : CrlCheck::none);
+inline CrlCheck crl_check_of(const Options& options, bool has_crls) {
+    return options.crl_check.value_or(has_crls ? CrlCheck::leaf : CrlCheck::none);
 }
 
 /// Returns true if connections can be resumed.
