@@ -177,6 +177,7 @@ def main():
         "instructions": [40 * client.ticks, 40 * server.ticks],
         "setup": [40 * client.setup, 40 * server.setup],
         "peak": [more_client.peak + objects, more_server.peak + objects],
+        "peak with context": [client.peak + objects, server.peak + objects],
         "idle": [more_client.held + objects, more_server.held + objects],
         "context": [client.held - more_client.held, server.held - more_server.held],
         "stack": stack,

@@ -34,10 +34,10 @@ std::expected<Ref<Context>, ConfigError> Context::make(const Engine& engine, con
     if (!made)
         return std::unexpected(made.error());
     context->engine_ = std::move(*made);
-    const StoreStats trusted = context->store_stats();
-    if (options.trusted && options.verify == Verify::none && trusted.crls != 0)
+    const bool has_crls = context->engine_->has_crls();
+    if (options.trusted && options.verify == Verify::none && has_crls)
         return std::unexpected(policy::crls_without_verification);
-    context->settings_->crl_check = policy::crl_check_of(options, trusted);
+    context->settings_->crl_check = policy::crl_check_of(options, has_crls);
     context->sha256_ = engine.sha256;
     context->now_ = engine.now;
     if (features::resumption && context->resumes() && options.role == Role::client &&
@@ -82,7 +82,10 @@ std::size_t describe(const ConfigError& config_error, std::string_view argument,
         add(before);
         add({digits + at, sizeof digits - at});
     };
-    const bool has_place = config_error.line != 0 || config_error.offset != 0;
+    using About = ConfigError::About;
+    const bool has_place = config_error.line != 0 || config_error.offset != 0 ||
+                           config_error.about == About::root_store ||
+                           config_error.about == About::system_roots;
     if (!argument.empty() && (has_place || !file.empty() || config_error.hint != nullptr)) {
         add(argument);
         if (!file.empty()) {
@@ -128,6 +131,11 @@ class DigestInput {
             bytes.emplace(reinterpret_cast<const std::uint8_t*>(list->data()), list->size_bytes());
         operator()(name, bytes);
     }
+    void operator()(std::string_view name,
+                    const std::array<std::optional<Bytes>, max_root_stores>& stores) {
+        for (const std::optional<Bytes>& store : stores)
+            operator()(name, store);
+    }
     template <class T>
     void operator()(std::string_view, const std::optional<T>& value) {
         number(value ? 1 : 0);
@@ -147,9 +155,9 @@ class DigestInput {
     void number(std::uint64_t value) { numbers_[numbers_count_++] = value; }
 
     static constexpr std::uint64_t absent = ~std::uint64_t{0};
-    std::uint64_t numbers_[2 * option_count] = {};
+    std::uint64_t numbers_[2 * option_count + max_root_stores] = {};
     std::size_t numbers_count_ = 0;
-    Bytes parts_[1 + option_count];
+    Bytes parts_[1 + option_count + max_root_stores];
     std::size_t count_ = 1;
 };
 
@@ -163,6 +171,8 @@ bool Context::set_session_scope(const Engine& engine, const Options& options) {
     lasting.verify_time.reset();
     lasting.build_time.reset();
     lasting.session_lifetime = {};  // a session stores its age
+    if (!policy::uses_system_roots(options))
+        lasting.system_roots.reset();
     lasting.key_log = false;
     std::uint8_t digest[32];
     // The content of a system store can change. The result of a callback is unpredictable, so each
@@ -179,8 +189,13 @@ bool Context::set_session_scope(const Engine& engine, const Options& options) {
 bool options_digest(const Engine& engine, const Options& options, std::span<std::uint8_t, 32> out) {
     // The header of a root store contains its digest, so the content need not be hashed.
     Options summarized = options;
-    if (features::root_store && options.root_store)
-        summarized.root_store = RootStore::summary(*options.root_store);
+    if constexpr (features::root_store) {
+        for (std::optional<Bytes>& store : summarized.root_stores)
+            if (store)
+                store = RootStore::summary(*store);
+        if (options.system_roots)
+            summarized.system_roots = RootStore::summary(*options.system_roots);
+    }
     DigestInput input;
     for_each_option(summarized,
                     [&](std::string_view name, const auto& value) { input(name, value); });
@@ -362,6 +377,9 @@ std::size_t parse_suites(const Engine& engine, std::string_view text, std::span<
 
 std::string_view engine_version(const Engine& engine) {
     return engine.version();
+}
+bool is_root_store(Bytes content) {
+    return RootStore::begins(content);
 }
 bool has_root_store(const Engine& engine) {
     return engine.has_root_store;

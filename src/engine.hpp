@@ -132,6 +132,8 @@ class EngineContext : public OnHeap {
     virtual Owned<EngineSession> make_session(SessionResources& resources,
                                               const HostName* name) = 0;
     [[nodiscard]] virtual StoreStats store_stats() const = 0;
+    /// Returns true if there are CRLs. store_stats() may read all of the system's store.
+    [[nodiscard]] virtual bool has_crls() const = 0;
     /// Computes SHA-256 over the trust anchors and CRLs, including the system's store if it is
     /// used. Returns false on failure.
     virtual bool store_digest(std::span<std::uint8_t, 32> out) const = 0;

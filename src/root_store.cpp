@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "pem/der.hpp"
+#include "policy/rules.hpp"
 #include "utc.hpp"
 
 namespace ussl {
@@ -14,7 +15,7 @@ using pem::Der;
 constexpr std::string_view magic = "USSLROOT";
 constexpr unsigned format_version = 1;
 constexpr std::size_t max_roots = 4096;
-constexpr std::size_t max_size = 16U << 20;
+constexpr std::size_t max_size = std::size_t{1} << RootStore::place_bits;
 // The size of an entry without its fields of variable size.
 constexpr std::size_t entry_size = 25;
 constexpr std::uint8_t has_distrust_date = 1;
@@ -148,6 +149,11 @@ bool RootStore::is_same(Bytes a, Bytes b) {
     return std::ranges::equal(a, b);
 }
 
+bool RootStore::begins(Bytes content) {
+    return content.size() >= magic.size() &&
+           std::memcmp(content.data(), magic.data(), magic.size()) == 0;
+}
+
 std::expected<RootStore, ConfigError> RootStore::open(Bytes content, Sha256 sha256) {
     const std::string_view begin{reinterpret_cast<const char*>(content.data()),
                                  std::min(content.size(), magic.size())};
@@ -222,11 +228,9 @@ std::optional<RootStore::Root> RootStore::root_of(std::size_t row) const {
     return root_at(size_in(content_, header_size + row * row_size + 4, 4), size);
 }
 
-std::optional<RootStore::Root> RootStore::find(Bytes signature, Bytes subject) const {
+std::optional<RootStore::Root> RootStore::root_of(std::uint32_t place, Bytes subject) const {
     std::size_t size = 0;
-    if (empty() || signature.size() != 4)
-        return std::nullopt;
-    const std::optional<Root> root = root_at(size_in(signature, 0, 4), size);
+    const std::optional<Root> root = root_at(place, size);
     return root && is_same(root->subject, subject) ? root : std::nullopt;
 }
 
@@ -324,6 +328,51 @@ RootStore::Certificate RootStore::certificate(const Root& root) {
     writer.header(Der::sequence, 0);
     made.begin = made.room.size() - writer.size();
     return made;
+}
+
+std::optional<ConfigError> RootStores::open(const Options& options, RootStore::Sha256 sha256) {
+    if constexpr (!features::root_store)
+        return std::nullopt;  // policy::check() rejects the options
+    for (const std::optional<Bytes>& content : options.root_stores)
+        if (content)
+            if (const auto config_error = add(*content, ConfigError::About::root_store, sha256))
+                return config_error;
+    if (!policy::uses_system_roots(options))
+        return std::nullopt;
+    return add(*options.system_roots, ConfigError::About::system_roots, sha256);
+}
+
+// A store that is there already is ignored, as a certificate of Options::trusted is.
+std::optional<ConfigError> RootStores::add(Bytes content, ConfigError::About option,
+                                           RootStore::Sha256 sha256) {
+    const auto opened = RootStore::open(content, sha256);
+    if (!opened) {
+        ConfigError config_error = opened.error();
+        config_error.about = option;
+        return config_error;
+    }
+    for (std::size_t i = 0; i < size_; ++i)
+        if (stores_[i].is_same(*opened))
+            return std::nullopt;
+    stores_[size_++] = *opened;
+    return std::nullopt;
+}
+
+std::size_t RootStores::count() const {
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < size_; ++i)
+        count += stores_[i].count();
+    return count;
+}
+
+std::optional<RootStore::Root> RootStores::find(Bytes signature, Bytes subject) const {
+    if (signature.size() != 4)
+        return std::nullopt;
+    const std::size_t store = signature[0];
+    if (store >= size_)
+        return std::nullopt;
+    const auto place = static_cast<std::uint32_t>(number(signature, 1, 3));
+    return stores_[store].root_of(place, subject);
 }
 
 }  // namespace ussl

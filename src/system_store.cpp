@@ -26,6 +26,24 @@ bool is_hash(std::string_view name) {
            from(name, digits + 1).find_first_not_of("0123456789") == name.npos;
 }
 
+// Returns the content of a file; empty: it is unreadable or empty. Returns nullopt if memory runs
+// out.
+std::optional<SecretBytes> content_of(const char* path) {
+    constexpr long most = 64L << 20;
+    const std::unique_ptr<std::FILE, Close> file{std::fopen(path, "rb")};
+    if (!file || std::fseek(file.get(), 0, SEEK_END) != 0)
+        return SecretBytes{};
+    const long size = std::ftell(file.get());
+    if (size <= 0 || size > most || std::fseek(file.get(), 0, SEEK_SET) != 0)
+        return SecretBytes{};
+    SecretBytes content(static_cast<std::size_t>(size));
+    if (content.empty())
+        return std::nullopt;
+    if (std::fread(content.data(), 1, content.size(), file.get()) != content.size())
+        return SecretBytes{};
+    return content;
+}
+
 // Returns false if memory runs out.
 bool read_folder(std::string_view folder, pem::Taker& taker, std::size_t& unsupported) {
     char path[4096];
@@ -50,21 +68,47 @@ bool read_folder(std::string_view folder, pem::Taker& taker, std::size_t& unsupp
 }  // namespace
 
 NamedStore read_store_file(const char* path, pem::Taker& taker, std::size_t& unsupported) {
-    constexpr long most = 64L << 20;
-    const std::unique_ptr<std::FILE, Close> file{std::fopen(path, "rb")};
-    if (!file || std::fseek(file.get(), 0, SEEK_END) != 0)
-        return NamedStore::none;
-    const long size = std::ftell(file.get());
-    if (size <= 0 || size > most || std::fseek(file.get(), 0, SEEK_SET) != 0)
-        return NamedStore::none;
-    const SecretBytes content(static_cast<std::size_t>(size));
-    if (content.empty())
+    const std::optional<SecretBytes> content = content_of(path);
+    if (!content)
         return NamedStore::no_memory;
-    const std::size_t read = std::fread(content.data(), 1, content.size(), file.get());
-    if (read == 0)
+    if (content->empty())
         return NamedStore::none;
-    return pem::read_system({content.data(), read}, taker, unsupported) ? NamedStore::read
-                                                                        : NamedStore::no_memory;
+    return pem::read_system({content->data(), content->size()}, taker, unsupported)
+               ? NamedStore::read
+               : NamedStore::no_memory;
+}
+
+bool folder_replaces_file(const char* folder, const char* file) {
+    std::size_t hashed = 0;
+    const std::unique_ptr<DIR, Close> open{opendir(folder)};
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): each thread has a folder handle of its own
+    for (const dirent* entry = nullptr; open && (entry = readdir(open.get())) != nullptr;)
+        hashed += is_hash(entry->d_name) ? 1U : 0U;
+    const std::optional<SecretBytes> content = content_of(file);
+    if (hashed == 0 || !content)
+        return false;
+    std::size_t listed = 0;
+    const std::string_view text{reinterpret_cast<const char*>(content->data()), content->size()};
+    constexpr std::string_view begin = "-----BEGIN";
+    for (std::size_t at = 0; (at = text.find(begin, at)) != std::string_view::npos;
+         at += begin.size())
+        ++listed;
+    return hashed >= listed;
+}
+
+NamedStore read_hashed(const char* folder, unsigned long hash, pem::Taker& taker,
+                       std::size_t& unsupported) {
+    char path[4096];
+    NamedStore result = NamedStore::none;
+    for (unsigned number = 0;; ++number) {
+        const int size = std::snprintf(path, sizeof path, "%s/%08lx.%u", folder, hash, number);
+        if (size < 0 || static_cast<std::size_t>(size) >= sizeof path)
+            return result;
+        const NamedStore file = read_store_file(path, taker, unsupported);
+        if (file != NamedStore::read)
+            return file == NamedStore::no_memory ? file : result;
+        result = file;
+    }
 }
 
 NamedStore read_named_store(pem::Taker& taker, std::size_t& unsupported) {

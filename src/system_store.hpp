@@ -13,6 +13,12 @@ enum class NamedStore : std::uint8_t { none, read, no_memory };
 /// folders, it reads only files with names that OpenSSL would look up (`openssl rehash` makes
 /// them). Returns `none` if neither variable is set: the system's own store applies.
 NamedStore read_named_store(pem::Taker& taker, std::size_t& unsupported);
+/// Returns true if a folder has at least as many certificates, under the names of `openssl rehash`,
+/// as a file. It is then enough to look up names in the folder.
+bool folder_replaces_file(const char* folder, const char* file);
+/// Reads the certificates of a folder whose names have that hash.
+NamedStore read_hashed(const char* folder, unsigned long hash, pem::Taker& taker,
+                       std::size_t& unsupported);
 /// Reads the certificates of one file. Returns `none` if it is unreadable or empty.
 NamedStore read_store_file(const char* path, pem::Taker& taker, std::size_t& unsupported);
 

@@ -37,6 +37,7 @@ typedef struct _ussl_source_t {
     mp_obj_t given;   // as the program passed it
     mp_obj_t content; // str or bytes-like, or None
     bool from_file;   // `content` was read from the file `given`; the binding wipes it
+    bool is_store;    // `content` is a root store, which stays as it is while a context uses it
 } ussl_source_t;
 typedef struct _ussl_sources_t {
     ussl_source_t key, certificate, trusted;
@@ -327,6 +328,8 @@ mp_obj_t ussl_module_getattr(mp_obj_t name);
 // Fills in the content of a key or certificates. If `given` is a str without "-----BEGIN", it is the name of
 // a file, unless `is_content` is true.
 void ussl_load(ussl_source_t *source, qstr argument, mp_obj_t given, bool is_content);
+// The same for trust anchors, which may also be a root store. One in flash (romfs) is not copied.
+void ussl_load_trusted(ussl_source_t *source, qstr argument, mp_obj_t given, bool is_content);
 // Wipes content that was read from a file.
 void ussl_source_wipe(const ussl_source_t *source);
 // Raises unless `psk_keys` has a method `get`, and, if it is a dict, has valid identities and keys.

@@ -77,10 +77,12 @@ MP_NORETURN void raise_unknown_suite(const char* name, size_t size) {
 }
 
 // Counts certificates and CRLs; raises if they are invalid.
-ussl::StoreStats stats_of(mp_obj_t trusted, bool system_store, const ussl_sources_t* sources) {
+ussl::StoreStats stats_of(mp_obj_t trusted, mp_obj_t root_stores, bool system_store,
+                          const ussl_sources_t* sources) {
     ussl_context_obj_t* trial = ussl_context_new(false);
     trial->verify_mode = trusted != mp_const_none ? 2 : 0;  // CRLs require it
     trial->trusted = trusted;
+    trial->root_stores = root_stores;
     trial->system_store = system_store ? 1 : 0;
     auto* made = static_cast<Context*>(ussl_context_get(trial, sources));
     const ussl::StoreStats stats = made->store_stats();
@@ -117,10 +119,19 @@ void load_verify_locations(ussl_context_obj_t* self, mp_obj_t cadata, mp_obj_t c
     if (has_data == (cafile != mp_const_none))
         mp_raise_TypeError(MP_ERROR_TEXT("load_verify_locations() takes either cadata or cafile"));
     ussl_sources_t sources = {};
-    ussl_load(&sources.trusted, has_data ? MP_QSTR_cadata : MP_QSTR_cafile,
-              has_data ? cadata : cafile, has_data && is_content);
+    ussl_load_trusted(&sources.trusted, has_data ? MP_QSTR_cadata : MP_QSTR_cafile,
+                      has_data ? cadata : cafile, has_data && is_content);
     const mp_obj_t more = sources.trusted.content;
-    const ussl::StoreStats stats = stats_of(more, false, &sources);
+    if (sources.trusted.is_store) {
+        // A context of its own is tried first, so that an error changes nothing.
+        ussl_context_obj_t* trial = ussl_context_new(false);
+        ussl_context_add_store(trial, &sources.trusted);
+        (void)stats_of(mp_const_none, trial->root_stores, false, &sources);
+        ussl_context_add_store(self, &sources.trusted);
+        ussl_context_changed(self);
+        return;
+    }
+    const ussl::StoreStats stats = stats_of(more, mp_const_none, false, &sources);
     // A private key in the file is not used.
     mp_buffer_info_t bytes;
     if (sources.trusted.from_file && mp_get_buffer(more, &bytes, MP_BUFFER_READ))
@@ -330,8 +341,9 @@ mp_obj_t ussl_context_wrap_socket(size_t n_args, const mp_obj_t* args, mp_map_t*
 mp_obj_t ussl_context_load_default_certs(size_t n_args, const mp_obj_t* args) {
     (void)n_args;
     ussl_context_obj_t* self = context_of(args[0]);
-    if (!ussl::has_system_store(ussl::default_engine()))
-        mp_raise_ValueError(MP_ERROR_TEXT("this port has no system store of certificates"));
+    if (!ussl::has_system_store(ussl::default_engine()) && !ussl_firmware_roots())
+        mp_raise_ValueError(
+            MP_ERROR_TEXT("load_default_certs: this firmware has no root store (USSL_ROOTS=none)"));
     self->system_store = 1;
     ussl_context_changed(self);
     return mp_const_none;
@@ -339,7 +351,8 @@ mp_obj_t ussl_context_load_default_certs(size_t n_args, const mp_obj_t* args) {
 
 mp_obj_t ussl_context_cert_store_stats(mp_obj_t self_in) {
     const ussl_context_obj_t* self = context_of(self_in);
-    const ussl::StoreStats counts = stats_of(self->trusted, self->system_store != 0, nullptr);
+    const ussl::StoreStats counts =
+        stats_of(self->trusted, self->root_stores, self->system_store != 0, nullptr);
     const mp_obj_t stats = mp_obj_new_dict(4);
     const auto store = [stats](qstr name, size_t count) {
         mp_obj_dict_store(stats, MP_OBJ_NEW_QSTR(name), mp_obj_new_int_from_uint(count));

@@ -14,6 +14,7 @@ struct ussl_context_obj_t {
     mp_obj_t key_password = mp_const_none;  ///< bytes-like, or None
     mp_obj_t certificate = mp_const_none;   ///< bytes, or None
     mp_obj_t trusted = mp_const_none;       ///< bytes, or None
+    mp_obj_t root_stores = mp_const_none;   ///< tuple of bytes or memoryviews, or None
     mp_obj_t psk_identity = mp_const_none;
     mp_obj_t psk_key = mp_const_none;
     mp_obj_t psk_keys = mp_const_none;
@@ -59,6 +60,10 @@ struct ussl_context_obj_t {
 
 /// Returns the options for the library. They point into the context's objects.
 ussl::Options ussl_options_of(const ussl_context_obj_t* self);
+/// Adds a root store; raises ValueError that names the argument if there are too many.
+void ussl_context_add_store(ussl_context_obj_t* self, const ussl_source_t* source);
+/// The root store in the firmware, if there is one.
+std::optional<ussl::Bytes> ussl_firmware_roots();
 /// Drops the ussl::Context, because options have changed: the next connection gets a new one.
 void ussl_context_changed(ussl_context_obj_t* self);
 /// Sets the attribute `groups` to a list or tuple of names, a str with ":" between them, or None.

@@ -12,6 +12,10 @@
 #include "genhdr/mpversion.h"
 #endif
 
+#ifdef USSL_ROOTS
+extern "C" const uint8_t ussl_roots[], ussl_roots_end[];  // roots.c
+#endif
+
 namespace {
 
 using ussl::Bytes;
@@ -366,7 +370,7 @@ ussl::Verify verify_of(const Self* self) {
 
 }  // namespace
 
-static_assert(ussl::option_count == 30, "is the new option set below, and an attribute above?");
+static_assert(ussl::option_count == 31, "is the new option set below, and an attribute above?");
 ussl::Options ussl_options_of(const ussl_context_obj_t* self) {
     Options options{
         .role = self->server != 0 ? ussl::Role::server : ussl::Role::client,
@@ -375,6 +379,7 @@ ussl::Options ussl_options_of(const ussl_context_obj_t* self) {
         .certificate = bytes_of(self->certificate),
         .sign_by_program = has_sign_callback(self) && self->certificate != mp_const_none,
         .trusted = bytes_of(self->trusted),
+        .system_roots = ussl_firmware_roots(),
         .system_store = self->system_store != 0,
         .verify = verify_of(self),
         .crl_check = crl_check_of(self),
@@ -400,14 +405,45 @@ ussl::Options ussl_options_of(const ussl_context_obj_t* self) {
         .record_size_limit = self->record_size_limit != 0
                                  ? std::optional<std::size_t>(self->record_size_limit)
                                  : std::nullopt};
+    if (self->root_stores != mp_const_none) {
+        size_t count;
+        mp_obj_t* stores;
+        mp_obj_get_array(self->root_stores, &count, &stores);
+        std::transform(stores, stores + count, options.root_stores.begin(), bytes_of);
+    }
     // With certificates and pre-shared keys, only the latter are used, as in MicroPython's own
     // module.
     if (has_psk(self) && self->strict == 0) {
         options.key = options.key_password = options.certificate = options.trusted = std::nullopt;
+        options.root_stores = {};
         options.crl_check = std::nullopt;
         options.sign_by_program = options.system_store = false;
     }
     return options;
+}
+
+std::optional<Bytes> ussl_firmware_roots() {
+#ifdef USSL_ROOTS
+    if (ussl::features::root_store && ussl::has_root_store(ussl::default_engine()))
+        return Bytes{ussl_roots, static_cast<size_t>(ussl_roots_end - ussl_roots)};
+#endif
+    return std::nullopt;
+}
+
+void ussl_context_add_store(Self* self, const ussl_source_t* source) {
+    size_t count = 0;
+    mp_obj_t* before = nullptr;
+    if (self->root_stores != mp_const_none)
+        mp_obj_get_array(self->root_stores, &count, &before);
+    if (count == ussl::max_root_stores)
+        mp_raise_msg_varg(&mp_type_ValueError,
+                          MP_ERROR_TEXT("%q: a context has at most 3 root stores; "
+                                        "tools/make_roots combines several"),
+                          source->argument);
+    mp_obj_t stores[ussl::max_root_stores] = {};
+    std::copy(before, before + count, stores);
+    stores[count] = source->content;
+    self->root_stores = mp_obj_new_tuple(count + 1, stores);
 }
 
 void ussl_context_set_groups(Self* self, mp_obj_t groups) {

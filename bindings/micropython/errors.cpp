@@ -79,11 +79,13 @@ MP_NORETURN void ussl_raise(const ussl::ConfigError& config_error, const ussl_so
     named.reason = vstr_null_terminated_str(&reason);
     using About = ussl::ConfigError::About;
     const ussl_source_t* source = nullptr;
-    if (sources != nullptr && config_error.about != About::call)
+    if (sources != nullptr && config_error.about != About::call &&
+        config_error.about != About::system_roots)
         source = config_error.about == About::key           ? &sources->key
                  : config_error.about == About::certificate ? &sources->certificate
                                                             : &sources->trusted;
-    std::string_view argument;
+    std::string_view argument =
+        config_error.about == About::system_roots ? "the firmware's root store" : "";
     std::string_view file;
     if (source != nullptr) {
         size_t size = 0;

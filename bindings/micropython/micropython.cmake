@@ -11,6 +11,9 @@
 #   USSL_PROFILE=small          omits features, for small firmware (docs/porting/small-builds.md)
 #   USSL_WITHOUT=crl,keylog     omits these features
 #   USSL_WITH=crl,keylog        includes these features that the profile omits
+#   USSL_ROOTS=common           the root store in flash, docs/guide/root-stores.md (the default with USSL_MBEDTLS=own)
+#   USSL_ROOTS=none             no root store (the default otherwise)
+#   USSL_ROOTS=FILE             another root store, of tools/make_roots
 
 set(ussl_binding ${CMAKE_CURRENT_LIST_DIR})
 get_filename_component(ussl_dir ${ussl_binding}/../.. ABSOLUTE)
@@ -52,6 +55,30 @@ execute_process(COMMAND ${ussl_dir}/tools/features "${USSL_PROFILE}" "${USSL_WIT
     OUTPUT_VARIABLE ussl_features OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
 separate_arguments(ussl_features)
 set(ussl_defines USSL_ENGINE=mbedtls USSL_BOARD USSL_PORT_MEMORY ${ussl_features})
+
+if(NOT USSL_ROOTS)
+    set(USSL_ROOTS none)
+    if(USSL_MBEDTLS STREQUAL own AND NOT "USSL_WITHOUT_ROOT_STORE=1" IN_LIST ussl_features)
+        set(USSL_ROOTS common)
+    endif()
+endif()
+if(NOT USSL_ROOTS STREQUAL none)
+    if(NOT USSL_MBEDTLS STREQUAL own)
+        message(FATAL_ERROR "ussl: USSL_ROOTS=${USSL_ROOTS}: root stores need USSL_MBEDTLS=own")
+    endif()
+    set(ussl_roots_file ${USSL_ROOTS})
+    if(USSL_ROOTS STREQUAL common)
+        set(ussl_roots_file ${ussl_dir}/roots/common.bin)
+    endif()
+    get_filename_component(ussl_roots_file ${ussl_roots_file} ABSOLUTE BASE_DIR ${CMAKE_SOURCE_DIR})
+    set(ussl_roots_magic)
+    if(EXISTS ${ussl_roots_file})
+        file(READ ${ussl_roots_file} ussl_roots_magic LIMIT 8)
+    endif()
+    if(NOT ussl_roots_magic STREQUAL USSLROOT)
+        message(FATAL_ERROR "ussl: USSL_ROOTS=${USSL_ROOTS}: it is common, none or the path of a root store (tools/make_roots makes one)")
+    endif()
+endif()
 set(ussl_include ${ussl_dir}/include ${ussl_dir}/src ${ussl_dir}/src/mbedtls)
 set(ussl_cxx_options -std=c++23 -fno-exceptions -fno-rtti -fno-threadsafe-statics)
 
@@ -115,6 +142,13 @@ else()
 
     file(GLOB ussl_mbedtls_sources ${ussl_mbedtls_dir}/library/*.c)
     list(APPEND ussl_mbedtls_sources ${ussl_dir}/src/mbedtls/internals.c)
+
+    if(NOT USSL_ROOTS STREQUAL none)
+        list(APPEND ussl_sources ${ussl_binding}/roots.c)
+        list(APPEND ussl_firmware_defines USSL_ROOTS)
+        set_source_files_properties(${ussl_binding}/roots.c PROPERTIES
+            COMPILE_DEFINITIONS USSL_ROOTS_FILE="${ussl_roots_file}" OBJECT_DEPENDS ${ussl_roots_file})
+    endif()
 
     # The sources that do not use MicroPython are a separate library; the linker omits unused objects.
     add_library(ussl_core STATIC ${ussl_sources} ${ussl_mbedtls_sources})

@@ -11,6 +11,10 @@
 #   USSL_PROFILE=small          omits features, for small firmware (docs/porting/small-builds.md)
 #   USSL_WITHOUT=crl,keylog     omits these features
 #   USSL_WITH=crl,keylog        includes these features that the profile omits
+#   USSL_ROOTS=common           the root store in the flash of a board, docs/guide/root-stores.md (the default of boards with
+#                               USSL_MBEDTLS=own)
+#   USSL_ROOTS=none             no root store (the default otherwise)
+#   USSL_ROOTS=FILE             another root store, of tools/make_roots (a path that does not depend on the folder)
 
 USSL_DIR := $(abspath $(USERMOD_DIR)/../..)
 # With src/.. in the path, the object files are not in BUILD/micropython, which is the unix port's program.
@@ -136,6 +140,21 @@ CXXFLAGS_USERMOD += -Wno-register -Wno-volatile
 ifeq ($(shell grep -l '^CXXFLAGS *[+:]*=' Makefile $(TOP)/py/mkrules.mk),)
 CXXFLAGS += $(filter-out -std=% -Wmissing-prototypes -Wold-style-definition,$(CFLAGS))
 endif
+endif
+
+USSL_ROOTS ?= $(if $(USSL_HOST)$(filter USSL_WITHOUT_ROOT_STORE=1,$(USSL_FEATURES)),none,$(if $(filter own,$(USSL_MBEDTLS)),common,none))
+ifneq ($(USSL_ROOTS),none)
+ifneq ($(USSL_MBEDTLS),own)
+$(error USSL_ROOTS=$(USSL_ROOTS): root stores need USSL_MBEDTLS=own)
+endif
+USSL_ROOTS_FILE := $(if $(filter common,$(USSL_ROOTS)),$(USSL_DIR)/roots/common.bin,$(USSL_ROOTS))
+ifneq ($(shell head -c 8 '$(USSL_ROOTS_FILE)'),USSLROOT)
+$(error USSL_ROOTS=$(USSL_ROOTS): it is common, none or the path of a root store (tools/make_roots makes one))
+endif
+SRC_USERMOD_LIB_C += $(USSL_BINDING)/roots.c
+CFLAGS_USERMOD += -DUSSL_ROOTS
+$(BUILD)/$(USSL_BINDING)/roots.o: CFLAGS += -DUSSL_ROOTS_FILE='"$(USSL_ROOTS_FILE)"'
+$(BUILD)/$(USSL_BINDING)/roots.o: $(USSL_ROOTS_FILE)
 endif
 
 CFLAGS_USERMOD += -I$(USSL_DIR)/include -I$(USSL_DIR)/src

@@ -95,6 +95,26 @@ bool int64_of(Object object, int64_t &value) {
     }
 }
 
+// Returns true if a buffer is in a board's flash: outside of the heap, which the collector releases.
+inline bool is_in_flash([[maybe_unused]] const void *buffer) {
+    #ifdef USSL_BOARD
+    const auto *at = static_cast<const byte *>(buffer);
+    for (const auto *area = &MP_STATE_MEM(area); area != nullptr;) {
+        if (at >= area->gc_pool_start && at < area->gc_pool_end) {
+            return false;
+        }
+        #if MICROPY_GC_SPLIT_HEAP
+        area = area->next;
+        #else
+        area = nullptr;
+        #endif
+    }
+    return true;
+    #else
+    return false;
+    #endif
+}
+
 }  // namespace micropython
 
 #endif

@@ -112,17 +112,48 @@ mp_obj_t open_file(mp_obj_t path, qstr argument) {
     nlr_raise(mp_obj_exception_make_new(&mp_type_OSError, 2, 0, values));
 }
 
-mp_obj_t load_file(mp_obj_t path, qstr argument) {
+bool is_root_store(const mp_buffer_info_t& bytes) {
+    return ussl::is_root_store({static_cast<const uint8_t*>(bytes.buf), bytes.len});
+}
+
+// Returns a memoryview of a root store in a file of flash (romfs), or MP_OBJ_NULL.
+mp_obj_t store_in_flash(mp_obj_t file) {
+    mp_buffer_info_t bytes;
+    if (!mp_get_buffer(file, &bytes, MP_BUFFER_READ) || !is_root_store(bytes) ||
+        !micropython::is_in_flash(bytes.buf))
+        return MP_OBJ_NULL;
+    return mp_obj_new_memoryview('B', bytes.len, bytes.buf);
+}
+
+mp_obj_t load_file(mp_obj_t path, qstr argument, bool may_be_store) {
     const mp_obj_t file = open_file(path, argument);
     nlr_buf_t nlr;
     if (nlr_push(&nlr) != 0) {
         close_file(file);
         nlr_jump(nlr.ret_val);
     }
-    const mp_obj_t content = read_file(file);
+    mp_obj_t content = may_be_store ? store_in_flash(file) : MP_OBJ_NULL;
+    if (content == MP_OBJ_NULL)
+        content = read_file(file);
     nlr_pop();
     close_file(file);
     return content;
+}
+
+void load(ussl_source_t* source, qstr argument, mp_obj_t given, bool is_content,
+          bool may_be_store) {
+    *source = {argument, given, given, false, false};
+    mp_buffer_info_t bytes;
+    if (given == mp_const_none || is_bytes_like(given, &bytes))
+        return;
+    if (!mp_obj_is_str(given))
+        raise_wrong_type(argument, "a path (str), or its content (bytes or PEM)");
+    size_t size;
+    const char* text = mp_obj_str_get_data(given, &size);
+    if (is_content || std::string_view(text, size).find("-----BEGIN") != std::string_view::npos)
+        return;
+    source->content = load_file(given, argument, may_be_store);
+    source->from_file = true;
 }
 
 // Returns the value of an argument that has two names; `missing` if neither was passed.
@@ -134,6 +165,15 @@ mp_obj_t either(const mp_arg_val_t& one, qstr one_name, const mp_arg_val_t& othe
     if (one.u_obj != MP_OBJ_NULL)
         return one.u_obj;
     return other.u_obj != MP_OBJ_NULL ? other.u_obj : missing;
+}
+
+void add_store(ussl_context_obj_t* context, const ussl_source_t& source) {
+    ussl_context_add_store(context, &source);
+    // A shared context may exist longer than this object.
+    mp_buffer_info_t bytes;
+    mp_get_buffer_raise(source.content, &bytes, MP_BUFFER_READ);
+    if (!micropython::is_in_flash(bytes.buf))
+        context->share = 0;
 }
 
 void wipe(const ussl_sources_t& sources) {
@@ -172,23 +212,25 @@ mp_obj_t ussl_module_init(void) {
 }
 
 void ussl_load(ussl_source_t* source, qstr argument, mp_obj_t given, bool is_content) {
-    *source = {argument, given, given, false};
+    load(source, argument, given, is_content, false);
+}
+
+void ussl_load_trusted(ussl_source_t* source, qstr argument, mp_obj_t given, bool is_content) {
+    load(source, argument, given, is_content, true);
     mp_buffer_info_t bytes;
-    if (given == mp_const_none || is_bytes_like(given, &bytes))
+    if (!mp_get_buffer(source->content, &bytes, MP_BUFFER_READ) || !is_root_store(bytes))
         return;
-    if (!mp_obj_is_str(given))
-        raise_wrong_type(argument, "a path (str), or its content (bytes or PEM)");
-    size_t size;
-    const char* text = mp_obj_str_get_data(given, &size);
-    if (is_content || std::string_view(text, size).find("-----BEGIN") != std::string_view::npos)
-        return;
-    source->content = load_file(given, argument);
-    source->from_file = true;
+    source->is_store = true;
+    // The content of other objects can move or change.
+    if (!mp_obj_is_exact_type(source->content, &mp_type_bytes) &&
+        !mp_obj_is_exact_type(source->content, &mp_type_memoryview))
+        source->content = mp_obj_new_bytes(static_cast<const byte*>(bytes.buf), bytes.len);
 }
 
 void ussl_source_wipe(const ussl_source_t* source) {
     mp_buffer_info_t bytes;
-    if (source->from_file && mp_get_buffer(source->content, &bytes, MP_BUFFER_READ))
+    if (source->from_file && !source->is_store &&
+        mp_get_buffer(source->content, &bytes, MP_BUFFER_READ))
         ussl::wipe(bytes.buf, bytes.len);
 }
 
@@ -389,16 +431,20 @@ mp_obj_t ussl_wrap_socket(size_t n_args, const mp_obj_t* args, mp_map_t* kw_args
     }
     ussl_load(&sources.certificate, name(ARG_cert, MP_QSTR_cert, MP_QSTR_certfile), certificate,
               false);
-    ussl_load(&sources.trusted, name(ARG_cadata, MP_QSTR_cadata, MP_QSTR_ca_certs), trusted,
-              values[ARG_cadata].u_obj != MP_OBJ_NULL);
+    ussl_load_trusted(&sources.trusted, name(ARG_cadata, MP_QSTR_cadata, MP_QSTR_ca_certs), trusted,
+                      values[ARG_cadata].u_obj != MP_OBJ_NULL);
     ussl_load(&sources.key, name(ARG_key, MP_QSTR_key, MP_QSTR_keyfile), key, false);
     context->key = sources.key.content;
     context->certificate = sources.certificate.content;
-    context->trusted = sources.trusted.content;
+    if (sources.trusted.is_store)
+        add_store(context, sources.trusted);
+    else
+        context->trusted = sources.trusted.content;
     ussl_context_check(context, &sources);
     nlr_pop();
     wipe(sources);
-    // The library has parsed them; the text is not needed while the connection exists.
+    // The library has parsed them; the text is not needed while the connection exists. Only a root
+    // store stays.
     context->key = context->certificate = context->trusted = mp_const_none;
     context->key_password = context->psk_identity = context->psk_key = mp_const_none;
     return ussl_socket_new(context, context, values[ARG_sock].u_obj,

@@ -267,13 +267,13 @@ class SSLContext:
         """Loads this side's certificate, the rest of its chain, and its private key."""
 
     def load_verify_locations(self, cadata: _Content | None = None, cafile: _Content | None = None) -> None:
-        """Adds trust anchors and CRLs from a file or from memory."""
+        """Adds trust anchors and CRLs, or a root store, from a file or from memory."""
 
     def cert_store_stats(self) -> dict[str, int]:
         """Counts the trust anchors and CRLs of the context."""
 
     def load_default_certs(self, purpose: int = ..., /) -> None:
-        """Adds the system's certificates to the trust anchors, also those of a server."""
+        """Adds the system's trust anchors (unix), or the root store of the firmware (boards)."""
 
     def set_ciphers(self, suites: Sequence[str] | str, /) -> None:
         """Sets the cipher suites, the preferred first."""

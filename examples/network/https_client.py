@@ -4,10 +4,10 @@
 #
 #     micropython https_client.py URL [CA_FILE]
 #
-# CA_FILE holds the root certificates to trust (PEM or DER). Without it, the system's are used, where
-# there are any (unix). On a board: copy this file and the root certificate of your server to it, set
+# CA_FILE holds the root certificates to trust (PEM or DER, or a root store). Without it, the system's
+# are used (unix), or the common roots in the firmware (boards). On a board: copy this file to it, set
 # the clock (certificates have dates: `import ntptime; ntptime.settime()`), and
-# `import https_client; https_client.main("https://example.org/", "root.pem")`.
+# `import https_client; https_client.main("https://example.org/")`.
 
 import socket
 import sys

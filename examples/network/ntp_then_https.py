@@ -3,9 +3,9 @@
 # Certificates have dates. While the clock is earlier than the firmware's build date, a certificate that is not valid
 # yet by it raises an OSError with the number ussl.ERR_CERT_CLOCK.
 #
-# Connect the board to a network, copy this file, https_client.py and the root certificate of your server to it, and:
+# Connect the board to a network, copy this file and https_client.py to it, and:
 #
-#     import ntp_then_https; ntp_then_https.main("https://example.org/", "root.pem")
+#     import ntp_then_https; ntp_then_https.main("https://example.org/")
 #
 # NTP is not authenticated: an attacker in the network can choose the time, and with it make the board accept a
 # certificate that has expired. A board that must exclude this sets `verify_time` of an SSLContext from a source that
@@ -30,7 +30,7 @@ def set_clock(attempts=5):
             time.sleep(1)
 
 
-def main(url, ca_file):
+def main(url, ca_file=None):
     set_clock()
     https_client.main(url, ca_file)
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <expected>
 #include <optional>
@@ -17,11 +18,13 @@ class EngineContext;
 class Context;
 struct ContextSettings;
 
+/// The maximum number of Options::root_stores.
+inline constexpr std::size_t max_root_stores = 3;
 inline constexpr std::uint32_t default_session_lifetime = 24 * 60 * 60;
 inline constexpr std::uint32_t max_session_lifetime = 7 * 24 * 60 * 60;  ///< RFC 8446 §4.6.1
 
 /// The configuration of a Context. Context::make() copies all data that it needs, except
-/// `root_store`. An absent option is nullopt; an empty one is an error.
+/// `root_stores` and `system_roots`. An absent option is nullopt; an empty one is an error.
 ///
 /// Keys and certificates are PEM or DER, detected by their content. Options that accept several
 /// certificates accept their concatenation.
@@ -33,12 +36,14 @@ struct Options {
     std::optional<Bytes> certificate{};   ///< this side's certificate, then the rest of its chain
     /// Signatures are made by Callbacks::sign(), which can also delegate to `key`.
     bool sign_by_program = false;
-    /// Trust anchors and CRLs. Absent, without `root_store`: the system's store, if there is one.
+    /// Trust anchors and CRLs. Absent, without `root_stores`: the system's store, if there is one.
     std::optional<Bytes> trusted{};
     /// Additional trust anchors in the format of tools/make_roots (docs/guide/root-stores.md). The
     /// content is not copied: it must stay unchanged and valid while the Context exists.
-    std::optional<Bytes> root_store{};
-    bool system_store = false;  ///< uses the system's store in addition to `trusted`
+    std::array<std::optional<Bytes>, max_root_stores> root_stores{};
+    /// Replaces the system's store, for a system that has none: a root store, as `root_stores`.
+    std::optional<Bytes> system_roots{};
+    bool system_store = false;  ///< uses the system's store in addition to the others
 
     Verify verify = Verify::by_role;
     std::optional<CrlCheck> crl_check{};  ///< absent: leaf, if `trusted` contains CRLs
@@ -107,7 +112,7 @@ struct Options {
 // clang-format off
 #define USSL_OPTIONS(FIRST, NEXT) FIRST(role) \
     NEXT(key) NEXT(key_password) NEXT(certificate) NEXT(sign_by_program) NEXT(trusted) \
-    NEXT(root_store) NEXT(system_store) NEXT(verify) NEXT(crl_check) NEXT(check_hostname) \
+    NEXT(root_stores) NEXT(system_roots) NEXT(system_store) NEXT(verify) NEXT(crl_check) NEXT(check_hostname) \
     NEXT(verify_by_program) NEXT(verify_time) NEXT(build_time) NEXT(pins) NEXT(psk_identity) \
     NEXT(psk_key) NEXT(psk_server) NEXT(psk_hint) NEXT(minimum_version) \
     NEXT(maximum_version) NEXT(suites) NEXT(groups) NEXT(alpn) NEXT(choose_by_name) NEXT(key_log) \
@@ -144,7 +149,7 @@ struct ConfigError {
     const char* hint = nullptr;
     char named[40] = {};  ///< the name of an unsupported algorithm, or empty
     /// The option that caused the error.
-    enum class About : std::uint8_t { call, key, certificate, trusted, root_store };
+    enum class About : std::uint8_t { call, key, certificate, trusted, root_store, system_roots };
     About about = About::call;
     /// The position in that option: `line` for PEM (from 1), `offset` in bytes for DER. 0: at the
     /// beginning.
@@ -331,7 +336,9 @@ const Engine& default_engine();
 std::string_view engine_version(const Engine& engine);
 /// Returns true if there is a system store to verify with when Options::trusted is absent.
 bool has_system_store(const Engine& engine);
-/// Returns true if the engine supports Options::root_store.
+/// Returns true if the content begins as a root store of tools/make_roots.
+bool is_root_store(Bytes content);
+/// Returns true if the engine supports Options::root_stores and Options::system_roots.
 bool has_root_store(const Engine& engine);
 /// Releases the engine's global memory, for a port whose heap ends before the process does (a soft
 /// reset). Afterwards, existing connections can only be destroyed. New contexts start the engine

@@ -47,7 +47,7 @@ std::expected<Owned<EngineContext>, ConfigError> MbedContext::make(const Context
     return context;
 }
 
-static_assert(option_count == 30, "does this engine need the new option?");
+static_assert(option_count == 31, "does this engine need the new option?");
 bool MbedContext::set_up(const Options& options) {
     const bool client = settings().role == Role::client;
     mbedtls_ssl_config* config = &config_;

@@ -413,12 +413,8 @@ std::optional<ConfigError> MbedContext::load_trusted(const Options& options) {
     if (options.trusted)
         if (const auto config_error = pem::read_trusted(*options.trusted, taker, unsupported_))
             return pem::about(ConfigError::About::trusted, *config_error);
-    if (features::root_store && options.root_store) {
-        const auto store = RootStore::open(*options.root_store, sha256);
-        if (!store)
-            return store.error();
-        root_store_ = *store;
-    }
+    if (const auto config_error = root_stores_.open(options, sha256))
+        return config_error;
     if (policy::uses_system_store(options) && !add_system_store())
         return ConfigError{"out of memory", true};
     restrict_issuers(trusted_);
@@ -434,7 +430,7 @@ void MbedContext::add_named(const mbedtls_x509_buf& name, mbedtls_x509_crt& list
         if (std::ranges::equal(wanted, Bytes{at->subject_raw.p, at->subject_raw.len}))
             (void)add_certificate(list, {at->raw.p, at->raw.len});
     restrict_issuers(list);
-    root_store_.for_each(wanted, [&](const RootStore::Root& root) {
+    root_stores_.for_each(wanted, [&](const RootStore::Root& root) {
         const RootStore::Certificate made = RootStore::certificate(root);
         if (made.room.empty())
             return lacks_memory();
@@ -452,10 +448,18 @@ bool MbedContext::store_digest(std::span<std::uint8_t, 32> out) const {
     return good && mbedtls_md_finish(&hash, out.data()) == 0;
 }
 
+bool MbedContext::has_crls() const {
+#ifdef MBEDTLS_X509_CRL_PARSE_C
+    return crls_.version != 0;
+#else
+    return false;
+#endif
+}
+
 StoreStats MbedContext::store_stats() const {
     StoreStats stats;
     stats.unsupported = unsupported_;
-    stats.certificates = stats.authorities = root_store_.count();
+    stats.certificates = stats.authorities = root_stores_.count();
     for (const mbedtls_x509_crt* at = &trusted_; at != nullptr && at->version != 0; at = at->next) {
         ++stats.certificates;
         stats.authorities += at->ca_istrue != 0 ? 1 : 0;

@@ -78,13 +78,14 @@ class MbedContext final : public EngineContext {
                                                                  const Options& options);
     Owned<EngineSession> make_session(SessionResources& resources, const HostName* name) override;
     [[nodiscard]] StoreStats store_stats() const override;
+    [[nodiscard]] bool has_crls() const override;
     bool store_digest(std::span<std::uint8_t, 32> out) const override;
 
     [[nodiscard]] bool resumes() const {
         return features::resumption && USSL_HAS_RESUMPTION != 0 && settings().resumes;
     }
     [[nodiscard]] const mbedtls_x509_crt& trusted() const { return trusted_; }
-    [[nodiscard]] const RootStore& root_store() const { return root_store_; }
+    [[nodiscard]] const RootStores& root_stores() const { return root_stores_; }
     /// Appends copies of the trusted certificates with that name to `list`, including those of the
     /// root store. take_lack_of_memory() returns true if memory ran out.
     void add_named(const mbedtls_x509_buf& name, mbedtls_x509_crt& list) const;
@@ -116,7 +117,7 @@ class MbedContext final : public EngineContext {
 
     // The order matters: the configuration contains pointers to the others.
     Certificates trusted_;
-    RootStore root_store_;
+    RootStores root_stores_;
     Certificates chain_;
 #if USSL_HAS_CRLS
     Crls crls_;
@@ -286,7 +287,7 @@ class MbedSession final : public EngineSession {
     /// With a root store: called to get the trusted certificates that may have issued a
     /// certificate. Mbed TLS frees them.
     int find_issuers(const mbedtls_x509_crt& certificate, mbedtls_x509_crt*& found);
-    [[nodiscard]] bool looks_up_issuers() const { return !context().root_store().empty(); }
+    [[nodiscard]] bool looks_up_issuers() const { return !context().root_stores().empty(); }
     /// Called for each ClientHello.
     int choose_context();
     /// Called for each secret if secrets are logged.

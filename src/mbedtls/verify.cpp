@@ -448,7 +448,7 @@ bool is_among_trusted(const MbedContext& context, const mbedtls_x509_crt& certif
         return false;
     // The fields in the root store identify a certificate.
     bool found = false;
-    context.root_store().for_each(
+    context.root_stores().for_each(
         bytes_of(certificate.subject_raw), [&](const RootStore::Root& root) {
             const mbedtls_x509_time begin = x509_time(root.not_before);
             const mbedtls_x509_time end = x509_time(root.not_after);
@@ -492,8 +492,8 @@ void restrict_issuers(mbedtls_x509_crt& trusted) {
 
 std::optional<RootStore::Root> root_of(const MbedContext& context,
                                        const mbedtls_x509_crt& certificate) {
-    return context.root_store().root_of(bytes_of(certificate.sig),
-                                        bytes_of(certificate.subject_raw));
+    return context.root_stores().root_of(bytes_of(certificate.sig),
+                                         bytes_of(certificate.subject_raw));
 }
 
 void find_failures(const MbedContext& context, const mbedtls_x509_crt& certificate,

@@ -99,7 +99,7 @@ std::expected<Owned<OpenSslContext>, ConfigError> OpenSslContext::try_to_make(
     return std::unexpected(*config_error);
 }
 
-static_assert(option_count == 30, "does this engine need the new option?");
+static_assert(option_count == 31, "does this engine need the new option?");
 bool OpenSslContext::set_up(const Options& options) {
     ERR_clear_error();
     const bool client = settings().role == Role::client;

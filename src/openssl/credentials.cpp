@@ -327,16 +327,10 @@ std::optional<ConfigError> OpenSslContext::set_up_signing() {
 std::optional<ConfigError> OpenSslContext::load_trusted(const Options& options) {
     SSL_CTX* ctx = ctx_.get();
     X509_STORE* store = SSL_CTX_get_cert_store(ctx);
-    if (features::root_store && options.root_store) {
-        const auto opened = RootStore::open(*options.root_store, sha256);
-        if (!opened)
-            return opened.error();
-        root_store_ = *opened;
-        if (!set_up_look_up(store))
-            return ConfigError{"out of memory", true};
-    }
+    if (const auto config_error = root_stores_.open(options, sha256))
+        return config_error;
     const auto take = [&](X509* certificate) {
-        // OpenSSL calls the lookup only for names that it does not have yet.
+        // OpenSSL calls the look-up only for names that it does not have yet.
         (void)add_roots(store, X509_get_subject_name(certificate));
         namesakes_ = namesakes_ ||
                      X509_OBJECT_retrieve_by_subject(X509_STORE_get0_objects(store), X509_LU_X509,
@@ -348,9 +342,11 @@ std::optional<ConfigError> OpenSslContext::load_trusted(const Options& options) 
         const NamedStore named = read_named_store(taker, unsupported_);
         if (named == NamedStore::no_memory)
             return ConfigError{"out of memory", true};
-        if (named == NamedStore::none && SSL_CTX_set_default_verify_paths(ctx) != 1)
+        if (named == NamedStore::none && !use_default_store(store))
             return ConfigError{"the system's certificate store cannot be read"};
     }
+    if ((!root_stores_.empty() || folder_ != nullptr) && !set_up_look_up(store))
+        return ConfigError{"out of memory", true};
     if (!options.trusted)
         return std::nullopt;
     Taker taker(
@@ -364,9 +360,28 @@ std::optional<ConfigError> OpenSslContext::load_trusted(const Options& options) 
     return std::nullopt;
 }
 
+// Parsing the file with all certificates takes most of the time of a first connection. If the
+// folder has them as well, names are looked up in it.
+bool OpenSslContext::use_default_store(X509_STORE* store) {
+    const char* folder = X509_get_default_cert_dir();
+    if (!folder_replaces_file(folder, X509_get_default_cert_file()))
+        return X509_STORE_set_default_paths(store) == 1;
+    folder_ = folder;
+    return true;
+}
+
 Certificate OpenSslContext::add_roots(X509_STORE* store, const X509_NAME* name) {
     Certificate first;
-    root_store_.for_each(encoded(name), [&](const RootStore::Root& root) {
+    const auto add = [&](Certificate certificate) {
+        if (X509_STORE_add_cert(store, certificate.get()) != 1)
+            return false;
+        if (first)
+            namesakes_ = true;
+        else
+            first = std::move(certificate);
+        return true;
+    };
+    root_stores_.for_each(encoded(name), [&](const RootStore::Root& root) {
         const RootStore::Certificate made = RootStore::certificate(root);
         if (made.room.empty()) {
             ERR_raise(ERR_LIB_X509, ERR_R_MALLOC_FAILURE);
@@ -376,19 +391,33 @@ Certificate OpenSslContext::add_roots(X509_STORE* store, const X509_NAME* name) 
         // As with `trusted`, certificates with an unsupported key are ignored.
         if (!certificate || X509_get0_pubkey(certificate.get()) == nullptr)
             return true;
-        if (X509_STORE_add_cert(store, certificate.get()) != 1)
-            return false;
-        if (first)
-            namesakes_ = true;
-        else
-            first = std::move(certificate);
-        return true;
+        return add(std::move(certificate));
     });
+    int has_hash = 0;
+    const unsigned long hash =
+        folder_ != nullptr ? X509_NAME_hash_ex(name, nullptr, nullptr, &has_hash) : 0;
+    if (has_hash == 0)
+        return first;
+    std::size_t unsupported = 0;
+    Taker taker(
+        [&](X509* certificate) {
+            return X509_NAME_cmp(X509_get_subject_name(certificate), name) != 0 ||
+                   (X509_up_ref(certificate) == 1 && add(Certificate{certificate}));
+        },
+        [](X509_CRL*) { return true; });
+    ERR_set_mark();
+    const NamedStore read = read_hashed(folder_, hash, taker, unsupported);
+    if (unsupported != 0)
+        ERR_pop_to_mark();
+    else
+        ERR_clear_last_mark();
+    if (read == NamedStore::no_memory)
+        ERR_raise(ERR_LIB_X509, ERR_R_MALLOC_FAILURE);
     return first;
 }
 
 bool OpenSslContext::set_up_look_up(X509_STORE* store) {
-    look_up_.reset(X509_LOOKUP_meth_new("ussl's root store"));
+    look_up_.reset(X509_LOOKUP_meth_new("ussl's roots"));
     if (!look_up_)
         return false;
     X509_LOOKUP_meth_set_get_by_subject(
@@ -408,21 +437,51 @@ bool OpenSslContext::set_up_look_up(X509_STORE* store) {
     return lookup != nullptr && X509_LOOKUP_set_method_data(lookup, this) == 1;
 }
 
+namespace {
+
+// Calls take(object) for each certificate and CRL.
+template <class Take>
+void for_each_object(X509_STORE* store, Take take) {
+    STACK_OF(X509_OBJECT)* objects = X509_STORE_get0_objects(store);
+    for (int i = 0; i < sk_X509_OBJECT_num(objects); ++i)
+        take(sk_X509_OBJECT_value(objects, i));
+}
+
+}  // namespace
+
+bool OpenSslContext::has_crls() const {
+    bool found = false;
+    for_each_object(SSL_CTX_get_cert_store(ctx_.get()), [&](const X509_OBJECT* object) {
+        found = found || X509_OBJECT_get_type(object) == X509_LU_CRL;
+    });
+    return found;
+}
+
 StoreStats OpenSslContext::store_stats() const {
     StoreStats stats;
     stats.unsupported = unsupported_;
-    stats.certificates = stats.authorities = root_store_.count();
-    STACK_OF(X509_OBJECT)* objects = X509_STORE_get0_objects(SSL_CTX_get_cert_store(ctx_.get()));
-    for (int i = 0; i < sk_X509_OBJECT_num(objects); ++i) {
-        const X509_OBJECT* object = sk_X509_OBJECT_value(objects, i);
-        if (X509_OBJECT_get_type(object) == X509_LU_CRL) {
+    stats.certificates = stats.authorities = root_stores_.count();
+    X509_STORE* store = SSL_CTX_get_cert_store(ctx_.get());
+    const auto count = [&stats](X509* certificate) {
+        ++stats.certificates;
+        stats.authorities += X509_check_ca(certificate) != 0 ? 1 : 0;
+    };
+    for_each_object(store, [&](const X509_OBJECT* object) {
+        X509* certificate = X509_OBJECT_get0_X509(object);
+        if (X509_OBJECT_get_type(object) == X509_LU_CRL)
             ++stats.crls;
-        } else if (X509* certificate = X509_OBJECT_get0_X509(object);
-                   certificate != nullptr && !root_of(*this, certificate)) {
-            ++stats.certificates;
-            stats.authorities += X509_check_ca(certificate) != 0 ? 1 : 0;
-        }
-    }
+        else if (certificate != nullptr && !root_of(*this, certificate))
+            count(certificate);
+    });
+    // The folder's certificates that were not looked up yet. The file is faster to read.
+    const Handle<X509_STORE, X509_STORE_free> file{folder_ != nullptr ? X509_STORE_new() : nullptr};
+    if (file && X509_STORE_load_locations(file.get(), X509_get_default_cert_file(), nullptr) == 1)
+        for_each_object(file.get(), [&](X509_OBJECT* object) {
+            X509* certificate = X509_OBJECT_get0_X509(object);
+            if (certificate != nullptr &&
+                X509_OBJECT_retrieve_match(X509_STORE_get0_objects(store), object) == nullptr)
+                count(certificate);
+        });
     ERR_clear_error();  // of certificates with unreadable extensions
     return stats;
 }

@@ -61,13 +61,14 @@ class OpenSslContext final : public EngineContext {
                                                                  const Options& options);
     Owned<EngineSession> make_session(SessionResources& resources, const HostName* name) override;
     [[nodiscard]] StoreStats store_stats() const override;
+    [[nodiscard]] bool has_crls() const override;
     bool store_digest(std::span<std::uint8_t, 32> out) const override;
 
     /// Returns true if two trusted certificates known to OpenSSL have the same name.
     [[nodiscard]] bool trusts_namesakes() const { return namesakes_; }
-    [[nodiscard]] const RootStore& root_store() const { return root_store_; }
-    /// Adds the root store's certificates of that name to OpenSSL's store. Returns the first one,
-    /// or nullptr.
+    [[nodiscard]] const RootStores& root_stores() const { return root_stores_; }
+    /// Adds the certificates of that name, of the root stores and of the system's folder, to
+    /// OpenSSL's store. Returns the first one, or nullptr.
     Certificate add_roots(X509_STORE* store, const X509_NAME* name);
     [[nodiscard]] Bytes alpn() const { return {alpn_.get(), alpn_size_}; }
     [[nodiscard]] TicketKeys& ticket_keys() const { return ticket_keys_; }
@@ -90,9 +91,11 @@ class OpenSslContext final : public EngineContext {
     std::optional<ConfigError> load_identity(const Options& options);
     std::optional<ConfigError> set_up_signing();
     std::optional<ConfigError> load_trusted(const Options& options);
+    bool use_default_store(X509_STORE* store);
     bool set_up_look_up(X509_STORE* store);
 
-    RootStore root_store_;
+    RootStores root_stores_;
+    const char* folder_ = nullptr;  ///< the system's folder, if names are looked up in it
     Handle<X509_LOOKUP_METHOD, X509_LOOKUP_meth_free> look_up_;  ///< must live as long as ctx_
     SslCtx ctx_;
     /// The library context and keys for signatures by the program (signer.cpp). The order of the
@@ -236,8 +239,8 @@ bool is_spoiled(X509* certificate);
 /// Returns the hash of an RSA-PSS signature algorithm. NID_undef: the parameters are malformed, or
 /// name two hashes.
 int hash_of_pss(const X509_ALGOR* pss);
-/// Returns the root store's entry that a trusted certificate was made of. nullopt: it is not from
-/// the root store.
+/// Returns the root stores' entry that a trusted certificate was made of. nullopt: it is not from
+/// a root store.
 std::optional<RootStore::Root> root_of(const OpenSslContext& context, X509* certificate);
 /// Returns the DER of a name.
 Bytes encoded(const X509_NAME* name);

@@ -301,8 +301,8 @@ Bytes encoded(const X509_NAME* name) {
 std::optional<RootStore::Root> root_of(const OpenSslContext& context, X509* certificate) {
     const ASN1_BIT_STRING* signature = nullptr;
     X509_get0_signature(&signature, nullptr, certificate);
-    return context.root_store().root_of(bytes_of(signature),
-                                        encoded(X509_get_subject_name(certificate)));
+    return context.root_stores().root_of(bytes_of(signature),
+                                         encoded(X509_get_subject_name(certificate)));
 }
 
 bool authority_is_whole(X509* certificate) {

@@ -47,9 +47,9 @@ bool decode(std::string_view base64, SecretBytes& into, std::size_t& size) {
     unsigned group = 0, digits = 0, padding = 0;
     size = 0;
     for (const char c : base64) {
-        if (blanks.find(c) != blanks.npos)
-            continue;
         const unsigned value = value_of(static_cast<std::uint8_t>(c));
+        if (value == 0 && blanks.find(c) != blanks.npos)
+            continue;
         if (c == '=' ? digits + padding < 2 || digits + padding >= 4 : value == 0 || padding != 0)
             return false;
         if (c == '=') {

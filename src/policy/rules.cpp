@@ -78,9 +78,26 @@ bool resumes(const Options& options) {
     return options.resumption && !psk;
 }
 
-bool uses_system_store(const Options& options) {
-    return options.system_store || (!options.trusted && !options.root_store &&
+bool has_root_stores(const Options& options) {
+    return std::ranges::any_of(options.root_stores,
+                               [](const auto& store) { return store.has_value(); });
+}
+
+namespace {
+
+bool trusts_system(const Options& options) {
+    return options.system_store || (!options.trusted && !has_root_stores(options) &&
                                     options.verify != Verify::none && !uses_psk(options));
+}
+
+}  // namespace
+
+bool uses_system_store(const Options& options) {
+    return trusts_system(options) && !options.system_roots;
+}
+
+bool uses_system_roots(const Options& options) {
+    return trusts_system(options) && options.system_roots;
 }
 
 Verify verification_of(const Options& options) {
@@ -137,7 +154,7 @@ std::optional<ConfigError> check(const Engine& engine, const Options& o) {
             "`psk_key`"};
     if (o.psk_hint && !o.psk_server)
         return ConfigError{"`psk_hint` requires `psk_server`"};
-    if (psk && (o.key || o.certificate || o.trusted))
+    if (psk && (o.key || o.certificate || o.trusted || has_root_stores(o)))
         return ConfigError{server ? "`psk_server` excludes `key`, `certificate` and `trusted`"
                                   : "`psk_identity` excludes `key`, `certificate` and `trusted`"};
     if (features::context && psk && o.pins)
@@ -170,14 +187,15 @@ std::optional<ConfigError> check(const Engine& engine, const Options& o) {
     if (o.key_password && !o.key)
         return ConfigError{"`key_password` requires `key`"};
     // Public CAs issue client certificates to anybody.
-    if (server && verifies && !o.trusted && !o.system_store && !o.root_store)
+    if (server && verifies && !o.trusted && !o.system_store && !has_root_stores(o))
         return ConfigError{"`verify` of a server requires `trusted` or `system_store`"};
-    if (!features::root_store && o.root_store)
-        return ConfigError{USSL_OMITTED("`root_store`", "root_store")};
-    if (o.root_store && !engine.has_root_store)
-        return ConfigError{"`root_store` is not in this build"};
+    if (!features::root_store && (has_root_stores(o) || o.system_roots))
+        return ConfigError{USSL_OMITTED("`root_stores`", "root_store")};
+    if ((has_root_stores(o) || uses_system_roots(o)) && !engine.has_root_store)
+        return ConfigError{"root stores are not in this build"};
     if (uses_system_store(o) && !engine.has_system_store)
-        return ConfigError{"`verify` requires `trusted`: this port has no system store"};
+        return ConfigError{
+            "`verify` requires `trusted`: this build has no root store and no system store"};
     if (features::context && o.verify_by_program && !verifies && !psk)
         return ConfigError{"`verify_by_program` requires verification (`verify`)"};
     if (o.crl_check.value_or(CrlCheck::none) != CrlCheck::none && !verifies)

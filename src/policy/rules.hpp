@@ -15,15 +15,19 @@ Owned<ContextSettings> settings_of(const Options& options);
 
 /// Returns the effective CRL check. If there are CRLs, the peer's certificate is checked by
 /// default.
-inline CrlCheck crl_check_of(const Options& options, const StoreStats& stats) {
-    return options.crl_check.value_or(stats.crls != 0 ? CrlCheck::leaf : CrlCheck::none);
+inline CrlCheck crl_check_of(const Options& options, bool has_crls) {
+    return options.crl_check.value_or(has_crls ? CrlCheck::leaf : CrlCheck::none);
 }
 
 /// Returns true if connections can be resumed.
 bool resumes(const Options& options);
 
-/// Returns true if the system's store is trusted.
+/// Returns true if there are Options::root_stores.
+bool has_root_stores(const Options& options);
+/// Returns true if the system's store is trusted, and not replaced by Options::system_roots.
 bool uses_system_store(const Options& options);
+/// Returns true if Options::system_roots are trusted.
+bool uses_system_roots(const Options& options);
 
 /// Calls `take` with each protocol of Options::alpn.
 template <class Take>

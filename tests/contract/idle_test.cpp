@@ -55,6 +55,7 @@ class PlainContext final : public ussl::EngineContext {
         return Owned<ussl::EngineSession>{new PlainSession(resources)};
     }
     [[nodiscard]] ussl::StoreStats store_stats() const override { return {}; }
+    [[nodiscard]] bool has_crls() const override { return false; }
     bool store_digest(std::span<std::uint8_t, 32>) const override { return false; }
 };
 

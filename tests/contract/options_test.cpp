@@ -156,7 +156,8 @@ TEST_P(OptionRules, VerificationNeedsASystemStoreOrRoots) {
     without_store.has_system_store = false;
     const auto made = Context::make(without_store, {.verify = Verify::required});
     ASSERT_FALSE(made);
-    EXPECT_STREQ(made.error().reason, "`verify` requires `trusted`: this port has no system store");
+    EXPECT_STREQ(made.error().reason,
+                 "`verify` requires `trusted`: this build has no root store and no system store");
 }
 
 TEST_P(OptionRules, WhatALibraryWasBuiltWithoutIsSaid) {

@@ -5,6 +5,8 @@
 #include <cstdlib>
 
 #include "contract.hpp"
+#include "pem.hpp"
+#include "system_store.hpp"
 #include "ussl/certificate.hpp"
 
 namespace contract {
@@ -393,6 +395,45 @@ TEST_P(Files, TheEnvironmentNamesTheSystemsStore) {
         const Variable nothing("SSL_CERT_FILE", "/nowhere");
         EXPECT_EQ(stats().certificates, 0U);
     }
+}
+
+TEST(SystemFolder, ReplacesAFileIfItHasAsManyCertificates) {
+    const std::string folder = testing::TempDir() + "ussl-folder";
+    ASSERT_EQ(std::system(("rm -rf '" + folder + "' && mkdir '" + folder + "'").c_str()), 0);
+    const auto write = [&](const std::string& name, const std::string& content) {
+        std::ofstream(folder + "/" + name, std::ios::binary) << content;
+        return folder + "/" + name;
+    };
+    const std::string file = write("roots.pem", cert("ca.crt") + cert("ca-rsa.crt"));
+    const auto replaces = [&](const std::string& path) {
+        return ussl::folder_replaces_file(folder.c_str(), path.c_str());
+    };
+    EXPECT_FALSE(replaces("/nowhere"));
+    write("0123abcd.0", cert("ca.crt"));
+    EXPECT_TRUE(replaces("/nowhere"));
+    EXPECT_FALSE(replaces(file));
+    write("0123abcd.r0", cert("ca.crl"));
+    write("0123abcdef.0", cert("ca-rsa.crt"));
+    EXPECT_FALSE(replaces(file));
+    write("0123abcd.1", cert("ca-rsa.crt"));
+    EXPECT_TRUE(replaces(file));
+    EXPECT_FALSE(ussl::folder_replaces_file("/nowhere", file.c_str()));
+
+    struct Count final : ussl::pem::Taker {
+        Taken certificate(Bytes) override {
+            ++certificates;
+            return Taken::yes;
+        }
+        Taken crl(Bytes) override { return Taken::malformed; }
+        std::size_t certificates = 0;
+    };
+    Count count;
+    std::size_t unsupported = 0;
+    EXPECT_EQ(ussl::read_hashed(folder.c_str(), 0x0123abcd, count, unsupported),
+              ussl::NamedStore::read);
+    EXPECT_EQ(count.certificates, 2U);
+    EXPECT_EQ(ussl::read_hashed(folder.c_str(), 0x123, count, unsupported), ussl::NamedStore::none);
+    EXPECT_EQ(count.certificates, 2U);
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ using roots::big_endian, roots::Entry, roots::entry_of, roots::sealed, roots::st
 Plan with_store(const std::string& store, const std::string& server = "server") {
     Plan made = with_certificate(server);
     made.client.trusted.reset();
-    made.client.root_store = bytes(store);
+    made.client.root_stores = {bytes(store)};
     return made;
 }
 
@@ -25,8 +25,8 @@ class RootStores : public EachPair {
         return pair.client->error().code;
     }
     static std::string refusal_of(const std::string& store, std::uint32_t* offset = nullptr) {
-        const auto made = Context::make(*GetParam().client,
-                                        {.root_store = bytes(store), .verify = Verify::required});
+        const auto made = Context::make(
+            *GetParam().client, {.root_stores = {bytes(store)}, .verify = Verify::required});
         if (made)
             return "";
         EXPECT_EQ(made.error().about, ussl::ConfigError::About::root_store);
@@ -124,12 +124,78 @@ TEST_P(RootStores, KeepExtensions) {
     }
 }
 
+TEST_P(RootStores, SeveralAddUp) {
+    const std::string one = store_of("ca.crt");
+    const std::string two = store_of("ca-rsa.crt");
+    for (const char* server : {"server", "server-rsa"}) {
+        Plan made = with_store(one, server);
+        made.client.root_stores = {bytes(one), bytes(two)};
+        EXPECT_EQ(result_of(made), Code::none);
+        made.client.root_stores = {bytes(one)};
+        made.client.system_roots = bytes(two);
+        made.client.system_store = true;
+        EXPECT_EQ(result_of(made), Code::none);
+    }
+    // The same entry of the second store has another distrust date.
+    Entry entry = entry_of("ca-rsa.crt");
+    entry.distrusted_after = entry_of("server-rsa.crt").not_before - 1;
+    const std::string distrusted = store_of({entry});
+    Plan made = with_store(one, "server-rsa");
+    made.client.root_stores = {bytes(one), bytes(distrusted)};
+    EXPECT_EQ(result_of(made), Code::CERT_UNKNOWN_ISSUER);
+}
+
+TEST_P(RootStores, OfTheSystemReplaceItsStore) {
+    const std::string store = store_of("ca.crt");
+    Plan made = with_certificate();
+    made.client.trusted.reset();
+    made.client.system_roots = bytes(store);
+    EXPECT_EQ(result_of(made), Code::none);
+    // As the system's store, they are used only without other trust anchors, or by system_store.
+    made.client.trusted = bytes(cert("ca-other.crt"));
+    EXPECT_EQ(result_of(made), Code::CERT_UNKNOWN_ISSUER);
+    made.client.system_store = true;
+    EXPECT_EQ(result_of(made), Code::none);
+    const std::string other = store_of("ca-other.crt");
+    made = with_store(other);
+    made.client.system_roots = bytes(store);
+    EXPECT_EQ(result_of(made), Code::CERT_UNKNOWN_ISSUER);
+    made.client.system_store = true;
+    EXPECT_EQ(result_of(made), Code::none);
+}
+
+TEST_P(RootStores, OfTheSystemAreOnlyForServersThatAskForThem) {
+    const std::string store = store_of("ca.crt");
+    Plan made = with_certificate();
+    mutual(made);
+    made.server.trusted.reset();
+    made.server.system_roots = bytes(store);
+    EXPECT_FALSE(Context::make(*made.server_engine, made.server));
+    made.server.system_store = true;
+    Pair pair(plan(made));
+    EXPECT_TRUE(pair.handshake()) << describe(pair.server->error());
+}
+
+TEST_P(RootStores, OfTheSystemThatAreDamagedAreRefused) {
+    const std::string store = store_of("ca.crt");
+    const std::string damaged = store.substr(0, store.size() - 1);
+    const Options options{.system_roots = bytes(damaged), .verify = Verify::required};
+    const auto made = Context::make(*GetParam().client, options);
+    ASSERT_FALSE(made);
+    EXPECT_EQ(made.error().about, ussl::ConfigError::About::system_roots);
+    EXPECT_STREQ(made.error().reason, "truncated root store");
+    // They are not read if they are not used.
+    Options unused = options;
+    unused.trusted = bytes(cert("ca.crt"));
+    EXPECT_TRUE(Context::make(*GetParam().client, unused));
+}
+
 TEST_P(RootStores, AreForServersAsWell) {
     Plan made = with_certificate();
     mutual(made);
     const std::string store = store_of("ca.crt");
     made.server.trusted.reset();
-    made.server.root_store = bytes(store);
+    made.server.root_stores = {bytes(store)};
     Pair pair(plan(made));
     EXPECT_TRUE(pair.handshake()) << describe(pair.server->error());
     EXPECT_TRUE(pair.server->peer_verified());
@@ -190,6 +256,12 @@ TEST_P(RootStores, AreCounted) {
     Pair pair(made);
     EXPECT_TRUE(pair.handshake());
     EXPECT_EQ((*context)->store_stats().certificates, 3U);
+    // A store that is there twice counts once.
+    const std::string second = store_of("ca-intermediate.crt");
+    made.client.root_stores = {bytes(store), bytes(second), bytes(store)};
+    const auto several = Context::make(*made.client_engine, made.client);
+    ASSERT_TRUE(several);
+    EXPECT_EQ((*several)->store_stats().certificates, 4U);
 }
 
 TEST_P(RootStores, DecideWhichSessionsAreResumed) {
@@ -198,7 +270,7 @@ TEST_P(RootStores, DecideWhichSessionsAreResumed) {
     const auto scope_of = [](const std::string& store) {
         const auto context = Context::make(
             *GetParam().client,
-            {.root_store = bytes(store), .verify = Verify::required, .resumption = true});
+            {.root_stores = {bytes(store)}, .verify = Verify::required, .resumption = true});
         std::string scope(32, '\0');
         EXPECT_TRUE((*context)->session_scope(
             "localhost",
@@ -207,6 +279,19 @@ TEST_P(RootStores, DecideWhichSessionsAreResumed) {
     };
     EXPECT_EQ(scope_of(one), scope_of(std::string(one)));
     EXPECT_NE(scope_of(one), scope_of(two));
+    const auto scope_with = [&](const Options& options) {
+        const auto context = Context::make(*GetParam().client, options);
+        std::string scope(32, '\0');
+        EXPECT_TRUE((*context)->session_scope(
+            "localhost",
+            std::span<std::uint8_t, 32>(reinterpret_cast<std::uint8_t*>(scope.data()), 32)));
+        return scope;
+    };
+    const Options options{.system_roots = bytes(one), .resumption = true};
+    Options other = options;
+    other.system_roots = bytes(two);
+    EXPECT_EQ(scope_with(options), scope_with(options));
+    EXPECT_NE(scope_with(options), scope_with(other));
 }
 
 TEST_P(RootStores, DamagedAnywhereAreRefused) {

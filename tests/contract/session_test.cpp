@@ -317,7 +317,9 @@ const std::vector<Change>& changes_of_options() {
         {"sign_by_program", Fate::impossible, [](Options& o) { o.sign_by_program = true; }},
         {"trusted", Fate::refused, [](Options& o) { o.trusted = bytes(cert("ca-all.crt")); }},
         {"system_store", Fate::refused, [](Options& o) { o.system_store = true; }},
-        {"root_store", Fate::refused, [](Options& o) { o.root_store = bytes(store); }},
+        {"root_stores", Fate::refused, [](Options& o) { o.root_stores = {bytes(store)}; }},
+        // They are not used, because there are others.
+        {"system_roots", Fate::stays, [](Options& o) { o.system_roots = bytes(store); }},
         {"verify", Fate::refused, [](Options& o) { o.verify = Verify::insecure_no_verification; }},
         {"crl_check", Fate::refused, [](Options& o) { o.crl_check = ussl::CrlCheck::leaf; }},
         {"check_hostname", Fate::refused, [](Options& o) { o.check_hostname = false; }},

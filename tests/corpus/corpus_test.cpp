@@ -234,7 +234,7 @@ Options options(const Look& look) {
     made.role = look.role;
     made.verify = Verify::required;
     if (look.through_store)
-        made.root_store = bytes(content(look.row.store));
+        made.root_stores = {bytes(content(look.row.store))};
     if (const std::string& roots = look.through_store ? look.row.rest : look.row.roots;
         roots != "-")
         made.trusted = bytes(content(roots));

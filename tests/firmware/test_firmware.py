@@ -171,7 +171,8 @@ class Ports(unittest.TestCase):
 
     def test_make_port(self):
         own = self.write("own.h")
-        output = self.succeed("stm32", "TEST_BOARD_ONE", f"USSL_MBEDTLS_USER_CONFIG={os.path.relpath(own)}", "BOARD_VARIANT=X")
+        output = self.succeed("stm32", "TEST_BOARD_ONE", f"USSL_MBEDTLS_USER_CONFIG={os.path.relpath(own)}", "BOARD_VARIANT=X",
+                              f"USSL_ROOTS={os.path.relpath(ROOT / 'roots' / 'common.bin')}")
         self.assertEqual(rows(output), {"with ussl": SIZES, "without TLS": SIZES, "with MicroPython's TLS": SIZES})
         self.assertIn("firmware.dfu", output)
         self.assertIn("dfu-util", output)
@@ -179,7 +180,8 @@ class Ports(unittest.TestCase):
             self.assertLessEqual({"BOARD=TEST_BOARD_ONE", "BOARD_VARIANT=X"}, self.options(kind))
         modules = f"USER_C_MODULES={ROOT}/bindings"
         off = {"MICROPY_PY_SSL=0", "MICROPY_SSL_MBEDTLS=0"}
-        self.assertLessEqual(off | {modules, f"USSL_MBEDTLS_USER_CONFIG={own}"}, self.options("ussl"))
+        self.assertLessEqual(off | {modules, f"USSL_MBEDTLS_USER_CONFIG={own}", f"USSL_ROOTS={ROOT}/roots/common.bin"},
+                             self.options("ussl"))
         self.assertLessEqual(off, self.options("none"))
         self.assertLessEqual({"MICROPY_PY_SSL=1", "MICROPY_SSL_MBEDTLS=1"}, self.options("own"))
         self.assertNotIn(modules, self.options("none") | self.options("own"))
@@ -283,6 +285,8 @@ class Ports(unittest.TestCase):
         self.fails(2, "there is no port '../x'", "../x", "TEST_BOARD_ONE")
         self.fails(2, "unknown option --fast", "--fast", "stm32", "TEST_BOARD_ONE")
         self.fails(2, "OTHER is not NAME=VALUE", "stm32", "TEST_BOARD_ONE", "OTHER")
+        for name in ("no-file", "README.md"):
+            self.fails(2, f"USSL_ROOTS={name}: it is common, none or a root store", "stm32", "TEST_BOARD_ONE", f"USSL_ROOTS={name}")
         self.fails(2, "no-file: there is no such file", "stm32", "TEST_BOARD_ONE", "USSL_MBEDTLS_USER_CONFIG=no-file")
         self.fails(2, "a value with a space", "stm32", "TEST_BOARD_ONE", "A=b c")
         status, output, errors = firmware()

@@ -13,7 +13,7 @@ using contract::roots::big_endian;
 
 Options options_with(const std::string& store) {
     Options options;
-    options.root_store = bytes(store);
+    options.root_stores = {bytes(store)};
     options.verify = Verify::required;
     return options;
 }
@@ -85,7 +85,7 @@ void run(Input& input) {
         Plan plan = with_certificate();
         plan.client_engine = engine;
         plan.client.trusted.reset();
-        plan.client.root_store = bytes(store);
+        plan.client.root_stores = {bytes(store)};
         plan.client.verify_time = today;
         Pair pair(plan);
         const bool done = pair.handshake();

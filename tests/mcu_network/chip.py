@@ -1,5 +1,6 @@
 """The common code of the suites of the chip's network: starting chips, certificates, and peers on the host."""
 
+import functools
 import ssl
 import sys
 
@@ -18,16 +19,23 @@ FIRMWARE = os.environ.get("USSL_MCU_FIRMWARE") or subprocess.run(
     [ROOT / "tools" / "micropython", "mcu"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
+@functools.cache
+def firmware_with(*variables):
+    """A firmware with more variables for make."""
+    return subprocess.run([ROOT / "tools" / "micropython", "mcu", *variables], check=True, stdout=subprocess.PIPE,
+                          text=True).stdout.strip()
+
+
 class ChipCase(Case):
     def setUp(self):
         super().setUp()
         self.cert, self.key = cert("server-chip.crt"), cert("server-chip.key")
 
-    def chip(self, program, *arguments, forward=(), network=None):
+    def chip(self, program, *arguments, forward=(), network=None, firmware=FIRMWARE):
         """Starts a program on a chip. `forward`: its ports; the chip's attribute `ports` has the host's, by these."""
         ports = {port: free_port() for port in forward}
         options = [word for port, host in ports.items() for word in ("--forward", f"{host}:{port}")]
-        environment = {**os.environ, "USSL_MCU_FIRMWARE": FIRMWARE, "USSL_MCU_TIMEOUT": str(2 * CHIP_TIMEOUT)}
+        environment = {**os.environ, "USSL_MCU_FIRMWARE": firmware, "USSL_MCU_TIMEOUT": str(2 * CHIP_TIMEOUT)}
         if network:
             environment["USSL_MCU_NETWORK"] = network
         path = EXAMPLES / program if (EXAMPLES / program).exists() else PROGRAMS / program
@@ -71,6 +79,17 @@ class ChipCase(Case):
 
         threading.Thread(target=accept, daemon=True).start()
         return listener.getsockname()[1]
+
+    def pages(self, size):
+        """A web server with one page; its port."""
+        def page(connection):
+            request = b""
+            while b"\r\n\r\n" not in request and (more := connection.recv(1000)):
+                request += more
+            connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\n" + b"0123456789abcdef" * (size // 16))
+            connection.unwrap()
+
+        return self.serve(page, self.context())
 
     def connect(self, chip, port, context=None):
         """A connection from the host to a server on a chip."""

@@ -147,16 +147,6 @@ class Clients(ChipCase):
             self.assertEqual(output, "came back: 1\ncame back: 200\ncame back: 10000\n")
             broker.wait_for("Received DISCONNECT")
 
-    def pages(self, size):
-        def page(connection):
-            request = b""
-            while b"\r\n\r\n" not in request and (more := connection.recv(1000)):
-                request += more
-            connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\n" + b"0123456789abcdef" * (size // 16))
-            connection.unwrap()
-
-        return self.serve(page, self.context())
-
     def test_a_client_like_requests(self):
         with self.subTest():
             output = self.ended(self.chip("clients.py", "get", HOST, self.pages(20000), cert("ca.crt")))
@@ -184,6 +174,43 @@ class Clients(ChipCase):
         with self.subTest():
             output = self.ended(self.chip("asyncio_echo_client.py", HOST, self.serve(echo, self.context()), cert("ca.crt")))
             self.assertIn("10001 bytes came back", output)
+
+
+class Roots(ChipCase):
+    """Root stores (docs/guide/root-stores.md). The usual firmware has the common roots, another one the tests' CAs."""
+
+    def setUp(self):
+        super().setUp()
+        self.with_test_roots = firmware_with(f"USSL_ROOTS={cert('roots.bin')}")
+
+    def test_the_first_program_of_the_readme(self):
+        program = re.search(r"## A first program\n\n```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)[1]
+        for old, new in (('"example.org"', repr(HOST)), ("443", str(self.pages(100)))):
+            self.assertIn(old, program)
+            program = program.replace(old, new)
+        path = self.folder / "first.py"
+        path.write_text(program)
+        for firmware, status, expected in ((self.with_test_roots, 0, "TLSv1.3 b'HTTP/1.0 200 OK\\r\\n'\n"),
+                                           (FIRMWARE, 1, "CERT_UNKNOWN_ISSUER")):
+            with self.subTest(status=status):
+                self.assertIn(expected, self.ended(self.chip(path, firmware=firmware), status))
+
+    def test_https_client_without_a_ca_file(self):
+        for firmware, status, expected in ((self.with_test_roots, 0, "200 OK"), (FIRMWARE, 1, "CERT_UNKNOWN_ISSUER")):
+            with self.subTest(status=status):
+                chip = self.chip("https_client.py", f"https://{HOST}:{self.pages(8000)}/page", firmware=firmware)
+                self.assertIn(expected, self.ended(chip, status))
+
+    def test_each_source_of_a_root_store(self):
+        with self.subTest():
+            page = "b'HTTP/1.0 200 OK\\r\\n'\n"
+            damaged = "'/flash/roots.bin': damaged root store: its SHA-256 is wrong\n"
+            chip = self.chip("roots.py", HOST, self.pages(100), cert("roots.bin"), firmware=self.with_test_roots)
+            self.assertEqual(self.ended(chip), (
+                f"0\nCERT_REQUIRED {page}2\nload_default_certs {page}create_default_context {page}asyncio {page}"
+                "verify_mode of a server requires load_verify_locations() or load_default_certs()\n"
+                f"a file {page}True\nbytes {page}False\nmemoryview {page}False\nromfs {page}False\n"
+                f"cafile {damaged}ca_certs {damaged}"))
 
 
 class Servers(ChipCase):

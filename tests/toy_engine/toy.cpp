@@ -57,6 +57,7 @@ struct ToyContext final : EngineContext {
     }
     Owned<EngineSession> make_session(SessionResources& resources, const HostName*) override;
     [[nodiscard]] StoreStats store_stats() const override { return {}; }
+    [[nodiscard]] bool has_crls() const override { return false; }
     bool store_digest(std::span<std::uint8_t, 32>) const override { return true; }
 
     Version minimum = Version::none, maximum = Version::none;
