@@ -89,6 +89,7 @@ class Board(unittest.TestCase):
         path = re.search(r"^firmware: (.*)$", output, re.M)[1]
         sizes = rows(output)
         self.assertEqual(list(sizes), ["with ussl", "without TLS"])
+        self.assertNotIn("of its own for this board", output)
         flash, left, ram, heap = sizes["with ussl"]
         self.assertGreater(flash, sizes["without TLS"][0] + 100_000)
         self.assertEqual(flash + left, 4 << 20)
@@ -195,12 +196,14 @@ class Ports(unittest.TestCase):
         output = self.succeed("--quick", "stm32", "TEST_BOARD_ONE")
         self.assertEqual(list(rows(output)), ["with ussl"])
         self.assertFalse((self.folder_of_build / "none").exists())
+        self.assertNotIn("of its own for this board", output)
 
     def test_rp2(self):
         output = self.succeed("rp2", "TEST_BOARD_TWO", "USSL_MBEDTLS=own", "BOARD_VARIANT=X")
         self.assertIn("firmware.uf2", output)
         self.assertIn("BOOTSEL", output)
         self.assertEqual(list(rows(output)), ["with ussl", "without TLS", "with MicroPython's TLS"])
+        self.assertIn("The port has no TLS of its own for this board", output)
         self.assertEqual(rows(output)["with ussl"], [1000, 65536 - 1000, 312, 4096])
         self.assertEqual(self.environment("ussl", "CMAKE_ARGS"), "-DUSSL_MBEDTLS=own")
         options = self.options("ussl")

@@ -12,12 +12,13 @@ submodules() {
 }
 
 build() {
-    local modules cmake make
+    local modules cmake make first=()
     set_cmake_options "$1"
-    # In the environment: on make's command line, CMAKE_ARGS would replace the words that the Makefile adds to it. The first
-    # build makes one picotool for all.
+    # The first build makes one picotool for all, and others wait for it.
+    [[ -e $builds/picotool/picotool/picotool ]] || first=(flock "$builds/picotool.lock")
+    # In the environment: on make's command line, CMAKE_ARGS would replace the words that the Makefile adds to it.
     CMAKE_ARGS="${cmake[*]}" PICOTOOL_FETCH_FROM_GIT_PATH="$builds/picotool" \
-        must "building $board, ${names[$1]}" "$dir/$1.log" flock "$builds/picotool.lock" \
+        must "building $board, ${names[$1]}" "$dir/$1.log" "${first[@]}" \
         make -j"$(nproc)" -C "$micropython/ports/rp2" BOARD="$board" BUILD="$dir/$1" "${modules[@]}" "${make[@]}"
 }
 
