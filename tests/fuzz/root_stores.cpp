@@ -70,11 +70,7 @@ void run(Input& input) {
             ussl::pem::Der der(made.der());
             expect(der.take(ussl::pem::Der::sequence).has_value() && der.at_end(),
                    "a certificate is one value");
-            const std::uint8_t place[] = {static_cast<std::uint8_t>(root.place >> 24),
-                                          static_cast<std::uint8_t>(root.place >> 16),
-                                          static_cast<std::uint8_t>(root.place >> 8),
-                                          static_cast<std::uint8_t>(root.place)};
-            const auto again = opened->root_of(Bytes(place), root.subject);
+            const auto again = opened->root_of(root.place, root.subject);
             expect(again && again->key.data() == root.key.data(), "a root by its place");
             ++found;
             return true;
