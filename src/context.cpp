@@ -9,6 +9,7 @@
 #include "policy/suites.hpp"
 #include "root_store.hpp"
 #include "text.hpp"
+#include "text_writer.hpp"
 
 namespace ussl {
 
@@ -67,50 +68,37 @@ bool Context::resumes() const {
 
 std::size_t describe(const ConfigError& config_error, std::string_view argument,
                      std::string_view file, std::span<char> into) {
-    std::size_t size = 0;
-    const auto add = [&](std::string_view text) {
-        const std::size_t n = std::min(text.size(), into.size() - size);
-        std::memcpy(into.data() + size, text.data(), n);
-        size += n;
-    };
-    const auto add_number = [&](std::string_view before, std::uint32_t number) {
-        char digits[10];
-        std::size_t at = sizeof digits;
-        do
-            digits[--at] = static_cast<char>('0' + number % 10);
-        while ((number /= 10) != 0);
-        add(before);
-        add({digits + at, sizeof digits - at});
-    };
+    TextWriter out(into, TextWriter::Overflow::truncate);
     using About = ConfigError::About;
     const bool has_place = config_error.line != 0 || config_error.offset != 0 ||
                            config_error.about == About::root_store ||
                            config_error.about == About::system_roots;
     if (!argument.empty() && (has_place || !file.empty() || config_error.hint != nullptr)) {
-        add(argument);
+        out.add(argument);
         if (!file.empty()) {
-            add(" '");
-            add(file);
-            add("'");
+            out.add(" '");
+            out.add(file);
+            out.add("'");
         }
-        if (config_error.line != 0)
-            add_number(", line ", config_error.line);
-        else if (config_error.offset != 0)
-            add_number(", byte ", config_error.offset);
-        add(": ");
+        const bool has_line = config_error.line != 0;
+        if (has_line || config_error.offset != 0) {
+            out.add(has_line ? ", line " : ", byte ");
+            out.add_number(has_line ? config_error.line : config_error.offset);
+        }
+        out.add(": ");
     }
-    add(config_error.reason);
+    out.add(config_error.reason);
     if (config_error.named[0] != '\0') {
-        add(": ");
-        add(config_error.named);
+        out.add(": ");
+        out.add(config_error.named);
     }
     if (config_error.hint != nullptr) {
-        add(": ");
-        add(config_error.hint);
+        out.add(": ");
+        out.add(config_error.hint);
         if (std::string_view(config_error.hint).ends_with(' '))
-            add(file.empty() ? "FILE" : file);
+            out.add(file.empty() ? "FILE" : file);
     }
-    return size;
+    return out.size();
 }
 
 namespace {
