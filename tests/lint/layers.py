@@ -10,10 +10,11 @@ import sys
 RULES = [
     (r"openssl/(?!tickets\.hpp).*", r"src/openssl/|tests/(cpp|faults|fuzz|load)/|tests/contract/(key\.hpp|(plain_client|tickets)_test)|bench/",
      "OpenSSL is the engine's business"),
-    (r"(mbedtls|psa)/.*", r"src/mbedtls/|tests/(hostile|cmake_port)/|bench/client_mbedtls|patches/",
+    (r"(mbedtls|psa)/(?!error\.hpp).*", r"src/mbedtls/|tests/(hostile|cmake_port)/|bench/client_mbedtls|patches/",
      "Mbed TLS is the engine's business"),
     (r"(py|extmod|shared)/.*", r"bindings/micropython/(micropython_api\.h$|qemu/|unix/)|bench/mcu_|tests/cmake_port/",
      "MicroPython's internals come through micropython_api.h"),
+    (r"(\.\./)*mbedtls/error\.hpp", r"src/mbedtls/|tests/contract/mbedtls_error_test", "the engine's own"),
     (r"(\.\./)*openssl/tickets\.hpp", r"src/openssl/|tests/contract/tickets_test", "the engine's own"),
     (r"(\.\./)*openssl/openssl\.hpp|openssl\.hpp", r"src/openssl/", "no one looks into an engine"),
     (r"(\.\./)*(src/)?(callbacks|context_settings|engine|engine_crypto|entropy|record_transport|(pem/)?(pem|der|reader|formats)|policy/\w+|root_store|hostname|system_store)\.hpp", r"src/|tests/(contract|faults|fuzz|hostile|toy_engine)/|tests/engines\.hpp", "these are the library's own"),
