@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "context_internals.hpp"
 #include "policy/certificates.hpp"
 #include "policy/limits.hpp"
 #include "text.hpp"
@@ -37,7 +38,7 @@ EngineCallbacks::EngineCallbacks(RecordTransport& transport) : transport_(transp
 EngineCallbacks::~EngineCallbacks() = default;
 
 const EngineContext* EngineCallbacks::chosen_engine_context() const {
-    return chosen_ ? &chosen_->engine() : nullptr;
+    return chosen_ ? &ContextInternals::engine(*chosen_) : nullptr;
 }
 
 std::uint8_t EngineCallbacks::refuse(Code code, std::uint8_t alert) {

@@ -1,12 +1,12 @@
 #include "ussl/connection.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 
+#include "context_internals.hpp"
 #include "engine.hpp"
 #include "policy/alerts.hpp"
-#include "ussl/certificate.hpp"
+#include "sessions.hpp"
 
 namespace ussl {
 namespace {
@@ -52,6 +52,10 @@ constexpr char resting = 0;
 constexpr char closing = 0;
 
 }  // namespace
+
+struct Connection::Resources final : SessionResources {
+    Resumption resumption;
+};
 
 /// Reserves the connection and its stream for one call.
 class Connection::CallGuard {
@@ -117,16 +121,17 @@ std::expected<Owned<Connection>, ConfigError> Connection::make(Ref<Context> cont
     } else if (client && made_from.checks_hostname()) {
         return std::unexpected(ConfigError{"verification (`verify`) requires `server_hostname`"});
     }
-    connection->resources_.reset(new SessionResources);
+    connection->resources_.reset(new Resources);
     if (!connection->resources_)
         return std::unexpected(no_memory);
-    connection->session_ =
-        made_from.engine().make_session(*connection->resources_, connection->name_.get());
+    connection->session_ = ContextInternals::engine(made_from).make_session(
+        *connection->resources_, connection->name_.get());
     if (!connection->session_)
         return std::unexpected(no_memory);
     connection->report_truncation_ = settings.report_truncation;
     connection->resources_->transport.reads_ahead(settings.read_ahead);
-    if (const auto config_error = connection->resume(settings.session, settings.server_hostname))
+    if (const auto config_error = connection->resources_->resumption.offer(
+            made_from, *connection->session_, settings.session, settings.server_hostname))
         return std::unexpected(*config_error);
     // In a handshake, the client writes first.
     if (client)
@@ -135,101 +140,6 @@ std::expected<Owned<Connection>, ConfigError> Connection::make(Ref<Context> cont
         connection->write_interest_ = PollInterest::stream_readable;
     connection->publish_facts();
     return connection;
-}
-
-std::optional<ConfigError> Connection::resume(Bytes session, std::string_view name) {
-    const bool client = context_->role() == Role::client;
-    if (!features::session_export && !session.empty())
-        return ConfigError{USSL_OMITTED("`session`", "session_export")};
-    if (!session.empty() && (!client || !context_->resumes()))
-        return ConfigError{client ? "`session`: this context does not resume sessions"
-                                  : "`session` is only valid for a client"};
-    keeps_sessions_ = features::resumption && client && context_->resumes() &&
-                      context_->session_scope(name, scope_);
-    is_named_ = !name.empty();
-    if (!features::resumption || !keeps_sessions_)
-        return std::nullopt;
-    if (features::session_export && !session.empty()) {
-        static constexpr ConfigError of_no_use{
-            "`session` is damaged, or of another context or `server_hostname`"};
-        const Ref<StoredSession> given = StoredSession::load(*context_, scope_, session);
-        if (!given || !resume(given))
-            return of_no_use;
-    } else if (is_named_) {
-        // The connection removes the session from the context, so that no other connection uses it.
-        // An observer who sees a ticket twice knows that both connections are from the same client
-        // (RFC 8446 §C.4).
-        if (const Ref<StoredSession> known = context_->take(scope_))
-            (void)resume(known);
-    }
-    return std::nullopt;
-}
-
-// Offers the session to the server if it is not too old. Returns false if the engine cannot use it.
-bool Connection::resume(const Ref<StoredSession>& session) {
-    if (!context_->is_in_time(session->times()))
-        return true;
-    const Outcome outcome = session_->resume(session->engine_data());
-    if (outcome.kind == Outcome::Kind::done)
-        resuming_ = session;
-    return outcome.kind != Outcome::Kind::failed;
-}
-
-namespace {
-
-// Extracts the end of a certificate's validity period, in seconds since 1970.
-class NotAfter final : public CertificateVisitor {
-  public:
-    void identity(int, const Serial&) noexcept override {}
-    void attribute(Party, bool, std::string_view, std::string_view) noexcept override {}
-    void alternative_name(AltName, Bytes) noexcept override {}
-    void validity(const Time&, const Time& end) noexcept override {
-        using namespace std::chrono;
-        const sys_days date = year{end.year} / month(static_cast<unsigned>(end.month)) /
-                              day(static_cast<unsigned>(end.day));
-        const sys_seconds at =
-            date + hours{end.hour} + minutes{end.minute} + std::chrono::seconds{end.second};
-        seconds = at.time_since_epoch().count();
-    }
-    std::int64_t seconds = 0;
-};
-
-}  // namespace
-
-// With CERT_NONE, validity periods were not checked. Returns false if memory runs out.
-bool Connection::find_not_after() {
-    if (times_.not_after != 0)
-        return true;
-    NotAfter end;
-    end.seconds = INT64_MAX;
-    if (context_->verify() != Verify::none && !session_->describe_peer(end))
-        return false;
-    times_.not_after = end.seconds;
-    return true;
-}
-
-// Stores the session that the server has sent since the last call, if any.
-void Connection::keep_session() {
-    if (!features::resumption || !keeps_sessions_)
-        return;
-    const NewSession news = session_->take_session();
-    Ref<StoredSession> saved;
-    times_.until = news.lifetime != 0 ? context_->now() + news.lifetime : INT64_MAX;
-    if (!news.data.empty() && find_not_after()) {
-        saved =
-            StoredSession::make(*context_, scope_, times_, {news.data.data(), news.data.size()});
-    } else if (resuming_) {
-        const SessionFacts facts = session_->facts();
-        // Sessions of TLS 1.2 may be used more than once.
-        if (facts.version == Version::tls1_2 && facts.resumed)
-            saved = resuming_;
-    }
-    resuming_ = {};
-    if (!saved)
-        return;
-    saved_ = saved;
-    if (is_named_)
-        context_->remember(std::move(saved));
 }
 
 Progress Connection::handshake(Callbacks& callbacks) {
@@ -262,7 +172,7 @@ Progress Connection::read(Callbacks& callbacks, MutableBytes into) {
             return progress;
     }
     const Outcome outcome = session_->read(into);
-    keep_session();
+    resources_->resumption.keep(*session_);
     read_interest_ = outcome.kind == Outcome::Kind::want_write ? PollInterest::stream_writable
                                                                : PollInterest::stream_readable;
     if (outcome.kind == Outcome::Kind::want_read && !resources_->transport.paused())
@@ -442,7 +352,6 @@ void Connection::discard() {
 void Connection::release_session() {
     state_ = State::closed;
     unsent_ = false;
-    saved_ = resuming_ = {};
     session_.reset();
     resources_.reset();
     name_.reset();
@@ -586,7 +495,7 @@ Bytes Connection::trailing_plaintext() const {
 }
 
 Bytes Connection::session() const {
-    return saved_ ? saved_->bytes() : Bytes{};
+    return resources_ ? resources_->resumption.newest() : Bytes{};
 }
 
 bool Connection::session_reused() const {
@@ -636,11 +545,9 @@ Progress Connection::run_handshake(Callbacks& callbacks) {
     if (facts.version == Version::tls1_3)
         resources_->transport.reject_change_cipher_spec();
     name_.reset();
-    // A session of a resumed connection is as old as the original session.
-    times_ = resuming_ && facts.resumed ? resuming_->times()
-                                        : SessionTimes{.verified_at = context_->now()};
     resources_->callbacks.end_handshake();
-    keep_session();
+    resources_->resumption.end_handshake(facts);
+    resources_->resumption.keep(*session_);
     read_interest_ = PollInterest::stream_readable;
     write_interest_ = PollInterest::stream_writable;
     if (resources_->transport.write_errno() == 0)
@@ -716,8 +623,8 @@ Progress Connection::fail(Callbacks& callbacks, const Error& error) {
     resources_->transport.send_rest(callbacks);
     resources_->transport.drop_ahead();
     // The session must not be resumed after an alert (RFC 5246 §7.2.2, RFC 8446 §6.2).
-    if (features::resumption && saved_ && error.alert != Error::Alert::none)
-        context_->forget(saved_, scope_);
+    if (error.alert != Error::Alert::none)
+        resources_->resumption.forget();
     return {Kind::failed};
 }
 

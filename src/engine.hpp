@@ -56,7 +56,7 @@ struct SessionFacts {
 };
 
 /// Objects that the Connection owns and its EngineSession uses; they outlive the EngineSession.
-struct SessionResources final : OnHeap {
+struct SessionResources : OnHeap {
     RecordTransport transport;
     EngineCallbacks callbacks{transport};
     FailedCertificate failed_certificate;  ///< set if verification failed

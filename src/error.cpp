@@ -1,9 +1,9 @@
 #include "ussl/error.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 #include "switches.h"
+#include "text_writer.hpp"
 
 namespace ussl {
 namespace {
@@ -107,49 +107,25 @@ constexpr char alert_names[] =
 #undef USSL_ALERT
     ;
 
-// Writes text, truncated to the size of the buffer.
-class Writer {
-  public:
-    explicit Writer(std::span<char> into) : into_(into) {}
-    void add(std::string_view text) {
-        const std::size_t n = std::min(text.size(), into_.size() - used_);
-        std::memcpy(into_.data() + used_, text.data(), n);
-        used_ += n;
-    }
-    void add_hex(std::uint32_t value) {
-        char digits[10] = {'0', 'x'};
-        for (int i = 0; i < 8; ++i)
-            digits[2 + i] = "0123456789abcdef"[value >> (28 - 4 * i) & 15U];
-        add({digits, sizeof digits});
-    }
-    void add_decimal(std::uint8_t value) {
-        const char digits[] = {static_cast<char>('0' + value / 100),
-                               static_cast<char>('0' + value / 10 % 10),
-                               static_cast<char>('0' + value % 10)};
-        const std::size_t zeros = value < 10 ? 2 : value < 100 ? 1 : 0;
-        add(std::string_view{digits, sizeof digits}.substr(zeros));
-    }
-    /// Writes the bytes in quotes; bytes outside printable ASCII become "\\x0d".
-    void add_bytes(std::span<const std::uint8_t> bytes) {
-        add("\"");
-        for (const std::uint8_t byte : bytes) {
-            const char character = static_cast<char>(byte);
-            if (byte >= 0x20 && byte < 0x7F && character != '"' && character != '\\') {
-                add({&character, 1});
-                continue;
-            }
-            constexpr char digits[] = "0123456789abcdef";
-            const char escaped[] = {'\\', 'x', digits[byte >> 4U], digits[byte & 15U]};
-            add({escaped, sizeof escaped});
-        }
-        add("\"");
-    }
-    [[nodiscard]] std::size_t size() const { return used_; }
+void add_hex(TextWriter& out, std::uint32_t value) {
+    char digits[10] = {'0', 'x'};
+    for (int i = 0; i < 8; ++i)
+        digits[2 + i] = "0123456789abcdef"[value >> (28 - 4 * i) & 15U];
+    out.add({digits, sizeof digits});
+}
 
-  private:
-    std::span<char> into_;
-    std::size_t used_ = 0;
-};
+// Writes the bytes in quotes; bytes outside printable ASCII become "\\x0d".
+void add_bytes(TextWriter& out, std::span<const std::uint8_t> bytes) {
+    out.add("\"");
+    for (const std::uint8_t byte : bytes) {
+        const char character = static_cast<char>(byte);
+        if (byte >= 0x20 && byte < 0x7F && character != '"' && character != '\\')
+            out.add({&character, 1});
+        else
+            out.add_escaped(byte);
+    }
+    out.add("\"");
+}
 
 }  // namespace
 
@@ -180,7 +156,7 @@ std::string_view alert_name(std::uint8_t number) {
 }
 
 std::size_t describe(const Error& error, std::span<char> into, std::string_view certificate) {
-    Writer out(into);
+    TextWriter out(into, TextWriter::Overflow::truncate);
     const auto add_row = [&](const Row& row) {
         out.add(row.name);
         if constexpr (features::error_texts) {
@@ -212,17 +188,17 @@ std::size_t describe(const Error& error, std::span<char> into, std::string_view 
         if constexpr (features::error_texts)
             out.add(alert_name(error.alert_number));
         else
-            out.add_decimal(error.alert_number);
+            out.add_number(error.alert_number);
         out.add(")");
     }
     if (features::error_texts && error.received_size != 0) {
         out.add(" (received: ");
-        out.add_bytes({error.received, error.received_size});
+        add_bytes(out, {error.received, error.received_size});
         out.add(")");
     }
     if (error.code == Code::ENGINE && error.detail != 0) {
         out.add(" (engine code ");
-        out.add_hex(error.detail);
+        add_hex(out, error.detail);
         out.add(")");
     }
     return out.size();

@@ -1,10 +1,10 @@
 #include "failed_certificate.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 #include "pem.hpp"
 #include "switches.h"
+#include "text_writer.hpp"
 #include "ussl/error.hpp"
 #include "utc.hpp"
 
@@ -12,36 +12,6 @@ namespace ussl {
 namespace {
 
 using pem::Der;
-
-// Writes text into a buffer. A part that does not fit is omitted completely.
-class Writer {
-  public:
-    explicit Writer(std::span<char> into) : into_(into) {}
-    bool add(std::string_view text) {
-        if (text.size() > into_.size() - used_)
-            return false;
-        std::memcpy(into_.data() + used_, text.data(), text.size());
-        used_ += text.size();
-        return true;
-    }
-    bool add_number(std::uint64_t value, int width = 1) {
-        char digits[20];
-        int at = sizeof digits;
-        for (; value != 0 || width > 0; value /= 10, --width)
-            digits[--at] = static_cast<char>('0' + value % 10);
-        return add({digits + at, sizeof digits - static_cast<std::size_t>(at)});
-    }
-    [[nodiscard]] std::size_t size() const { return used_; }
-    /// Returns the next `most` bytes for another Writer; skip() then passes over its output.
-    [[nodiscard]] std::span<char> next(std::size_t most) const {
-        return into_.subspan(used_, std::min(most, into_.size() - used_));
-    }
-    void skip(std::size_t bytes) { used_ += bytes; }
-
-  private:
-    std::span<char> into_;
-    std::size_t used_ = 0;
-};
 
 struct Attribute {
     std::string_view oid;
@@ -66,7 +36,7 @@ std::string_view text_of(Bytes bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-bool add_type(Writer& out, Bytes oid) {
+bool add_type(TextWriter& out, Bytes oid) {
     for (const Attribute& attribute : attributes)
         if (attribute.oid == text_of(oid))
             return out.add(attribute.name);
@@ -94,7 +64,7 @@ bool add_type(Writer& out, Bytes oid) {
 // Writes one character of 1, 2 or 4 bytes. Printable ASCII is unchanged, except for the backslashes
 // of RFC 4514 §2.4; other bytes become hex. The peer has chosen the bytes, so the result must not
 // contain control characters for a terminal.
-bool add_character(Writer& out, Bytes character) {
+bool add_character(TextWriter& out, Bytes character) {
     const std::uint8_t last = character.back();
     bool is_ascii = last >= 0x20 && last < 0x7F;
     for (const std::uint8_t byte : character.first(character.size() - 1))
@@ -107,15 +77,13 @@ bool add_character(Writer& out, Bytes character) {
                                   : std::string_view{escaped + 1, 1});
     }
     for (const std::uint8_t byte : character) {
-        constexpr char digits[] = "0123456789abcdef";
-        const char escaped[] = {'\\', 'x', digits[byte >> 4U], digits[byte & 15U]};
-        if (!out.add({escaped, sizeof escaped}))
+        if (!out.add_escaped(byte))
             return false;
     }
     return true;
 }
 
-bool add_value(Writer& out, std::uint8_t type, Bytes value) {
+bool add_value(TextWriter& out, std::uint8_t type, Bytes value) {
     constexpr std::uint8_t bmp_string = 30;
     constexpr std::uint8_t universal_string = 28;
     const std::size_t width = type == bmp_string ? 2 : type == universal_string ? 4 : 1;
@@ -128,7 +96,7 @@ bool add_value(Writer& out, std::uint8_t type, Bytes value) {
     return true;
 }
 
-bool add_rdn(Writer& out, Der rdn) {
+bool add_rdn(TextWriter& out, Der rdn) {
     bool is_first = true;
     while (const auto attribute = rdn.take(Der::sequence)) {
         Der parts(*attribute);
@@ -146,7 +114,7 @@ bool add_rdn(Writer& out, Der rdn) {
 }
 
 // RFC 4514 §2.1: the last RDN is first. It usually contains the common name.
-bool add_rdns(Writer& out, Bytes name) {
+bool add_rdns(TextWriter& out, Bytes name) {
     const auto rdns = Der(name).take(Der::sequence);
     if (!rdns)
         return true;
@@ -164,17 +132,17 @@ bool add_rdns(Writer& out, Bytes name) {
     return true;
 }
 
-void add_name(Writer& out, std::string_view before, Bytes name) {
+void add_name(TextWriter& out, std::string_view before, Bytes name) {
     constexpr std::size_t longest = 96;
     out.add(before);
-    Writer part(out.next(longest));
+    TextWriter part(out.next(longest), TextWriter::Overflow::omit);
     const bool is_whole = add_rdns(part, name);
     out.skip(part.size());
     out.add(is_whole ? "\"" : "...\"");
 }
 
 // Writes a time as in RFC 3339.
-void add_time(Writer& out, const CertificateTime& time) {
+void add_time(TextWriter& out, const CertificateTime& time) {
     const auto add_part = [&](int value, int width, std::string_view behind) {
         out.add_number(static_cast<std::uint64_t>(value), width);
         out.add(behind);
@@ -195,7 +163,7 @@ void FailedCertificate::keep(const Facts& facts) {
     text_.reset(static_cast<char*>(allocate(max_certificate_description)));
     if (!text_)
         return;
-    Writer out({text_.get(), max_certificate_description});
+    TextWriter out({text_.get(), max_certificate_description}, TextWriter::Overflow::omit);
     add_name(out, "subject \"", facts.subject);
     add_name(out, ", issuer \"", facts.issuer);
     out.add(", valid ");

@@ -8,7 +8,6 @@ class EngineSession;
 class CertificateVisitor;
 class HostName;
 struct Outcome;
-struct SessionResources;
 
 /// The result of a call on a connection.
 struct Progress {
@@ -191,6 +190,7 @@ class Connection final : public OnHeap {
     enum class Begun : std::uint8_t { yes, misuse, interrupted };
 
     class CallGuard;
+    struct Resources;
 
     Connection();
     friend struct OnHeap;
@@ -204,7 +204,6 @@ class Connection final : public OnHeap {
     void collect_unsent();
     void release_session();
     Progress send_collected(Callbacks& callbacks);
-    void keep_session();
     Begun begin(Callbacks& callbacks);
     bool try_begin(const void* mark);
     void end();
@@ -212,19 +211,12 @@ class Connection final : public OnHeap {
     [[nodiscard]] bool has_failed() const { return error_ && !only_writes_fail_; }
     [[nodiscard]] Facts facts() const { return facts_.load(std::memory_order_acquire); }
     void publish_facts();
-    std::optional<ConfigError> resume(Bytes session, std::string_view name);
-    bool resume(const Ref<StoredSession>& session);
-    bool find_not_after();
 
     Ref<Context> context_;
     Owned<HostName> name_;
-    Owned<SessionResources> resources_;
+    Owned<Resources> resources_;
     Owned<EngineSession> session_;  ///< uses resources_
-    Ref<StoredSession> saved_;
-    Ref<StoredSession> resuming_;  ///< until the handshake is complete
-    std::uint8_t scope_[32] = {};
-    SessionTimes times_;      ///< of sessions that this connection receives
-    SecretBytes ciphertext_;  ///< after close(): ciphertext that the stream has not accepted
+    SecretBytes ciphertext_;        ///< after close(): ciphertext that the stream has not accepted
     std::size_t ciphertext_sent_ = 0;
     Error error_;
     /// The thread whose call is under way (Callbacks::thread()), or a marker of this class.
@@ -249,8 +241,6 @@ class Connection final : public OnHeap {
     bool discarded_ = false;
     bool closed_in_order_ = false;
     bool report_truncation_ = false;
-    bool keeps_sessions_ = false;
-    bool is_named_ = false;
 };
 
 }  // namespace ussl

@@ -15,7 +15,8 @@ namespace ussl {
 
 struct Engine;
 class EngineContext;
-class Context;
+class Sessions;
+struct ContextInternals;
 struct ContextSettings;
 
 /// The maximum number of Options::root_stores.
@@ -169,50 +170,6 @@ SecretBytes private_key_of(Bytes content);
 /// Overwrites the private keys in PEM with zeros. Other content is not changed.
 void wipe_private_keys(MutableBytes content);
 
-/// The times that limit the use of a session, in seconds since 1970.
-struct SessionTimes {
-    std::int64_t verified_at = 0;  ///< the time of the full handshake that created the session
-    std::int64_t not_after = 0;    ///< the end of the validity period of the server's certificate
-    std::int64_t until = 0;        ///< the server's lifetime limit (RFC 5077 §3.3, RFC 8446 §4.6.1)
-};
-
-/// A session that a client can resume. Contains secrets; immutable and reference-counted.
-class StoredSession final : public OnHeap {
-  public:
-    /// `content`: a SHA-256 hash over the scope and the rest, the SessionTimes, then the engine's
-    /// data.
-    explicit StoredSession(SecretBytes content) : content_(std::move(content)) {}
-
-    [[nodiscard]] Bytes bytes() const { return {content_.data(), content_.size()}; }
-    [[nodiscard]] Bytes engine_data() const { return bytes().subspan(hash_size + times_size); }
-    [[nodiscard]] SessionTimes times() const;
-    /// Creates a session. nullptr: out of memory, or the hash could not be computed.
-    static Ref<StoredSession> make(const Context& context, std::span<const std::uint8_t, 32> scope,
-                                   const SessionTimes& times, Bytes engine_data);
-    /// Creates a session from the bytes() of another one. nullptr: the bytes are damaged, belong to
-    /// another context or server, or memory ran out.
-    static Ref<StoredSession> load(const Context& context, std::span<const std::uint8_t, 32> scope,
-                                   Bytes bytes);
-
-    void retain() { uses_.fetch_add(1, std::memory_order_relaxed); }
-    void drop() {
-        if (uses_.fetch_sub(1, std::memory_order_acq_rel) == 1)
-            delete this;
-    }
-
-    static constexpr std::size_t hash_size = 32;
-    static constexpr std::size_t times_size = 24;
-
-  private:
-    friend class Context;
-    static Ref<StoredSession> seal(const Context& context, std::span<const std::uint8_t, 32> scope,
-                                   SecretBytes content);
-    std::atomic<unsigned> uses_{1};
-    std::uint8_t scope_[32] = {};
-    Ref<StoredSession> next_;
-    SecretBytes content_;
-};
-
 /// The numbers of trusted certificates and CRLs of a context. A system store may not be included,
 /// because it may be read only when needed.
 struct StoreStats {
@@ -240,27 +197,9 @@ class Context final : public OnHeap {
     [[nodiscard]] bool checks_hostname() const;
     /// Returns the maximum plaintext size of a sent record in bytes.
     [[nodiscard]] std::size_t record_size() const;
-    [[nodiscard]] EngineContext& engine() const { return *engine_; }
     [[nodiscard]] StoreStats store_stats() const;
-
     /// Returns true if connections of this context can be resumed.
     [[nodiscard]] bool resumes() const;
-    /// Computes the scope of a session: a hash of the server name and of the verification settings.
-    /// A session is only resumed in the same scope. Returns false if the hash could not be
-    /// computed.
-    bool session_scope(std::string_view server_hostname, std::span<std::uint8_t, 32> scope) const;
-    /// Computes SHA-256 over the concatenated parts. Returns false on failure.
-    bool sha256(std::span<const Bytes> parts, std::span<std::uint8_t, 32> out) const;
-    /// Returns the time in seconds since 1970: Options::verify_time, or the clock's.
-    [[nodiscard]] std::int64_t now() const;
-    /// Returns true if the session has not expired.
-    [[nodiscard]] bool is_in_time(const SessionTimes& times) const;
-    /// Removes and returns the stored session of that scope, or nullptr.
-    Ref<StoredSession> take(std::span<const std::uint8_t, 32> scope);
-    /// Stores a session, and replaces any other one of the same scope.
-    void remember(Ref<StoredSession> session);
-    /// Removes the stored session of that scope, if it is `session`.
-    void forget(const Ref<StoredSession>& session, std::span<const std::uint8_t, 32> scope);
 
     void retain() { uses_.fetch_add(1, std::memory_order_relaxed); }
     void drop() {
@@ -271,21 +210,14 @@ class Context final : public OnHeap {
     ~Context();
 
   private:
-    class SessionsLock;
-
     Context();
     friend struct OnHeap;
-
-    bool set_session_scope(const Engine& engine, const Options& options);
+    friend struct ContextInternals;
 
     Owned<ContextSettings> settings_;
     Owned<EngineContext> engine_;  ///< uses settings_
+    Owned<Sessions> sessions_;     ///< uses settings_
     std::atomic<unsigned> uses_{1};
-    std::atomic_flag sessions_lock_ = ATOMIC_FLAG_INIT;
-    Ref<StoredSession> sessions_;  ///< newest first
-    bool (*sha256_)(std::span<const Bytes>, std::span<std::uint8_t, 32>) = nullptr;
-    std::int64_t (*now_)() = nullptr;
-    std::uint8_t session_scope_[32] = {};
 };
 
 /// Receives cipher suites.

@@ -2,57 +2,76 @@
 
 #include <cstring>
 
+#include "error.hpp"
 #include "mbedtls.hpp"
 
 namespace ussl::mbedtls {
 
+namespace {
+
+struct Row {
+    int ret;
+    Code code;
+};
 // Error codes of TLS and X.509 are used as they are. Error codes of lower layers can be sums of a
 // module's code and a low-level code, which has the lowest seven bits.
+constexpr Row rows[] = {
+    {MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION, Code::NO_SHARED_VERSION},
+    {MBEDTLS_ERR_SSL_HANDSHAKE_FAILURE, Code::NO_SHARED_CIPHER},
+    {MBEDTLS_ERR_SSL_NO_APPLICATION_PROTOCOL, Code::NO_SHARED_PROTOCOL},
+    {MBEDTLS_ERR_SSL_UNKNOWN_IDENTITY, Code::PSK_IDENTITY},
+    {MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE, Code::CERT_MISSING},
+    {MBEDTLS_ERR_SSL_INVALID_MAC, Code::RECORD_CORRUPT},
+    {MBEDTLS_ERR_SSL_ALLOC_FAILED, Code::NO_MEMORY},
+    {MBEDTLS_ERR_X509_ALLOC_FAILED, Code::NO_MEMORY},
+    {MBEDTLS_ERR_PK_ALLOC_FAILED, Code::NO_MEMORY},
+    {MBEDTLS_ERR_MPI_ALLOC_FAILED, Code::NO_MEMORY},
+    {MBEDTLS_ERR_PEM_ALLOC_FAILED, Code::NO_MEMORY},
+    {MBEDTLS_ERR_MD_ALLOC_FAILED, Code::NO_MEMORY},
+    {MBEDTLS_ERR_CIPHER_ALLOC_FAILED, Code::NO_MEMORY},
+    {MBEDTLS_ERR_ECP_ALLOC_FAILED, Code::NO_MEMORY},
+    {MBEDTLS_ERR_SSL_INTERNAL_ERROR, Code::ENGINE},
+    {MBEDTLS_ERR_SSL_HW_ACCEL_FAILED, Code::ENGINE},
+    {MBEDTLS_ERR_SSL_COUNTER_WRAPPING, Code::ENGINE},
+    {MBEDTLS_ERR_ERROR_CORRUPTION_DETECTED, Code::ENGINE},
+    // No random numbers are available (random.cpp); different callers in Mbed TLS report this
+    // differently.
+    {MBEDTLS_ERR_PLATFORM_FEATURE_UNSUPPORTED, Code::ENGINE},
+    {MBEDTLS_ERR_PLATFORM_HW_ACCEL_FAILED, Code::ENGINE},
+#ifdef MBEDTLS_PSA_CRYPTO_C
+    {PSA_ERROR_INSUFFICIENT_MEMORY, Code::NO_MEMORY},
+    {PSA_ERROR_INSUFFICIENT_ENTROPY, Code::ENGINE},
+#endif
+};
+
+}  // namespace
+
 Code code_of(int ret) {
-    switch (ret) {
-        case MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION:
-            return Code::NO_SHARED_VERSION;
-        case MBEDTLS_ERR_SSL_HANDSHAKE_FAILURE:
-            return Code::NO_SHARED_CIPHER;
-        case MBEDTLS_ERR_SSL_NO_APPLICATION_PROTOCOL:
-            return Code::NO_SHARED_PROTOCOL;
-        case MBEDTLS_ERR_SSL_UNKNOWN_IDENTITY:
-            return Code::PSK_IDENTITY;
-        case MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE:
-            return Code::CERT_MISSING;
-        case MBEDTLS_ERR_SSL_INVALID_MAC:
-            return Code::RECORD_CORRUPT;
-        case MBEDTLS_ERR_SSL_ALLOC_FAILED:
-        case MBEDTLS_ERR_X509_ALLOC_FAILED:
-        case MBEDTLS_ERR_PK_ALLOC_FAILED:
-        case MBEDTLS_ERR_MPI_ALLOC_FAILED:
-        case MBEDTLS_ERR_PEM_ALLOC_FAILED:
-        case MBEDTLS_ERR_MD_ALLOC_FAILED:
-        case MBEDTLS_ERR_CIPHER_ALLOC_FAILED:
-        case MBEDTLS_ERR_ECP_ALLOC_FAILED:
-#ifdef MBEDTLS_PSA_CRYPTO_C
-        case PSA_ERROR_INSUFFICIENT_MEMORY:
-#endif
-            return Code::NO_MEMORY;
-        case MBEDTLS_ERR_SSL_INTERNAL_ERROR:
-        case MBEDTLS_ERR_SSL_HW_ACCEL_FAILED:
-        case MBEDTLS_ERR_SSL_COUNTER_WRAPPING:
-        case MBEDTLS_ERR_ERROR_CORRUPTION_DETECTED:
-        // No random numbers are available (random.cpp); different callers in Mbed TLS report this
-        // differently.
-        case MBEDTLS_ERR_PLATFORM_FEATURE_UNSUPPORTED:
-        case MBEDTLS_ERR_PLATFORM_HW_ACCEL_FAILED:
-#ifdef MBEDTLS_PSA_CRYPTO_C
-        case PSA_ERROR_INSUFFICIENT_ENTROPY:
-#endif
-            return Code::ENGINE;
-        default:
-            break;
-    }
+    for (const Row& row : rows)
+        if (row.ret == ret)
+            return row.code;
     const int module = module_of(ret);
     if (module <= MBEDTLS_ERR_X509_FEATURE_UNAVAILABLE && module >= MBEDTLS_ERR_X509_FATAL_ERROR)
         return Code::CERT_INVALID;
     return Code::PROTOCOL;
+}
+
+std::uint8_t alert_of(int ret, Code code) {
+    switch (ret) {
+        case MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE:
+            return MBEDTLS_SSL_ALERT_MSG_UNEXPECTED_MESSAGE;
+        case MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION:
+            return MBEDTLS_SSL_ALERT_MSG_PROTOCOL_VERSION;
+        case MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER:
+            return MBEDTLS_SSL_ALERT_MSG_ILLEGAL_PARAMETER;
+        case MBEDTLS_ERR_ECP_VERIFY_FAILED:  // a client's CertificateVerify
+        case MBEDTLS_ERR_RSA_VERIFY_FAILED:
+            return MBEDTLS_SSL_ALERT_MSG_DECRYPT_ERROR;
+        default:
+            return code == Code::ENGINE || code == Code::NO_MEMORY
+                       ? MBEDTLS_SSL_ALERT_MSG_INTERNAL_ERROR
+                       : MBEDTLS_SSL_ALERT_MSG_DECODE_ERROR;
+    }
 }
 
 Outcome MbedSession::fail(int ret) {
@@ -123,15 +142,7 @@ Outcome MbedSession::fail(int ret) {
         failure_.alert_number = ssl_.out_msg[1];
     } else {
         // Mbed TLS sends no alert in these cases.
-        failure_.alert_number =
-            ret == MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE     ? MBEDTLS_SSL_ALERT_MSG_UNEXPECTED_MESSAGE
-            : ret == MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION ? MBEDTLS_SSL_ALERT_MSG_PROTOCOL_VERSION
-            : ret == MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER    ? MBEDTLS_SSL_ALERT_MSG_ILLEGAL_PARAMETER
-            : ret == MBEDTLS_ERR_ECP_VERIFY_FAILED || ret == MBEDTLS_ERR_RSA_VERIFY_FAILED
-                ? MBEDTLS_SSL_ALERT_MSG_DECRYPT_ERROR  // a client's CertificateVerify
-            : failure_.code == Code::ENGINE || failure_.code == Code::NO_MEMORY
-                ? MBEDTLS_SSL_ALERT_MSG_INTERNAL_ERROR
-                : MBEDTLS_SSL_ALERT_MSG_DECODE_ERROR;
+        failure_.alert_number = alert_of(ret, failure_.code);
         (void)mbedtls_ssl_send_alert_message(&ssl_, MBEDTLS_SSL_ALERT_LEVEL_FATAL,
                                              failure_.alert_number);
     }

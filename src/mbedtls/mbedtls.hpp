@@ -488,7 +488,6 @@ void key_hook(void* session, mbedtls_ssl_key_export_type type, const unsigned ch
 int random_bytes(void*, unsigned char* into, std::size_t size);
 
 // error.cpp
-Code code_of(int ret);
 /// Returns the module's code in an error of the layers below TLS and X.509: a sum of this and a
 /// low-level code.
 constexpr int module_of(int ret) {

@@ -1,7 +1,7 @@
 // The size of records: the program's limit, the request to the peer, and empty records.
 
+#include "context_internals.hpp"
 #include "contract.hpp"
-#include "engine.hpp"
 
 namespace contract {
 namespace {
@@ -154,7 +154,7 @@ class EmptyRecord : public testing::TestWithParam<std::tuple<const ussl::Engine*
             *Connection::make(*Context::make(*std::get<0>(GetParam()), setup.server), {}));
         setup.client.verify = Verify::insecure_no_verification;
         context = *Context::make(ussl::mbedtls_engine, setup.client);
-        peer = context->engine().make_session(peer_resources, nullptr);
+        peer = ussl::ContextInternals::engine(*context).make_session(peer_resources, nullptr);
         for (int round = 0; round < 10; ++round) {
             peer_resources.transport.attach(peer_host);
             peer->handshake();

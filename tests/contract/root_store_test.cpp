@@ -2,6 +2,7 @@
 // and a damaged one is rejected.
 
 #include "root_store.hpp"
+#include "context_internals.hpp"
 #include "roots.hpp"
 
 namespace contract {
@@ -271,21 +272,13 @@ TEST_P(RootStores, DecideWhichSessionsAreResumed) {
         const auto context = Context::make(
             *GetParam().client,
             {.root_stores = {bytes(store)}, .verify = Verify::required, .resumption = true});
-        std::string scope(32, '\0');
-        EXPECT_TRUE((*context)->session_scope(
-            "localhost",
-            std::span<std::uint8_t, 32>(reinterpret_cast<std::uint8_t*>(scope.data()), 32)));
-        return scope;
+        return ussl::ContextInternals::sessions(**context)->scope_of("localhost").value();
     };
     EXPECT_EQ(scope_of(one), scope_of(std::string(one)));
     EXPECT_NE(scope_of(one), scope_of(two));
     const auto scope_with = [&](const Options& options) {
         const auto context = Context::make(*GetParam().client, options);
-        std::string scope(32, '\0');
-        EXPECT_TRUE((*context)->session_scope(
-            "localhost",
-            std::span<std::uint8_t, 32>(reinterpret_cast<std::uint8_t*>(scope.data()), 32)));
-        return scope;
+        return ussl::ContextInternals::sessions(**context)->scope_of("localhost").value();
     };
     const Options options{.system_roots = bytes(one), .resumption = true};
     Options other = options;

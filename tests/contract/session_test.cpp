@@ -6,6 +6,7 @@
 #include <ctime>
 
 #include "clock.hpp"
+#include "context_internals.hpp"
 #include "contract.hpp"
 #include "roots.hpp"
 #include "ussl/certificate.hpp"
@@ -428,12 +429,12 @@ TEST_P(Sessions, WithACertificateThatCannotBeReadAreRefused) {
     ASSERT_NE(at, std::string::npos);
     session[at] = 'x';
     // As if the attacker who changed it had also made a new hash.
-    const Context& context = *two.plan().client_context;
-    std::uint8_t scope[32];
-    ASSERT_TRUE(context.session_scope(two.plan().name, scope));
+    const auto* sessions = ussl::ContextInternals::sessions(*two.plan().client_context);
+    const auto scope = sessions->scope_of(two.plan().name);
+    ASSERT_TRUE(scope);
     constexpr std::size_t before = ussl::StoredSession::hash_size + ussl::StoredSession::times_size;
-    const auto sealed = ussl::StoredSession::make(
-        context, scope, {std::time(nullptr), INT64_MAX, INT64_MAX}, bytes(session).subspan(before));
+    const auto sealed = sessions->create(*scope, {std::time(nullptr), INT64_MAX, INT64_MAX},
+                                         bytes(session).subspan(before));
     ASSERT_TRUE(sealed);
     EXPECT_EQ(two.refusal(
                   {reinterpret_cast<const char*>(sealed->bytes().data()), sealed->bytes().size()}),

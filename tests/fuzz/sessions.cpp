@@ -1,5 +1,6 @@
 // Sessions that were stored as bytes, unchanged and changed, and the results of the engines.
 
+#include "context_internals.hpp"
 #include "edit.hpp"
 
 namespace fuzz {
@@ -52,10 +53,10 @@ void run(Input& input) {
         // As if the attacker who changed it had also made a new hash.
         session.erase(0, ussl::StoredSession::hash_size + ussl::StoredSession::times_size);
         editor.next(session);
-        std::uint8_t scope[32];
-        expect((*context)->session_scope(plan.name, scope), "no tag");
-        const auto saved = ussl::StoredSession::make(**context, scope,
-                                                     {today, INT64_MAX, INT64_MAX}, bytes(session));
+        const auto* sessions = ussl::ContextInternals::sessions(**context);
+        const auto scope = sessions->scope_of(plan.name);
+        expect(scope.has_value(), "no scope");
+        const auto saved = sessions->create(*scope, {today, INT64_MAX, INT64_MAX}, bytes(session));
         session.assign(saved->bytes().begin(), saved->bytes().end());
     } else {
         editor.next(session);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "context_internals.hpp"
 #include "hooks.h"
 
 namespace rogue {
@@ -32,7 +33,8 @@ std::string message(std::uint8_t type, std::string_view body) {
 Peer::Peer(const Options& options, std::string_view name, Ring& in, Ring& out)
     : callbacks(in, out), context_(*Context::make(ussl::mbedtls_engine, options)) {
     EXPECT_TRUE(name.empty() || name_.parse(name));
-    session_ = context_->engine().make_session(resources_, name.empty() ? nullptr : &name_);
+    session_ = ussl::ContextInternals::engine(*context_).make_session(
+        resources_, name.empty() ? nullptr : &name_);
 }
 
 ussl::EngineSession& Peer::at_work() {
