@@ -337,7 +337,7 @@ std::optional<ConfigError> RootStores::open(const Options& options, RootStore::S
         if (content)
             if (const auto config_error = add(*content, ConfigError::About::root_store, sha256))
                 return config_error;
-    if (!policy::uses_system_roots(options))
+    if (!policy::uses_system_roots(options) || !options.system_roots)
         return std::nullopt;
     return add(*options.system_roots, ConfigError::About::system_roots, sha256);
 }
