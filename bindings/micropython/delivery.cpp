@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "delivery_posix.hpp"
+#include "stream.hpp"
 #include "ussl/connection.hpp"
 
 // A closed socket that has unsent data, or whose peer has not closed its direction yet.
@@ -49,7 +50,7 @@ bool is_socket(mp_obj_t stream) {
 bool ready(const ussl_delivery_t* of, mp_uint_t flag, mp_obj_t* exception) {
     int error;
     const mp_uint_t result = ussl_stream_poll(of->stream, flag, &error, exception);
-    return result == MP_STREAM_ERROR || result == USSL_RAISED || result != 0;
+    return result == MP_STREAM_ERROR || result == ussl_raised || result != 0;
 }
 
 bool would_block(int error) {
@@ -67,7 +68,7 @@ void send_data(ussl_delivery_t* of, bool in_close, mp_obj_t* exception) {
         const size_t n = left < ussl::ready_piece ? left : ussl::ready_piece;
         const mp_uint_t count =
             ussl_stream_write(of->stream, of->data + of->sent, n, &error, exception);
-        if (count == USSL_RAISED)
+        if (count == ussl_raised)
             return;
         if (count == 0 || (count == MP_STREAM_ERROR && would_block(error))) {
             of->never_waits = true;
@@ -88,7 +89,7 @@ void discard_input(ussl_delivery_t* of, mp_obj_t* exception) {
         int error;
         const mp_uint_t count =
             ussl_stream_read(of->stream, input, sizeof input, &error, exception);
-        if (count == USSL_RAISED || (count == MP_STREAM_ERROR && would_block(error)))
+        if (count == ussl_raised || (count == MP_STREAM_ERROR && would_block(error)))
             return;
         if (count == 0 || count > sizeof input) {
             // A peer that has closed its own direction may still read.

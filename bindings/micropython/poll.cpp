@@ -16,6 +16,7 @@
 
 #include "delivery_posix.hpp"
 #include "lock.hpp"
+#include "stream.hpp"
 
 extern "C" int __real_poll(struct pollfd* all, nfds_t count, int timeout_ms);
 extern "C" int __wrap_poll(struct pollfd* all, nfds_t count, int timeout_ms);
@@ -139,8 +140,8 @@ int end(struct pollfd* all, nfds_t count, const Entry* entries, const struct pol
 // In `ask`, `count` entries are followed by `watched` descriptors of closed sockets.
 int poll_all(struct pollfd* all, nfds_t count, int timeout_ms, struct pollfd* ask, nfds_t watched,
              Entry* entries) {
-    if (timeout_ms < 0 || timeout_ms > USSL_LONGEST_WAIT_MS)
-        timeout_ms = USSL_LONGEST_WAIT_MS;
+    if (timeout_ms < 0 || timeout_ms > ussl_longest_wait_ms)
+        timeout_ms = ussl_longest_wait_ms;
     // select.poll has released the GIL, if there is one.
     MP_THREAD_GIL_ENTER();
     ussl_deliver_objects();
