@@ -158,7 +158,7 @@ mp_obj_t ussl_session_new(mp_obj_t content);
 mp_obj_t ussl_session_make_new(const mp_obj_type_t *type, size_t n_args, size_t n_kw, const mp_obj_t *args);
 mp_int_t ussl_session_get_buffer(mp_obj_t self, mp_buffer_info_t *buffer, mp_uint_t flags);
 
-// --- SSLSocket (socket.cpp)
+// --- SSLSocket (socket.cpp, socket_facts.cpp)
 
 // `made_from`: the context, or a copy of it with the answer of psk_client_callback.
 // `session`: an SSLSession, or None.
@@ -189,6 +189,11 @@ void ussl_socket_attr(mp_obj_t self, qstr attr, mp_obj_t *dest);
 mp_uint_t ussl_socket_stream_read(mp_obj_t self, void *buf, mp_uint_t size, int *errcode);
 mp_uint_t ussl_socket_stream_write(mp_obj_t self, const void *buf, mp_uint_t size, int *errcode);
 mp_uint_t ussl_socket_stream_ioctl(mp_obj_t self, mp_uint_t request, uintptr_t arg, int *errcode);
+
+// --- polls of an SSLSocket (socket_poll.cpp)
+
+// Sends unsent data if the stream is writable, so that it needs no other call.
+mp_uint_t ussl_socket_poll(ussl_socket_obj_t *socket, mp_uint_t wanted);
 
 // --- closed sockets (delivery.cpp)
 
