@@ -31,17 +31,7 @@ extern "C" {
 // An SSLContext (context.hpp).
 typedef struct ussl_context_obj_t ussl_context_obj_t;
 
-// An argument with a key or certificates: its name, for error messages, and its content.
-typedef struct _ussl_source_t {
-    qstr argument;
-    mp_obj_t given;   // as the program passed it
-    mp_obj_t content; // str or bytes-like, or None
-    bool from_file;   // `content` was read from the file `given`; the binding wipes it
-    bool is_store;    // `content` is a root store, which stays as it is while a context uses it
-} ussl_source_t;
-typedef struct _ussl_sources_t {
-    ussl_source_t key, certificate, trusted;
-} ussl_sources_t;
+typedef struct ussl_sources_t ussl_sources_t; // files.hpp
 
 typedef struct _ussl_socket_obj_t {
     mp_obj_base_t base;
@@ -115,7 +105,7 @@ extern mp_obj_str_t ussl_engine_name_obj;
 
 extern const mp_obj_module_t ussl_module;
 
-// --- the module's functions (options.cpp)
+// --- the module's functions (module.cpp, wrap_socket.cpp)
 
 mp_obj_t ussl_module_init(void);
 mp_obj_t ussl_wrap_socket(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args);
@@ -254,41 +244,6 @@ MP_NORETURN void ussl_raise_row(unsigned code);
 // Raises an AttributeError if the name in the module, of an attribute or of a method is one of an omitted feature.
 void ussl_raise_if_omitted(qstr name);
 mp_obj_t ussl_module_getattr(mp_obj_t name);
-
-// --- files and checks (options.cpp)
-
-// Fills in the content of a key or certificates. If `given` is a str without "-----BEGIN", it is the name of
-// a file, unless `is_content` is true.
-void ussl_load(ussl_source_t *source, qstr argument, mp_obj_t given, bool is_content);
-// The same for trust anchors, which may also be a root store. One in flash (romfs) is not copied.
-void ussl_load_trusted(ussl_source_t *source, qstr argument, mp_obj_t given, bool is_content);
-// Wipes content that was read from a file.
-void ussl_source_wipe(const ussl_source_t *source);
-// Raises unless `psk_keys` has a method `get`, and, if it is a dict, has valid identities and keys.
-void ussl_check_psk_keys(mp_obj_t psk_keys, qstr argument);
-// Raises unless `mode` is CERT_NONE, CERT_OPTIONAL or CERT_REQUIRED; returns it.
-uint8_t ussl_verify_mode(mp_obj_t mode, qstr argument);
-// Raises unless `seconds` is an int of at most 64 bits; returns it. A board's mp_int_t ends in 2038.
-int64_t ussl_seconds(mp_obj_t seconds, qstr argument);
-// Raises unless `number` is an int; returns it.
-mp_int_t ussl_int(mp_obj_t number, qstr argument);
-// Converts a size, which may have 64 bits on a 32-bit processor: the size of a file, and each mp_int_t with
-// MICROPY_OBJ_REPR_D. A negative or too large number becomes a size that cannot be allocated.
-static inline size_t ussl_size(int64_t number) {
-    return number >= 0 && number < PTRDIFF_MAX ? (size_t)number : PTRDIFF_MAX;
-}
-// Raises unless `seconds` is a number above 0, or None (0); returns milliseconds.
-uint32_t ussl_milliseconds(mp_obj_t seconds, qstr argument);
-// Raises unless `seconds` is a number, 0 or more; returns milliseconds.
-uint32_t ussl_milliseconds_from_0(mp_obj_t seconds, qstr argument);
-// Raises unless `callback` is callable, or None; returns it.
-mp_obj_t ussl_callback(mp_obj_t callback, qstr argument);
-// Raises unless `given` is a str, bytes-like, or None; returns it.
-mp_obj_t ussl_text_or_bytes(mp_obj_t given, qstr argument);
-// Raises unless `given` is bytes-like, or None; returns it.
-mp_obj_t ussl_only_bytes(mp_obj_t given, qstr argument);
-// Raises unless `limit` is a valid size of a record, or None (0); returns it.
-uint16_t ussl_record_size_limit(mp_obj_t limit);
 
 // --- certificates (certificate.cpp)
 

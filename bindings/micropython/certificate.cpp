@@ -2,7 +2,9 @@
 
 #include <string.h>
 
+#include "arguments.hpp"
 #include "binding.h"
+#include "files.hpp"
 #include "ussl/certificate.hpp"
 #include "ussl/connection.hpp"
 #include "ussl/crypto.hpp"

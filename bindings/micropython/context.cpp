@@ -6,6 +6,7 @@
 #include <new>
 #include <utility>
 
+#include "arguments.hpp"
 #include "context.hpp"
 #include "errors.hpp"
 

@@ -4,6 +4,7 @@
 // attributes, and shared_contexts.cpp creates and shares its ussl::Context.
 
 #include "binding.h"
+#include "files.hpp"
 #include "ussl/context.hpp"
 
 /// The options of a program, and, after the first use, the ussl::Context. A member without a

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "arguments.hpp"
 #include "context.hpp"
 #include "errors.hpp"
 

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "arguments.hpp"
 #include "delivery_posix.hpp"
 #include "stream.hpp"
 #include "ussl/connection.hpp"

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "binding.h"
+#include "files.hpp"
 #include "ussl/context.hpp"
 #include "ussl/error.hpp"
 

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 
+#include "arguments.hpp"
 #include "context.hpp"
 #include "errors.hpp"
 #include "socket_calls.hpp"
