@@ -2,7 +2,7 @@
 
 // Checks of arguments and attributes. Each raises an exception that names the argument.
 
-#include "binding.h"
+#include "binding.hpp"
 
 /// Returns whether it is bytes-like, and its content.
 bool ussl_is_bytes_like(mp_obj_t object, mp_buffer_info_t* bytes);

@@ -3,7 +3,8 @@
 #include <string.h>
 
 #include "arguments.hpp"
-#include "binding.h"
+#include "binding.hpp"
+#include "errors.hpp"
 #include "files.hpp"
 #include "ussl/certificate.hpp"
 #include "ussl/connection.hpp"
@@ -184,10 +185,10 @@ class DictBuilder final : public ussl::CertificateVisitor {
 
 }  // namespace
 
-extern "C" mp_obj_t ussl_certificate_dict(void* connection) {
+mp_obj_t ussl_certificate_dict(ussl::Connection* connection) {
     const mp_obj_t dict = mp_obj_new_dict(6);
     DictBuilder builder(dict);
-    const bool described = static_cast<ussl::Connection*>(connection)->describe_peer(builder);
+    const bool described = connection->describe_peer(builder);
     builder.finish();
     // The caller has checked that there is a certificate.
     if (!described)

@@ -29,7 +29,7 @@ typedef struct _ussl_delivery_t {
 
 MP_REGISTER_ROOT_POINTER(struct _ussl_delivery_t* ussl_deliveries);
 // Open sockets with unsent data.
-MP_REGISTER_ROOT_POINTER(struct _ussl_socket_obj_t* ussl_unsent_sockets);
+MP_REGISTER_ROOT_POINTER(struct ussl_socket_obj_t* ussl_unsent_sockets);
 
 namespace {
 
@@ -182,7 +182,7 @@ constexpr size_t max_listed = 1024;
 #endif
 
 bool has_unsent(const ussl_socket_obj_t* socket) {
-    const auto* connection = static_cast<const ussl::Connection*>(socket->connection);
+    const auto* connection = socket->connection;
     return connection != nullptr && socket->stream != MP_OBJ_NULL && connection->unsent();
 }
 
@@ -305,7 +305,7 @@ class NoStream final : public ussl::Callbacks {
 };
 
 Remainder take_remainder(ussl_socket_obj_t* self) {
-    auto* connection = static_cast<ussl::Connection*>(self->connection);
+    auto* connection = self->connection;
     NoStream callbacks;
     const bool holds = connection->hold(callbacks) == ussl::Connection::Held::yes;
     Remainder left;
@@ -358,7 +358,7 @@ void close_now(mp_obj_t stream) {
 
 }  // namespace
 
-extern "C" void ussl_deliver(ussl_socket_obj_t* self) {
+void ussl_deliver(ussl_socket_obj_t* self) {
     const mp_obj_t stream = self->stream;
 #ifdef USSL_DELIVERS_DESCRIPTORS
     const int fd = ussl_stream_descriptor(stream);
@@ -405,7 +405,7 @@ extern "C" void ussl_forget_deliveries(void) {
 }
 #endif
 
-extern "C" void ussl_note_unsent(ussl_socket_obj_t* socket) {
+void ussl_note_unsent(ussl_socket_obj_t* socket) {
     if (socket->is_listed || !has_unsent(socket))
         return;
     LOCK();
@@ -420,7 +420,7 @@ extern "C" void ussl_note_unsent(ussl_socket_obj_t* socket) {
 #endif
 }
 
-extern "C" void ussl_deliver_some(void) {
+void ussl_deliver_some() {
 #ifdef USSL_DELIVERS_DESCRIPTORS
     if (delivery::pending() != 0)
         delivery::step();
@@ -428,7 +428,7 @@ extern "C" void ussl_deliver_some(void) {
     ussl_deliver_objects();
 }
 
-extern "C" void ussl_deliver_objects(void) {
+void ussl_deliver_objects() {
     if (MP_STATE_VM(ussl_deliveries) != NULL || MP_STATE_VM(ussl_unsent_sockets) != NULL)
         step_objects(true);
 }

@@ -2,7 +2,7 @@
 
 // Keys and certificates that a program passes as a path or as their content.
 
-#include "binding.h"
+#include "binding.hpp"
 
 /// An argument with a key or certificates: its name, for error messages, and its content.
 struct ussl_source_t {

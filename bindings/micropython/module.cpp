@@ -1,6 +1,6 @@
 // The module itself.
 
-#include "binding.h"
+#include "module.h"
 #include "ussl/context.hpp"
 #include "ussl/memory.hpp"
 

@@ -6,7 +6,7 @@
 // linker redirects the port's call of poll(2) to this file (--wrap=poll), which replaces tokens by
 // the descriptors and events that the connections wait for.
 
-#include "binding.h"
+#include "binding.hpp"
 
 #ifdef USSL_POLLS_DESCRIPTORS
 
@@ -162,7 +162,7 @@ int poll_all(struct pollfd* all, nfds_t count, int timeout_ms, struct pollfd* as
 
 }  // namespace
 
-extern "C" int ussl_poll_token(ussl_socket_obj_t* socket) {
+int ussl_poll_token(ussl_socket_obj_t* socket) {
     if (socket->stream == MP_OBJ_NULL || ussl_stream_descriptor(socket->stream) < 0)
         return -1;
     const Locked locked(lock);
@@ -177,7 +177,7 @@ extern "C" int ussl_poll_token(ussl_socket_obj_t* socket) {
     return socket->poll_token;
 }
 
-extern "C" void ussl_poll_forget(ussl_socket_obj_t* socket) {
+void ussl_poll_forget(ussl_socket_obj_t* socket) {
     if (socket->poll_token < 0)
         return;
     const Locked locked(lock);

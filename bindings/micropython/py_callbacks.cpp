@@ -68,7 +68,7 @@ mp_uint_t find_key(const ussl_socket_obj_t* socket, Bytes identity, MutableBytes
     const bool is_bytes = !mp_obj_is_str(found) && mp_get_buffer(found, &bytes, MP_BUFFER_READ);
     const bool fits = is_bytes && bytes.len != 0 && bytes.len <= key.size();
     if (!fits && context->strict == 0)
-        ussl_raise_row(static_cast<unsigned>(ussl::Code::PSK_INVALID));
+        ussl_raise_row(ussl::Code::PSK_INVALID);
     if (!is_bytes)
         mp_raise_TypeError(MP_ERROR_TEXT("psk_keys.get must return bytes or None"));
     if (!fits)
@@ -120,7 +120,7 @@ mp_uint_t ask_for_context(ussl_socket_obj_t* socket, std::string_view name,
         uses_psk(static_cast<ussl_context_obj_t*>(MP_OBJ_TO_PTR(before))))
         mp_raise_ValueError(MP_ERROR_TEXT(
             "sni_callback must replace a server context with a certificate by another one"));
-    *chosen = static_cast<ussl::Context*>(ussl_context_get(context, nullptr));
+    *chosen = ussl_context_get(context, nullptr);
     socket->verify_callback = context->verify_callback;
     socket->sign_callback = context->sign_callback;
     socket->ecdsa_sign_callback = context->ecdsa_sign_callback;
@@ -195,7 +195,7 @@ const void* PyCallbacks::thread() noexcept {
 }
 
 ussl::TurnAnswer PyCallbacks::wait_for_turn() noexcept {
-    if (self_->stream_kind == USSL_STREAM_BLOCKS)
+    if (self_->stream_kind == StreamKind::blocks)
         return ussl::TurnAnswer::refused;
     ussl_let_threads_run(turns_++);
     ussl_handle_pending(&exception);
@@ -218,7 +218,7 @@ IoResult PyCallbacks::write(Bytes from) noexcept {
     if (self_->stream == MP_OBJ_NULL)
         return IoResult::failed(MP_EBADF);
     // The delivery sends the unsent data of a closed connection.
-    if (self_->closing && static_cast<Connection*>(self_->connection)->closed())
+    if (self_->closing && self_->connection->closed())
         return IoResult::would_block();
     if (polls_first_ && !ready(Direction::write))
         return not_ready();
@@ -273,7 +273,7 @@ PyCallbacks::Polled PyCallbacks::poll_or_refusal(mp_uint_t flags, mp_uint_t* rea
 
 mp_uint_t PyCallbacks::read_stream(MutableBytes into, int* error) {
 #if defined(__unix__)
-    if (self_->stream_kind == USSL_STREAM_SOCKET)
+    if (self_->stream_kind == StreamKind::socket)
         return ussl_stream_receive(self_->stream, into.data(), into.size(), error);
 #endif
     return ussl_stream_read(self_->stream, into.data(), into.size(), error, &exception);
@@ -281,7 +281,7 @@ mp_uint_t PyCallbacks::read_stream(MutableBytes into, int* error) {
 
 mp_uint_t PyCallbacks::write_stream(Bytes from, int* error) {
 #if defined(__unix__)
-    if (self_->stream_kind == USSL_STREAM_SOCKET)
+    if (self_->stream_kind == StreamKind::socket)
         return ussl_stream_send(self_->stream, from.data(), from.size(), error);
 #endif
     const std::size_t size =
@@ -295,7 +295,7 @@ IoResult PyCallbacks::result_of(mp_uint_t count, std::size_t asked, int error) {
     if (count != MP_STREAM_ERROR)  // a stream written in Python may return too large a count
         return count <= asked ? IoResult::moved(count) : IoResult::failed(MP_EIO);
     if (ussl_would_block(error)) {
-        self_->would_block = self_->would_block || self_->stream_kind == USSL_STREAM_BLOCKS;
+        self_->would_block = self_->would_block || self_->stream_kind == StreamKind::blocks;
         return IoResult::would_block();
     }
     if (error == MP_ETIMEDOUT)

@@ -2,7 +2,7 @@
 
 // The stream and the Python functions of a program, as a connection calls them.
 
-#include "binding.h"
+#include "binding.hpp"
 #include "ussl/transport.hpp"
 
 /// The callbacks of a connection for one call: the stream and the Python functions of a socket. It
@@ -12,8 +12,8 @@ class PyCallbacks final : public ussl::Callbacks {
     /// `never_waits`: reads and writes also a blocking stream only when it is ready.
     explicit PyCallbacks(ussl_socket_obj_t* self, bool never_waits = false)
         : self_(self),
-          polls_first_((self->stream_kind == USSL_STREAM_POLLED && !self->never_blocks) ||
-                       (never_waits && self->stream_kind == USSL_STREAM_BLOCKS)) {}
+          polls_first_((self->stream_kind == StreamKind::polled && !self->never_blocks) ||
+                       (never_waits && self->stream_kind == StreamKind::blocks)) {}
 
     /// The exception that Python code raised.
     mp_obj_t exception = MP_OBJ_NULL;

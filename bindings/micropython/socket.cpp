@@ -49,7 +49,7 @@ Progress write_once(ussl_socket_obj_t* self, PyCallbacks* callbacks, const void*
             return connection->flush(*callbacks);
         taken = connection->write(*callbacks, {static_cast<const uint8_t*>(buf), size});
         const bool is_rest_unsent = taken.kind == Progress::Kind::done && connection->unsent() &&
-                                    self->stream_kind != USSL_STREAM_BLOCKS;
+                                    self->stream_kind != StreamKind::blocks;
         return is_rest_unsent ? Progress{Progress::Kind::blocked} : taken;
     });
     ussl_note_unsent(self);
@@ -197,15 +197,18 @@ void set_mode(ussl_socket_obj_t* self, bool blocks, uint32_t timeout_ms) {
     self->timeout_ms = timeout_ms;
     self->never_blocks = !blocks;
     self->would_block = false;
-#ifdef USSL_THREADS_SHARE_SOCKETS
+#if MICROPY_PY_THREAD && (MICROPY_PY_THREAD_GIL || defined(__unix__))
+    // One thread may read while another writes. The time limit of a stream without a descriptor is
+    // now known. If it can be polled, a call waits for it outside of its turn.
+    //
     // A running call may be waiting inside the stream. An SSLSocket over an SSLSocket is ready when
     // part of a record has arrived, but its read waits for the rest.
-    if (!blocks || self->stream_kind != USSL_STREAM_BLOCKS || connection_of(self)->busy() ||
+    if (!blocks || self->stream_kind != StreamKind::blocks || connection_of(self)->busy() ||
         mp_obj_is_exact_type(self->stream, &ussl_socket_type))
         return;
     PyCallbacks callbacks(self);
     if (callbacks.can_be_polled())
-        self->stream_kind = USSL_STREAM_POLLED;
+        self->stream_kind = StreamKind::polled;
     raise_own(callbacks);
 #endif
 }
@@ -215,9 +218,9 @@ struct Made {
     const char* config_error;
     bool out_of_memory;
 };
-Made make_connection(ussl_socket_obj_t* self, void* context, mp_obj_t stream, const char* name,
-                     size_t name_size, bool report_truncation, const mp_buffer_info_t* session) {
-    auto* shared = static_cast<ussl::Context*>(context);
+Made make_connection(ussl_socket_obj_t* self, ussl::Context* shared, mp_obj_t stream,
+                     const char* name, size_t name_size, bool report_truncation,
+                     const mp_buffer_info_t* session) {
     shared->retain();
     auto made =
         Connection::make(ussl::Ref<ussl::Context>(shared),
@@ -232,8 +235,6 @@ Made make_connection(ussl_socket_obj_t* self, void* context, mp_obj_t stream, co
 }
 
 }  // namespace
-
-extern "C" {
 
 mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_from,
                          mp_obj_t stream, mp_obj_t server_hostname, bool do_handshake,
@@ -285,7 +286,7 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_f
     self->is_listed = false;
     self->next_unsent = nullptr;
     ussl_deliver_some();
-    void* shared = ussl_context_get(made_from, nullptr);
+    ussl::Context* shared = ussl_context_get(made_from, nullptr);
     Made made =
         make_connection(self, shared, stream, name, name_size, !suppress_ragged_eofs, &saved);
     if (made.out_of_memory) {
@@ -295,7 +296,7 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_f
         made =
             make_connection(self, shared, stream, name, name_size, !suppress_ragged_eofs, &saved);
     }
-    ussl_context_drop(shared);
+    shared->drop();
     if (made.config_error != nullptr)
         ussl_raise_refusal(context, made.config_error, made.out_of_memory);
 
@@ -314,6 +315,25 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_f
     }
     return MP_OBJ_FROM_PTR(self);
 }
+
+void ussl_socket_flush_ready(ussl_socket_obj_t* self) {
+    Connection* connection = self->connection;
+    nlr_buf_t nlr;
+    if (connection->busy() || self->exception != MP_OBJ_NULL || nlr_push(&nlr) != 0)
+        return;
+    PyCallbacks callbacks(self, true);
+    // A stream that cannot be polled might block.
+    mp_uint_t ready = 0;
+    if (callbacks.poll(MP_STREAM_POLL_WR, &ready) == PyCallbacks::Polled::known &&
+        (ready & MP_STREAM_POLL_WR) != 0 && !is_closed(self))
+        connection->flush(callbacks);
+    raise_soon_if_interrupt(
+        callbacks);  // the program's next call finds an error of the stream again
+    close_after_call(self);
+    nlr_pop();
+}
+
+extern "C" {
 
 mp_obj_t ussl_socket_read(size_t n_args, const mp_obj_t* args) {
     return read_bytes(n_args, args, false);
@@ -396,27 +416,10 @@ mp_obj_t ussl_socket_exit(size_t n_args, const mp_obj_t* args) {
     return ussl_socket_close(args[0]);
 }
 
-void ussl_socket_flush_ready(ussl_socket_obj_t* self) {
-    auto* connection = static_cast<Connection*>(self->connection);
-    nlr_buf_t nlr;
-    if (connection->busy() || self->exception != MP_OBJ_NULL || nlr_push(&nlr) != 0)
-        return;
-    PyCallbacks callbacks(self, true);
-    // A stream that cannot be polled might block.
-    mp_uint_t ready = 0;
-    if (callbacks.poll(MP_STREAM_POLL_WR, &ready) == PyCallbacks::Polled::known &&
-        (ready & MP_STREAM_POLL_WR) != 0 && !is_closed(self))
-        connection->flush(callbacks);
-    raise_soon_if_interrupt(
-        callbacks);  // the program's next call finds an error of the stream again
-    close_after_call(self);
-    nlr_pop();
-}
-
 // Called by the collector: nothing here may allocate or raise.
 mp_obj_t ussl_socket_del(mp_obj_t self_in) {
     ussl_socket_obj_t* self = socket_of(self_in);
-    auto* connection = static_cast<Connection*>(self->connection);
+    Connection* connection = self->connection;
     // A busy connection is not deleted. Either an exception has jumped out of a call, and the
     // engine's state is undefined; or a callback or another thread calls __del__ during a call.
     if (connection == nullptr || connection->busy() || self->reads || self->writes)

@@ -65,7 +65,7 @@ uint32_t time_left(ussl_socket_obj_t* self, Waited* waited) {
 }  // namespace
 
 void close_after_call(ussl_socket_obj_t* self) {
-    const auto* connection = static_cast<Connection*>(self->connection);
+    const auto* connection = self->connection;
     if (!self->closing || connection == nullptr || connection->busy() || !connection->closed())
         return;
     // If two threads get here at the same time, one of them delivers.
@@ -107,7 +107,7 @@ void raise_unless_progress(ussl_socket_obj_t* self, const PyCallbacks& callbacks
 }
 
 MP_NORETURN void raise_misuse() {
-    ussl_raise_row(static_cast<unsigned>(Code::BAD_USE));
+    ussl_raise_row(Code::BAD_USE);
 }
 
 uint32_t time_limit(const ussl_socket_obj_t* self) {
@@ -122,12 +122,12 @@ bool goes_on(ussl_socket_obj_t* self, PyCallbacks* callbacks, const CallKind& ki
     }
     if (!kind.to_the_end && never_blocks(self))
         return false;
-    const auto* connection = static_cast<Connection*>(self->connection);
+    const auto* connection = self->connection;
     // The call can continue without the stream after 32 records without plaintext, or if another
     // thread's call has read ahead.
     const ussl::PollInterest waits = connection->poll_interest(kind.direction);
     const bool is_ready = waits == ussl::PollInterest::nothing || connection->paused();
-    if (!is_ready && !kind.to_the_end && self->stream_kind == USSL_STREAM_BLOCKS)
+    if (!is_ready && !kind.to_the_end && self->stream_kind == StreamKind::blocks)
         return false;
     const uint32_t left_ms = time_left(self, waited);
     if (left_ms == 0) {

@@ -16,7 +16,7 @@ inline ussl_socket_obj_t* socket_of(mp_obj_t self) {
 inline ussl::Connection* connection_of(ussl_socket_obj_t* self) {
     if (self->connection == nullptr)
         mp_raise_OSError(MP_EBADF);
-    return static_cast<ussl::Connection*>(self->connection);
+    return self->connection;
 }
 
 /// Also true while a call of another thread has not returned yet.
@@ -129,7 +129,7 @@ inline void end_call(ussl_socket_obj_t* self, const CallKind& kind) {
 inline bool is_late(ussl_socket_obj_t* self) {
     if (self->handshake_ms == 0)
         return false;
-    const auto* connection = static_cast<ussl::Connection*>(self->connection);
+    const auto* connection = self->connection;
     if (connection == nullptr || connection->handshake_done())
         self->handshake_ms = 0;
     return self->handshake_ms != 0 && mp_hal_ticks_ms() - self->started_ms >= self->handshake_ms;

@@ -67,8 +67,6 @@ void flush_some(ussl_socket_obj_t* self) {
 
 }  // namespace
 
-extern "C" {
-
 mp_uint_t ussl_socket_poll(ussl_socket_obj_t* self, mp_uint_t wanted) {
     ussl_deliver_some();
     if (is_closed(self))
@@ -142,5 +140,3 @@ mp_uint_t ussl_socket_poll_ends(ussl_socket_obj_t* self, mp_uint_t wanted, mp_ui
                          plan.ask() == 0 && plan.found != 0 ? plan.found : plan.found_with(ready));
 }
 #endif
-
-}  // extern "C"

@@ -164,16 +164,16 @@ uint64_t ussl_stream_identity(mp_obj_t stream) {
 #endif
 }
 
-uint8_t ussl_stream_kind(mp_obj_t stream) {
+StreamKind ussl_stream_kind(mp_obj_t stream) {
 #if defined(__unix__)
     if (mp_obj_is_exact_type(stream, &mp_type_socket))
-        return USSL_STREAM_SOCKET;
+        return StreamKind::socket;
     if (ussl_stream_descriptor(stream) >= 0)
-        return USSL_STREAM_POLLED;
+        return StreamKind::polled;
 #else
     (void)stream;
 #endif
-    return USSL_STREAM_BLOCKS;
+    return StreamKind::blocks;
 }
 
 #if defined(__unix__)

@@ -3,7 +3,7 @@
 // Streams of MicroPython. These functions keep the exceptions of a stream written in Python, so
 // that none unwinds through the engine.
 
-#include "binding.h"
+#include "binding.hpp"
 
 /// Returned if Python code raised an exception, which is kept.
 inline constexpr mp_uint_t ussl_raised = static_cast<mp_uint_t>(-2);
@@ -57,9 +57,9 @@ mp_uint_t ussl_stream_poll(mp_obj_t stream, mp_uint_t flags, int* errcode, mp_ob
 uint64_t ussl_stream_identity(mp_obj_t stream);
 /// Returns the file descriptor; -1: none, or the stream is written in Python.
 int ussl_stream_descriptor(mp_obj_t stream);
-/// Returns USSL_STREAM_BLOCKS, USSL_STREAM_SOCKET or USSL_STREAM_POLLED.
-uint8_t ussl_stream_kind(mp_obj_t stream);
-/// For USSL_STREAM_SOCKET: as read and write, without waiting in any mode of the socket.
+/// Returns how a call waits for the stream.
+StreamKind ussl_stream_kind(mp_obj_t stream);
+/// For StreamKind::socket: as read and write, without waiting in any mode of the socket.
 mp_uint_t ussl_stream_receive(mp_obj_t stream, void* buf, size_t size, int* errcode);
 mp_uint_t ussl_stream_send(mp_obj_t stream, const void* buf, size_t size, int* errcode);
 /// Returns whether a read may request more than is needed.

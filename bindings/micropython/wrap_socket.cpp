@@ -101,9 +101,9 @@ extern "C" mp_obj_t ussl_wrap_socket(size_t n_args, const mp_obj_t* args, mp_map
     ussl_context_obj_t* context = ussl_context_new(values[ARG_server_side].u_bool);
     context->strict = context->share = 1;
     context->aliases =
-        static_cast<uint8_t>((values[ARG_key].u_obj != MP_OBJ_NULL ? USSL_CALLED_KEY : 0) |
-                             (values[ARG_cert].u_obj != MP_OBJ_NULL ? USSL_CALLED_CERT : 0) |
-                             (values[ARG_cadata].u_obj != MP_OBJ_NULL ? USSL_CALLED_CADATA : 0));
+        static_cast<uint8_t>((values[ARG_key].u_obj != MP_OBJ_NULL ? ussl_called_key : 0) |
+                             (values[ARG_cert].u_obj != MP_OBJ_NULL ? ussl_called_cert : 0) |
+                             (values[ARG_cadata].u_obj != MP_OBJ_NULL ? ussl_called_cadata : 0));
     // If there are trust anchors, certificates are verified by default.
     context->verify_mode = trusted != mp_const_none ? 2 : 0;
     if (values[ARG_cert_reqs].u_obj != MP_OBJ_NULL)
