@@ -2,7 +2,10 @@
 
 #include <string.h>
 
-#include "binding.h"
+#include "arguments.hpp"
+#include "binding.hpp"
+#include "errors.hpp"
+#include "files.hpp"
 #include "ussl/certificate.hpp"
 #include "ussl/connection.hpp"
 #include "ussl/crypto.hpp"
@@ -182,10 +185,10 @@ class DictBuilder final : public ussl::CertificateVisitor {
 
 }  // namespace
 
-extern "C" mp_obj_t ussl_certificate_dict(void* connection) {
+mp_obj_t ussl_certificate_dict(ussl::Connection* connection) {
     const mp_obj_t dict = mp_obj_new_dict(6);
     DictBuilder builder(dict);
-    const bool described = static_cast<ussl::Connection*>(connection)->describe_peer(builder);
+    const bool described = connection->describe_peer(builder);
     builder.finish();
     // The caller has checked that there is a certificate.
     if (!described)

@@ -6,6 +6,7 @@
 #include <new>
 #include <utility>
 
+#include "arguments.hpp"
 #include "context.hpp"
 #include "errors.hpp"
 
@@ -84,7 +85,7 @@ ussl::StoreStats stats_of(mp_obj_t trusted, mp_obj_t root_stores, bool system_st
     trial->trusted = trusted;
     trial->root_stores = root_stores;
     trial->system_store = system_store ? 1 : 0;
-    auto* made = static_cast<Context*>(ussl_context_get(trial, sources));
+    Context* made = ussl_context_get(trial, sources);
     const ussl::StoreStats stats = made->store_stats();
     made->drop();
     ussl_context_changed(trial);
@@ -237,8 +238,6 @@ ussl_context_obj_t* with_psk_of_callback(const ussl_context_obj_t* self) {
 
 }  // namespace
 
-extern "C" {
-
 ussl_context_obj_t* ussl_context_new(bool server) {
     void* memory = mp_obj_malloc_with_finaliser(ussl_context_obj_t, &ussl_context_type);
     auto* self = new (memory) ussl_context_obj_t{.base = {&ussl_context_type}};
@@ -249,6 +248,8 @@ ussl_context_obj_t* ussl_context_new(bool server) {
     }
     return self;
 }
+
+extern "C" {
 
 mp_obj_t ussl_context_make_new(const mp_obj_type_t* type, size_t n_args, size_t n_kw,
                                const mp_obj_t* args) {

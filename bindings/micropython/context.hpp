@@ -3,8 +3,14 @@
 // Declarations for the files of SSLContext: context.cpp has its methods, context_attributes.cpp its
 // attributes, and shared_contexts.cpp creates and shares its ussl::Context.
 
-#include "binding.h"
+#include "binding.hpp"
+#include "files.hpp"
 #include "ussl/context.hpp"
+
+/// The newer names of arguments of wrap_socket() that a program used, as bits.
+inline constexpr uint8_t ussl_called_key = 1;
+inline constexpr uint8_t ussl_called_cert = 2;
+inline constexpr uint8_t ussl_called_cadata = 4;
 
 /// The options of a program, and, after the first use, the ussl::Context. A member without a
 /// comment is an object as the program passed it, or None.
@@ -38,7 +44,7 @@ struct ussl_context_obj_t {
     int8_t verify_flags = -1;  ///< below 0: not set
     /// The arguments of wrap_socket(): certificates and pre-shared keys exclude each other.
     uint8_t strict = 0;
-    uint8_t aliases = 0;  ///< USSL_CALLED_…: the newer names of arguments that the program used
+    uint8_t aliases = 0;  ///< ussl_called_…: the newer names of arguments that the program used
     uint8_t share = 0;    ///< may share the ussl::Context of another SSLContext with equal options
     uint8_t is_shared = 0;
     uint8_t keeps = 0;  ///< the shared ussl::Context is kept when this SSLContext is collected
@@ -52,12 +58,21 @@ struct ussl_context_obj_t {
     uint16_t record_size_limit = 0;                              ///< 0: none
     uint32_t session_lifetime = ussl::default_session_lifetime;  ///< seconds
     uint32_t generation = 0;                                     ///< number of changes
-    void* made = nullptr;  ///< ussl::Context, counted; several threads may create it at once
+    ussl::Context* made = nullptr;  ///< counted; several threads may create it at once
     /// In place of `key`: read from a file, converted to DER if possible; wiped when released.
     unsigned char* own_key = nullptr;
     size_t own_key_size = 0;
 };
 
+/// Creates a context with default options.
+ussl_context_obj_t* ussl_context_new(bool server);
+/// Returns the ussl::Context of an SSLContext, which the first call creates. The caller drops its
+/// reference. Raises ValueError that names the sources (which may be null).
+ussl::Context* ussl_context_get(ussl_context_obj_t* self, const ussl_sources_t* sources);
+/// Raises the errors of ussl_context_get(); `sources` may be null.
+void ussl_context_check(ussl_context_obj_t* self, const ussl_sources_t* sources);
+/// Releases shared contexts that no SSLContext uses.
+void ussl_context_trim();
 /// Returns the options for the library. They point into the context's objects.
 ussl::Options ussl_options_of(const ussl_context_obj_t* self);
 /// Adds a root store; raises ValueError that names the argument if there are too many.

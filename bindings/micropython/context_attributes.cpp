@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "arguments.hpp"
 #include "context.hpp"
 #include "errors.hpp"
 
@@ -145,7 +146,7 @@ void check_psk(mp_obj_t identity, mp_obj_t key) {
         name && secret &&
         (name->size() > ussl::max_psk_identity || secret->size() > ussl::max_psk_key);
     if (is_empty || is_long)
-        ussl_raise_row(static_cast<unsigned>(ussl::Code::PSK_INVALID));
+        ussl_raise_row(ussl::Code::PSK_INVALID);
 }
 
 // --- getters and setters of members that are stored as the program passes them

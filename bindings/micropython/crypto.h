@@ -1,9 +1,9 @@
 #pragma once
 
 // cryptolib, and md5 and sha1 of hashlib, as in MicroPython with its own TLS. All functions may raise, as
-// in binding.h.
+// in module.h.
 
-#include "binding.h"
+#include "module.h"
 
 #ifdef __cplusplus
 extern "C" {

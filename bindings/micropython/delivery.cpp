@@ -5,7 +5,9 @@
 
 #include <string.h>
 
+#include "arguments.hpp"
 #include "delivery_posix.hpp"
+#include "stream.hpp"
 #include "ussl/connection.hpp"
 
 // A closed socket that has unsent data, or whose peer has not closed its direction yet.
@@ -27,7 +29,7 @@ typedef struct _ussl_delivery_t {
 
 MP_REGISTER_ROOT_POINTER(struct _ussl_delivery_t* ussl_deliveries);
 // Open sockets with unsent data.
-MP_REGISTER_ROOT_POINTER(struct _ussl_socket_obj_t* ussl_unsent_sockets);
+MP_REGISTER_ROOT_POINTER(struct ussl_socket_obj_t* ussl_unsent_sockets);
 
 namespace {
 
@@ -49,7 +51,7 @@ bool is_socket(mp_obj_t stream) {
 bool ready(const ussl_delivery_t* of, mp_uint_t flag, mp_obj_t* exception) {
     int error;
     const mp_uint_t result = ussl_stream_poll(of->stream, flag, &error, exception);
-    return result == MP_STREAM_ERROR || result == USSL_RAISED || result != 0;
+    return result == MP_STREAM_ERROR || result == ussl_raised || result != 0;
 }
 
 bool would_block(int error) {
@@ -67,7 +69,7 @@ void send_data(ussl_delivery_t* of, bool in_close, mp_obj_t* exception) {
         const size_t n = left < ussl::ready_piece ? left : ussl::ready_piece;
         const mp_uint_t count =
             ussl_stream_write(of->stream, of->data + of->sent, n, &error, exception);
-        if (count == USSL_RAISED)
+        if (count == ussl_raised)
             return;
         if (count == 0 || (count == MP_STREAM_ERROR && would_block(error))) {
             of->never_waits = true;
@@ -88,7 +90,7 @@ void discard_input(ussl_delivery_t* of, mp_obj_t* exception) {
         int error;
         const mp_uint_t count =
             ussl_stream_read(of->stream, input, sizeof input, &error, exception);
-        if (count == USSL_RAISED || (count == MP_STREAM_ERROR && would_block(error)))
+        if (count == ussl_raised || (count == MP_STREAM_ERROR && would_block(error)))
             return;
         if (count == 0 || count > sizeof input) {
             // A peer that has closed its own direction may still read.
@@ -180,7 +182,7 @@ constexpr size_t max_listed = 1024;
 #endif
 
 bool has_unsent(const ussl_socket_obj_t* socket) {
-    const auto* connection = static_cast<const ussl::Connection*>(socket->connection);
+    const auto* connection = socket->connection;
     return connection != nullptr && socket->stream != MP_OBJ_NULL && connection->unsent();
 }
 
@@ -303,7 +305,7 @@ class NoStream final : public ussl::Callbacks {
 };
 
 Remainder take_remainder(ussl_socket_obj_t* self) {
-    auto* connection = static_cast<ussl::Connection*>(self->connection);
+    auto* connection = self->connection;
     NoStream callbacks;
     const bool holds = connection->hold(callbacks) == ussl::Connection::Held::yes;
     Remainder left;
@@ -356,7 +358,7 @@ void close_now(mp_obj_t stream) {
 
 }  // namespace
 
-extern "C" void ussl_deliver(ussl_socket_obj_t* self) {
+void ussl_deliver(ussl_socket_obj_t* self) {
     const mp_obj_t stream = self->stream;
 #ifdef USSL_DELIVERS_DESCRIPTORS
     const int fd = ussl_stream_descriptor(stream);
@@ -403,7 +405,7 @@ extern "C" void ussl_forget_deliveries(void) {
 }
 #endif
 
-extern "C" void ussl_note_unsent(ussl_socket_obj_t* socket) {
+void ussl_note_unsent(ussl_socket_obj_t* socket) {
     if (socket->is_listed || !has_unsent(socket))
         return;
     LOCK();
@@ -418,7 +420,7 @@ extern "C" void ussl_note_unsent(ussl_socket_obj_t* socket) {
 #endif
 }
 
-extern "C" void ussl_deliver_some(void) {
+void ussl_deliver_some() {
 #ifdef USSL_DELIVERS_DESCRIPTORS
     if (delivery::pending() != 0)
         delivery::step();
@@ -426,7 +428,7 @@ extern "C" void ussl_deliver_some(void) {
     ussl_deliver_objects();
 }
 
-extern "C" void ussl_deliver_objects(void) {
+void ussl_deliver_objects() {
     if (MP_STATE_VM(ussl_deliveries) != NULL || MP_STATE_VM(ussl_unsent_sockets) != NULL)
         step_objects(true);
 }

@@ -5,7 +5,7 @@
 // stays in a list until its peer has closed its direction as well, or until SSLContext.linger is
 // over.
 
-#include "binding.h"
+#include "binding.hpp"
 #include "ussl/memory.hpp"
 
 namespace delivery {

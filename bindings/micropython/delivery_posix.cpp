@@ -19,6 +19,7 @@
 #include <new>
 
 #include "lock.hpp"
+#include "stream.hpp"
 
 namespace delivery {
 namespace {

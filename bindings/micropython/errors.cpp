@@ -40,11 +40,11 @@ void add_name(vstr_t* text, const ussl_context_obj_t* context, const char* optio
             continue;
         const char* known = context->strict != 0 ? name.argument : name.attribute;
         // Some arguments of wrap_socket() have two names.
-        if ((context->aliases & USSL_CALLED_KEY) != 0 && strcmp(known, "keyfile") == 0)
+        if ((context->aliases & ussl_called_key) != 0 && strcmp(known, "keyfile") == 0)
             known = "key";
-        if ((context->aliases & USSL_CALLED_CERT) != 0 && strcmp(known, "certfile") == 0)
+        if ((context->aliases & ussl_called_cert) != 0 && strcmp(known, "certfile") == 0)
             known = "cert";
-        if ((context->aliases & USSL_CALLED_CADATA) != 0 && strcmp(known, "ca_certs") == 0)
+        if ((context->aliases & ussl_called_cadata) != 0 && strcmp(known, "ca_certs") == 0)
             known = "cadata";
         vstr_add_str(text, known);
         return;
@@ -56,8 +56,8 @@ constexpr size_t max_row = 256;  // the length of a text with a single table ent
 
 }  // namespace
 
-extern "C" MP_NORETURN void ussl_raise_refusal(const ussl_context_obj_t* context,
-                                               const char* reason, bool out_of_memory) {
+MP_NORETURN void ussl_raise_refusal(const ussl_context_obj_t* context, const char* reason,
+                                    bool out_of_memory) {
     ussl_raise(ussl::ConfigError{reason, out_of_memory}, nullptr, context);
 }
 
@@ -118,9 +118,9 @@ MP_NORETURN void ussl_raise(const Error& error, const char* text, size_t size) {
     nlr_raise(mp_obj_exception_make_new(&mp_type_OSError, 2, 0, args));
 }
 
-extern "C" MP_NORETURN void ussl_raise_row(unsigned code) {
+MP_NORETURN void ussl_raise_row(Code code) {
     Error error;
-    error.code = static_cast<Code>(code);
+    error.code = code;
     char text[max_row];
     ussl_raise(error, text, ussl::describe(error, text));
 }

@@ -1,9 +1,17 @@
 #pragma once
 
-#include "binding.h"
+#include "binding.hpp"
+#include "files.hpp"
 #include "ussl/context.hpp"
 #include "ussl/error.hpp"
 
+/// Raises an error of the library. Options in `reason` are renamed to the arguments of
+/// wrap_socket() or the attributes of SSLContext, depending on `context`, which may be null if
+/// `reason` names no option.
+MP_NORETURN void ussl_raise_refusal(const ussl_context_obj_t* context, const char* reason,
+                                    bool out_of_memory);
+/// Raises OSError with an entry of the error table.
+MP_NORETURN void ussl_raise_row(ussl::Code code);
 /// Raises OSError with the stream's errno, or with an entry of the error table and a copy of
 /// `text`.
 MP_NORETURN void ussl_raise(const ussl::Error& error, const char* text, size_t size);

@@ -30,7 +30,7 @@ USSL_MBEDTLS ?= own
 SRC_USERMOD_C += $(USSL_BINDING)/modussl.c $(USSL_BINDING)/modcrypto.c
 
 # MicroPython scans these files for interned strings (MP_QSTR_…).
-SRC_USERMOD_CXX += $(addprefix $(USSL_BINDING)/, certificate.cpp context.cpp context_attributes.cpp crypto.cpp delivery.cpp delivery_posix.cpp errors.cpp omitted.cpp options.cpp poll.cpp session.cpp shared_contexts.cpp socket.cpp stream.cpp unwrapped.cpp)
+SRC_USERMOD_CXX += $(addprefix $(USSL_BINDING)/, arguments.cpp certificate.cpp context.cpp context_attributes.cpp crypto.cpp delivery.cpp delivery_posix.cpp errors.cpp files.cpp module.cpp omitted.cpp poll.cpp py_callbacks.cpp session.cpp shared_contexts.cpp socket.cpp socket_calls.cpp socket_facts.cpp socket_poll.cpp stream.cpp unwrapped.cpp wrap_socket.cpp)
 
 # MicroPython 1.29 keeps only the last line marker before a name. If only changed files are scanned, and the first name is
 # in a header (py/obj.h has one), its scan fails. All files are therefore scanned after each change, as in a new build.

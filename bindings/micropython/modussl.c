@@ -1,6 +1,6 @@
 // Tables, types and registration of the module. The logic is in the C++ files of this folder.
 
-#include "binding.h"
+#include "module.h"
 #include "engine_features.h"
 
 // Converts a macro that is 0 or 1. It cannot use ?:, because a constant object is not always an expression.

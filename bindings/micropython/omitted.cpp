@@ -3,7 +3,7 @@
 
 #include "switches.h"
 
-#include "binding.h"
+#include "module.h"
 
 namespace {
 

@@ -6,7 +6,7 @@
 // linker redirects the port's call of poll(2) to this file (--wrap=poll), which replaces tokens by
 // the descriptors and events that the connections wait for.
 
-#include "binding.h"
+#include "binding.hpp"
 
 #ifdef USSL_POLLS_DESCRIPTORS
 
@@ -16,6 +16,7 @@
 
 #include "delivery_posix.hpp"
 #include "lock.hpp"
+#include "stream.hpp"
 
 extern "C" int __real_poll(struct pollfd* all, nfds_t count, int timeout_ms);
 extern "C" int __wrap_poll(struct pollfd* all, nfds_t count, int timeout_ms);
@@ -139,8 +140,8 @@ int end(struct pollfd* all, nfds_t count, const Entry* entries, const struct pol
 // In `ask`, `count` entries are followed by `watched` descriptors of closed sockets.
 int poll_all(struct pollfd* all, nfds_t count, int timeout_ms, struct pollfd* ask, nfds_t watched,
              Entry* entries) {
-    if (timeout_ms < 0 || timeout_ms > USSL_LONGEST_WAIT_MS)
-        timeout_ms = USSL_LONGEST_WAIT_MS;
+    if (timeout_ms < 0 || timeout_ms > ussl_longest_wait_ms)
+        timeout_ms = ussl_longest_wait_ms;
     // select.poll has released the GIL, if there is one.
     MP_THREAD_GIL_ENTER();
     ussl_deliver_objects();
@@ -161,7 +162,7 @@ int poll_all(struct pollfd* all, nfds_t count, int timeout_ms, struct pollfd* as
 
 }  // namespace
 
-extern "C" int ussl_poll_token(ussl_socket_obj_t* socket) {
+int ussl_poll_token(ussl_socket_obj_t* socket) {
     if (socket->stream == MP_OBJ_NULL || ussl_stream_descriptor(socket->stream) < 0)
         return -1;
     const Locked locked(lock);
@@ -176,7 +177,7 @@ extern "C" int ussl_poll_token(ussl_socket_obj_t* socket) {
     return socket->poll_token;
 }
 
-extern "C" void ussl_poll_forget(ussl_socket_obj_t* socket) {
+void ussl_poll_forget(ussl_socket_obj_t* socket) {
     if (socket->poll_token < 0)
         return;
     const Locked locked(lock);

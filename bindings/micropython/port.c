@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "binding.h"
+#include "module.h"
 
 // --- memory: MicroPython's heap
 

@@ -1,14 +1,14 @@
 // SSLSession: a session to resume. `bytes(session)` stores it, and `SSLSession(data)` restores it.
 
-#include "binding.h"
-
-extern "C" {
+#include "binding.hpp"
 
 mp_obj_t ussl_session_new(mp_obj_t content) {
     ussl_session_obj_t* self = mp_obj_malloc(ussl_session_obj_t, &ussl_session_type);
     self->content = content;
     return MP_OBJ_FROM_PTR(self);
 }
+
+extern "C" {
 
 mp_obj_t ussl_session_make_new(const mp_obj_type_t* type, size_t n_args, size_t n_kw,
                                const mp_obj_t* args) {

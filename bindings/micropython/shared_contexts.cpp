@@ -138,7 +138,7 @@ Context* publish(ussl_context_obj_t* self, Context* mine, bool is_shared, bool k
             self->keeps = keeps;
             published = true;
         } else if (self->generation == generation) {
-            used = static_cast<Context*>(self->made);
+            used = self->made;
         }
         used->retain();
     }
@@ -176,7 +176,7 @@ std::optional<ussl::ConfigError> make(ussl_context_obj_t* self, Context** result
 // Returns the ussl::Context with a reference for the caller; nullptr: it does not exist yet.
 Context* made_of(ussl_context_obj_t* self) {
     const SharedLock lock;
-    auto* made = static_cast<Context*>(self->made);
+    Context* made = self->made;
     if (made != nullptr)
         made->retain();
     return made;
@@ -184,9 +184,7 @@ Context* made_of(ussl_context_obj_t* self) {
 
 }  // namespace
 
-extern "C" {
-
-void ussl_context_heap_ends() {
+extern "C" void ussl_context_heap_ends() {
     // No other thread runs: the collector has stopped them. SSLContexts and sockets that are
     // finalised later drop their own references.
     for (Shared& entry : shared)
@@ -199,7 +197,7 @@ void ussl_context_trim() {
     drop_unused(0);
 }
 
-void* ussl_context_get(ussl_context_obj_t* self, const ussl_sources_t* sources) {
+Context* ussl_context_get(ussl_context_obj_t* self, const ussl_sources_t* sources) {
     if (Context* before = made_of(self))
         return before;
     Context* result = nullptr;
@@ -215,15 +213,9 @@ void* ussl_context_get(ussl_context_obj_t* self, const ussl_sources_t* sources) 
     return result;
 }
 
-void ussl_context_drop(void* made) {
-    static_cast<Context*>(made)->drop();
-}
-
 void ussl_context_check(ussl_context_obj_t* self, const ussl_sources_t* sources) {
-    ussl_context_drop(ussl_context_get(self, sources));
+    ussl_context_get(self, sources)->drop();
 }
-
-}  // extern "C"
 
 void ussl_context_changed(ussl_context_obj_t* self) {
     Context* made = nullptr;
@@ -231,7 +223,7 @@ void ussl_context_changed(ussl_context_obj_t* self) {
     bool keeps = false;
     {
         const SharedLock lock;
-        made = static_cast<Context*>(self->made);
+        made = self->made;
         is_shared = self->is_shared != 0;
         keeps = self->keeps != 0;
         self->made = nullptr;

@@ -1,4 +1,6 @@
-// SSLSocket: a stream of MicroPython over a ussl::Connection.
+// SSLSocket: a stream of MicroPython over a ussl::Connection. socket_poll.cpp has its polls,
+// socket_facts.cpp its attributes and the facts about its connection, socket_calls.hpp the wait for
+// the stream.
 //
 // Every function here may raise, and MicroPython raises by longjmp. No object with a destructor may
 // be alive at a call that can raise. PyCallbacks has no destructor, and exceptions are raised only
@@ -8,512 +10,19 @@
 
 #include <algorithm>
 
+#include "arguments.hpp"
 #include "context.hpp"
 #include "errors.hpp"
-#include "ussl/connection.hpp"
+#include "socket_calls.hpp"
+#include "stream.hpp"
 
 namespace {
 
-using ussl::Code;
 using ussl::Connection;
 using ussl::Direction;
-using ussl::IoResult;
 using ussl::Progress;
+using namespace socket_calls;
 namespace features = ussl::features;
-
-ussl_socket_obj_t* socket_of(mp_obj_t self) {
-    return static_cast<ussl_socket_obj_t*>(MP_OBJ_TO_PTR(self));
-}
-
-// Raises if the finaliser has run, which a program can call, too (__del__).
-Connection* connection_of(ussl_socket_obj_t* self) {
-    if (self->connection == nullptr)
-        mp_raise_OSError(MP_EBADF);
-    return static_cast<Connection*>(self->connection);
-}
-
-/// The callbacks of a connection for one call: the stream and the Python functions of a socket.
-class PyCallbacks final : public ussl::Callbacks {
-  public:
-    /// `never_waits`: reads and writes also a blocking stream only when it is ready.
-    explicit PyCallbacks(ussl_socket_obj_t* self, bool never_waits = false)
-        : self_(self),
-          polls_first_((self->stream_kind == USSL_STREAM_POLLED && !self->never_blocks) ||
-                       (never_waits && self->stream_kind == USSL_STREAM_BLOCKS)) {}
-
-    /// The exception that Python code raised.
-    mp_obj_t exception = MP_OBJ_NULL;
-
-    const void* thread() noexcept override { return ussl_thread(); }
-
-    /// Over a blocking stream, the wait for another thread's call could be as long as the peer
-    /// takes.
-    ussl::TurnAnswer wait_for_turn() noexcept override {
-        if (self_->stream_kind == USSL_STREAM_BLOCKS)
-            return ussl::TurnAnswer::refused;
-        ussl_let_threads_run(turns_++);
-        ussl_handle_pending(&exception);
-        return exception == MP_OBJ_NULL ? ussl::TurnAnswer::again : ussl::TurnAnswer::aborted;
-    }
-
-    IoResult read(ussl::MutableBytes into) noexcept override {
-        if (self_->stream == MP_OBJ_NULL)
-            return IoResult::failed(MP_EBADF);
-        if (polls_first_ && !ready(Direction::read))
-            return not_ready();
-        int error;
-        const mp_uint_t count = read_stream(into, &error);
-        if (count == 0)
-            return IoResult::end();
-        return result_of(count, into.size(), error);
-    }
-
-    IoResult write(ussl::Bytes from) noexcept override {
-        if (self_->stream == MP_OBJ_NULL)
-            return IoResult::failed(MP_EBADF);
-        // The delivery sends the unsent data of a closed connection.
-        if (self_->closing && static_cast<Connection*>(self_->connection)->closed())
-            return IoResult::would_block();
-        if (polls_first_ && !ready(Direction::write))
-            return not_ready();
-        int error;
-        const mp_uint_t count = write_stream(from, &error);
-        return result_of(count != 0 ? count : MP_STREAM_ERROR, from.size(),
-                         count != 0 ? error : MP_EAGAIN);
-    }
-
-    bool ready(Direction direction) noexcept override {
-        const mp_uint_t flag = direction == Direction::read ? MP_STREAM_POLL_RD : MP_STREAM_POLL_WR;
-        mp_uint_t ready = 0;
-        switch (poll_or_refusal(flag, &ready)) {
-            case Polled::known:
-                return ready != 0;
-            case Polled::unknown:
-                break;
-            case Polled::raised:
-                return false;
-        }
-        return true;  // unknown
-    }
-
-    /// Returns whether a poll reports any event. Many streams written in Python have an ioctl that
-    /// returns 0 for every request; waiting for them would never end. Keeps exceptions, except
-    /// those of an unsupported ioctl.
-    bool can_be_polled() {
-        mp_uint_t ready = 0;
-        return poll_or_refusal(MP_STREAM_POLL_RD | MP_STREAM_POLL_WR, &ready) == Polled::known &&
-               ready != 0;
-    }
-
-    ussl::PskAnswer find_psk(ussl::Bytes identity, ussl::MutableBytes key,
-                             std::size_t& length) noexcept override {
-        const auto* context = static_cast<ussl_context_obj_t*>(MP_OBJ_TO_PTR(self_->context));
-        const mp_uint_t found =
-            ussl_call_psk_get(context->strict != 0, self_->psk_keys, self_->psk_callback,
-                              identity.data(), identity.size(), key.data(), key.size(), &exception);
-        if (found == USSL_RAISED)
-            return ussl::PskAnswer::aborted;
-        length = static_cast<size_t>(found);
-        return length != 0 ? ussl::PskAnswer::found : ussl::PskAnswer::unknown;
-    }
-
-    ussl::CertificateDecision verify_certificate(ussl::Bytes certificate,
-                                                 int depth) noexcept override {
-        if constexpr (!features::context)
-            return ussl::CertificateDecision::refused;
-        const mp_uint_t answer = ussl_call_verify(self_->verify_callback, certificate.data(),
-                                                  certificate.size(), depth, &exception);
-        if (answer == USSL_RAISED)
-            return ussl::CertificateDecision::aborted;
-        return answer == 0 ? ussl::CertificateDecision::accepted
-                           : ussl::CertificateDecision::refused;
-    }
-
-    ussl::NameAnswer choose_context(std::string_view name, ussl::Ref<ussl::Context>& instead,
-                                    uint8_t& alert) noexcept override {
-        if constexpr (!features::sni_callback)
-            return ussl::NameAnswer::good;
-        void* chosen = nullptr;
-        self_->chooses = true;
-        const mp_uint_t answer =
-            ussl_call_sni(MP_OBJ_FROM_PTR(self_), name.data(), name.size(), &chosen, &exception);
-        self_->chooses = false;
-        if (answer == USSL_RAISED)
-            return ussl::NameAnswer::aborted;
-        if (answer != 0) {
-            alert = static_cast<uint8_t>(answer);
-            return ussl::NameAnswer::refused;
-        }
-        if (chosen != nullptr) {
-            instead = ussl::Ref<ussl::Context>(static_cast<ussl::Context*>(chosen));
-        }
-        return ussl::NameAnswer::good;
-    }
-
-    ussl::SignAnswer sign(ussl::SignatureScheme scheme, ussl::Bytes digest, ussl::Bytes scalar,
-                          ussl::MutableBytes signature, std::size_t& length) noexcept override {
-        if constexpr (!features::sign_callback)
-            return ussl::SignAnswer::own_key;
-        const mp_uint_t made =
-            ussl_call_sign(self_->sign_callback, self_->ecdsa_sign_callback, name_of(scheme),
-                           digest.data(), digest.size(), scalar.data(), scalar.size(),
-                           signature.data(), signature.size(), &exception);
-        if (made == USSL_RAISED)
-            return ussl::SignAnswer::aborted;
-        length = static_cast<size_t>(made);
-        return length != 0 ? ussl::SignAnswer::made : ussl::SignAnswer::own_key;
-    }
-
-    bool key_log(std::string_view line) noexcept override {
-        if constexpr (!features::keylog)
-            return true;
-        return ussl_append_line(self_->keylog_filename, line.data(), line.size(), &exception);
-    }
-
-    /// Polls the stream. `unknown`: it does not support that; `raised`: the exception is kept.
-    enum class Polled : uint8_t { known, unknown, raised };
-    Polled poll(mp_uint_t flags, mp_uint_t* ready) {
-        const mp_obj_t stream = self_->stream;  // another thread may close it
-        if (stream == MP_OBJ_NULL)
-            return Polled::unknown;
-        int error;
-        const mp_uint_t result = ussl_stream_poll(stream, flags, &error, &exception);
-        if (result == USSL_RAISED)
-            return Polled::raised;
-        if (result == MP_STREAM_ERROR)
-            return Polled::unknown;
-        *ready = result;
-        return Polled::known;
-    }
-
-  private:
-    static const char* name_of(ussl::SignatureScheme scheme) {
-        switch (scheme) {
-            case ussl::SignatureScheme::ecdsa:
-                return "ecdsa";
-            case ussl::SignatureScheme::rsa_pkcs1:
-                return "rsa_pkcs1";
-            case ussl::SignatureScheme::rsa_pss:
-                break;
-        }
-        return "rsa_pss";
-    }
-
-    /// As poll(), but an exception of an unsupported ioctl becomes `unknown`.
-    Polled poll_or_refusal(mp_uint_t flags, mp_uint_t* ready) {
-        const mp_obj_t before = exception;
-        const Polled polled = poll(flags, ready);
-        if (polled != Polled::raised || !refuses(exception))
-            return polled;
-        exception = before;
-        return Polled::unknown;
-    }
-
-    mp_uint_t read_stream(ussl::MutableBytes into, int* error) {
-#if defined(__unix__)
-        if (self_->stream_kind == USSL_STREAM_SOCKET)
-            return ussl_stream_receive(self_->stream, into.data(), into.size(), error);
-#endif
-        return ussl_stream_read(self_->stream, into.data(), into.size(), error, &exception);
-    }
-
-    mp_uint_t write_stream(ussl::Bytes from, int* error) {
-#if defined(__unix__)
-        if (self_->stream_kind == USSL_STREAM_SOCKET)
-            return ussl_stream_send(self_->stream, from.data(), from.size(), error);
-#endif
-        const std::size_t size =
-            polls_first_ && from.size() > ussl::ready_piece ? ussl::ready_piece : from.size();
-        return ussl_stream_write(self_->stream, from.data(), size, error, &exception);
-    }
-
-    /// Returns whether it is an exception that streams written in Python raise for an unsupported
-    /// ioctl.
-    static bool refuses(mp_obj_t exception) {
-        const mp_const_obj_t type = MP_OBJ_FROM_PTR(mp_obj_get_type(exception));
-        return mp_obj_is_subclass_fast(type, MP_OBJ_FROM_PTR(&mp_type_NotImplementedError)) ||
-               mp_obj_is_subclass_fast(type, MP_OBJ_FROM_PTR(&mp_type_OSError));
-    }
-
-    IoResult result_of(mp_uint_t count, std::size_t asked, int error) {
-        if (count == USSL_RAISED)
-            return IoResult::aborted();
-        if (count != MP_STREAM_ERROR)  // a stream written in Python may return too large a count
-            return count <= asked ? IoResult::moved(count) : IoResult::failed(MP_EIO);
-        if (ussl_would_block(error)) {
-            self_->would_block = self_->would_block || self_->stream_kind == USSL_STREAM_BLOCKS;
-            return IoResult::would_block();
-        }
-        if (error == MP_ETIMEDOUT)
-            return IoResult::timed_out();
-        return IoResult::failed(error > 0 ? error : MP_EIO);
-    }
-
-    [[nodiscard]] IoResult not_ready() const {
-        return exception != MP_OBJ_NULL ? IoResult::aborted() : IoResult::would_block();
-    }
-
-    ussl_socket_obj_t* self_;
-    unsigned turns_ = 0;  ///< of other threads
-    bool polls_first_;
-};
-
-// Also true while a call of another thread has not returned yet.
-bool is_closed(const ussl_socket_obj_t* self) {
-    return self->connection == nullptr || self->stream == MP_OBJ_NULL || self->closing;
-}
-
-// Returns the previous value.
-bool exchange(bool* flag, bool now) {
-#if MICROPY_PY_THREAD
-    return __atomic_exchange_n(flag, now, __ATOMIC_SEQ_CST);
-#else
-    const bool before = *flag;
-    *flag = now;
-    return before;
-#endif
-}
-
-// Passes the stream of a closed connection to the delivery, unless a call is running. If a callback
-// or another thread has called close() during a call, that call does this at its end.
-void close_after_call(ussl_socket_obj_t* self) {
-    const auto* connection = static_cast<Connection*>(self->connection);
-    if (!self->closing || connection == nullptr || connection->busy() || !connection->closed())
-        return;
-    // If two threads get here at the same time, one of them delivers.
-    if (!exchange(&self->is_delivered, true) && self->stream != MP_OBJ_NULL)
-        ussl_deliver(self);
-}
-
-// The exception of a stream or a callback is raised once: by the call in which it occurred, or, if
-// that call returned data, by the next one.
-void raise_earlier(ussl_socket_obj_t* self) {
-    const mp_obj_t exception = self->exception;
-    self->exception = MP_OBJ_NULL;
-    if (exception != MP_OBJ_NULL)
-        nlr_raise(exception);
-}
-
-void raise_own(const PyCallbacks& callbacks) {
-    if (callbacks.exception != MP_OBJ_NULL)
-        nlr_raise(callbacks.exception);
-}
-
-// KeyboardInterrupt and similar exceptions do not wait for the next call.
-void raise_soon_if_interrupt(const PyCallbacks& callbacks) {
-    if (callbacks.exception != MP_OBJ_NULL && !ussl_is_error(callbacks.exception))
-        mp_sched_exception(callbacks.exception);
-}
-
-void raise_later(ussl_socket_obj_t* self, const PyCallbacks& callbacks) {
-    if (callbacks.exception != MP_OBJ_NULL && ussl_is_error(callbacks.exception))
-        self->exception = callbacks.exception;
-    raise_soon_if_interrupt(callbacks);
-}
-
-// Holds the connection, because a call of another thread may set an error at the same time.
-ussl::Error copy_error(ussl_socket_obj_t* self, std::span<char> text, size_t* size) {
-    Connection* connection = connection_of(self);
-    PyCallbacks callbacks(self);
-    const bool holds = connection->hold(callbacks) == Connection::Held::yes;
-    const ussl::Error error = connection->error();
-    *size = connection->describe_error(text);
-    if (holds)
-        connection->let_go();
-    raise_soon_if_interrupt(callbacks);
-    return error;
-}
-
-// A function of its own, so that the stack frames of its callers stay small.
-[[gnu::noinline]] MP_NORETURN void raise_error(ussl_socket_obj_t* self) {
-    char text[ussl::max_description];
-    size_t size = 0;
-    const ussl::Error error = copy_error(self, text, &size);
-    ussl_raise(error, text, size);
-}
-
-// Raises the error of a call that moved no data. Returns if the call would block, or if the stream
-// has ended.
-void raise_unless_progress(ussl_socket_obj_t* self, const PyCallbacks& callbacks,
-                           Progress::Kind kind) {
-    raise_own(callbacks);
-    switch (kind) {
-        case Progress::Kind::done:
-        case Progress::Kind::end:
-        case Progress::Kind::blocked:
-        case Progress::Kind::interrupted:
-            return;
-        case Progress::Kind::timed_out:
-            mp_raise_OSError(MP_ETIMEDOUT);
-        case Progress::Kind::no_memory:
-            mp_raise_OSError(MP_ENOMEM);
-        case Progress::Kind::closed:
-            mp_raise_OSError(MP_EBADF);
-        case Progress::Kind::misuse:
-            ussl_raise_row(static_cast<unsigned>(Code::BAD_USE));
-        case Progress::Kind::failed:
-            raise_error(self);
-    }
-}
-
-// Calls `view` with the connection, which no call of another thread changes or closes meanwhile.
-template <class View>
-mp_obj_t look(ussl_socket_obj_t* self, View view) {
-    Connection* connection = connection_of(self);
-    PyCallbacks callbacks(self);
-    const Connection::Held held = connection->hold(callbacks);
-    if (held == Connection::Held::no) {
-        raise_own(callbacks);
-        ussl_raise_row(static_cast<unsigned>(Code::BAD_USE));
-    }
-    nlr_buf_t nlr;
-    const bool raised = nlr_push(&nlr) != 0;
-    mp_obj_t result = MP_OBJ_NULL;
-    if (!raised) {
-        result = view(connection);
-        nlr_pop();
-    }
-    if (held == Connection::Held::yes)
-        connection->let_go();
-    close_after_call(self);
-    if (raised)
-        nlr_jump(nlr.ret_val);
-    return result;
-}
-
-bool never_blocks(const ussl_socket_obj_t* self) {
-    return self->never_blocks || self->would_block || ussl_stream_never_blocks(self->stream);
-}
-
-bool is_late(ussl_socket_obj_t* self) {
-    if (self->handshake_ms == 0)
-        return false;
-    const auto* connection = static_cast<Connection*>(self->connection);
-    if (connection == nullptr || connection->handshake_done())
-        self->handshake_ms = 0;
-    return self->handshake_ms != 0 && mp_hal_ticks_ms() - self->started_ms >= self->handshake_ms;
-}
-
-// The time limit of the stream, in milliseconds; 0: none.
-uint32_t time_limit(const ussl_socket_obj_t* self) {
-    return self->timeout_ms != 0 ? self->timeout_ms : ussl_stream_timeout_ms(self->stream);
-}
-
-// The type of a call, which determines how it waits.
-struct CallKind {
-    bool reads;
-    bool writes;
-    Direction direction;      // of Connection::poll_interest()
-    bool to_the_end = false;  // waits also for a non-blocking stream
-};
-constexpr CallKind reading = {true, false, Direction::read};
-constexpr CallKind writing = {false, true, Direction::write};
-constexpr CallKind unwrapping = {true, true, Direction::read};
-constexpr CallKind handshaking = {false, false, Direction::read};
-constexpr CallKind handshaking_to_the_end = {false, false, Direction::read, true};
-
-// Returns false if such a call is running already, in another thread or further down the stack.
-bool begin_call(ussl_socket_obj_t* self, const CallKind& kind) {
-    if (kind.reads && exchange(&self->reads, true))
-        return false;
-    if (!kind.writes || !exchange(&self->writes, true))
-        return true;
-    if (kind.reads)
-        exchange(&self->reads, false);
-    return false;
-}
-
-void end_call(ussl_socket_obj_t* self, const CallKind& kind) {
-    if (kind.reads)
-        exchange(&self->reads, false);
-    if (kind.writes)
-        exchange(&self->writes, false);
-}
-
-// The time that a call has waited. It waits outside of its turn of the connection, so that another
-// thread may write while this one reads.
-struct Waited {
-    bool begun = false;
-    mp_uint_t start_ms = 0;
-};
-
-// Returns the milliseconds that the call may still wait; 0: none.
-uint32_t time_left(ussl_socket_obj_t* self, Waited* waited) {
-    const mp_uint_t now = mp_hal_ticks_ms();
-    if (!waited->begun)
-        *waited = {true, now};
-    uint32_t left = UINT32_MAX;
-    const uint32_t limit = time_limit(self);
-    if (limit != 0) {
-        const uint32_t passed = now - waited->start_ms;
-        left = passed < limit ? limit - passed : 0;
-    }
-    if (is_late(self))
-        return 0;
-    if (self->handshake_ms != 0) {
-        const uint32_t handshake_left = self->started_ms + self->handshake_ms - now;
-        left = handshake_left < left ? handshake_left : left;
-    }
-    return left;
-}
-
-// Waits for the stream if the call is blocked and may wait. Returns false if the call has ended;
-// `progress` is then its result.
-bool goes_on(ussl_socket_obj_t* self, PyCallbacks* callbacks, const CallKind& kind, Waited* waited,
-             Progress* progress) {
-    if (progress->kind != Progress::Kind::blocked)
-        return false;
-    if (is_closed(self)) {
-        progress->kind = Progress::Kind::closed;
-        return false;
-    }
-    if (!kind.to_the_end && never_blocks(self))
-        return false;
-    const auto* connection = static_cast<Connection*>(self->connection);
-    // The call can continue without the stream after 32 records without plaintext, or if another
-    // thread's call has read ahead.
-    const ussl::PollInterest waits = connection->poll_interest(kind.direction);
-    const bool is_ready = waits == ussl::PollInterest::nothing || connection->paused();
-    if (!is_ready && !kind.to_the_end && self->stream_kind == USSL_STREAM_BLOCKS)
-        return false;
-    const uint32_t left_ms = time_left(self, waited);
-    if (left_ms == 0) {
-        progress->kind = Progress::Kind::timed_out;
-        return false;
-    }
-    if (is_ready) {
-        ussl_handle_pending(&callbacks->exception);
-    } else {
-        mp_uint_t flags =
-            waits == ussl::PollInterest::stream_writable ? MP_STREAM_POLL_WR : MP_STREAM_POLL_RD;
-        if (connection->unsent())
-            flags |= MP_STREAM_POLL_WR;
-        ussl_stream_wait(self->stream, flags, left_ms, &callbacks->exception);
-    }
-    if (callbacks->exception != MP_OBJ_NULL)
-        progress->kind = Progress::Kind::interrupted;
-    return callbacks->exception == MP_OBJ_NULL;
-}
-
-// Runs a call of the library until it is done, or may not wait any longer.
-template <class Step>
-Progress run(ussl_socket_obj_t* self, PyCallbacks* callbacks, const CallKind& kind, Step step) {
-    raise_earlier(self);
-    Connection* connection = connection_of(self);
-    if (is_late(self))
-        return {Progress::Kind::timed_out};
-    if (!begin_call(self, kind))
-        return {Progress::Kind::misuse};
-    Waited waited;
-    Progress progress;
-    do {
-        progress = step(connection);
-    } while (goes_on(self, callbacks, kind, &waited, &progress));
-    end_call(self, kind);
-    if (self->closing)
-        close_after_call(self);
-    return progress;
-}
 
 // Completes the handshake. Waits also for a non-blocking stream, and, if there is a time limit, for
 // any stream.
@@ -540,20 +49,12 @@ Progress write_once(ussl_socket_obj_t* self, PyCallbacks* callbacks, const void*
             return connection->flush(*callbacks);
         taken = connection->write(*callbacks, {static_cast<const uint8_t*>(buf), size});
         const bool is_rest_unsent = taken.kind == Progress::Kind::done && connection->unsent() &&
-                                    self->stream_kind != USSL_STREAM_BLOCKS;
+                                    self->stream_kind != StreamKind::blocks;
         return is_rest_unsent ? Progress{Progress::Kind::blocked} : taken;
     });
     ussl_note_unsent(self);
     raise_own(*callbacks);
     return taken.kind == Progress::Kind::done ? taken : progress;
-}
-
-// For polls: flushes without waiting for the stream.
-void flush_some(ussl_socket_obj_t* self) {
-    PyCallbacks callbacks(self);
-    connection_of(self)->flush(callbacks);
-    close_after_call(self);
-    raise_own(callbacks);
 }
 
 // Reads until `size` bytes are read, the stream would block, or it has ended. Data is never lost:
@@ -681,90 +182,6 @@ void close_socket(ussl_socket_obj_t* self) {
     close_after_call(self);
 }
 
-// Maps the events that a poll requests to the events of the stream.
-struct PollPlan {
-    mp_uint_t found = 0;  // known without the stream
-    mp_uint_t reads_when = 0;
-    mp_uint_t writes_when = 0;
-
-    [[nodiscard]] mp_uint_t ask() const { return reads_when | writes_when; }
-    // Returns the events for the `ready` ones of the stream. Errors and hang-ups are passed on.
-    [[nodiscard]] mp_uint_t found_with(mp_uint_t ready) const {
-        mp_uint_t all = found | (ready & ~(MP_STREAM_POLL_RD | MP_STREAM_POLL_WR));
-        if ((ready & reads_when) != 0)
-            all |= MP_STREAM_POLL_RD;
-        if ((ready & writes_when) != 0)
-            all |= MP_STREAM_POLL_WR;
-        return all;
-    }
-};
-
-PollPlan plan_poll(const Connection* connection, mp_uint_t wanted) {
-    PollPlan plan;
-    const auto look = [&](mp_uint_t flag, Direction direction, mp_uint_t* when) {
-        if ((wanted & flag) == 0)
-            return;
-        switch (connection->poll_interest(direction)) {
-            case ussl::PollInterest::nothing:
-                plan.found |= flag;
-                break;
-            case ussl::PollInterest::stream_readable:
-                *when = MP_STREAM_POLL_RD;
-                break;
-            case ussl::PollInterest::stream_writable:
-                *when = MP_STREAM_POLL_WR;
-                break;
-        }
-    };
-    look(MP_STREAM_POLL_RD, Direction::read, &plan.reads_when);
-    look(MP_STREAM_POLL_WR, Direction::write, &plan.writes_when);
-    return plan;
-}
-
-// Returns the result of a poll; if there is none, releases idle buffers.
-mp_uint_t found_or_rest(ussl_socket_obj_t* self, mp_uint_t found) {
-    if (found == 0)
-        connection_of(self)->release_idle_buffers();
-    if ((found & ~MP_STREAM_POLL_RD) != 0)
-        self->may_write = true;
-    return found;
-}
-
-// Polls a socket. Sends unsent data if the stream is writable, so that it needs no other call.
-mp_uint_t poll_socket(ussl_socket_obj_t* self, mp_uint_t wanted) {
-    ussl_deliver_some();
-    if (is_closed(self))
-        return MP_STREAM_POLL_NVAL;
-    PyCallbacks callbacks(self);
-    mp_uint_t ready = 0;
-    // Each poll of a stream written in Python may close the socket.
-    if (connection_of(self)->unsent() && !connection_of(self)->busy()) {
-        const PyCallbacks::Polled polled = callbacks.poll(MP_STREAM_POLL_WR, &ready);
-        raise_own(callbacks);
-        if (is_closed(self))
-            return MP_STREAM_POLL_NVAL;
-        if (polled == PyCallbacks::Polled::known && (ready & MP_STREAM_POLL_WR) != 0)
-            flush_some(self);
-    }
-    if (is_closed(self) || connection_of(self)->failed() || is_late(self))
-        return MP_STREAM_POLL_NVAL;
-
-    const PollPlan plan = plan_poll(connection_of(self), wanted);
-    // The stream is polled only for events that are not known yet.
-    if (plan.ask() == 0)
-        return plan.found;
-    switch (
-        callbacks.poll(plan.ask() | (wanted & ~(MP_STREAM_POLL_RD | MP_STREAM_POLL_WR)), &ready)) {
-        case PyCallbacks::Polled::known:
-            break;
-        case PyCallbacks::Polled::unknown:
-            return MP_STREAM_ERROR;
-        case PyCallbacks::Polled::raised:
-            raise_own(callbacks);
-    }
-    return is_closed(self) ? MP_STREAM_POLL_NVAL : found_or_rest(self, plan.found_with(ready));
-}
-
 mp_obj_t call_on_stream(mp_obj_t self_in, qstr method, mp_obj_t argument) {
     ussl_socket_obj_t* self = socket_of(self_in);
     if (self->stream == MP_OBJ_NULL)
@@ -780,15 +197,18 @@ void set_mode(ussl_socket_obj_t* self, bool blocks, uint32_t timeout_ms) {
     self->timeout_ms = timeout_ms;
     self->never_blocks = !blocks;
     self->would_block = false;
-#ifdef USSL_THREADS_SHARE_SOCKETS
+#if MICROPY_PY_THREAD && (MICROPY_PY_THREAD_GIL || defined(__unix__))
+    // One thread may read while another writes. The time limit of a stream without a descriptor is
+    // now known. If it can be polled, a call waits for it outside of its turn.
+    //
     // A running call may be waiting inside the stream. An SSLSocket over an SSLSocket is ready when
     // part of a record has arrived, but its read waits for the rest.
-    if (!blocks || self->stream_kind != USSL_STREAM_BLOCKS || connection_of(self)->busy() ||
+    if (!blocks || self->stream_kind != StreamKind::blocks || connection_of(self)->busy() ||
         mp_obj_is_exact_type(self->stream, &ussl_socket_type))
         return;
     PyCallbacks callbacks(self);
     if (callbacks.can_be_polled())
-        self->stream_kind = USSL_STREAM_POLLED;
+        self->stream_kind = StreamKind::polled;
     raise_own(callbacks);
 #endif
 }
@@ -798,9 +218,9 @@ struct Made {
     const char* config_error;
     bool out_of_memory;
 };
-Made make_connection(ussl_socket_obj_t* self, void* context, mp_obj_t stream, const char* name,
-                     size_t name_size, bool report_truncation, const mp_buffer_info_t* session) {
-    auto* shared = static_cast<ussl::Context*>(context);
+Made make_connection(ussl_socket_obj_t* self, ussl::Context* shared, mp_obj_t stream,
+                     const char* name, size_t name_size, bool report_truncation,
+                     const mp_buffer_info_t* session) {
     shared->retain();
     auto made =
         Connection::make(ussl::Ref<ussl::Context>(shared),
@@ -814,29 +234,7 @@ Made make_connection(ussl_socket_obj_t* self, void* context, mp_obj_t stream, co
     return {nullptr, false};
 }
 
-// Returns an SSLSession, or None if there is none (yet).
-mp_obj_t session_of(ussl_socket_obj_t* self) {
-    if (self->connection == nullptr)
-        return mp_const_none;
-    return look(self, [](const Connection* connection) -> mp_obj_t {
-        const ussl::Bytes session = connection->session();
-        if (session.empty())
-            return mp_const_none;
-        return ussl_session_new(mp_obj_new_bytes(session.data(), session.size()));
-    });
-}
-
-mp_obj_t reused(ussl_socket_obj_t* self) {
-    if (self->connection == nullptr || !connection_of(self)->handshake_done())
-        return mp_const_none;
-    return look(self, [](const Connection* connection) {
-        return mp_obj_new_bool(connection->session_reused());
-    });
-}
-
 }  // namespace
-
-extern "C" {
 
 mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_from,
                          mp_obj_t stream, mp_obj_t server_hostname, bool do_handshake,
@@ -888,7 +286,7 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_f
     self->is_listed = false;
     self->next_unsent = nullptr;
     ussl_deliver_some();
-    void* shared = ussl_context_get(made_from, nullptr);
+    ussl::Context* shared = ussl_context_get(made_from, nullptr);
     Made made =
         make_connection(self, shared, stream, name, name_size, !suppress_ragged_eofs, &saved);
     if (made.out_of_memory) {
@@ -898,7 +296,7 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_f
         made =
             make_connection(self, shared, stream, name, name_size, !suppress_ragged_eofs, &saved);
     }
-    ussl_context_drop(shared);
+    shared->drop();
     if (made.config_error != nullptr)
         ussl_raise_refusal(context, made.config_error, made.out_of_memory);
 
@@ -917,6 +315,25 @@ mp_obj_t ussl_socket_new(ussl_context_obj_t* context, ussl_context_obj_t* made_f
     }
     return MP_OBJ_FROM_PTR(self);
 }
+
+void ussl_socket_flush_ready(ussl_socket_obj_t* self) {
+    Connection* connection = self->connection;
+    nlr_buf_t nlr;
+    if (connection->busy() || self->exception != MP_OBJ_NULL || nlr_push(&nlr) != 0)
+        return;
+    PyCallbacks callbacks(self, true);
+    // A stream that cannot be polled might block.
+    mp_uint_t ready = 0;
+    if (callbacks.poll(MP_STREAM_POLL_WR, &ready) == PyCallbacks::Polled::known &&
+        (ready & MP_STREAM_POLL_WR) != 0 && !is_closed(self))
+        connection->flush(callbacks);
+    raise_soon_if_interrupt(
+        callbacks);  // the program's next call finds an error of the stream again
+    close_after_call(self);
+    nlr_pop();
+}
+
+extern "C" {
 
 mp_obj_t ussl_socket_read(size_t n_args, const mp_obj_t* args) {
     return read_bytes(n_args, args, false);
@@ -999,27 +416,10 @@ mp_obj_t ussl_socket_exit(size_t n_args, const mp_obj_t* args) {
     return ussl_socket_close(args[0]);
 }
 
-void ussl_socket_flush_ready(ussl_socket_obj_t* self) {
-    auto* connection = static_cast<Connection*>(self->connection);
-    nlr_buf_t nlr;
-    if (connection->busy() || self->exception != MP_OBJ_NULL || nlr_push(&nlr) != 0)
-        return;
-    PyCallbacks callbacks(self, true);
-    // A stream that cannot be polled might block.
-    mp_uint_t ready = 0;
-    if (callbacks.poll(MP_STREAM_POLL_WR, &ready) == PyCallbacks::Polled::known &&
-        (ready & MP_STREAM_POLL_WR) != 0 && !is_closed(self))
-        connection->flush(callbacks);
-    raise_soon_if_interrupt(
-        callbacks);  // the program's next call finds an error of the stream again
-    close_after_call(self);
-    nlr_pop();
-}
-
 // Called by the collector: nothing here may allocate or raise.
 mp_obj_t ussl_socket_del(mp_obj_t self_in) {
     ussl_socket_obj_t* self = socket_of(self_in);
-    auto* connection = static_cast<Connection*>(self->connection);
+    Connection* connection = self->connection;
     // A busy connection is not deleted. Either an exception has jumped out of a call, and the
     // engine's state is undefined; or a callback or another thread calls __del__ during a call.
     if (connection == nullptr || connection->busy() || self->reads || self->writes)
@@ -1094,111 +494,6 @@ mp_obj_t ussl_socket_unwrap(mp_obj_t self_in) {
     return stream;
 }
 
-mp_obj_t ussl_socket_selected_alpn_protocol(mp_obj_t self) {
-    return look(socket_of(self), [](const Connection* connection) -> mp_obj_t {
-        const ussl::Bytes protocol = connection->alpn();
-        if (protocol.empty())
-            return mp_const_none;
-        return mp_obj_new_str(reinterpret_cast<const char*>(protocol.data()), protocol.size());
-    });
-}
-
-mp_obj_t ussl_socket_pending(mp_obj_t self) {
-    return mp_obj_new_int_from_uint(connection_of(socket_of(self))->pending());
-}
-
-namespace {
-
-mp_obj_t version_of(const Connection* connection) {
-    switch (connection->version()) {
-        case ussl::Version::tls1_2:
-            return mp_obj_new_str("TLSv1.2", 7);
-        case ussl::Version::tls1_3:
-            return mp_obj_new_str("TLSv1.3", 7);
-        case ussl::Version::none:
-            break;
-    }
-    return mp_const_none;
-}
-
-}  // namespace
-
-mp_obj_t ussl_socket_version(mp_obj_t self) {
-    return look(socket_of(self), version_of);
-}
-
-mp_obj_t ussl_socket_cipher(mp_obj_t self) {
-    return look(socket_of(self), [](const Connection* connection) -> mp_obj_t {
-        const ussl::Cipher cipher = connection->cipher();
-        if (cipher.name.empty())
-            return mp_const_none;
-        const mp_obj_t items[3] = {
-            mp_obj_new_str(cipher.name.data(), cipher.name.size()),
-            version_of(connection),
-            MP_OBJ_NEW_SMALL_INT(cipher.secret_bits),
-        };
-        return mp_obj_new_tuple(3, items);
-    });
-}
-
-mp_obj_t ussl_socket_group(mp_obj_t self) {
-    return look(socket_of(self), [](const Connection* connection) -> mp_obj_t {
-        const std::string_view name = connection->group();
-        return name.empty() ? mp_const_none : mp_obj_new_str(name.data(), name.size());
-    });
-}
-
-mp_obj_t ussl_socket_getpeercert(size_t n_args, const mp_obj_t* args, mp_map_t* kw_args) {
-    static const mp_arg_t allowed[] = {
-        {MP_QSTR_binary_form, MP_ARG_BOOL, {.u_bool = false}},
-    };
-    mp_arg_val_t values[1];
-    mp_arg_parse_all(n_args - 1, args + 1, kw_args, 1, allowed, values);
-    const bool is_binary = values[0].u_bool;
-    if (!features::cert_dict && !is_binary)
-        mp_raise_NotImplementedError(
-            MP_ERROR_TEXT(USSL_OMITTED("getpeercert() as a dict", "cert_dict")));
-    return look(socket_of(args[0]), [is_binary](Connection* connection) -> mp_obj_t {
-        const ussl::Bytes der = connection->peer_certificate();
-        if (der.empty())
-            return mp_const_none;
-        if (!features::cert_dict || is_binary)
-            return mp_obj_new_bytes(der.data(), der.size());
-        // As in CPython, the content of an unverified certificate is not returned as a dict.
-        if (!connection->peer_verified())
-            return mp_obj_new_dict(0);
-        return ussl_certificate_dict(connection);
-    });
-}
-
-void ussl_socket_attr(mp_obj_t self_in, qstr attr, mp_obj_t* dest) {
-    ussl_socket_obj_t* self = socket_of(self_in);
-    if (dest[0] != MP_OBJ_NULL) {
-        // Only sni_callback can set an attribute, and only `context`.
-        if (!features::sni_callback || attr != MP_QSTR_context || !self->chooses ||
-            dest[1] == MP_OBJ_NULL)
-            return;
-        if (!mp_obj_is_exact_type(dest[1], &ussl_context_type))
-            mp_raise_TypeError(MP_ERROR_TEXT("context must be an SSLContext"));
-        self->context = dest[1];
-        dest[0] = MP_OBJ_NULL;  // stored
-        return;
-    }
-    if (attr == MP_QSTR_server_hostname)
-        dest[0] = self->server_hostname;
-    else if (features::session_export && attr == MP_QSTR_session)
-        dest[0] = session_of(self);
-    else if (attr == MP_QSTR_session_reused)
-        dest[0] = reused(self);
-    else if (attr == MP_QSTR_context)
-        dest[0] = self->context;
-    else {
-        if constexpr (USSL_OMITS_FEATURES)
-            ussl_raise_if_omitted(attr);
-        dest[1] = MP_OBJ_SENTINEL;  // look the name up in the methods
-    }
-}
-
 // --- the stream protocol: errors are raised with their text, except "would block"
 
 mp_uint_t ussl_socket_stream_read(mp_obj_t self, void* buf, mp_uint_t size, int* errcode) {
@@ -1242,7 +537,7 @@ mp_uint_t ussl_socket_stream_ioctl(mp_obj_t self_in, mp_uint_t request, uintptr_
             *errcode = MP_EAGAIN;
             return MP_STREAM_ERROR;
         case MP_STREAM_POLL:
-            result = poll_socket(self, arg);
+            result = ussl_socket_poll(self, arg);
             if (result == MP_STREAM_ERROR)
                 *errcode = MP_EIO;
             return result;
@@ -1264,44 +559,6 @@ mp_uint_t ussl_socket_stream_ioctl(mp_obj_t self_in, mp_uint_t request, uintptr_
 }
 
 #ifdef USSL_POLLS_DESCRIPTORS
-mp_uint_t ussl_socket_poll_begins(ussl_socket_obj_t* self, mp_uint_t wanted, mp_uint_t* ask) {
-    *ask = 0;
-    if (is_closed(self))
-        return MP_STREAM_POLL_NVAL;
-    const Connection* connection = connection_of(self);
-    if (connection->unsent() && !connection->busy())
-        *ask = MP_STREAM_POLL_WR;
-    if (connection->closed() || connection->failed() || is_late(self))
-        return MP_STREAM_POLL_NVAL;
-    const PollPlan plan = plan_poll(connection, wanted);
-    *ask |= plan.ask();
-    return plan.found;
-}
-
-mp_uint_t ussl_socket_poll_ends(ussl_socket_obj_t* self, mp_uint_t wanted, mp_uint_t ready) {
-    if (is_closed(self))
-        return MP_STREAM_POLL_NVAL;
-    Connection* connection = connection_of(self);
-    if (connection->unsent() && !connection->busy() && (ready & MP_STREAM_POLL_WR) != 0) {
-        PyCallbacks callbacks(self);
-        connection->flush(callbacks);
-        close_after_call(self);
-        // The stream may be full now.
-        if ((wanted & MP_STREAM_POLL_WR) != 0 && !callbacks.ready(Direction::write))
-            ready &= ~MP_STREAM_POLL_WR;
-        // select.poll cannot be left by an exception here (Ctrl-C).
-        raise_later(self, callbacks);
-        if (is_closed(self))
-            return MP_STREAM_POLL_NVAL;
-    }
-    if (connection->closed() || connection->failed() || is_late(self))
-        return MP_STREAM_POLL_NVAL;
-    const PollPlan plan = plan_poll(connection, wanted);
-    // Events of the stream count only if they are not known already.
-    return found_or_rest(self,
-                         plan.ask() == 0 && plan.found != 0 ? plan.found : plan.found_with(ready));
-}
-
 mp_obj_t ussl_socket_ioctl(size_t n_args, const mp_obj_t* args) {
     if (mp_obj_get_int(args[1]) == MP_STREAM_GET_FILENO)
         mp_raise_OSError(MP_EINVAL);  // a token is only valid for polls

@@ -5,7 +5,7 @@
 
 #include <string_view>
 
-#include "binding.h"
+#include "binding.hpp"
 
 #ifdef USSL_READS_AHEAD
 
@@ -24,8 +24,6 @@ std::string_view held_by(const ussl_unwrapped_obj_t* self) {
 
 }  // namespace
 
-extern "C" {
-
 mp_obj_t ussl_unwrapped_new(mp_obj_t stream, const uint8_t* trailing_plaintext, size_t size) {
     ussl_unwrapped_obj_t* self = mp_obj_malloc(ussl_unwrapped_obj_t, &ussl_unwrapped_type);
     self->stream = stream;
@@ -33,6 +31,8 @@ mp_obj_t ussl_unwrapped_new(mp_obj_t stream, const uint8_t* trailing_plaintext, 
     self->taken = 0;
     return MP_OBJ_FROM_PTR(self);
 }
+
+extern "C" {
 
 mp_uint_t ussl_unwrapped_stream_read(mp_obj_t self_in, void* buf, mp_uint_t size, int* errcode) {
     ussl_unwrapped_obj_t* self = unwrapped_of(self_in);

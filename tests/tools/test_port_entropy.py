@@ -17,9 +17,9 @@ ERROR = "no source of entropy that ussl knows; define USSL_PORT_ENTROPY and ussl
 def problem(*macros):
     """The preprocessor's output for port.c, on a port that defines these macros."""
     with tempfile.TemporaryDirectory(prefix="ussl-port-") as folder:
-        (pathlib.Path(folder) / "binding.h").touch()
+        (pathlib.Path(folder) / "module.h").touch()
         source = pathlib.Path(folder) / "port.c"
-        source.write_text(PORT.read_text())  # elsewhere, so that it finds this binding.h
+        source.write_text(PORT.read_text())  # elsewhere, so that it finds this module.h
         done = subprocess.run(["cc", "-E", "-I", folder, *(f"-D{macro}" for macro in macros), source],
                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         return done.stderr if done.returncode else ""
