@@ -449,7 +449,7 @@ bool MbedContext::store_digest(std::span<std::uint8_t, 32> out) const {
 }
 
 bool MbedContext::has_crls() const {
-#ifdef MBEDTLS_X509_CRL_PARSE_C
+#if USSL_HAS_CRLS
     return crls_.version != 0;
 #else
     return false;

@@ -1,5 +1,5 @@
 # Runs on the chip after tests/mcu/common.py: checks a firmware that omits the features in OMITTED.
-# certs: ca.crt ca-other.crt ca.crl server.crt server.key client.crt client.key server-expired.crt server-expired.key
+# certs: ca.crt ca-other.crt ca.crl server.crt server.key client.crt client.key server-expired.crt server-expired.key roots.bin
 
 
 def raised(call):
@@ -81,6 +81,8 @@ check("context", AttributeError, lambda: ussl.create_default_context)
 check("crl", AttributeError, lambda: ussl.VERIFY_CRL_CHECK_LEAF)
 check("crl", ValueError, lambda: ussl.wrap_socket(End(), do_handshake=False, server_hostname="localhost",
                                                   ca_certs=CERTS["ca.crt"] + CERTS["ca.crl"]))
+check("root_store", ValueError, lambda: ussl.wrap_socket(End(), do_handshake=False, server_hostname="localhost",
+                                                         ca_certs=CERTS["roots.bin"]))
 check("self_signed", AttributeError, lambda: ussl.self_signed("localhost"))
 check("session_export", AttributeError, lambda: ussl.SSLSession)
 check("session_export", AttributeError, lambda: c.session)

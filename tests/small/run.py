@@ -19,7 +19,7 @@ sys.path.append(str(HERE.parent))
 import suite  # noqa: E402
 
 # The most flash of ussl's own code in the profile `small`, in bytes.
-MOST = 61_000
+MOST = 62000
 
 
 def run(*command, **environment):
@@ -34,7 +34,8 @@ def features():
 def program(omitted):
     text = (HERE / "program.py").read_text()
     names = re.search(r"^# certs: (.*)$", text, re.M)[1].split()
-    certs = {name: (pathlib.Path(os.environ["USSL_CERTS"]) / name).read_text() for name in names}
+    files = {name: pathlib.Path(os.environ["USSL_CERTS"]) / name for name in names}
+    certs = {name: file.read_bytes() if file.suffix == ".bin" else file.read_text() for name, file in files.items()}
     return f"{(HERE.parent / 'mcu' / 'common.py').read_text()}CERTS = {certs!r}\nOMITTED = {omitted!r}\n{text}"
 
 
