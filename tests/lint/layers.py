@@ -56,6 +56,8 @@ def main():
         for number, line in enumerate(text.split("\n"), 1):
             if path != "tests/lint/layers.py" and re.search(r"(?<![\w.])/(work|root|home)/\w", line):
                 faults.append(f"{path}:{number}: a path of one machine: {line.strip()}")
+            if re.match(r"(<{7}|>{7}) ", line):
+                faults.append(f"{path}:{number}: a mark of a merge: {line.strip()}")
             found = re.match(r'\s*#\s*include\s+("([^"]+)"|<[^>]+>)', line)
             if not found:
                 continue
