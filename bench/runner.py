@@ -168,7 +168,7 @@ class Run:
         ratios = {name: [b["count"] / a["count"] for a, b in zip(idle[name], flood.get(name, [])) if a and b]
                   for name in idle}  # fmt: skip
         if any(ratios.values()):
-            sections[-1].notes.append("Beside the flood, of what it is beside an idle connection: " + ", ".join(
+            sections[-1].notes.append("The rate beside the flood, as a part of the rate beside an idle connection: " + ", ".join(
                 f"{name} {pages.two_digits(statistics.median(of))}" for name, of in ratios.items() if of) + ".")  # fmt: skip
         return sections
 
