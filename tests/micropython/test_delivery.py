@@ -1,5 +1,4 @@
 # Data that was accepted before close() arrives, with any behavior of the stream and the peer.
-# heap: 2m
 
 import asyncio
 import errno

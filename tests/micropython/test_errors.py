@@ -1,5 +1,4 @@
 # The errors that a program receives after failures, and that none of its calls crashes the interpreter.
-# heap: 4m
 
 import errno
 import gc

@@ -1,5 +1,4 @@
 # Everything is released by the collector, in any order, and nothing too early.
-# heap: 4m
 
 import gc
 import os

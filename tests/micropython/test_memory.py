@@ -1,5 +1,4 @@
 # The interpreter's heap runs out anywhere in a conversation: MemoryError, and the next one is fine.
-# heap: 8m
 
 import errno
 import gc
