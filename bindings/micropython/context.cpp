@@ -118,7 +118,7 @@ void load_verify_locations(ussl_context_obj_t* self, mp_obj_t cadata, mp_obj_t c
                            bool is_content) {
     const bool has_data = cadata != mp_const_none;
     if (has_data == (cafile != mp_const_none))
-        mp_raise_TypeError(MP_ERROR_TEXT("load_verify_locations() takes either cadata or cafile"));
+        mp_raise_TypeError(MP_ERROR_TEXT("trusted certificates are in either cadata or cafile"));
     ussl_sources_t sources = {};
     ussl_load_trusted(&sources.trusted, has_data ? MP_QSTR_cadata : MP_QSTR_cafile,
                       has_data ? cadata : cafile, has_data && is_content);

@@ -147,9 +147,9 @@ ifneq ($(USSL_ROOTS),none)
 ifneq ($(USSL_MBEDTLS),own)
 $(error USSL_ROOTS=$(USSL_ROOTS): root stores need USSL_MBEDTLS=own)
 endif
-USSL_ROOTS_FILE := $(if $(filter common,$(USSL_ROOTS)),$(USSL_DIR)/roots/common.bin,$(USSL_ROOTS))
-ifneq ($(shell head -c 8 '$(USSL_ROOTS_FILE)'),USSLROOT)
-$(error USSL_ROOTS=$(USSL_ROOTS): it is common, none or the path of a root store (tools/make_roots makes one))
+USSL_ROOTS_FILE := $(shell '$(USSL_DIR)/tools/root_store' '$(USSL_ROOTS)')
+ifeq ($(USSL_ROOTS_FILE),)
+$(error USSL_ROOTS=$(USSL_ROOTS) is not a root store)
 endif
 SRC_USERMOD_LIB_C += $(USSL_BINDING)/roots.c
 CFLAGS_USERMOD += -DUSSL_ROOTS

@@ -289,7 +289,7 @@ class Ports(unittest.TestCase):
         self.fails(2, "unknown option --fast", "--fast", "stm32", "TEST_BOARD_ONE")
         self.fails(2, "OTHER is not NAME=VALUE", "stm32", "TEST_BOARD_ONE", "OTHER")
         for name in ("no-file", "README.md"):
-            self.fails(2, f"USSL_ROOTS={name}: it is common, none or a root store", "stm32", "TEST_BOARD_ONE", f"USSL_ROOTS={name}")
+            self.fails(2, f"USSL_ROOTS={name}: it is common, none or the path of a root store", "stm32", "TEST_BOARD_ONE", f"USSL_ROOTS={name}")
         self.fails(2, "no-file: there is no such file", "stm32", "TEST_BOARD_ONE", "USSL_MBEDTLS_USER_CONFIG=no-file")
         self.fails(2, "a value with a space", "stm32", "TEST_BOARD_ONE", "A=b c")
         status, output, errors = firmware()
