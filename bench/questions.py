@@ -43,7 +43,7 @@ else:
 
 class Stopwatch:
     def __init__(self):
-        gc.collect()  # what is left of the set-up is not part of the measurement
+        gc.collect()  # the rest of the set-up is not part of the measurement
         self.cpu = cpu_time()
         self.wall = now()
 

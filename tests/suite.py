@@ -2,6 +2,7 @@
 
 import fnmatch
 import os
+import pathlib
 import sys
 import unittest
 
@@ -13,6 +14,14 @@ PATTERN = f"*{FILTER}*"
 def matches(name):
     """Whether a test of this name is to run: USSL_FILTER is a part of it, with * and ? for any characters."""
     return fnmatch.fnmatchcase(name, PATTERN)
+
+
+def certs():
+    """The folder of the test certificates."""
+    folder = os.environ.get("USSL_CERTS")
+    if not folder:
+        sys.exit("USSL_CERTS is not set: ./test sets it to the folder of the test certificates")
+    return pathlib.Path(folder)
 
 
 def none_match():

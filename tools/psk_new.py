@@ -65,7 +65,7 @@ def main(args):
             print(USAGE)
             return
         elif options and arg == "--":
-            options = False  # what follows is an identity, even if it begins with '-'
+            options = False  # the rest are identities, even if one begins with '-'
         elif options and arg == "--line":
             line_only = True
         elif options and (arg == "--bytes" or arg.startswith("--bytes=")):

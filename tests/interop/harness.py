@@ -19,11 +19,11 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests"))
 import lacks as table  # noqa: E402
-from suite import main  # noqa: E402
+from suite import certs, main  # noqa: E402
 
 PROGRAMS = ROOT / "tests" / "interop" / "programs"
 MICROPYTHON = os.environ.get("USSL_MICROPYTHON")  # none where only the emulated chip is tested
-CERTS = pathlib.Path(os.environ["USSL_CERTS"])
+CERTS = certs()
 TIMEOUT = 30  # seconds that any one conversation may take
 
 KEY = "000102030405060708090a0b0c0d0e0f"

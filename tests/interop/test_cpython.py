@@ -198,7 +198,7 @@ class OurServer(Case):
                                 piece = stream.recv(50_000)
                                 self.assertTrue(piece, "the stream ended")
                                 back += piece
-                        stream.unwrap()  # raises if the server does not say goodbye
+                        stream.unwrap()  # raises if the server does not send close_notify
                     told = self.told(server)
                     self.assert_done(told, version)
                     self.assertEqual((told["sent"], told["received"]), (checksum(data), checksum(back)))

@@ -204,7 +204,7 @@ class MutualTls(Case):
         self.await_port(port, server)
         client = self.start(MICROPYTHON, EXAMPLES / "mutual_tls_client.py", "127.0.0.1", port, cert("ca.crt"),
                             cert("client.crt"), cert("client.key"))
-        server.wait_for("client one")  # s_server describes whom it let in
+        server.wait_for("client one")  # s_server describes the client that it accepted
         server.send(b"hello from openssl\n")
         self.assertEqual((client.wait(), client.text()), (0, "hello from openssl\n"))
 

@@ -299,7 +299,7 @@ class CPython(Protocol):
                 def handle(stream):
                     self.echo_once(stream)
                     stream.sendall(b"and good night")
-                    stream.unwrap()  # waits for our goodbye, which close() sends
+                    stream.unwrap()  # waits for ussl's close_notify, which close() sends
                 port = self.serve(handle, version=version)
                 told = self.told(self.our_client(port, sizes=(100,), end="read", suppress_ragged_eofs=False, **trusting()))
                 self.assert_done(told, version)
@@ -313,7 +313,7 @@ class CPython(Protocol):
                     def handle(stream):
                         self.echo_once(stream)
                         stream.sendall(b"and good n")
-                        stream.shutdown(socket.SHUT_WR)  # of TCP, without a goodbye
+                        stream.shutdown(socket.SHUT_WR)  # of TCP, without close_notify
                         with contextlib.suppress(OSError):
                             stream.recv(1)
                     port = self.serve(handle, version=version)

@@ -10,10 +10,12 @@ each kind instead, of all files.
 import argparse
 import ast
 import inspect
+import io
 import pathlib
 import re
 import subprocess
 import sys
+import tokenize
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -136,6 +138,15 @@ def docstrings(source):
                 yield node.lineno + number - 1, kind, text
 
 
+def end_of_line_comments(source):
+    """Yields (line number, kind, text) for each comment behind a statement of Python."""
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT and token.line[:token.start[1]].strip():
+            text = re.sub(r"^noqa\b\S*(?: [A-Z]\d+)?|^type:.*", "", token.string.lstrip("# "))
+            if text:
+                yield token.start[0], "text", text
+
+
 def texts(path):
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -154,6 +165,7 @@ def texts(path):
         yield from comments(lines, "#")
         if name.endswith((".py", ".pyi")) or lines and re.match("#!.*python", lines[0]):
             yield from docstrings("\n".join(lines))
+            yield from end_of_line_comments("\n".join([*lines, ""]))
 
 
 def findings(path):

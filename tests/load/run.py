@@ -99,7 +99,7 @@ class LoadTest(Case):
             server = Server(self)
             begin = time.monotonic()
             first = server.told()
-            flat = None  # after the first wave: caches are full, malloc has what it needs
+            flat = None  # after the first wave: caches are full, malloc has enough memory
             waves = handshakes = moved = resumed = 0
             while waves < 3 or handshakes < HANDSHAKES or moved < GIGABYTES * 1e9:
                 waves += 1

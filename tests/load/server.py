@@ -29,7 +29,7 @@ size = len(data) // 2
 
 ERRORS = {getattr(ussl, name): name[4:] for name in dir(ussl) if name.startswith("ERR_")}
 counts = {"opened": 0, "closed": 0, "requests": 0, "bytes": 0, "resumed": 0, "handshakes": 0}
-ends = {}  # how connections came to their end, and how many did
+ends = {}  # how connections ended, and how many
 
 
 async def bounded(reading, seconds):
@@ -111,7 +111,7 @@ def status(field):
 async def control(reader, writer):
     await reader.readline()
     gc.collect()
-    malloc_trim(0)  # what is free goes back to the system: what is left is in use, or shares a page with what is
+    malloc_trim(0)  # free memory is returned to the system; the rest is in use, or shares a page with memory in use
     told = {
         "heap": gc.mem_alloc(),
         "rss": status("VmRSS"),

@@ -31,8 +31,7 @@ SLOW_SECONDS = 1800  # in rp2040js
 def whole(path):
     text = path.read_text()
     named = re.search(r"^# certs: (.*)$", text, re.M)
-    certs = {name: (pathlib.Path(os.environ["USSL_CERTS"]) / name).read_text()
-             for name in (named[1].split() if named else ())}
+    certs = {name: (suite.certs() / name).read_text() for name in (named[1].split() if named else ())}
     return (HERE / "common.py").read_text() + f"CERTS = {certs!r}\n" + text
 
 
@@ -122,7 +121,7 @@ def main():
     failed = count = 0
     if not only:
         firmware()
-        for engine in ("openssl", "mbedtls"):  # here, where what it says is not compared
+        for engine in ("openssl", "mbedtls"):  # here, where the output is not compared
             output_of([ROOT / "tools" / "micropython", "ussl"], engine)
     for path in [*sorted(HERE.glob("test_*.py")), ROOT / "examples" / "desk_and_chip.py"]:
         if (names and path.stem.removeprefix("test_") not in names) or not suite.matches(path.stem):

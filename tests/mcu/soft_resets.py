@@ -4,13 +4,14 @@ that the next program's memory stays as the program wrote it.
 
     soft_resets.py [--firmware FILE]
 """
-import os
 import pathlib
 import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+sys.path.append(str(HERE.parent))
+import suite  # noqa: E402
 
 RESETS = 100
 SECONDS = 60
@@ -137,8 +138,7 @@ def firmware():
 
 
 def programs():
-    certs = {name: (pathlib.Path(os.environ["USSL_CERTS"]) / name).read_text()
-             for name in ("ca.crt", "server.crt", "server.key")}
+    certs = {name: (suite.certs() / name).read_text() for name in ("ca.crt", "server.crt", "server.key")}
     common = (HERE / "common.py").read_text() + f"CERTS = {certs!r}\n"
     names = list(PIECES)
     for number in range(RESETS):

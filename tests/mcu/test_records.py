@@ -85,7 +85,7 @@ def fragmented(largest):
     return ballast
 
 
-close(*connected()[1:])  # what is made once is there
+close(*connected()[1:])  # objects that exist once are there
 
 for body in (0, 1, 100):
     # Four clients that the server does not know announce 16 KB each.

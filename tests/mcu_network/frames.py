@@ -71,7 +71,7 @@ class Wire:
                 free.bind(("127.0.0.1", 0))
                 self.chips.append(free.getsockname())
         self.sent = []
-        self.expected = [0, 0]  # by to_b: the sequence number behind what was delivered
+        self.expected = [0, 0]  # by to_b: the sequence number behind the delivered data
         self.later = []
         self.count = 0
         self.wake, self.woken = socket.socketpair()

@@ -63,7 +63,7 @@ class Network(ChipCase):
             os.close(inside)
             self.addCleanup(chip.kill)
             output = b""
-            with contextlib.suppress(OSError):  # that the other end has gone
+            with contextlib.suppress(OSError):  # the other end has closed
                 while more := os.read(terminal, 1000):
                     if b"reading" not in output and b"reading" in output + more:
                         os.write(terminal, b"\x03")

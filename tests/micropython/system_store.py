@@ -11,9 +11,9 @@ import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))
-from suite import main  # noqa: E402
+from suite import certs, main  # noqa: E402
 
-CERTS = pathlib.Path(os.environ["USSL_CERTS"])
+CERTS = certs()
 MICROPYTHON = os.environ["USSL_MICROPYTHON"]
 FOLDER = pathlib.Path("/etc/ssl/certs")
 

@@ -86,7 +86,7 @@ def run_async(main, seconds=30):
 async def nothing_spins():
     watch = Watch()
     watching = asyncio.create_task(asyncio.StreamReader(watch).read(1))
-    await asyncio.sleep_ms(10)  # what is under way
+    await asyncio.sleep_ms(10)  # delivery of the data on its way
     watch.start()
     await asyncio.sleep_ms(300)
     watch.slept()

@@ -802,7 +802,7 @@ def test_keylog():
                                 (ussl.TLSv1_3, {"CLIENT_HANDSHAKE_TRAFFIC_SECRET", "SERVER_HANDSHAKE_TRAFFIC_SECRET",
                                                 "CLIENT_TRAFFIC_SECRET_0", "SERVER_TRAFFIC_SECRET_0"})):
             logs = []
-            for end in (0, 1):  # what both write is the same
+            for end in (0, 1):  # both write the same
                 client, server = client_context(), server_context()
                 client.maximum_version = version
                 equal(client.keylog_filename, None)

@@ -819,7 +819,7 @@ def test_a_timeout_while_writing():
     got = 0
     poller = select.poll()
     poller.register(server, select.POLLIN)
-    poller.register(client, 0)  # a poll sends what is unsent
+    poller.register(client, 0)  # a poll sends unsent data
     while got < sent:
         equal(poller.poll(30000), [(server, select.POLLIN)])
         part = server.read(16384) or b""

@@ -101,7 +101,7 @@ def test_it_holds_its_stream_and_context():
     server = psk_server(b, psk_keys={IDENTITY: bytes(KEY)}, do_handshake=False)
     a = b = None
     collect()
-    junk = [bytearray(64) for _ in range(1000)]  # what was freed would be overwritten
+    junk = [bytearray(64) for _ in range(1000)]  # overwrites released memory
     shake(client, server)
     collect()
     junk = [bytearray(64) for _ in range(1000)]

@@ -36,7 +36,7 @@ SERVERS = (
     ("server", "ca.crt", "LOCALHOST", None),
     ("server", "ca.der", "localhost", None),
     ("server", "ca-all.crt", "localhost", None),
-    ("server", "server.crt", "localhost", None),  # whatever stands in ca_certs is trusted
+    ("server", "server.crt", "localhost", None),  # every certificate in ca_certs is trusted
     ("server-rsa", "ca-rsa.crt", "localhost", None),
     ("server-intermediate", "ca-intermediate.crt", "localhost", None),
     ("server-selfsigned", "server-selfsigned.crt", "localhost", None),

@@ -40,7 +40,7 @@ ELSEWHERE = 'socket.getaddrinfo("micropython.org", 443)[0][-1]'
 class Differs:
     reason: str
     change: tuple = ()  # (old, new) in the test, each exactly once
-    expect: tuple = ()  # (old, new) in what it should print, each exactly once
+    expect: tuple = ()  # (old, new) in the expected output, each exactly once
     maybe: tuple = ()  # lines that it prints or not, as the two programs happen to run
     engine: str = ""  # with this engine only; with the other, it must pass as it is
     everywhere: bool = True  # False: there are releases without this test

@@ -35,10 +35,10 @@ class End(io.IOBase):
     nothing then calls it until there is something, as a blocking stream waits for its peer."""
 
     def __init__(self):
-        self.inbox = bytearray()  # what arrived and was not read yet
+        self.inbox = bytearray()  # arrived and not yet read
         self.peer = None
         self.chunk = 1 << 30  # most that one read or write moves
-        self.room = 1 << 30  # what writes still take
+        self.room = 1 << 30  # bytes that writes still accept
         self.reads_stuck = False
         self.at_end = False  # the peer has closed
         self.broken = False  # writes fail

@@ -34,7 +34,7 @@ def features():
 def program(omitted):
     text = (HERE / "program.py").read_text()
     names = re.search(r"^# certs: (.*)$", text, re.M)[1].split()
-    files = {name: pathlib.Path(os.environ["USSL_CERTS"]) / name for name in names}
+    files = {name: suite.certs() / name for name in names}
     certs = {name: file.read_bytes() if file.suffix == ".bin" else file.read_text() for name, file in files.items()}
     return f"{(HERE.parent / 'mcu' / 'common.py').read_text()}CERTS = {certs!r}\nOMITTED = {omitted!r}\n{text}"
 

@@ -57,5 +57,5 @@ for _ in range(times):
         tell(stream)
         try:
             stream.unwrap().close()
-        except OSError:  # who says goodbye first may be gone at once
+        except OSError:  # the peer that sends close_notify first may have closed already
             pass

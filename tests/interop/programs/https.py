@@ -21,7 +21,7 @@ LINE = b"0123456789abcdef" * 8
 def respond(s):
     request = s.readline().split()
     if not request:
-        return False  # it has gone
+        return False  # the peer has closed
     method, path, _ = request
     length = 0
     while True:

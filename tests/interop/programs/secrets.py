@@ -57,11 +57,11 @@ def conversation(options, text):
         context = tls.SSLContext(tls.PROTOCOL_TLS_SERVER if job["role"] == "server" else tls.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, tls.CERT_NONE
         context.load_cert_chain(*job["context"])
-        try:  # what a failed call has read is wiped, too
+        try:  # a failed call also wipes the content of the files
             context.load_cert_chain(job["wrong"], job["context"][-1])
         except ValueError:
             pass
-        context.maximum_version = context.maximum_version  # it is made anew, out of what it has kept
+        context.maximum_version = context.maximum_version  # the engine's context is made anew, from the stored content
         conn = context.wrap_socket(sock)
     else:
         conn = tls.wrap_socket(sock, server_side=job["role"] == "server", **options)

@@ -61,7 +61,7 @@ s.write(b"one\ntwo\n")
 assert poller.poll(30000)[0][1] & select.POLLIN
 assert s.readline() == b"one\n"
 begin = time.ticks_ms()
-assert poller.poll(30000)[0][1] & select.POLLIN  # "two" is buffered, or about to come
+assert poller.poll(30000)[0][1] & select.POLLIN  # "two" is buffered, or about to arrive
 assert s.readline() == b"two\n"
 assert not poller.poll(0)
 poller.modify(s, select.POLLOUT)
@@ -108,7 +108,7 @@ while got < len(data):
         else:
             assert more == data[got : got + len(more)]
             got += len(more)
-assert nothing < 200, nothing  # poll does not promise what is not there, over and over
+assert nothing < 200, nothing  # poll does not report missing data again and again
 s.close()
 print("nothing blocks")
 
