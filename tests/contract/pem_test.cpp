@@ -257,7 +257,8 @@ TEST_P(Files, UnsupportedEncryptionIsNamed) {
 
 TEST_P(Files, ThatAreSomethingElseAreRecognised) {
     std::string utf16 = "\xFF\xFE";
-    for (const char c : cert("server.key"))
+    const std::string key = cert("server.key");
+    for (const char c : key)
         utf16 += {c, '\0'};
     const struct {
         std::string content;
