@@ -7,6 +7,7 @@
 
 #include <cstdio>
 
+#include "../contract/variable.hpp"
 #include "allocation.hpp"
 #include "conversation.hpp"
 #include "ussl/certificate.hpp"
@@ -196,6 +197,15 @@ TEST_P(MemoryOfOptions, ThatRunsOutEndsInAnError) {
         setup.client.record_size_limit = setup.server.record_size_limit = 1024;
         ends_in_an_error(setup, 60);
     }
+}
+
+// Issuers are looked up in the system's folder, if there is one.
+TEST_P(MemoryOfOptions, ThatRunsOutWithTheSystemsStoreEndsInAnError) {
+    const Variable no_file("SSL_CERT_FILE", "");
+    const Variable no_folders("SSL_CERT_DIR", "");
+    Plan setup = plan(with_certificate());
+    setup.client.system_store = true;
+    ends_in_an_error(setup, 60);
 }
 
 using MemoryOfASession = EachCase;
