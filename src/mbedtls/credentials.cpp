@@ -131,7 +131,9 @@ class Taker final : public pem::Taker {
     Taken certificate(Bytes der) override {
         // As in OpenSSL, duplicates of trusted certificates are ignored. In this side's own chain
         // they are kept, because the chain is sent unchanged.
-        for (const mbedtls_x509_crt* at = &certificates_; is_store_ && at != nullptr; at = at->next)
+        // Without memory, the parser leaves an entry of version 0 with a length and no content.
+        for (const mbedtls_x509_crt* at = &certificates_;
+             is_store_ && at != nullptr && at->version != 0; at = at->next)
             if (at->raw.len == der.size() && std::memcmp(at->raw.p, der.data(), der.size()) == 0)
                 return Taken::yes;
         const int ret = add_certificate(certificates_, der);

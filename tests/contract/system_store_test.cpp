@@ -74,7 +74,10 @@ std::optional<unsigned long> hash_of(const std::string& name) {
         return std::nullopt;
     unsigned char sha1[SHA_DIGEST_LENGTH];
     SHA1(canonical->data(), canonical->size(), sha1);
-    return sha1[0] | sha1[1] << 8 | sha1[2] << 16 | static_cast<unsigned long>(sha1[3]) << 24;
+    unsigned long hash = 0;
+    for (int i = 3; i >= 0; --i)
+        hash = hash << 8 | sha1[i];
+    return hash;
 }
 
 std::optional<unsigned long> openssl_hash_of(const std::string& name) {

@@ -15,7 +15,10 @@ unsigned long hash_of(Bytes canonical) {
     unsigned char sha1[EVP_MAX_MD_SIZE];
     expect(EVP_Digest(canonical.data(), canonical.size(), sha1, nullptr, EVP_sha1(), nullptr) == 1,
            "a SHA-1");
-    return sha1[0] | sha1[1] << 8 | sha1[2] << 16 | static_cast<unsigned long>(sha1[3]) << 24;
+    unsigned long hash = 0;
+    for (int i = 3; i >= 0; --i)
+        hash = hash << 8 | sha1[i];
+    return hash;
 }
 
 std::optional<unsigned long> openssl_hash_of(Bytes name) {
