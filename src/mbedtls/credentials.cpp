@@ -131,7 +131,7 @@ class Taker final : public pem::Taker {
     Taken certificate(Bytes der) override {
         // As in OpenSSL, duplicates of trusted certificates are ignored. In this side's own chain
         // they are kept, because the chain is sent unchanged.
-        // Without memory, the parser leaves an entry of version 0 with a length and no content.
+        // If memory ran out, the last entry may have a length, but no content. Its version is 0.
         for (const mbedtls_x509_crt* at = &certificates_;
              is_store_ && at != nullptr && at->version != 0; at = at->next)
             if (at->raw.len == der.size() && std::memcmp(at->raw.p, der.data(), der.size()) == 0)
@@ -503,14 +503,6 @@ void MbedContext::add_of_folder(const mbedtls_x509_buf& name, mbedtls_x509_crt& 
         (void)lacks_memory();
 }
 #endif
-
-bool MbedContext::looks_up_issuers() const {
-#if USSL_HAS_SYSTEM_FOLDER
-    if (replaced_file_ != nullptr)
-        return true;
-#endif
-    return !root_stores_.empty();
-}
 
 bool MbedContext::store_digest(std::span<std::uint8_t, 32> out) const {
     Holder<mbedtls_md_context_t, mbedtls_md_init, mbedtls_md_free> hash;

@@ -95,7 +95,13 @@ class MbedContext final : public EngineContext {
     void add_of_folder(const mbedtls_x509_buf& name, mbedtls_x509_crt& list) const;
 #endif
     /// Returns true if trusted certificates are looked up by name.
-    [[nodiscard]] bool looks_up_issuers() const;
+    [[nodiscard]] bool looks_up_issuers() const {
+#if USSL_HAS_SYSTEM_FOLDER
+        if (replaced_file_ != nullptr)
+            return true;
+#endif
+        return !root_stores_.empty();
+    }
 #if USSL_HAS_CRLS
     [[nodiscard]] const mbedtls_x509_crl& crls() const { return crls_; }
 #endif
