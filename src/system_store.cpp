@@ -117,10 +117,11 @@ bool digest_folder(const char* folder, bool (*sha256)(std::span<const Bytes>, Sh
                    Sha256Digest out) {
     std::ranges::fill(out, std::uint8_t{0});
     const std::unique_ptr<DIR, Close> open{opendir(folder)};
+    const int number = open ? dirfd(open.get()) : -1;
     // NOLINTNEXTLINE(concurrency-mt-unsafe): each thread has a folder handle of its own
-    for (const dirent* entry = nullptr; open && (entry = readdir(open.get())) != nullptr;) {
+    for (const dirent* entry = nullptr; number >= 0 && (entry = readdir(open.get())) != nullptr;) {
         struct stat status = {};
-        if (fstatat(dirfd(open.get()), entry->d_name, &status, 0) != 0)
+        if (fstatat(number, entry->d_name, &status, 0) != 0)
             continue;
         const std::int64_t facts[] = {status.st_size, status.st_mtim.tv_sec,
                                       status.st_mtim.tv_nsec};
