@@ -3,7 +3,9 @@
 #ifndef USSL_BOARD
 
 #include <dirent.h>
+#include <sys/stat.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -109,6 +111,29 @@ NamedStore read_hashed(const char* folder, unsigned long hash, pem::Taker& taker
             return file == NamedStore::no_memory ? file : result;
         result = file;
     }
+}
+
+bool digest_folder(const char* folder, bool (*sha256)(std::span<const Bytes>, Sha256Digest),
+                   Sha256Digest out) {
+    std::ranges::fill(out, std::uint8_t{0});
+    const std::unique_ptr<DIR, Close> open{opendir(folder)};
+    const int number = open ? dirfd(open.get()) : -1;
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): each thread has a folder handle of its own
+    for (const dirent* entry = nullptr; number >= 0 && (entry = readdir(open.get())) != nullptr;) {
+        struct stat status = {};
+        if (fstatat(number, entry->d_name, &status, 0) != 0)
+            continue;
+        const std::int64_t facts[] = {status.st_size, status.st_mtim.tv_sec,
+                                      status.st_mtim.tv_nsec};
+        std::uint8_t hash[32];
+        const Bytes parts[] = {pem::bytes_of(entry->d_name),
+                               {reinterpret_cast<const std::uint8_t*>(facts), sizeof facts}};
+        if (!sha256(std::span<const Bytes>(parts), Sha256Digest(hash)))
+            return false;
+        for (std::size_t i = 0; i < sizeof hash; ++i)
+            out[i] ^= hash[i];
+    }
+    return true;
 }
 
 NamedStore read_named_store(pem::Taker& taker, std::size_t& unsupported) {

@@ -104,7 +104,7 @@ bool MbedContext::set_up_alpn([[maybe_unused]] Bytes alpn) {
     protocols_.reset(static_cast<const char**>(allocate(pointers + alpn.size())));
     const char** entry = protocols_.get();
     if (entry == nullptr)
-        return false;
+        return lacks_memory();
     char* at = reinterpret_cast<char*>(entry) + pointers;
     policy::for_each_protocol(alpn, [&](Bytes protocol) {
         *entry++ = at;

@@ -1,11 +1,16 @@
 #include <cstring>
 
+#include "../canonical_name.hpp"
 #include "../pem.hpp"
 #include "../policy/certificates.hpp"
 #include "../policy/limits.hpp"
 #include "../policy/rules.hpp"
 #include "../system_store.hpp"
 #include "mbedtls.hpp"
+
+#if USSL_HAS_SYSTEM_FOLDER
+#include <unistd.h>
+#endif
 
 namespace ussl::mbedtls {
 namespace {
@@ -126,7 +131,9 @@ class Taker final : public pem::Taker {
     Taken certificate(Bytes der) override {
         // As in OpenSSL, duplicates of trusted certificates are ignored. In this side's own chain
         // they are kept, because the chain is sent unchanged.
-        for (const mbedtls_x509_crt* at = &certificates_; is_store_ && at != nullptr; at = at->next)
+        // If memory ran out, the last entry may have a length, but no content. Its version is 0.
+        for (const mbedtls_x509_crt* at = &certificates_;
+             is_store_ && at != nullptr && at->version != 0; at = at->next)
             if (at->raw.len == der.size() && std::memcmp(at->raw.p, der.data(), der.size()) == 0)
                 return Taken::yes;
         const int ret = add_certificate(certificates_, der);
@@ -305,6 +312,34 @@ constexpr const char* system_stores[] = {"/etc/ssl/certs/ca-certificates.crt",
                                          "/etc/ssl/ca-bundle.pem"};
 #endif
 
+#if USSL_HAS_SYSTEM_FOLDER
+// The usual folder for `openssl rehash`.
+constexpr const char* system_folder = "/etc/ssl/certs";
+
+const char* first_readable(std::span<const char* const> files) {
+    for (const char* file : files)
+        if (access(file, R_OK) == 0)
+            return file;
+    return files.front();
+}
+
+// Returns the hash of a name that the folder's file names begin with (X509_NAME_hash_ex): the first
+// bytes of a SHA-1, in little-endian order. Returns nullopt if the name is malformed, or longer
+// than any name of a store.
+std::optional<std::uint32_t> hash_of(Bytes name) {
+    std::uint8_t room[4096];
+    std::uint8_t sha1[20];
+    const std::optional<Bytes> canonical = canonical_name(name, room);
+    if (!canonical || mbedtls_md(mbedtls_md_info_from_type(MBEDTLS_MD_SHA1), canonical->data(),
+                                 canonical->size(), sha1) != 0)
+        return std::nullopt;
+    std::uint32_t hash = 0;
+    for (int i = 3; i >= 0; --i)
+        hash = hash << 8 | sha1[i];
+    return hash;
+}
+#endif
+
 }  // namespace
 
 bool can_sign(const mbedtls_pk_context& key) {
@@ -394,6 +429,16 @@ bool MbedContext::add_system_store() {
 #ifdef USSL_HAS_SYSTEM_STORE
     Taker<CrlList> taker(trusted_, true);
     NamedStore store = read_named_store(taker, unsupported_);
+#if USSL_HAS_SYSTEM_FOLDER
+    // Parsing the file takes most of the time of a first connection. A server needs all names of
+    // the file, because Mbed TLS sends them to clients.
+    const char* readable = first_readable(system_stores);
+    if (store == NamedStore::none && settings().role == Role::client &&
+        folder_replaces_file(system_folder, readable)) {
+        replaced_file_ = readable;
+        return true;
+    }
+#endif
     // As with OpenSSL, a system without a store has no trust anchors.
     for (const char* file : system_stores)
         if (store == NamedStore::none)
@@ -429,6 +474,14 @@ void MbedContext::add_named(const mbedtls_x509_buf& name, mbedtls_x509_crt& list
     for (const mbedtls_x509_crt* at = &trusted_; at != nullptr && at->version != 0; at = at->next)
         if (std::ranges::equal(wanted, Bytes{at->subject_raw.p, at->subject_raw.len}))
             (void)add_certificate(list, {at->raw.p, at->raw.len});
+#if USSL_HAS_SYSTEM_FOLDER
+    Certificates in_folder;
+    add_of_folder(name, in_folder);
+    Taker<CrlList> taker(list, true);
+    for (const mbedtls_x509_crt* at = &in_folder; at != nullptr && at->version != 0; at = at->next)
+        if (std::ranges::equal(wanted, Bytes{at->subject_raw.p, at->subject_raw.len}))
+            (void)taker.certificate({at->raw.p, at->raw.len});
+#endif
     restrict_issuers(list);
     root_stores_.for_each(wanted, [&](const RootStore::Root& root) {
         const RootStore::Certificate made = RootStore::certificate(root);
@@ -439,12 +492,30 @@ void MbedContext::add_named(const mbedtls_x509_buf& name, mbedtls_x509_crt& list
     });
 }
 
+#if USSL_HAS_SYSTEM_FOLDER
+void MbedContext::add_of_folder(const mbedtls_x509_buf& name, mbedtls_x509_crt& list) const {
+    const auto hash = replaced_file_ != nullptr ? hash_of(Bytes{name.p, name.len}) : std::nullopt;
+    if (!hash)
+        return;
+    Taker<CrlList> taker(list, true);
+    std::size_t unsupported = 0;
+    if (read_hashed(system_folder, *hash, taker, unsupported) == NamedStore::no_memory)
+        (void)lacks_memory();
+}
+#endif
+
 bool MbedContext::store_digest(std::span<std::uint8_t, 32> out) const {
     Holder<mbedtls_md_context_t, mbedtls_md_init, mbedtls_md_free> hash;
     bool good = mbedtls_md_setup(&hash, mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), 0) == 0 &&
                 mbedtls_md_starts(&hash) == 0;
     for (const mbedtls_x509_crt* at = &trusted_; at != nullptr && at->version != 0; at = at->next)
         good = good && mbedtls_md_update(&hash, at->raw.p, at->raw.len) == 0;
+#if USSL_HAS_SYSTEM_FOLDER
+    std::uint8_t folder[32];
+    if (replaced_file_ != nullptr)
+        good = good && digest_folder(system_folder, sha256, folder) &&
+               mbedtls_md_update(&hash, folder, sizeof folder) == 0;
+#endif
     return good && mbedtls_md_finish(&hash, out.data()) == 0;
 }
 
@@ -460,9 +531,23 @@ StoreStats MbedContext::store_stats() const {
     StoreStats stats;
     stats.unsupported = unsupported_;
     stats.certificates = stats.authorities = root_stores_.count();
-    for (const mbedtls_x509_crt* at = &trusted_; at != nullptr && at->version != 0; at = at->next) {
+    const mbedtls_x509_crt* certificates = &trusted_;
+#if USSL_HAS_SYSTEM_FOLDER
+    // The file is faster to read than the folder, and has the same certificates.
+    Certificates all;
+    if (replaced_file_ != nullptr) {
+        Taker<CrlList> taker(all, true);
+        for (; certificates != nullptr && certificates->version != 0;
+             certificates = certificates->next)
+            (void)taker.certificate({certificates->raw.p, certificates->raw.len});
+        (void)read_store_file(replaced_file_, taker, stats.unsupported);
+        certificates = &all;
+    }
+#endif
+    for (; certificates != nullptr && certificates->version != 0;
+         certificates = certificates->next) {
         ++stats.certificates;
-        stats.authorities += at->ca_istrue != 0 ? 1 : 0;
+        stats.authorities += certificates->ca_istrue != 0 ? 1 : 0;
     }
 #if USSL_HAS_CRLS
     for (const mbedtls_x509_crl* at = &crls_; at != nullptr && at->version != 0; at = at->next)

@@ -54,7 +54,7 @@ bool MbedContext::set_up_groups(const Options& options) {
     auto* list = static_cast<std::uint16_t*>(allocate((wanted.size() + 1) * sizeof(std::uint16_t)));
     groups_.reset(list);
     if (list == nullptr)
-        return false;
+        return lacks_memory();
     *std::ranges::copy(wanted, list).out = MBEDTLS_SSL_IANA_TLS_GROUP_NONE;
     mbedtls_ssl_conf_groups(&config_, list);
     return true;

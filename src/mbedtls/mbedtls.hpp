@@ -87,8 +87,21 @@ class MbedContext final : public EngineContext {
     [[nodiscard]] const mbedtls_x509_crt& trusted() const { return trusted_; }
     [[nodiscard]] const RootStores& root_stores() const { return root_stores_; }
     /// Appends copies of the trusted certificates with that name to `list`, including those of the
-    /// root store. take_lack_of_memory() returns true if memory ran out.
+    /// root store and of the system's folder. take_lack_of_memory() returns true if memory ran out.
     void add_named(const mbedtls_x509_buf& name, mbedtls_x509_crt& list) const;
+#if USSL_HAS_SYSTEM_FOLDER
+    /// Appends the certificates of the system's folder to `list` whose name has the same hash, as
+    /// add_named().
+    void add_of_folder(const mbedtls_x509_buf& name, mbedtls_x509_crt& list) const;
+#endif
+    /// Returns true if trusted certificates are looked up by name.
+    [[nodiscard]] bool looks_up_issuers() const {
+#if USSL_HAS_SYSTEM_FOLDER
+        if (replaced_file_ != nullptr)
+            return true;
+#endif
+        return !root_stores_.empty();
+    }
 #if USSL_HAS_CRLS
     [[nodiscard]] const mbedtls_x509_crl& crls() const { return crls_; }
 #endif
@@ -138,6 +151,10 @@ class MbedContext final : public EngineContext {
     std::unique_ptr<const char*, Release> protocols_;
     std::size_t unsupported_ = 0;  ///< ignored certificates
     std::size_t longest_message_ = 0;
+#if USSL_HAS_SYSTEM_FOLDER
+    /// The system's file, if names are looked up in the system's folder instead.
+    const char* replaced_file_ = nullptr;
+#endif
 };
 
 /// Converts a result of the transport to a return value of Mbed TLS's hooks. `when_blocked` is the
@@ -284,10 +301,10 @@ class MbedSession final : public EngineSession {
     bool limit_signatures(const mbedtls_x509_crt& chain, const mbedtls_x509_crt* trusted);
 #endif
     int verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t& flags);
-    /// With a root store: called to get the trusted certificates that may have issued a
+    /// If looks_up_issuers(): called to get the trusted certificates that may have issued a
     /// certificate. Mbed TLS frees them.
     int find_issuers(const mbedtls_x509_crt& certificate, mbedtls_x509_crt*& found);
-    [[nodiscard]] bool looks_up_issuers() const { return !context().root_stores().empty(); }
+    [[nodiscard]] bool looks_up_issuers() const { return context().looks_up_issuers(); }
     /// Called for each ClientHello.
     int choose_context();
     /// Called for each secret if secrets are logged.
@@ -350,7 +367,7 @@ class MbedSession final : public EngineSession {
         std::uint32_t flags;
     };
     std::unique_ptr<Link, Release> path_;
-    /// The last result of find_issuers(). nullptr: no certificate, or no root store.
+    /// The last result of find_issuers(). nullptr: no certificate, or no look-up.
     const mbedtls_x509_crt* issuers_ = nullptr;
     int path_depth_ = 0;
     bool was_verified_ = false;

@@ -63,3 +63,9 @@
 #if !defined(USSL_BOARD) && defined(MBEDTLS_FS_IO)
 #define USSL_HAS_SYSTEM_STORE
 #endif
+// The names of the files in the system's folder are SHA-1 hashes.
+#if defined(USSL_HAS_SYSTEM_STORE) && USSL_HAS_ROOT_STORE && defined(MBEDTLS_MD_CAN_SHA1)
+#define USSL_HAS_SYSTEM_FOLDER 1
+#else
+#define USSL_HAS_SYSTEM_FOLDER 0
+#endif

@@ -41,7 +41,7 @@ bool MbedContext::set_up_suites(const policy::Offer& offer) {
     auto* list = static_cast<int*>(allocate((offer.count + 1) * sizeof(int)));
     suites_.reset(list);
     if (list == nullptr)
-        return false;
+        return lacks_memory();
     std::copy_n(offer.suites.begin(), offer.count, list);
     list[offer.count] = 0;
     mbedtls_ssl_conf_ciphersuites(&config_, list);

@@ -444,6 +444,13 @@ bool is_among_trusted(const MbedContext& context, const mbedtls_x509_crt& certif
     for (const mbedtls_x509_crt* root = &context.trusted(); root != nullptr; root = root->next)
         if (root->version != 0 && same(root->raw, certificate.raw))
             return true;
+#if USSL_HAS_SYSTEM_FOLDER
+    Certificates in_folder;
+    context.add_of_folder(certificate.subject_raw, in_folder);
+    for (const mbedtls_x509_crt* root = &in_folder; root != nullptr; root = root->next)
+        if (root->version != 0 && same(root->raw, certificate.raw))
+            return true;
+#endif
     if (!same(certificate.issuer_raw, certificate.subject_raw))
         return false;
     // The fields in the root store identify a certificate.

@@ -1,7 +1,5 @@
-#include <dirent.h>
 #include <openssl/core_names.h>
 #include <openssl/pkcs12.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <climits>
@@ -486,37 +484,6 @@ StoreStats OpenSslContext::store_stats() const {
     return stats;
 }
 
-namespace {
-
-// Adds properties of the files in the system's folder that change with their content, independent
-// of the order. OpenSSL reads these files only when it needs them. Returns false on failure.
-bool add_folder(const char* name, std::uint8_t (&sum)[32]) {
-    DIR* folder = opendir(name);
-    if (folder == nullptr)
-        return true;
-    bool good = true;
-    // NOLINTNEXTLINE(concurrency-mt-unsafe): the folder handle is not shared
-    while (const dirent* entry = readdir(folder)) {
-        struct stat status = {};
-        if (fstatat(dirfd(folder), entry->d_name, &status, 0) != 0)
-            continue;
-        const std::int64_t facts[] = {status.st_size, status.st_mtim.tv_sec,
-                                      status.st_mtim.tv_nsec};
-        std::uint8_t hash[32];
-        const DigestContext digest{EVP_MD_CTX_new()};
-        good = good && digest && EVP_DigestInit_ex(digest.get(), EVP_sha256(), nullptr) == 1 &&
-               EVP_DigestUpdate(digest.get(), entry->d_name, std::strlen(entry->d_name)) == 1 &&
-               EVP_DigestUpdate(digest.get(), facts, sizeof facts) == 1 &&
-               EVP_DigestFinal_ex(digest.get(), hash, nullptr) == 1;
-        for (std::size_t i = 0; good && i < sizeof hash; ++i)
-            sum[i] ^= hash[i];
-    }
-    closedir(folder);
-    return good;
-}
-
-}  // namespace
-
 bool OpenSslContext::store_digest(std::span<std::uint8_t, 32> out) const {
     const DigestContext digest{EVP_MD_CTX_new()};
     bool good = digest && EVP_DigestInit_ex(digest.get(), EVP_sha256(), nullptr) == 1;
@@ -531,7 +498,8 @@ bool OpenSslContext::store_digest(std::span<std::uint8_t, 32> out) const {
     // NOLINTNEXTLINE(concurrency-mt-unsafe): ussl does not change the environment
     const char* folder = getenv(X509_get_default_cert_dir_env());
     std::uint8_t sum[32] = {};
-    good = good && add_folder(folder != nullptr ? folder : X509_get_default_cert_dir(), sum);
+    good = good &&
+           digest_folder(folder != nullptr ? folder : X509_get_default_cert_dir(), sha256, sum);
     good = good && EVP_DigestUpdate(digest.get(), sum, sizeof sum) == 1 &&
            EVP_DigestFinal_ex(digest.get(), out.data(), nullptr) == 1;
     ERR_clear_error();

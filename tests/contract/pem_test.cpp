@@ -2,11 +2,9 @@
 // files.
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "contract.hpp"
 #include "pem.hpp"
-#include "system_store.hpp"
 #include "ussl/certificate.hpp"
 
 namespace contract {
@@ -326,115 +324,6 @@ TEST_P(Files, AKeyIsTakenOutOfItsFile) {
         ussl::wipe_private_keys({reinterpret_cast<std::uint8_t*>(wiped.data()), wiped.size()});
         EXPECT_EQ(wiped.find("PRIVATE KEY"), std::string::npos);
     }
-}
-
-// The previous content is restored.
-class Variable {
-  public:
-    Variable(const char* name, const std::string& value) : name_(name) {
-        if (const char* before = getenv(name))
-            before_ = before;
-        if (value.empty())
-            unsetenv(name);
-        else
-            setenv(name, value.c_str(), 1);
-    }
-    ~Variable() {
-        if (before_)
-            setenv(name_, before_->c_str(), 1);
-        else
-            unsetenv(name_);
-    }
-    Variable(const Variable&) = delete;
-    Variable& operator=(const Variable&) = delete;
-
-  private:
-    const char* name_;
-    std::optional<std::string> before_;
-};
-
-TEST_P(Files, TheEnvironmentNamesTheSystemsStore) {
-    const std::string folder = testing::TempDir() + "ussl-store";
-    const auto write = [&](const std::string& name, const std::string& content) {
-        std::ofstream(folder + "/" + name, std::ios::binary) << content;
-        return folder + "/" + name;
-    };
-    ASSERT_EQ(std::system(("rm -rf '" + folder + "' && mkdir '" + folder + "'").c_str()), 0);
-    const std::string file =
-        write("roots.pem", "\xEF\xBB\xBF" + cert("ca.crt") + cert("unsupported-dsa.crt") +
-                               cert("truncated.crt") + "\n" + cert("ca-rsa.crt"));
-    write("0123abcd.0", cert("ca-other.crt"));
-    write("0123abcd.r0", cert("ca.crl"));
-    write("not-a-hash.pem", cert("ca-intermediate.crt"));
-    const Variable no_file("SSL_CERT_FILE", "");
-    const Variable no_folders("SSL_CERT_DIR", "");
-    const auto stats = [] {
-        const auto made = Context::make(engine(), {.system_store = true});
-        EXPECT_TRUE(made.has_value());
-        return made ? (*made)->store_stats() : StoreStats{};
-    };
-    {
-        const Variable named("SSL_CERT_FILE", file);
-        EXPECT_EQ(stats().certificates, 2U);
-        EXPECT_EQ(stats().unsupported, 1U);
-        const Variable folders("SSL_CERT_DIR", "/nowhere:" + folder);
-        EXPECT_EQ(stats().certificates, 3U);
-    }
-    {
-        const Variable folders("SSL_CERT_DIR", folder);
-        EXPECT_EQ(stats().certificates, 1U);
-        for (const char* name : {"server", "server-other"}) {
-            Plan plan = with_certificate(name);
-            plan.client_engine = plan.server_engine = &engine();
-            plan.client.trusted.reset();
-            plan.client.system_store = true;
-            Pair pair(plan);
-            EXPECT_EQ(pair.handshake(), name == std::string_view("server-other")) << name;
-        }
-    }
-    {
-        const Variable nothing("SSL_CERT_FILE", "/nowhere");
-        EXPECT_EQ(stats().certificates, 0U);
-    }
-}
-
-TEST(SystemFolder, ReplacesAFileIfItHasAsManyCertificates) {
-    const std::string folder = testing::TempDir() + "ussl-folder";
-    ASSERT_EQ(std::system(("rm -rf '" + folder + "' && mkdir '" + folder + "'").c_str()), 0);
-    const auto write = [&](const std::string& name, const std::string& content) {
-        std::ofstream(folder + "/" + name, std::ios::binary) << content;
-        return folder + "/" + name;
-    };
-    const std::string file = write("roots.pem", cert("ca.crt") + cert("ca-rsa.crt"));
-    const auto replaces = [&](const std::string& path) {
-        return ussl::folder_replaces_file(folder.c_str(), path.c_str());
-    };
-    EXPECT_FALSE(replaces("/nowhere"));
-    write("0123abcd.0", cert("ca.crt"));
-    EXPECT_TRUE(replaces("/nowhere"));
-    EXPECT_FALSE(replaces(file));
-    write("0123abcd.r0", cert("ca.crl"));
-    write("0123abcdef.0", cert("ca-rsa.crt"));
-    EXPECT_FALSE(replaces(file));
-    write("0123abcd.1", cert("ca-rsa.crt"));
-    EXPECT_TRUE(replaces(file));
-    EXPECT_FALSE(ussl::folder_replaces_file("/nowhere", file.c_str()));
-
-    struct Count final : ussl::pem::Taker {
-        Taken certificate(Bytes) override {
-            ++certificates;
-            return Taken::yes;
-        }
-        Taken crl(Bytes) override { return Taken::malformed; }
-        std::size_t certificates = 0;
-    };
-    Count count;
-    std::size_t unsupported = 0;
-    EXPECT_EQ(ussl::read_hashed(folder.c_str(), 0x0123abcd, count, unsupported),
-              ussl::NamedStore::read);
-    EXPECT_EQ(count.certificates, 2U);
-    EXPECT_EQ(ussl::read_hashed(folder.c_str(), 0x123, count, unsupported), ussl::NamedStore::none);
-    EXPECT_EQ(count.certificates, 2U);
 }
 
 }  // namespace

@@ -6,7 +6,9 @@
 #endif
 
 #include <cstdio>
+#include <fstream>
 
+#include "../contract/variable.hpp"
 #include "allocation.hpp"
 #include "conversation.hpp"
 #include "ussl/certificate.hpp"
@@ -195,6 +197,34 @@ TEST_P(MemoryOfOptions, ThatRunsOutEndsInAnError) {
         setup.server.sign_by_program = true;
         setup.client.record_size_limit = setup.server.record_size_limit = 1024;
         ends_in_an_error(setup, 60);
+    }
+}
+
+// Issuers are looked up in the system's folder, if there is one.
+TEST_P(MemoryOfOptions, ThatRunsOutWithTheSystemsStoreEndsInAnError) {
+    const Variable no_file("SSL_CERT_FILE", "");
+    const Variable no_folders("SSL_CERT_DIR", "");
+    Plan setup = plan(with_certificate());
+    setup.client.system_store = true;
+    ends_in_an_error(setup, 60);
+}
+
+// Mbed TLS crashed: the second certificate was compared with the first one, which had no content.
+TEST(MemoryOfASystemStore, ThatRunsOutBetweenTwoEqualCertificates) {
+    const std::string file = testing::TempDir() + "ussl-twice.pem";
+    std::ofstream(file) << cert("ca.crt") << cert("ca.crt");
+    const Variable named("SSL_CERT_FILE", file);
+    const Variable no_folders("SSL_CERT_DIR", "");
+    for (const ussl::Engine* engine : {&ussl::openssl_engine, &ussl::mbedtls_engine}) {
+        // From now on, the engine has its permanent allocations.
+        EXPECT_TRUE(Context::make(*engine, {.system_store = true}));
+        bool ran_out = true;
+        for (std::size_t nth = 1; ran_out; ++nth) {
+            faults::arm(nth, Shortage::once);
+            const auto made = Context::make(*engine, {.system_store = true});
+            ran_out = faults::disarm() >= nth;
+            EXPECT_TRUE(made || made.error().out_of_memory || engine == &ussl::openssl_engine);
+        }
     }
 }
 
