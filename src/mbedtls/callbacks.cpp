@@ -48,6 +48,9 @@ int MbedSession::choose_context() {
     // The const_cast is safe: Mbed TLS does not change these objects.
     auto& others = const_cast<MbedContext&>(*instead);
     mbedtls_ssl_set_hs_ca_chain(&ssl_, &others.trusted_, nullptr);
+#if USSL_SENDS_AUTHORITIES
+    mbedtls_ssl_set_hs_dn_hints(&ssl_, instead->authorities_);
+#endif
     mbedtls_ssl_set_hs_authmode(&ssl_, instead->config_.authmode);
     return mbedtls_ssl_set_hs_own_cert(&ssl_, &others.chain_, &others.signer());
 }

@@ -430,11 +430,9 @@ bool MbedContext::add_system_store() {
     Taker<CrlList> taker(trusted_, true);
     NamedStore store = read_named_store(taker, unsupported_);
 #if USSL_HAS_SYSTEM_FOLDER
-    // Parsing the file takes most of the time of a first connection. A server needs all names of
-    // the file, because Mbed TLS sends them to clients.
+    // Parsing the file takes most of the time of a first connection.
     const char* readable = first_readable(system_stores);
-    if (store == NamedStore::none && settings().role == Role::client &&
-        folder_replaces_file(system_folder, readable)) {
+    if (store == NamedStore::none && folder_replaces_file(system_folder, readable)) {
         replaced_file_ = readable;
         return true;
     }
@@ -465,6 +463,11 @@ std::optional<ConfigError> MbedContext::load_trusted(const Options& options) {
     restrict_issuers(trusted_);
     if (trusted_.version != 0)
         mbedtls_ssl_conf_ca_chain(&config_, &trusted_, nullptr);
+#if USSL_SENDS_AUTHORITIES
+    static const mbedtls_x509_crt none{};
+    authorities_ = policy::sends_authorities(options) ? &trusted_ : &none;
+    mbedtls_ssl_conf_dn_hints(&config_, authorities_);
+#endif
     return std::nullopt;
 }
 

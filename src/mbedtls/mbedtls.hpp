@@ -150,6 +150,10 @@ class MbedContext final : public EngineContext {
     std::unique_ptr<int, Release> suites_;
     std::unique_ptr<const char*, Release> protocols_;
     std::size_t unsupported_ = 0;  ///< ignored certificates
+#if USSL_SENDS_AUTHORITIES
+    /// The certificates whose names a server sends to its clients, or an empty list.
+    const mbedtls_x509_crt* authorities_ = nullptr;
+#endif
     std::size_t longest_message_ = 0;
 #if USSL_HAS_SYSTEM_FOLDER
     /// The system's file, if names are looked up in the system's folder instead.

@@ -63,6 +63,12 @@
 #if !defined(USSL_BOARD) && defined(MBEDTLS_FS_IO)
 #define USSL_HAS_SYSTEM_STORE
 #endif
+// Without other trust anchors than certificates, Mbed TLS sends their names, as it should.
+#if defined(MBEDTLS_KEY_EXCHANGE_CERT_REQ_ALLOWED_ENABLED) && (USSL_HAS_ROOT_STORE || defined(USSL_HAS_SYSTEM_STORE))
+#define USSL_SENDS_AUTHORITIES 1
+#else
+#define USSL_SENDS_AUTHORITIES 0
+#endif
 // The names of the files in the system's folder are SHA-1 hashes.
 #if defined(USSL_HAS_SYSTEM_STORE) && USSL_HAS_ROOT_STORE && defined(MBEDTLS_MD_CAN_SHA1)
 #define USSL_HAS_SYSTEM_FOLDER 1

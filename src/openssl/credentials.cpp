@@ -347,10 +347,10 @@ std::optional<ConfigError> OpenSslContext::load_trusted(const Options& options) 
         return ConfigError{"out of memory", true};
     if (!options.trusted)
         return std::nullopt;
+    const bool names = policy::sends_authorities(options);
     Taker taker(
         [&](X509* certificate) {
-            return take(certificate) && (settings().role == Role::client ||
-                                         SSL_CTX_add_client_CA(ctx, certificate) == 1);
+            return take(certificate) && (!names || SSL_CTX_add_client_CA(ctx, certificate) == 1);
         },
         [&](X509_CRL* crl) { return X509_STORE_add_crl(store, crl) == 1; });
     if (const auto config_error = pem::read_trusted(*options.trusted, taker, unsupported_))

@@ -100,6 +100,10 @@ bool uses_system_roots(const Options& options) {
     return trusts_system(options) && options.system_roots;
 }
 
+bool sends_authorities(const Options& options) {
+    return options.role == Role::server && !trusts_system(options) && !has_root_stores(options);
+}
+
 Verify verification_of(const Options& options) {
     switch (options.verify) {
         case Verify::insecure_no_verification:

@@ -28,6 +28,10 @@ bool has_root_stores(const Options& options);
 bool uses_system_store(const Options& options);
 /// Returns true if Options::system_roots are trusted.
 bool uses_system_roots(const Options& options);
+/// Returns true if a server sends the names of the CAs in Options::trusted to its clients. If there
+/// are other trust anchors, it sends no names, since a client without a certificate of a named CA
+/// may send none (RFC 5246 §7.4.4, RFC 8446 §4.2.4).
+bool sends_authorities(const Options& options);
 
 /// Calls `take` with each protocol of Options::alpn.
 template <class Take>

@@ -1,5 +1,7 @@
 """Features of contexts, with real peers: an external private key, a certificate that was made here."""
 
+import re
+
 from harness import *
 
 FLAG = {"TLSv1.2": "-tls1_2", "TLSv1.3": "-tls1_3"}
@@ -83,7 +85,7 @@ class Context(Case):
                                         "-cert", cert("server.crt"), "-key", cert("server.key"), "-Verify", "2",
                                         "-verify_return_error", "-CAfile", cert("ca-all.crt"))
                     self.await_port(port, server)
-                    told = self.told(self.run_program("context.py", role="client", port=port, trusted=cert("ca.crt"),
+                    told = self.told(self.run_program("context.py", role="client", port=port, trusted=[cert("ca.crt")],
                                                       certificate=cert(name + ".crt"), signer=self.signer(name)))
                     self.assertEqual(told["heard"], "lssu morf olleh\n")
                     self.assert_signed(told, name, version)
@@ -102,6 +104,27 @@ class Context(Case):
                 for line in ("Version: 3", "DNSname: device.local", "IPAddress: 127.0.0.1", "TLS WWW Server",
                              "Digital signature", "CN=device.local", "9999"):
                     self.assertIn(line, said)
+
+    def test_names_of_the_authorities_that_a_server_accepts(self):
+        """Sent if all trust anchors are certificates in ca_certs; a client without a certificate of theirs may send none."""
+        for version in VERSIONS:
+            for job, names in (({"trusted": [cert("ca.crt")]}, 1),
+                               ({"trusted": [cert("ca.crt"), cert("ca-rsa.crt")]}, 2),
+                               ({"trusted": [cert("roots.bin")]}, 0),
+                               ({"trusted": [cert("ca.crt"), cert("roots-other.bin")]}, 0),
+                               ({"system": True}, 0),
+                               ({"trusted": [cert("ca.crt")], "system": True}, 0)):
+                with self.subTest(version=version, **job):
+                    server, port = self.serve(self_signed=["device.local"], file=str(self.folder / "made.der"), **job)
+                    client = self.start("openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-ign_eof", FLAG[version])
+                    client.send(b"hello to ussl\n")
+                    client.wait()
+                    self.assertEqual(self.told(server)["heard"], "hello to ussl\n")
+                    sent = re.search(r"^(No client certificate CA names sent|Acceptable client certificate CA names\n(?:.*CN.*\n)+)",
+                                     client.text(), re.M)[1]
+                    expected = 0 if version == "TLSv1.3" and lacks("authorities_tls1_3") else names
+                    self.assertEqual(sent.count("CN"), expected, sent)
+
 
 if __name__ == "__main__":
     main(verbosity=2)

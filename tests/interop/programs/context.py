@@ -5,7 +5,8 @@
 #     certificate  a file, whose key is where `signer` listens: a line {"algorithm", "digest"} there, the
 #                  digest in hexadecimal, is answered with a signature in a line; or
 #     self_signed  the names of a certificate that is made here, and written to `file`
-#     trusted      a client's roots
+#     trusted      trusted certificates: a client's, or those of a server that verifies its clients
+#     system       a server trusts the system's certificates, too
 #
 # Sends a line, reads one, and prints one JSON object: the received line, and the signed digests.
 
@@ -39,8 +40,12 @@ if "self_signed" in job:
 else:
     ctx.sign_callback = sign
     ctx.load_cert_chain(job["certificate"])
-if not server:
-    ctx.load_verify_locations(cafile=job["trusted"])
+for file in job.get("trusted", ()):
+    ctx.load_verify_locations(cafile=file)
+if job.get("system"):
+    ctx.load_default_certs()
+if server and ("trusted" in job or "system" in job):
+    ctx.verify_mode = ussl.CERT_OPTIONAL
 
 (sock,) = connections(job)
 sock.settimeout(20)
