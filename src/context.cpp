@@ -12,6 +12,9 @@
 
 namespace ussl {
 
+ConfigError::ConfigError(const ConfigError& other) noexcept = default;
+ConfigError& ConfigError::operator=(const ConfigError& other) noexcept = default;
+
 Context::Context() = default;
 Context::~Context() = default;
 
@@ -73,7 +76,9 @@ std::size_t describe(const ConfigError& config_error, std::string_view argument,
     const bool has_place = config_error.line != 0 || config_error.offset != 0 ||
                            config_error.about == About::root_store ||
                            config_error.about == About::system_roots;
-    if (!argument.empty() && (has_place || !file.empty() || config_error.hint != nullptr)) {
+    // A short text may lack the name.
+    if (!argument.empty() &&
+        (!features::argument_texts || has_place || !file.empty() || config_error.hint != nullptr)) {
         out.add(argument);
         if (!file.empty()) {
             out.add(" '");
@@ -172,6 +177,8 @@ StoreStats Context::store_stats() const {
 }
 
 bool for_each_suite(const Engine& engine, SuiteVisitor& visitor) {
+    if constexpr (!features::context)
+        return false;
     return engine.for_each_suite(visitor);
 }
 
@@ -185,7 +192,7 @@ std::uint16_t suite_of(const Engine& engine, std::string_view name) {
         std::string_view name;
         std::uint16_t found = 0;
     } search(name);
-    (void)engine.for_each_suite(search);
+    (void)for_each_suite(engine, search);
     return search.found;
 }
 

@@ -287,12 +287,12 @@ std::optional<ConfigError> parse_key(mbedtls_pk_context& key, Bytes data, Bytes 
     if (!content)
         return content.error();
     Plain plain{{}, content->der};
-    if (content->is_encrypted) {
+    if (features::encrypted_keys && content->is_encrypted) {
         if (password.empty())
             return wrong_password;
         if (!content->is_common)
             return pem::unsupported_encryption(*content);
-        const auto config_error = content->dek_info.empty()
+        const auto config_error = !features::pem || content->dek_info.empty()
                                       ? decrypt_pkcs8(*content, password, plain)
                                       : decrypt_pem(*content, password, plain);
         if (config_error)
@@ -385,7 +385,8 @@ std::optional<ConfigError> MbedContext::load_identity(const Options& options) {
     constexpr std::size_t header = 4;
     if (header + size > MBEDTLS_SSL_OUT_CONTENT_LEN)
         return ConfigError{
-            "certificate chain too long for this build (MBEDTLS_SSL_OUT_CONTENT_LEN)"};
+            USSL_ARGUMENT("certificate chain too long for this build (MBEDTLS_SSL_OUT_CONTENT_LEN)",
+                          "`certificate`: too long")};
     // The peer evaluates the purpose of this side's certificate.
     for (mbedtls_x509_crt* at = &chain_; at != nullptr; at = at->next)
         at->ext_types &= ~(MBEDTLS_X509_EXT_KEY_USAGE | MBEDTLS_X509_EXT_EXTENDED_KEY_USAGE);

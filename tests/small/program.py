@@ -1,5 +1,7 @@
 # Runs on the chip after tests/mcu/common.py: checks a firmware that omits the features in OMITTED.
-# certs: ca.crt ca-other.crt ca.crl server.crt server.key client.crt client.key server-expired.crt server-expired.key roots.bin
+#
+# certs: ca.crt ca-other.crt ca.crl server.crt server.key client.crt client.key server-expired.crt server-expired.key roots.bin server-encrypted.der
+# PEM has ca.crt in PEM. If the build has PEM, the others are in PEM as well, otherwise in DER.
 
 
 def raised(call):
@@ -67,6 +69,17 @@ assert results[1].errno == ussl.ERR_PSK_KEY, results
 close(c, s)
 e = raised(lambda: ussl.wrap_socket(End(), psk_ident="me"))
 assert isinstance(e, ValueError) and "psk_ident requires psk_key" in str(e), e
+# A text for a wrong argument has its name.
+for text, short, wrong in (
+    ("psk_key must be 1 to 48 bytes", "psk_key: size", {"psk_ident": "me", "psk_key": b""}),
+    ("psk_keys is only valid for a server", "psk_keys: invalid for a client", psk_server()),
+    ("must be CERT_NONE", "cert_reqs is out of range", {"cert_reqs": 3}),
+    ("requires server_hostname", "cert_reqs requires server_hostname", {"ca_certs": CERTS["ca.crt"]}),
+    ("invalid cert", "ca_certs: invalid cert", trusting("client.key")),
+):
+    e = raised(lambda: ussl.wrap_socket(End(), do_handshake=False, **wrong))
+    assert isinstance(e, ValueError) and (short if "argument_texts" in OMITTED else text) in str(e), e
+    print("argument_texts", e)
 print("verification")
 
 # Omitted features are absent, and using one names the switch.
@@ -78,14 +91,32 @@ check("cert_dict", NotImplementedError, lambda: c.getpeercert())
 check("cert_dict", AttributeError, lambda: ussl.cert_info(CERTS["ca.crt"]))
 check("context", AttributeError, lambda: ussl.SSLContext)
 check("context", AttributeError, lambda: ussl.create_default_context)
+check("context", AttributeError, lambda: ussl.Purpose)
+check("context", AttributeError, lambda: ussl.TLSVersion)
 check("crl", AttributeError, lambda: ussl.VERIFY_CRL_CHECK_LEAF)
-check("crl", ValueError, lambda: ussl.wrap_socket(End(), do_handshake=False, server_hostname="localhost",
-                                                  ca_certs=CERTS["ca.crt"] + CERTS["ca.crl"]))
-check("root_store", ValueError, lambda: ussl.wrap_socket(End(), do_handshake=False, server_hostname="localhost",
-                                                         ca_certs=CERTS["roots.bin"]))
+
+
+def trusts(ca_certs):
+    ussl.wrap_socket(End(), do_handshake=False, server_hostname="localhost", ca_certs=ca_certs)
+
+
+if "crl" in OMITTED and "pem" in OMITTED:  # a CRL in DER is an invalid certificate
+    assert isinstance(raised(lambda: trusts(CERTS["ca.crt"] + CERTS["ca.crl"])), ValueError)
+else:
+    check("crl", ValueError, lambda: trusts(CERTS["ca.crt"] + CERTS["ca.crl"]))
+check("encrypted_keys", ValueError, lambda: ussl.wrap_socket(
+    End(), server_side=True, do_handshake=False, certfile=CERTS["server.crt"], keyfile=CERTS["server-encrypted.der"],
+    key_password="secret"))
+check("pem", ValueError, lambda: trusts(PEM))
+check("root_store", ValueError, lambda: trusts(CERTS["roots.bin"]))
 check("self_signed", AttributeError, lambda: ussl.self_signed("localhost"))
 check("session_export", AttributeError, lambda: ussl.SSLSession)
 check("session_export", AttributeError, lambda: c.session)
+check("socket_facts", AttributeError, lambda: c.version())
+check("socket_facts", AttributeError, lambda: c.cipher())
+check("socket_facts", AttributeError, lambda: c.group())
+check("socket_facts", AttributeError, lambda: c.session_reused)
+assert c.pending() == 0
 close(c, s)
 for name, feature in (("SSLContext", "context"), ("self_signed", "self_signed"), ("cert_info", "cert_dict"),
                       ("SSLSession", "session_export"), ("VERIFY_CRL_CHECK_CHAIN", "crl")):
@@ -105,10 +136,11 @@ if "context" not in OMITTED:
 reused = []
 for _ in range(2):
     c, s = established(trusting(), shown("server"))
-    reused.append(c.session_reused)
+    reused.append("socket_facts" not in OMITTED and c.session_reused)
     close(c, s)
-assert reused[1] == ("resumption" not in OMITTED), reused
-print("resumption", reused[1])
+# Without context_sharing, each call has sessions of its own.
+assert reused[1] == (not OMITTED & {"resumption", "context_sharing", "socket_facts"}), reused
+print("resumption, context_sharing", reused[1])
 
 import hashlib
 
