@@ -19,11 +19,17 @@
 #ifndef USSL_WITHOUT_CRYPTOLIB
 #define USSL_WITHOUT_CRYPTOLIB 0  // small: the module cryptolib, md5 and sha1 of hashlib
 #endif
+#ifndef USSL_WITHOUT_ENCRYPTED_KEYS
+#define USSL_WITHOUT_ENCRYPTED_KEYS 0  // small: encrypted private keys; key_password has no effect
+#endif
 #ifndef USSL_WITHOUT_ERROR_TEXTS
 #define USSL_WITHOUT_ERROR_TEXTS 0  // small: texts of errors; numbers and names remain
 #endif
 #ifndef USSL_WITHOUT_KEYLOG
 #define USSL_WITHOUT_KEYLOG 0  // small: keylog_filename
+#endif
+#ifndef USSL_WITHOUT_PEM
+#define USSL_WITHOUT_PEM 0  // small: keys, certificates and CRLs in PEM; DER remains
 #endif
 #ifndef USSL_WITHOUT_RESUMPTION
 #define USSL_WITHOUT_RESUMPTION 0  // small: resumed sessions; each handshake is a full one
@@ -68,8 +74,10 @@ inline constexpr bool cert_dict = USSL_WITHOUT_CERT_DICT == 0;
 inline constexpr bool context = USSL_WITHOUT_CONTEXT == 0;
 inline constexpr bool crl = USSL_WITHOUT_CRL == 0;
 inline constexpr bool cryptolib = USSL_WITHOUT_CRYPTOLIB == 0;
+inline constexpr bool encrypted_keys = USSL_WITHOUT_ENCRYPTED_KEYS == 0;
 inline constexpr bool error_texts = USSL_WITHOUT_ERROR_TEXTS == 0;
 inline constexpr bool keylog = USSL_WITHOUT_KEYLOG == 0;
+inline constexpr bool pem = USSL_WITHOUT_PEM == 0;
 inline constexpr bool resumption = USSL_WITHOUT_RESUMPTION == 0;
 inline constexpr bool root_store = USSL_WITHOUT_ROOT_STORE == 0;
 inline constexpr bool self_signed = USSL_WITHOUT_SELF_SIGNED == 0;

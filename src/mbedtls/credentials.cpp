@@ -287,12 +287,12 @@ std::optional<ConfigError> parse_key(mbedtls_pk_context& key, Bytes data, Bytes 
     if (!content)
         return content.error();
     Plain plain{{}, content->der};
-    if (content->is_encrypted) {
+    if (features::encrypted_keys && content->is_encrypted) {
         if (password.empty())
             return wrong_password;
         if (!content->is_common)
             return pem::unsupported_encryption(*content);
-        const auto config_error = content->dek_info.empty()
+        const auto config_error = !features::pem || content->dek_info.empty()
                                       ? decrypt_pkcs8(*content, password, plain)
                                       : decrypt_pem(*content, password, plain);
         if (config_error)

@@ -210,10 +210,10 @@ std::optional<ConfigError> parse_key(Bytes data, Bytes password, Key& key) {
     if (!content)
         return content.error();
     Plain plain{{}, content->der};
-    if (content->is_encrypted) {
+    if (features::encrypted_keys && content->is_encrypted) {
         if (password.empty())
             return wrong_password;
-        const auto config_error = content->dek_info.empty()
+        const auto config_error = !features::pem || content->dek_info.empty()
                                       ? decrypt_pkcs8(*content, password, plain)
                                       : decrypt_pem(*content, password, plain);
         if (config_error)

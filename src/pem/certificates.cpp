@@ -64,7 +64,7 @@ Taker::Taken PemOrDerReader::take_certificate(Bytes der, bool trusted_label) {
 Taker::Taken PemOrDerReader::take(const Item& item, bool& lacks_memory) {
     Bytes der = bytes_of(item.all);
     SecretBytes decoded;
-    if (item.kind == Item::Kind::pem) {
+    if (item.is_pem()) {
         std::size_t size = 0;
         // Certificates are never encrypted, so headers are malformed.
         if (!item.headers.empty() || !decode(item.base64, decoded, size)) {
@@ -79,7 +79,7 @@ Taker::Taken PemOrDerReader::take(const Item& item, bool& lacks_memory) {
     const bool is_certificate =
         item.is_certificate() ||
         (item.kind == Item::Kind::der && algorithm_of_certificate(der) != Algorithm::malformed);
-    const bool trusted_label = item.label == "TRUSTED CERTIFICATE";
+    const bool trusted_label = item.has_trust_settings();
     if (!trusted_label && !is_one_value(der))
         return Taken::malformed;
     if (is_certificate) {
@@ -101,8 +101,7 @@ std::optional<ConfigError> PemOrDerReader::read() {
     constexpr ConfigError unsupported{"unsupported cert: this engine does not have its algorithm"};
     std::optional<Item> skipped;
     while (const auto item = reader_.next()) {
-        if (item->kind == Item::Kind::pem && item->is_beside() &&
-            item->label != "OPENSSH PRIVATE KEY")
+        if (item->is_pem() && item->is_beside() && item->label != "OPENSSH PRIVATE KEY")
             continue;
         bool lacks_memory = false;
         const Taken taken =
@@ -156,13 +155,13 @@ std::optional<Content> read_first_certificate(Bytes data) {
             continue;  // a CRL
         if (item->kind == Item::Kind::der)
             return content;
-        if (item->kind == Item::Kind::pem && !item->is_certificate())
+        if (item->is_pem() && !item->is_certificate())
             continue;
-        if (item->kind == Item::Kind::malformed || !item->headers.empty() ||
+        if (!item->is_pem() || !item->headers.empty() ||
             !decode(item->base64, content.decoded, size))
             break;
         content.der = {content.decoded.data(), size};
-        if (item->label == "TRUSTED CERTIFICATE")
+        if (item->has_trust_settings())
             content.der = first_value(content.der);
         if (!is_one_value(content.der))
             break;

@@ -62,6 +62,8 @@ const char* looks_like_pem(const Item& item, bool wants_key) {
 }
 
 const char* looks_like(Bytes data, bool wants_key) {
+    if (!features::pem && contains_pem(text_of(data)))
+        return USSL_OMITTED("PEM", "pem");
     if constexpr (!features::error_texts)
         return nullptr;
     const std::string_view text = text_of(data);

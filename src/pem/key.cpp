@@ -14,6 +14,7 @@ namespace {
 using namespace std::string_view_literals;
 
 constexpr ConfigError no_memory{"out of memory", true};
+constexpr ConfigError omitted{USSL_OMITTED("the decryption of `key`", "encrypted_keys")};
 
 // Writes the dotted form of an OID (X.690 §8.19), truncated to the size of `into`.
 void write_oid(Bytes oid, std::span<char> into) {
@@ -117,6 +118,8 @@ void look_at_encryption(KeyContent& key) {
     if (!identifier || !in.is_next(Der::octets))
         return;
     key.is_encrypted = true;
+    if constexpr (!features::encrypted_keys)
+        return;
     Der algorithm(*identifier);
     const Bytes oid = algorithm.take(Der::oid).value_or(Bytes{});
     if (is(oid, "\x2A\x86\x48\x86\xF7\x0D\x01\x05\x0D")) {
@@ -174,6 +177,8 @@ std::expected<KeyContent, ConfigError> read_key(Bytes data) {
         if (!is_one_value(data))
             return std::unexpected(with_hint(invalid_key, data, true));
         look_at_encryption(key);
+        if (!features::encrypted_keys && key.is_encrypted)
+            return std::unexpected(omitted);
         if (!key.is_encrypted && algorithm_of_key(data) == Algorithm::malformed)
             return std::unexpected(with_hint(invalid_key, data, true));
         return key;
@@ -192,7 +197,7 @@ std::expected<KeyContent, ConfigError> read_key(Bytes data) {
             return std::unexpected(ConfigError{"unsupported key: TLS does not sign with DSA"});
         std::size_t size = 0;
         if (item->kind == Item::Kind::malformed || !decode(item->base64, key.decoded, size)) {
-            if (item->kind == Item::Kind::pem && key.decoded.empty())
+            if (item->is_pem() && key.decoded.empty())
                 return std::unexpected(no_memory);
             config_error.hint = malformed_pem;
             return std::unexpected(config_error);
@@ -205,6 +210,8 @@ std::expected<KeyContent, ConfigError> read_key(Bytes data) {
         }
         if (!key.is_encrypted)
             look_at_encryption(key);
+        if (!features::encrypted_keys && key.is_encrypted)
+            return std::unexpected(omitted);
         // A key encrypted as in RFC 1421 is DER only after decryption.
         if (key.dek_info.empty() && !is_one_value(key.der))
             return std::unexpected(config_error);
@@ -233,6 +240,8 @@ SecretBytes private_key_of(Bytes content) {
 }
 
 void wipe_private_keys(MutableBytes content) {
+    if constexpr (!features::pem)
+        return;
     pem::Reader reader(content);
     while (const auto item = reader.next())
         // A malformed item may contain more than its beginning shows, so it is overwritten as well.

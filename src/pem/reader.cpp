@@ -10,7 +10,6 @@ namespace {
 
 using namespace std::string_view_literals;
 
-constexpr std::string_view begin_marker = "-----BEGIN ";
 constexpr std::string_view end_marker = "-----END ";
 constexpr std::string_view dashes = "-----";
 constexpr std::string_view blanks = " \t\r\n\0"sv;
@@ -74,7 +73,7 @@ bool decode(std::string_view base64, SecretBytes& into, std::size_t& size) {
 }
 
 Reader::Reader(Bytes data)
-    : all_(text_of(data)), rest_(all_), has_pem_(all_.find(begin_marker) != all_.npos) {}
+    : all_(text_of(data)), rest_(all_), has_pem_(features::pem && contains_pem(all_)) {}
 
 std::string_view Reader::take(std::size_t size) {
     const std::string_view taken = up_to(rest_, size);
@@ -84,7 +83,7 @@ std::string_view Reader::take(std::size_t size) {
 
 ConfigError Reader::at(ConfigError config_error, const Item& item) const {
     const auto offset = static_cast<std::size_t>(item.all.data() - all_.data());
-    if (item.kind == Item::Kind::pem || (has_pem_ && item.kind == Item::Kind::malformed))
+    if (item.is_pem() || (has_pem() && item.kind == Item::Kind::malformed))
         config_error.line =
             1 + static_cast<std::uint32_t>(std::ranges::count(up_to(all_, offset), '\n'));
     else
@@ -124,7 +123,7 @@ Item Reader::block() {
 std::optional<Item> Reader::next() {
     for (;;) {
         take(std::min(rest_.find_first_not_of(blanks), rest_.size()));
-        if (rest_.starts_with(byte_order_mark)) {
+        if (features::pem && rest_.starts_with(byte_order_mark)) {
             take(byte_order_mark.size());
             continue;
         }
@@ -132,11 +131,13 @@ std::optional<Item> Reader::next() {
             return std::nullopt;
         if (const std::size_t size = der_size(bytes_of(rest_)); size <= rest_.size())
             return Item{Item::Kind::der, take(size)};
+        if constexpr (!features::pem)
+            return Item{Item::Kind::malformed, take(rest_.size())};
         if (rest_.starts_with(begin_marker))
             return block();
         const std::string_view line = up_to(rest_, rest_.find_first_of("\r\n"sv));
         // An end marker without a beginning is malformed, and so is a line of binary data.
-        if (!has_pem_ || !is_text(line) || line.starts_with(end_marker))
+        if (!has_pem() || !is_text(line) || line.starts_with(end_marker))
             return Item{Item::Kind::malformed, take(rest_.size())};
         take(line.size());
     }

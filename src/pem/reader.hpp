@@ -2,11 +2,17 @@
 
 // Splits a file into blocks of PEM (RFC 7468) and the text between them, or DER values.
 
+#include "../switches.h"
 #include "ussl/context.hpp"
 
 namespace ussl::pem {
 
+inline constexpr std::string_view begin_marker = "-----BEGIN ";
 inline constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+
+inline bool contains_pem(std::string_view text) {
+    return text.find(begin_marker) != text.npos;
+}
 
 /// Returns `text` without blanks, line ends and NULs at both ends.
 std::string_view trimmed(std::string_view text);
@@ -15,7 +21,7 @@ std::string_view trimmed(std::string_view text);
 /// memory runs out.
 bool decode(std::string_view base64, SecretBytes& into, std::size_t& size);
 
-/// One PEM block, one DER value, or malformed content.
+/// One PEM block, one DER value, or malformed content. Only PEM has a label.
 struct Item {
     enum class Kind : std::uint8_t { pem, der, malformed };
     Kind kind;
@@ -24,12 +30,17 @@ struct Item {
     std::string_view headers{};
     std::string_view base64{};
 
-    [[nodiscard]] bool is_key() const { return label.ends_with("PRIVATE KEY"); }
+    [[nodiscard]] bool is_pem() const { return features::pem && kind == Kind::pem; }
+    [[nodiscard]] bool is_key() const { return features::pem && label.ends_with("PRIVATE KEY"); }
     [[nodiscard]] bool is_certificate() const {
-        return label == "CERTIFICATE" || label == "X509 CERTIFICATE" ||
-               label == "TRUSTED CERTIFICATE";
+        return features::pem &&
+               (label == "CERTIFICATE" || label == "X509 CERTIFICATE" || has_trust_settings());
     }
-    [[nodiscard]] bool is_crl() const { return label == "X509 CRL"; }
+    /// Returns true for the format of OpenSSL, which may have trust settings after the certificate.
+    [[nodiscard]] bool has_trust_settings() const {
+        return features::pem && label == "TRUSTED CERTIFICATE";
+    }
+    [[nodiscard]] bool is_crl() const { return features::pem && label == "X509 CRL"; }
     /// Returns true for blocks that may accompany a certificate or key, and are ignored.
     [[nodiscard]] bool is_beside() const {
         return label.ends_with("KEY") || label.ends_with("PARAMETERS");
@@ -42,7 +53,7 @@ class Reader {
     explicit Reader(Bytes data);
 
     std::optional<Item> next();
-    [[nodiscard]] bool has_pem() const { return has_pem_; }
+    [[nodiscard]] bool has_pem() const { return features::pem && has_pem_; }
     /// Adds the position of an item in the file to an error.
     ConfigError at(ConfigError config_error, const Item& item) const;
 

@@ -1,5 +1,7 @@
 # Runs on the chip after tests/mcu/common.py: checks a firmware that omits the features in OMITTED.
-# certs: ca.crt ca-other.crt ca.crl server.crt server.key client.crt client.key server-expired.crt server-expired.key roots.bin
+#
+# certs: ca.crt ca-other.crt ca.crl server.crt server.key client.crt client.key server-expired.crt server-expired.key roots.bin server-encrypted.der
+# PEM has ca.crt in PEM. If the build has PEM, the others are in PEM as well, otherwise in DER.
 
 
 def raised(call):
@@ -79,10 +81,21 @@ check("cert_dict", AttributeError, lambda: ussl.cert_info(CERTS["ca.crt"]))
 check("context", AttributeError, lambda: ussl.SSLContext)
 check("context", AttributeError, lambda: ussl.create_default_context)
 check("crl", AttributeError, lambda: ussl.VERIFY_CRL_CHECK_LEAF)
-check("crl", ValueError, lambda: ussl.wrap_socket(End(), do_handshake=False, server_hostname="localhost",
-                                                  ca_certs=CERTS["ca.crt"] + CERTS["ca.crl"]))
-check("root_store", ValueError, lambda: ussl.wrap_socket(End(), do_handshake=False, server_hostname="localhost",
-                                                         ca_certs=CERTS["roots.bin"]))
+
+
+def trusts(ca_certs):
+    ussl.wrap_socket(End(), do_handshake=False, server_hostname="localhost", ca_certs=ca_certs)
+
+
+if "crl" in OMITTED and "pem" in OMITTED:  # a CRL in DER is an invalid certificate
+    assert isinstance(raised(lambda: trusts(CERTS["ca.crt"] + CERTS["ca.crl"])), ValueError)
+else:
+    check("crl", ValueError, lambda: trusts(CERTS["ca.crt"] + CERTS["ca.crl"]))
+check("encrypted_keys", ValueError, lambda: ussl.wrap_socket(
+    End(), server_side=True, do_handshake=False, certfile=CERTS["server.crt"], keyfile=CERTS["server-encrypted.der"],
+    key_password="secret"))
+check("pem", ValueError, lambda: trusts(PEM))
+check("root_store", ValueError, lambda: trusts(CERTS["roots.bin"]))
 check("self_signed", AttributeError, lambda: ussl.self_signed("localhost"))
 check("session_export", AttributeError, lambda: ussl.SSLSession)
 check("session_export", AttributeError, lambda: c.session)

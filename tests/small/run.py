@@ -6,6 +6,7 @@
 
 With USSL_FILTER, only the builds and checks with a matching name.
 """
+import base64
 import os
 import pathlib
 import re
@@ -31,12 +32,21 @@ def features():
     return run(ROOT / "tools" / "features", "--list").stdout.split()
 
 
+def der(pem):
+    """All PEM blocks of a text, as DER."""
+    blocks = re.findall(r"-----BEGIN [^-]*-----\n([^-]*)", pem)
+    return b"".join(base64.b64decode(block) for block in blocks)
+
+
 def program(omitted):
     text = (HERE / "program.py").read_text()
     names = re.search(r"^# certs: (.*)$", text, re.M)[1].split()
     files = {name: suite.certs() / name for name in names}
-    certs = {name: file.read_bytes() if file.suffix == ".bin" else file.read_text() for name, file in files.items()}
-    return f"{(HERE.parent / 'mcu' / 'common.py').read_text()}CERTS = {certs!r}\nOMITTED = {omitted!r}\n{text}"
+    pem = {name: file.read_text() for name, file in files.items() if file.suffix in (".crt", ".key", ".crl")}
+    certs = {name: file.read_bytes() for name, file in files.items() if name not in pem}
+    certs |= {name: der(text) for name, text in pem.items()} if "pem" in omitted else pem
+    return (f"{(HERE.parent / 'mcu' / 'common.py').read_text()}CERTS = {certs!r}\nPEM = {pem['ca.crt']!r}\n"
+            f"OMITTED = {omitted!r}\n{text}")
 
 
 def builds_and_runs(omitted, *variables, most=None):
