@@ -5,6 +5,8 @@
 namespace ussl {
 
 bool describe_certificate(const Engine& engine, Bytes data, CertificateVisitor& visitor) {
+    if constexpr (!features::cert_dict)
+        return false;
     const TrimAtEnd trim;
     return engine.describe(data, visitor);
 }

@@ -12,6 +12,9 @@
 
 namespace ussl {
 
+ConfigError::ConfigError(const ConfigError& other) noexcept = default;
+ConfigError& ConfigError::operator=(const ConfigError& other) noexcept = default;
+
 Context::Context() = default;
 Context::~Context() = default;
 
@@ -172,6 +175,8 @@ StoreStats Context::store_stats() const {
 }
 
 bool for_each_suite(const Engine& engine, SuiteVisitor& visitor) {
+    if constexpr (!features::context)
+        return false;
     return engine.for_each_suite(visitor);
 }
 
@@ -185,7 +190,7 @@ std::uint16_t suite_of(const Engine& engine, std::string_view name) {
         std::string_view name;
         std::uint16_t found = 0;
     } search(name);
-    (void)engine.for_each_suite(search);
+    (void)for_each_suite(engine, search);
     return search.found;
 }
 

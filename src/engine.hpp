@@ -153,7 +153,7 @@ struct Engine {
     bool has_crls;
     bool has_signing_by_program;
     /// Passes those of policy::every_suite that the engine has to `visitor`, in that order. Returns
-    /// false if memory runs out.
+    /// false if memory runs out. nullptr without features::context.
     bool (*for_each_suite)(SuiteVisitor& visitor);
     /// The default key exchange groups, best first; groups that the engine lacks are ignored.
     std::span<const std::uint16_t> best_groups;
@@ -169,8 +169,7 @@ struct Engine {
     /// The functions for MicroPython's hashlib and cryptolib (engine_crypto.hpp), or nullptr.
     const EngineCrypto* crypto;
     /// As describe_certificate() and make_self_signed() of ussl/certificate.hpp, with valid names.
-    /// Without features::cert_dict, only the validity is described. make_self_signed() may be
-    /// nullptr.
+    /// Without features::cert_dict and features::self_signed, they are nullptr.
     bool (*describe)(Bytes data, CertificateVisitor& visitor);
     std::optional<ConfigError> (*make_self_signed)(const SelfSignedFor& what, SelfSigned& made);
     /// Parses and copies the content of `options`. Rules that need no parsing were already checked.

@@ -13,6 +13,9 @@
 #ifndef USSL_WITHOUT_CONTEXT
 #define USSL_WITHOUT_CONTEXT 0  // small: SSLContext, create_default_context(); wrap_socket() remains
 #endif
+#ifndef USSL_WITHOUT_CONTEXT_SHARING
+#define USSL_WITHOUT_CONTEXT_SHARING 0  // small: calls of wrap_socket() share parsed keys, certificates and sessions
+#endif
 #ifndef USSL_WITHOUT_CRL
 #define USSL_WITHOUT_CRL 0  // small: CRLs in ca_certs, verify_flags
 #endif
@@ -50,6 +53,10 @@
 #define USSL_WITHOUT_SNI_CALLBACK 0  // small: sni_callback
 #endif
 
+#ifndef USSL_WITHOUT_SOCKET_FACTS
+#define USSL_WITHOUT_SOCKET_FACTS 0  // small: version(), cipher(), group(), session_reused of SSLSocket
+#endif
+
 // 1 if any of them is omitted.
 #ifndef USSL_OMITS_FEATURES
 #define USSL_OMITS_FEATURES 0
@@ -61,6 +68,12 @@
 #define USSL_IF_OF_(omitted) USSL_IF_##omitted
 #define USSL_IF_0(...) __VA_ARGS__
 #define USSL_IF_1(...)
+// The same if the build omits it.
+#define USSL_IF_OMITTED(feature, ...) USSL_IF_OMITTED_OF(USSL_WITHOUT_##feature)(__VA_ARGS__)
+#define USSL_IF_OMITTED_OF(omitted) USSL_IF_OMITTED_OF_(omitted)
+#define USSL_IF_OMITTED_OF_(omitted) USSL_IF_OMITTED_##omitted
+#define USSL_IF_OMITTED_0(...)
+#define USSL_IF_OMITTED_1(...) __VA_ARGS__
 
 #ifdef __cplusplus
 
@@ -72,6 +85,7 @@ namespace ussl::features {
 inline constexpr bool alpn = USSL_WITHOUT_ALPN == 0;
 inline constexpr bool cert_dict = USSL_WITHOUT_CERT_DICT == 0;
 inline constexpr bool context = USSL_WITHOUT_CONTEXT == 0;
+inline constexpr bool context_sharing = USSL_WITHOUT_CONTEXT_SHARING == 0;
 inline constexpr bool crl = USSL_WITHOUT_CRL == 0;
 inline constexpr bool cryptolib = USSL_WITHOUT_CRYPTOLIB == 0;
 inline constexpr bool encrypted_keys = USSL_WITHOUT_ENCRYPTED_KEYS == 0;
@@ -84,6 +98,7 @@ inline constexpr bool self_signed = USSL_WITHOUT_SELF_SIGNED == 0;
 inline constexpr bool session_export = USSL_WITHOUT_SESSION_EXPORT == 0;
 inline constexpr bool sign_callback = USSL_WITHOUT_SIGN_CALLBACK == 0;
 inline constexpr bool sni_callback = USSL_WITHOUT_SNI_CALLBACK == 0;
+inline constexpr bool socket_facts = USSL_WITHOUT_SOCKET_FACTS == 0;
 
 }  // namespace ussl::features
 

@@ -12,25 +12,31 @@ namespace {
 // The names of options in the library's error messages, and their names for programs.
 struct OptionName {
     const char* option;
-    const char* argument;   // of wrap_socket()
+    const char* argument;  // of wrap_socket()
+#if !USSL_WITHOUT_CONTEXT
     const char* attribute;  // attribute or method of SSLContext
+#endif
 };
+#define NAME(option, argument, ...) {option, argument USSL_IF(CONTEXT, , __VA_ARGS__)}
 constexpr OptionName option_names[] = {
-    {"key", "keyfile", "keyfile"},
-    {"certificate", "certfile", "certfile (load_cert_chain)"},
+    NAME("key", "keyfile", "keyfile"),
+    NAME("certificate", "certfile", "certfile (load_cert_chain)"),
+    NAME("trusted", "ca_certs", "load_verify_locations()"),
+    NAME("system_store", "SSLContext.load_default_certs()", "load_default_certs()"),
+    NAME("verify", "cert_reqs", "verify_mode"),
+    NAME("crl_check", "SSLContext.verify_flags", "verify_flags"),
+    NAME("psk_identity", "psk_ident", "psk_identity"),
+    NAME("psk_server", "psk_keys", "server_psk_keys"),
+#if !USSL_WITHOUT_CONTEXT
     {"key_password", "key_password", "password"},
-    {"trusted", "ca_certs", "load_verify_locations()"},
-    {"system_store", "SSLContext.load_default_certs()", "load_default_certs()"},
-    {"verify", "cert_reqs", "verify_mode"},
-    {"crl_check", "SSLContext.verify_flags", "verify_flags"},
     {"verify_by_program", "verify_callback", "verify_callback"},
-    {"psk_identity", "psk_ident", "psk_identity"},
-    {"psk_server", "psk_keys", "server_psk_keys"},
     {"psk_hint", "psk_hint", "identity_hint"},
     {"suites", "set_ciphers", "set_ciphers"},
     {"alpn", "set_alpn_protocols", "set_alpn_protocols"},
     {"choose_by_name", "sni_callback", "sni_callback"},
+#endif
 };
+#undef NAME
 
 // Appends the program's name of an option; most have the same name in the library.
 void add_name(vstr_t* text, const ussl_context_obj_t* context, const char* option, size_t size) {
@@ -38,7 +44,11 @@ void add_name(vstr_t* text, const ussl_context_obj_t* context, const char* optio
         if (context == nullptr || strlen(name.option) != size ||
             memcmp(name.option, option, size) != 0)
             continue;
+#if USSL_WITHOUT_CONTEXT
+        const char* known = name.argument;
+#else
         const char* known = context->strict != 0 ? name.argument : name.attribute;
+#endif
         // Some arguments of wrap_socket() have two names.
         if ((context->aliases & ussl_called_key) != 0 && strcmp(known, "keyfile") == 0)
             known = "key";

@@ -30,9 +30,9 @@ static MP_DEFINE_CONST_FUN_OBJ_2(socket_settimeout_obj, ussl_socket_settimeout);
 static MP_DEFINE_CONST_FUN_OBJ_1(socket_do_handshake_obj, ussl_socket_do_handshake);
 static MP_DEFINE_CONST_FUN_OBJ_1(socket_unwrap_obj, ussl_socket_unwrap);
 static MP_DEFINE_CONST_FUN_OBJ_1(socket_pending_obj, ussl_socket_pending);
-static MP_DEFINE_CONST_FUN_OBJ_1(socket_version_obj, ussl_socket_version);
-static MP_DEFINE_CONST_FUN_OBJ_1(socket_cipher_obj, ussl_socket_cipher);
-static MP_DEFINE_CONST_FUN_OBJ_1(socket_group_obj, ussl_socket_group);
+USSL_IF(SOCKET_FACTS, static MP_DEFINE_CONST_FUN_OBJ_1(socket_version_obj, ussl_socket_version);)
+USSL_IF(SOCKET_FACTS, static MP_DEFINE_CONST_FUN_OBJ_1(socket_cipher_obj, ussl_socket_cipher);)
+USSL_IF(SOCKET_FACTS, static MP_DEFINE_CONST_FUN_OBJ_1(socket_group_obj, ussl_socket_group);)
 USSL_IF(ALPN, static MP_DEFINE_CONST_FUN_OBJ_1(socket_selected_alpn_protocol_obj, ussl_socket_selected_alpn_protocol);)
 static MP_DEFINE_CONST_FUN_OBJ_KW(socket_getpeercert_obj, 1, ussl_socket_getpeercert);
 
@@ -52,9 +52,9 @@ static const mp_rom_map_elem_t socket_locals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_do_handshake), MP_ROM_PTR(&socket_do_handshake_obj) },
     { MP_ROM_QSTR(MP_QSTR_unwrap), MP_ROM_PTR(&socket_unwrap_obj) },
     { MP_ROM_QSTR(MP_QSTR_pending), MP_ROM_PTR(&socket_pending_obj) },
-    { MP_ROM_QSTR(MP_QSTR_version), MP_ROM_PTR(&socket_version_obj) },
-    { MP_ROM_QSTR(MP_QSTR_cipher), MP_ROM_PTR(&socket_cipher_obj) },
-    { MP_ROM_QSTR(MP_QSTR_group), MP_ROM_PTR(&socket_group_obj) },
+    USSL_IF(SOCKET_FACTS, { MP_ROM_QSTR(MP_QSTR_version), MP_ROM_PTR(&socket_version_obj) },)
+    USSL_IF(SOCKET_FACTS, { MP_ROM_QSTR(MP_QSTR_cipher), MP_ROM_PTR(&socket_cipher_obj) },)
+    USSL_IF(SOCKET_FACTS, { MP_ROM_QSTR(MP_QSTR_group), MP_ROM_PTR(&socket_group_obj) },)
     USSL_IF(ALPN, { MP_ROM_QSTR(MP_QSTR_selected_alpn_protocol), MP_ROM_PTR(&socket_selected_alpn_protocol_obj) },)
     { MP_ROM_QSTR(MP_QSTR_getpeercert), MP_ROM_PTR(&socket_getpeercert_obj) },
     #ifdef USSL_POLLS_DESCRIPTORS
@@ -177,8 +177,9 @@ MP_DEFINE_CONST_OBJ_TYPE(
     );
 #endif
 
-// --- CPython's classes of constants
+// --- CPython's classes of constants, for SSLContext
 
+#if !USSL_WITHOUT_CONTEXT
 static const mp_rom_map_elem_t purpose_locals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_SERVER_AUTH), MP_ROM_INT(USSL_PURPOSE_SERVER_AUTH) },
     { MP_ROM_QSTR(MP_QSTR_CLIENT_AUTH), MP_ROM_INT(USSL_PURPOSE_CLIENT_AUTH) },
@@ -206,6 +207,7 @@ static MP_DEFINE_CONST_OBJ_TYPE(
     MP_TYPE_FLAG_NONE,
     locals_dict, &version_locals
     );
+#endif
 
 // --- the module
 
@@ -237,8 +239,8 @@ static const mp_rom_map_elem_t module_globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_flush_closed), MP_ROM_PTR(&flush_closed_obj) },
     USSL_IF(CERT_DICT, { MP_ROM_QSTR(MP_QSTR_cert_info), MP_ROM_PTR(&cert_info_obj) },)
     USSL_IF(SELF_SIGNED, { MP_ROM_QSTR(MP_QSTR_self_signed), MP_ROM_PTR(&self_signed_obj) },)
-    { MP_ROM_QSTR(MP_QSTR_Purpose), MP_ROM_PTR(&purpose_type) },
-    { MP_ROM_QSTR(MP_QSTR_TLSVersion), MP_ROM_PTR(&version_type) },
+    USSL_IF(CONTEXT, { MP_ROM_QSTR(MP_QSTR_Purpose), MP_ROM_PTR(&purpose_type) },)
+    USSL_IF(CONTEXT, { MP_ROM_QSTR(MP_QSTR_TLSVersion), MP_ROM_PTR(&version_type) },)
     { MP_ROM_QSTR(MP_QSTR_ENGINE), MP_ROM_PTR(&ussl_engine_name_obj) },
     #if defined(USSL_HAS_MBEDTLS_VERSION) || defined(NO_QSTR) // CMake ports search for interned strings without a module's own definitions
     { MP_ROM_QSTR(MP_QSTR_MBEDTLS_VERSION), MP_ROM_PTR(&ussl_engine_name_obj) },

@@ -1,48 +1,77 @@
 // The names of features that this build omits (src/switches.h). Using one raises an AttributeError
 // that names the switch. Unused in a build with all features.
 
+#include <string.h>
+
 #include "switches.h"
 
 #include "module.h"
 
 namespace {
 
-namespace features = ussl::features;
+enum Feature : uint8_t {
+    alpn,
+    cert_dict,
+    context,
+    crl,
+    cryptolib,
+    keylog,
+    self_signed,
+    session_export,
+    sign_callback,
+    sni_callback,
+    socket_facts
+};
+constexpr char feature_names[] =
+    "alpn\0cert_dict\0context\0crl\0cryptolib\0keylog\0self_signed\0session_export\0sign_"
+    "callback\0sni_callback\0socket_facts";
 
-// Returns the feature of a name in the module, of an attribute or of a method. nullptr: not of an
-// omitted feature.
-const char* omitted_feature_of(qstr name) {
-    const auto is = [name](auto... names) { return ((name == names) || ...); };
-    if (!features::alpn && is(MP_QSTR_set_alpn_protocols, MP_QSTR_selected_alpn_protocol))
-        return "alpn";
-    if (!features::cert_dict && is(MP_QSTR_cert_info))
-        return "cert_dict";
-    if (!features::context && is(MP_QSTR_SSLContext, MP_QSTR_create_default_context))
-        return "context";
-    if (!features::crl &&
-        is(MP_QSTR_verify_flags, MP_QSTR_VERIFY_CRL_CHECK_LEAF, MP_QSTR_VERIFY_CRL_CHECK_CHAIN))
-        return "crl";
-    if (!features::cryptolib && is(MP_QSTR_md5, MP_QSTR_sha1))
-        return "cryptolib";
-    if (!features::keylog && is(MP_QSTR_keylog_filename))
-        return "keylog";
-    if (!features::self_signed && is(MP_QSTR_self_signed))
-        return "self_signed";
-    if (!features::session_export && is(MP_QSTR_SSLSession, MP_QSTR_session))
-        return "session_export";
-    if (!features::sign_callback && is(MP_QSTR_sign_callback, MP_QSTR_ecdsa_sign_callback))
-        return "sign_callback";
-    if (!features::sni_callback && is(MP_QSTR_sni_callback))
-        return "sni_callback";
-    return nullptr;
-}
+// Names in the module, of attributes and of methods.
+struct Name {
+    qstr_short_t name;
+    Feature feature;
+};
+// clang-format off
+constexpr Name names[] = {
+    USSL_IF_OMITTED(ALPN, {MP_QSTR_set_alpn_protocols, alpn},)
+    USSL_IF_OMITTED(ALPN, {MP_QSTR_selected_alpn_protocol, alpn},)
+    USSL_IF_OMITTED(CERT_DICT, {MP_QSTR_cert_info, cert_dict},)
+    USSL_IF_OMITTED(CONTEXT, {MP_QSTR_SSLContext, context},)
+    USSL_IF_OMITTED(CONTEXT, {MP_QSTR_create_default_context, context},)
+    USSL_IF_OMITTED(CONTEXT, {MP_QSTR_Purpose, context},)
+    USSL_IF_OMITTED(CONTEXT, {MP_QSTR_TLSVersion, context},)
+    USSL_IF_OMITTED(CRL, {MP_QSTR_verify_flags, crl},)
+    USSL_IF_OMITTED(CRL, {MP_QSTR_VERIFY_CRL_CHECK_LEAF, crl},)
+    USSL_IF_OMITTED(CRL, {MP_QSTR_VERIFY_CRL_CHECK_CHAIN, crl},)
+    USSL_IF_OMITTED(CRYPTOLIB, {MP_QSTR_md5, cryptolib},)
+    USSL_IF_OMITTED(CRYPTOLIB, {MP_QSTR_sha1, cryptolib},)
+    USSL_IF_OMITTED(KEYLOG, {MP_QSTR_keylog_filename, keylog},)
+    USSL_IF_OMITTED(SELF_SIGNED, {MP_QSTR_self_signed, self_signed},)
+    USSL_IF_OMITTED(SESSION_EXPORT, {MP_QSTR_SSLSession, session_export},)
+    USSL_IF_OMITTED(SESSION_EXPORT, {MP_QSTR_session, session_export},)
+    USSL_IF_OMITTED(SIGN_CALLBACK, {MP_QSTR_sign_callback, sign_callback},)
+    USSL_IF_OMITTED(SIGN_CALLBACK, {MP_QSTR_ecdsa_sign_callback, sign_callback},)
+    USSL_IF_OMITTED(SNI_CALLBACK, {MP_QSTR_sni_callback, sni_callback},)
+    USSL_IF_OMITTED(SOCKET_FACTS, {MP_QSTR_version, socket_facts},)
+    USSL_IF_OMITTED(SOCKET_FACTS, {MP_QSTR_cipher, socket_facts},)
+    USSL_IF_OMITTED(SOCKET_FACTS, {MP_QSTR_group, socket_facts},)
+    USSL_IF_OMITTED(SOCKET_FACTS, {MP_QSTR_session_reused, socket_facts},)
+    {MP_QSTRnull, alpn},
+};
+// clang-format on
 
 }  // namespace
 
 extern "C" void ussl_raise_if_omitted(qstr name) {
-    if (const char* feature = omitted_feature_of(name))
+    for (const Name& one : names) {
+        if (one.name != name)
+            continue;
+        const char* feature = feature_names;
+        for (int i = one.feature; i != 0; --i)
+            feature += strlen(feature) + 1;
         mp_raise_msg_varg(&mp_type_AttributeError,
                           MP_ERROR_TEXT("%q is not in this build (USSL_WITH=%s)"), name, feature);
+    }
 }
 
 // The module's __getattr__, for names that it lacks.

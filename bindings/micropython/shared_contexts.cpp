@@ -10,6 +10,7 @@
 
 namespace {
 
+namespace features = ussl::features;
 using ussl::Context;
 using ussl::Options;
 
@@ -104,11 +105,15 @@ Context* take_unused(unsigned most) {
 }
 
 void drop_unused(unsigned most) {
+    if constexpr (!features::context_sharing)
+        return;
     while (Context* context = take_unused(most))
         context->drop();
 }
 
 void leave_shared(const Context* context, bool keep) {
+    if constexpr (!features::context_sharing)
+        return;
     Context* gone = nullptr;
     {
         const SharedLock lock;
@@ -156,7 +161,8 @@ std::optional<ussl::ConfigError> make(ussl_context_obj_t* self, Context** result
     const ussl::Engine& engine = ussl::default_engine();
     const Options options = ussl_options_of(self);
     uint8_t digest[32];
-    const bool share = self->share != 0 && ussl::options_digest(engine, options, digest);
+    const bool share = features::context_sharing && self->share != 0 &&
+                       ussl::options_digest(engine, options, digest);
     Context* mine = share ? find_shared(digest) : nullptr;
     bool is_shared = mine != nullptr;
     if (mine == nullptr) {
@@ -187,9 +193,10 @@ Context* made_of(ussl_context_obj_t* self) {
 extern "C" void ussl_context_heap_ends() {
     // No other thread runs: the collector has stopped them. SSLContexts and sockets that are
     // finalised later drop their own references.
-    for (Shared& entry : shared)
-        if (Context* context = std::exchange(entry, {}).context)
-            context->drop();
+    if constexpr (features::context_sharing)
+        for (Shared& entry : shared)
+            if (Context* context = std::exchange(entry, {}).context)
+                context->drop();
     ussl::shut_down(ussl::default_engine());
 }
 

@@ -476,16 +476,16 @@ mp_obj_t ussl_socket_unwrap(mp_obj_t self_in) {
     raise_unless_progress(self, callbacks, progress.kind);
     if (progress.kind == Progress::Kind::blocked)
         mp_raise_OSError(MP_EAGAIN);
-    const mp_obj_t stream = look(self, [self](const Connection* connection) {
+    const mp_obj_t stream = look(self, [](Connection* connection, ussl_socket_obj_t* of) {
 #ifdef USSL_READS_AHEAD
         const ussl::Bytes trailing_plaintext = connection->trailing_plaintext();
-        if (!trailing_plaintext.empty() && self->stream != MP_OBJ_NULL)
-            return ussl_unwrapped_new(self->stream, trailing_plaintext.data(),
+        if (!trailing_plaintext.empty() && of->stream != MP_OBJ_NULL)
+            return ussl_unwrapped_new(of->stream, trailing_plaintext.data(),
                                       trailing_plaintext.size());
 #else
         (void)connection;
 #endif
-        return self->stream;
+        return of->stream;
     });
     if (stream == MP_OBJ_NULL)
         mp_raise_OSError(MP_EBADF);  // another thread has closed it

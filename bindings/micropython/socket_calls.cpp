@@ -38,9 +38,34 @@ ussl::Error copy_error(ussl_socket_obj_t* self, std::span<char> text, size_t* si
     ussl_raise(error, text, size);
 }
 
+// Returns false if such a call is running already, in another thread or further down the stack.
+bool begin_call(ussl_socket_obj_t* self, const CallKind& kind) {
+    if (kind.reads && exchange(&self->reads, true))
+        return false;
+    if (!kind.writes || !exchange(&self->writes, true))
+        return true;
+    if (kind.reads)
+        exchange(&self->reads, false);
+    return false;
+}
+
+void end_call(ussl_socket_obj_t* self, const CallKind& kind) {
+    if (kind.reads)
+        exchange(&self->reads, false);
+    if (kind.writes)
+        exchange(&self->writes, false);
+}
+
 bool never_blocks(const ussl_socket_obj_t* self) {
     return self->never_blocks || self->would_block || ussl_stream_never_blocks(self->stream);
 }
+
+// The time that a call has waited. It waits outside of its turn of the connection, so that another
+// thread may write while this one reads.
+struct Waited {
+    bool begun = false;
+    mp_uint_t start_ms = 0;
+};
 
 // Returns the milliseconds that the call may still wait; 0: none.
 uint32_t time_left(ussl_socket_obj_t* self, Waited* waited) {
@@ -60,6 +85,42 @@ uint32_t time_left(ussl_socket_obj_t* self, Waited* waited) {
         left = handshake_left < left ? handshake_left : left;
     }
     return left;
+}
+
+// For a blocked call: waits for the stream if the call may wait. Returns false if the call has
+// ended; `progress` is then its result.
+bool goes_on(ussl_socket_obj_t* self, PyCallbacks* callbacks, const CallKind& kind, Waited* waited,
+             Progress* progress) {
+    if (is_closed(self)) {
+        progress->kind = Progress::Kind::closed;
+        return false;
+    }
+    if (!kind.to_the_end && never_blocks(self))
+        return false;
+    const auto* connection = self->connection;
+    // The call can continue without the stream after 32 records without plaintext, or if another
+    // thread's call has read ahead.
+    const ussl::PollInterest waits = connection->poll_interest(kind.direction);
+    const bool is_ready = waits == ussl::PollInterest::nothing || connection->paused();
+    if (!is_ready && !kind.to_the_end && self->stream_kind == StreamKind::blocks)
+        return false;
+    const uint32_t left_ms = time_left(self, waited);
+    if (left_ms == 0) {
+        progress->kind = Progress::Kind::timed_out;
+        return false;
+    }
+    if (is_ready) {
+        ussl_handle_pending(&callbacks->exception);
+    } else {
+        mp_uint_t flags =
+            waits == ussl::PollInterest::stream_writable ? MP_STREAM_POLL_WR : MP_STREAM_POLL_RD;
+        if (connection->unsent())
+            flags |= MP_STREAM_POLL_WR;
+        ussl_stream_wait(self->stream, flags, left_ms, &callbacks->exception);
+    }
+    if (callbacks->exception != MP_OBJ_NULL)
+        progress->kind = Progress::Kind::interrupted;
+    return callbacks->exception == MP_OBJ_NULL;
 }
 
 }  // namespace
@@ -114,38 +175,48 @@ uint32_t time_limit(const ussl_socket_obj_t* self) {
     return self->timeout_ms != 0 ? self->timeout_ms : ussl_stream_timeout_ms(self->stream);
 }
 
-bool goes_on(ussl_socket_obj_t* self, PyCallbacks* callbacks, const CallKind& kind, Waited* waited,
-             Progress* progress) {
-    if (is_closed(self)) {
-        progress->kind = Progress::Kind::closed;
-        return false;
+Progress run(ussl_socket_obj_t* self, PyCallbacks* callbacks, const CallKind& kind,
+             Progress (*step)(void* data, ussl::Connection* connection), void* data) {
+    raise_earlier(self);
+    ussl::Connection* connection = connection_of(self);
+    if (is_late(self))
+        return {Progress::Kind::timed_out};
+    if (!begin_call(self, kind))
+        return {Progress::Kind::misuse};
+    Waited waited;
+    Progress progress;
+    do {
+        progress = step(data, connection);
+    } while (progress.kind == Progress::Kind::blocked &&
+             goes_on(self, callbacks, kind, &waited, &progress));
+    end_call(self, kind);
+    if (self->closing)
+        close_after_call(self);
+    return progress;
+}
+
+mp_obj_t look(ussl_socket_obj_t* self,
+              mp_obj_t (*view)(ussl::Connection* connection, ussl_socket_obj_t* self)) {
+    ussl::Connection* connection = connection_of(self);
+    PyCallbacks callbacks(self);
+    const ussl::Connection::Held held = connection->hold(callbacks);
+    if (held == ussl::Connection::Held::no) {
+        raise_own(callbacks);
+        raise_misuse();
     }
-    if (!kind.to_the_end && never_blocks(self))
-        return false;
-    const auto* connection = self->connection;
-    // The call can continue without the stream after 32 records without plaintext, or if another
-    // thread's call has read ahead.
-    const ussl::PollInterest waits = connection->poll_interest(kind.direction);
-    const bool is_ready = waits == ussl::PollInterest::nothing || connection->paused();
-    if (!is_ready && !kind.to_the_end && self->stream_kind == StreamKind::blocks)
-        return false;
-    const uint32_t left_ms = time_left(self, waited);
-    if (left_ms == 0) {
-        progress->kind = Progress::Kind::timed_out;
-        return false;
+    nlr_buf_t nlr;
+    const bool raised = nlr_push(&nlr) != 0;
+    mp_obj_t result = MP_OBJ_NULL;
+    if (!raised) {
+        result = view(connection, self);
+        nlr_pop();
     }
-    if (is_ready) {
-        ussl_handle_pending(&callbacks->exception);
-    } else {
-        mp_uint_t flags =
-            waits == ussl::PollInterest::stream_writable ? MP_STREAM_POLL_WR : MP_STREAM_POLL_RD;
-        if (connection->unsent())
-            flags |= MP_STREAM_POLL_WR;
-        ussl_stream_wait(self->stream, flags, left_ms, &callbacks->exception);
-    }
-    if (callbacks->exception != MP_OBJ_NULL)
-        progress->kind = Progress::Kind::interrupted;
-    return callbacks->exception == MP_OBJ_NULL;
+    if (held == ussl::Connection::Held::yes)
+        connection->let_go();
+    close_after_call(self);
+    if (raised)
+        nlr_jump(nlr.ret_val);
+    return result;
 }
 
 }  // namespace socket_calls

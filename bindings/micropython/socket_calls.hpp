@@ -68,29 +68,8 @@ MP_NORETURN void raise_misuse();
 // --- calls that look at a connection
 
 /// Calls `view` with the connection, which no call of another thread changes or closes meanwhile.
-template <class View>
-mp_obj_t look(ussl_socket_obj_t* self, View view) {
-    ussl::Connection* connection = connection_of(self);
-    PyCallbacks callbacks(self);
-    const ussl::Connection::Held held = connection->hold(callbacks);
-    if (held == ussl::Connection::Held::no) {
-        raise_own(callbacks);
-        raise_misuse();
-    }
-    nlr_buf_t nlr;
-    const bool raised = nlr_push(&nlr) != 0;
-    mp_obj_t result = MP_OBJ_NULL;
-    if (!raised) {
-        result = view(connection);
-        nlr_pop();
-    }
-    if (held == ussl::Connection::Held::yes)
-        connection->let_go();
-    close_after_call(self);
-    if (raised)
-        nlr_jump(nlr.ret_val);
-    return result;
-}
+mp_obj_t look(ussl_socket_obj_t* self,
+              mp_obj_t (*view)(ussl::Connection* connection, ussl_socket_obj_t* self));
 
 // --- calls that move data
 
@@ -107,24 +86,6 @@ inline constexpr CallKind unwrapping = {true, true, ussl::Direction::read};
 inline constexpr CallKind handshaking = {false, false, ussl::Direction::read};
 inline constexpr CallKind handshaking_to_the_end = {false, false, ussl::Direction::read, true};
 
-/// Returns false if such a call is running already, in another thread or further down the stack.
-inline bool begin_call(ussl_socket_obj_t* self, const CallKind& kind) {
-    if (kind.reads && exchange(&self->reads, true))
-        return false;
-    if (!kind.writes || !exchange(&self->writes, true))
-        return true;
-    if (kind.reads)
-        exchange(&self->reads, false);
-    return false;
-}
-
-inline void end_call(ussl_socket_obj_t* self, const CallKind& kind) {
-    if (kind.reads)
-        exchange(&self->reads, false);
-    if (kind.writes)
-        exchange(&self->writes, false);
-}
-
 /// Returns whether the handshake has taken longer than its time limit.
 inline bool is_late(ussl_socket_obj_t* self) {
     if (self->handshake_ms == 0)
@@ -138,38 +99,16 @@ inline bool is_late(ussl_socket_obj_t* self) {
 /// The time limit of the stream, in milliseconds; 0: none.
 uint32_t time_limit(const ussl_socket_obj_t* self);
 
-/// The time that a call has waited. It waits outside of its turn of the connection, so that another
-/// thread may write while this one reads.
-struct Waited {
-    bool begun = false;
-    mp_uint_t start_ms = 0;
-};
-
-/// For a blocked call: waits for the stream if the call may wait. Returns false if the call has
-/// ended; `progress` is then its result.
-bool goes_on(ussl_socket_obj_t* self, PyCallbacks* callbacks, const CallKind& kind, Waited* waited,
-             ussl::Progress* progress);
-
 /// Runs a call of the library until it is done, or may not wait any longer.
+ussl::Progress run(ussl_socket_obj_t* self, PyCallbacks* callbacks, const CallKind& kind,
+                   ussl::Progress (*step)(void* data, ussl::Connection* connection), void* data);
 template <class Step>
 ussl::Progress run(ussl_socket_obj_t* self, PyCallbacks* callbacks, const CallKind& kind,
                    Step step) {
-    raise_earlier(self);
-    ussl::Connection* connection = connection_of(self);
-    if (is_late(self))
-        return {ussl::Progress::Kind::timed_out};
-    if (!begin_call(self, kind))
-        return {ussl::Progress::Kind::misuse};
-    Waited waited;
-    ussl::Progress progress;
-    do {
-        progress = step(connection);
-    } while (progress.kind == ussl::Progress::Kind::blocked &&
-             goes_on(self, callbacks, kind, &waited, &progress));
-    end_call(self, kind);
-    if (self->closing)
-        close_after_call(self);
-    return progress;
+    const auto call = [](void* data, ussl::Connection* connection) {
+        return (*static_cast<Step*>(data))(connection);
+    };
+    return run(self, callbacks, kind, call, &step);
 }
 
 }  // namespace socket_calls

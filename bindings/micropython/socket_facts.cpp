@@ -9,7 +9,7 @@ using ussl::Connection;
 using namespace socket_calls;
 namespace features = ussl::features;
 
-mp_obj_t version_of(const Connection* connection) {
+mp_obj_t version_of(Connection* connection, ussl_socket_obj_t* = nullptr) {
     switch (connection->version()) {
         case ussl::Version::tls1_2:
             return mp_obj_new_str("TLSv1.2", 7);
@@ -25,7 +25,7 @@ mp_obj_t version_of(const Connection* connection) {
 mp_obj_t session_of(ussl_socket_obj_t* self) {
     if (self->connection == nullptr)
         return mp_const_none;
-    return look(self, [](const Connection* connection) -> mp_obj_t {
+    return look(self, [](Connection* connection, ussl_socket_obj_t*) -> mp_obj_t {
         const ussl::Bytes session = connection->session();
         if (session.empty())
             return mp_const_none;
@@ -36,9 +36,21 @@ mp_obj_t session_of(ussl_socket_obj_t* self) {
 mp_obj_t reused(ussl_socket_obj_t* self) {
     if (self->connection == nullptr || !connection_of(self)->handshake_done())
         return mp_const_none;
-    return look(self, [](const Connection* connection) {
+    return look(self, [](Connection* connection, ussl_socket_obj_t*) {
         return mp_obj_new_bool(connection->session_reused());
     });
+}
+
+mp_obj_t peer_der(Connection* connection, ussl_socket_obj_t*) {
+    const ussl::Bytes der = connection->peer_certificate();
+    return der.empty() ? mp_const_none : mp_obj_new_bytes(der.data(), der.size());
+}
+
+mp_obj_t peer_dict(Connection* connection, ussl_socket_obj_t*) {
+    if (connection->peer_certificate().empty())
+        return mp_const_none;
+    // As in CPython, the content of an unverified certificate is not returned as a dict.
+    return connection->peer_verified() ? ussl_certificate_dict(connection) : mp_obj_new_dict(0);
 }
 
 }  // namespace
@@ -46,7 +58,7 @@ mp_obj_t reused(ussl_socket_obj_t* self) {
 extern "C" {
 
 mp_obj_t ussl_socket_selected_alpn_protocol(mp_obj_t self) {
-    return look(socket_of(self), [](const Connection* connection) -> mp_obj_t {
+    return look(socket_of(self), [](Connection* connection, ussl_socket_obj_t*) -> mp_obj_t {
         const ussl::Bytes protocol = connection->alpn();
         if (protocol.empty())
             return mp_const_none;
@@ -63,7 +75,7 @@ mp_obj_t ussl_socket_version(mp_obj_t self) {
 }
 
 mp_obj_t ussl_socket_cipher(mp_obj_t self) {
-    return look(socket_of(self), [](const Connection* connection) -> mp_obj_t {
+    return look(socket_of(self), [](Connection* connection, ussl_socket_obj_t*) -> mp_obj_t {
         const ussl::Cipher cipher = connection->cipher();
         if (cipher.name.empty())
             return mp_const_none;
@@ -77,7 +89,7 @@ mp_obj_t ussl_socket_cipher(mp_obj_t self) {
 }
 
 mp_obj_t ussl_socket_group(mp_obj_t self) {
-    return look(socket_of(self), [](const Connection* connection) -> mp_obj_t {
+    return look(socket_of(self), [](Connection* connection, ussl_socket_obj_t*) -> mp_obj_t {
         const std::string_view name = connection->group();
         return name.empty() ? mp_const_none : mp_obj_new_str(name.data(), name.size());
     });
@@ -93,17 +105,7 @@ mp_obj_t ussl_socket_getpeercert(size_t n_args, const mp_obj_t* args, mp_map_t* 
     if (!features::cert_dict && !is_binary)
         mp_raise_NotImplementedError(
             MP_ERROR_TEXT(USSL_OMITTED("getpeercert() as a dict", "cert_dict")));
-    return look(socket_of(args[0]), [is_binary](Connection* connection) -> mp_obj_t {
-        const ussl::Bytes der = connection->peer_certificate();
-        if (der.empty())
-            return mp_const_none;
-        if (!features::cert_dict || is_binary)
-            return mp_obj_new_bytes(der.data(), der.size());
-        // As in CPython, the content of an unverified certificate is not returned as a dict.
-        if (!connection->peer_verified())
-            return mp_obj_new_dict(0);
-        return ussl_certificate_dict(connection);
-    });
+    return look(socket_of(args[0]), !features::cert_dict || is_binary ? peer_der : peer_dict);
 }
 
 void ussl_socket_attr(mp_obj_t self_in, qstr attr, mp_obj_t* dest) {
@@ -123,7 +125,7 @@ void ussl_socket_attr(mp_obj_t self_in, qstr attr, mp_obj_t* dest) {
         dest[0] = self->server_hostname;
     else if (features::session_export && attr == MP_QSTR_session)
         dest[0] = session_of(self);
-    else if (attr == MP_QSTR_session_reused)
+    else if (features::socket_facts && attr == MP_QSTR_session_reused)
         dest[0] = reused(self);
     else if (attr == MP_QSTR_context)
         dest[0] = self->context;

@@ -143,11 +143,19 @@ inline constexpr std::size_t option_count = 0 USSL_OPTIONS(USSL_COUNT, USSL_COUN
 /// `reason` and `hint` name members of Options and Connection::Settings between backquotes, so that
 /// a binding can replace them with its own argument names.
 struct ConfigError {
+    constexpr explicit ConfigError(const char* why, bool memory_ran_out = false,
+                                   const char* detected = nullptr)
+        : reason(why), out_of_memory(memory_ran_out), hint(detected) {}
+    // Not inline: the many copies would need more flash than calls.
+    ConfigError(const ConfigError& other) noexcept;
+    ConfigError& operator=(const ConfigError& other) noexcept;
+    ~ConfigError() = default;
+
     const char* reason;  ///< a string literal
-    bool out_of_memory = false;
+    bool out_of_memory;
     /// The detected format of the content and how to convert it: a string literal or nullptr. If it
     /// ends with a space, the file name must be appended.
-    const char* hint = nullptr;
+    const char* hint;
     char named[40] = {};  ///< the name of an unsupported algorithm, or empty
     /// The option that caused the error.
     enum class About : std::uint8_t { call, key, certificate, trusted, root_store, system_roots };

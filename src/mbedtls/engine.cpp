@@ -47,7 +47,7 @@ const Engine mbedtls_engine{
     .has_alpn = USSL_HAS_ALPN != 0,
     .has_crls = USSL_HAS_CRLS != 0,
     .has_signing_by_program = USSL_HAS_SIGNING_BY_PROGRAM != 0,
-    .for_each_suite = mbedtls::for_each_suite,
+    .for_each_suite = features::context ? mbedtls::for_each_suite : nullptr,
     .best_groups = mbedtls::best_groups,
     .find_groups = mbedtls::find_groups,
     .sha256 = mbedtls::sha256,
@@ -57,7 +57,7 @@ const Engine mbedtls_engine{
             return mbedtls::random_bytes(nullptr, out.data(), out.size()) == 0;
         },
     .crypto = features::cryptolib ? &mbedtls::crypto : nullptr,
-    .describe = mbedtls::describe_first,
+    .describe = features::cert_dict ? mbedtls::describe_first : nullptr,
     .make_self_signed = features::self_signed ? mbedtls::make_self_signed : nullptr,
     .make_context = mbedtls::MbedContext::make,
     .shut_down = mbedtls::shut_down,

@@ -35,7 +35,7 @@ const Engine openssl_engine{
     .has_alpn = features::alpn,
     .has_crls = features::crl,
     .has_signing_by_program = features::sign_callback,
-    .for_each_suite = openssl::for_each_suite,
+    .for_each_suite = features::context ? openssl::for_each_suite : nullptr,
     .best_groups = openssl::best_groups,
     .find_groups = openssl::find_groups,
     .sha256 = openssl::sha256,
@@ -43,7 +43,7 @@ const Engine openssl_engine{
     .random =
         [](MutableBytes out) { return RAND_bytes(out.data(), static_cast<int>(out.size())) == 1; },
     .crypto = features::cryptolib ? &openssl::crypto : nullptr,
-    .describe = openssl::describe_first,
+    .describe = features::cert_dict ? openssl::describe_first : nullptr,
     .make_self_signed = features::self_signed ? openssl::make_self_signed : nullptr,
     .make_context = openssl::OpenSslContext::make,
     .shut_down = [] {},  // the heap of a host exists until the process ends
