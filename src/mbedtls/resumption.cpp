@@ -79,7 +79,7 @@ void MbedSession::keep_session() {
 }
 
 Outcome MbedSession::resume(Bytes session) {
-    if (session.size() < 2)
+    if (!features::resumption || session.size() < 2)
         return Outcome::failed();
     const std::size_t peer_size = static_cast<std::size_t>(session[0]) << 8 | session[1];
     session = session.subspan(2);
@@ -106,7 +106,7 @@ Outcome MbedSession::resume(Bytes session) {
 }
 
 void MbedSession::note_resumption() {
-    if (ussl_mbedtls_resumes(&ssl_) == 0 || !context().resumes())
+    if (!context().resumes() || ussl_mbedtls_resumes(&ssl_) == 0)
         return;
     resumed_ = true;
     if (context().settings().role == Role::server)
@@ -135,6 +135,8 @@ Outcome MbedSession::refuse_resumption() {
 
 // On a server: removes the session of this connection from the cache.
 void MbedSession::forget_cached_session() {
+    if constexpr (!features::resumption)
+        return;
 #ifdef MBEDTLS_SSL_CACHE_C
     const mbedtls_ssl_session* session = ssl_.session;
     if (context().settings().role == Role::server && session != nullptr && session->id_len != 0)
@@ -145,6 +147,8 @@ void MbedSession::forget_cached_session() {
 // The server did not resume the session. Mbed TLS would keep the ticket with the secret of the new
 // session.
 void MbedSession::forget_declined_session() {
+    if constexpr (!features::resumption)
+        return;
     mbedtls_ssl_session* session = ssl_.session_negotiate;
     if (session == nullptr || ussl_mbedtls_resumes(&ssl_) != 0 || session->ticket == nullptr)
         return;
