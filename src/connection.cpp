@@ -110,16 +110,21 @@ std::expected<Owned<Connection>, ConfigError> Connection::make(Ref<Context> cont
     const bool client = made_from.role() == Role::client;
     if (!settings.server_hostname.empty()) {
         if (!client)
-            return std::unexpected(ConfigError{"`server_hostname` is only valid for a client"});
+            return std::unexpected(
+                ConfigError{USSL_ARGUMENT("`server_hostname` is only valid for a client",
+                                          "`server_hostname`: invalid for a server")});
         connection->name_.reset(new HostName);
         if (!connection->name_)
             return std::unexpected(no_memory);
         if (!connection->name_->parse(settings.server_hostname))
-            return std::unexpected(ConfigError{
+            return std::unexpected(ConfigError{USSL_ARGUMENT(
                 "`server_hostname` must be a DNS name (ASCII, xn-- for others) or an IP "
-                "address"});
+                "address",
+                "`server_hostname` is malformed")});
     } else if (client && made_from.checks_hostname()) {
-        return std::unexpected(ConfigError{"verification (`verify`) requires `server_hostname`"});
+        return std::unexpected(
+            ConfigError{USSL_ARGUMENT("verification (`verify`) requires `server_hostname`",
+                                      "`verify` requires `server_hostname`")});
     }
     connection->resources_.reset(new Resources);
     if (!connection->resources_)

@@ -76,7 +76,9 @@ std::size_t describe(const ConfigError& config_error, std::string_view argument,
     const bool has_place = config_error.line != 0 || config_error.offset != 0 ||
                            config_error.about == About::root_store ||
                            config_error.about == About::system_roots;
-    if (!argument.empty() && (has_place || !file.empty() || config_error.hint != nullptr)) {
+    // A short text may lack the name.
+    if (!argument.empty() &&
+        (!features::argument_texts || has_place || !file.empty() || config_error.hint != nullptr)) {
         out.add(argument);
         if (!file.empty()) {
             out.add(" '");

@@ -4,6 +4,7 @@
 // text around the blocks, or DER. Engines receive the DER of one value at a time.
 
 #include "pem/der.hpp"
+#include "switches.h"
 #include "ussl/context.hpp"
 
 namespace ussl::pem {
@@ -26,9 +27,10 @@ Algorithm algorithm_of_certificate(Bytes der);
 Algorithm algorithm_of_key(Bytes der);
 
 inline constexpr ConfigError invalid_key{"invalid key"};
-inline constexpr ConfigError wrong_password{"invalid key: `key_password` is missing or wrong"};
+inline constexpr ConfigError wrong_password{
+    USSL_ARGUMENT("invalid key: `key_password` is missing or wrong", "invalid `key_password`")};
 inline constexpr ConfigError unsupported_key{
-    "unsupported key: this engine cannot sign TLS with it"};
+    USSL_ARGUMENT("unsupported key: this engine cannot sign TLS with it", "unsupported `key`")};
 
 /// The DER of a value. If it had to be decoded, the decoded copy is wiped on release.
 struct Content {

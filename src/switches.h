@@ -7,6 +7,9 @@
 #ifndef USSL_WITHOUT_ALPN
 #define USSL_WITHOUT_ALPN 0  // small: application protocols
 #endif
+#ifndef USSL_WITHOUT_ARGUMENT_TEXTS
+#define USSL_WITHOUT_ARGUMENT_TEXTS 0  // small: full texts for wrong arguments; their names and short reasons remain
+#endif
 #ifndef USSL_WITHOUT_CERT_DICT
 #define USSL_WITHOUT_CERT_DICT 0  // small: getpeercert() as a dictionary, cert_info()
 #endif
@@ -75,6 +78,13 @@
 #define USSL_IF_OMITTED_0(...)
 #define USSL_IF_OMITTED_1(...) __VA_ARGS__
 
+// The text for a wrong argument, and the short one of a build without argument_texts. Both name the argument.
+#if USSL_WITHOUT_ARGUMENT_TEXTS
+#define USSL_ARGUMENT(text, short_text) short_text
+#else
+#define USSL_ARGUMENT(text, short_text) text
+#endif
+
 #ifdef __cplusplus
 
 // The error of an option that a build omits. It names the switch that includes it.
@@ -83,6 +93,7 @@
 namespace ussl::features {
 
 inline constexpr bool alpn = USSL_WITHOUT_ALPN == 0;
+inline constexpr bool argument_texts = USSL_WITHOUT_ARGUMENT_TEXTS == 0;
 inline constexpr bool cert_dict = USSL_WITHOUT_CERT_DICT == 0;
 inline constexpr bool context = USSL_WITHOUT_CONTEXT == 0;
 inline constexpr bool context_sharing = USSL_WITHOUT_CONTEXT_SHARING == 0;

@@ -33,7 +33,8 @@ void ussl_check_psk_keys(mp_obj_t psk_keys, qstr argument) {
     mp_obj_t method[2];
     mp_load_method_maybe(psk_keys, MP_QSTR_get, method);
     if (method[0] == MP_OBJ_NULL)
-        ussl_raise_wrong_type(argument, "a mapping, or have get(identity)");
+        ussl_raise_wrong_type(argument,
+                              USSL_ARGUMENT("a mapping, or have get(identity)", "a mapping"));
     if (!mp_obj_is_dict_or_ordereddict(psk_keys))
         return;
     const mp_map_t* map = mp_obj_dict_get_map(psk_keys);
@@ -44,14 +45,20 @@ void ussl_check_psk_keys(mp_obj_t psk_keys, qstr argument) {
         mp_buffer_info_t key;
         if (!ussl_is_bytes_like(map->table[i].key, &identity) ||
             !ussl_is_bytes_like(map->table[i].value, &key))
-            mp_raise_msg_varg(&mp_type_TypeError, MP_ERROR_TEXT("%q must map bytes to bytes"),
-                              argument);
+            mp_raise_msg_varg(
+                &mp_type_TypeError,
+                MP_ERROR_TEXT(USSL_ARGUMENT("%q must map bytes to bytes", "%q: bytes to bytes")),
+                argument);
         if (identity.len == 0 || identity.len > ussl::max_psk_identity)
             mp_raise_msg_varg(&mp_type_ValueError,
-                              MP_ERROR_TEXT("%q: an identity must be 1 to 128 bytes"), argument);
-        if (key.len == 0 || key.len > ussl::max_psk_key)
-            mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("%q: a key must be 1 to 48 bytes"),
+                              MP_ERROR_TEXT(USSL_ARGUMENT("%q: an identity must be 1 to 128 bytes",
+                                                          "%q: identity size")),
                               argument);
+        if (key.len == 0 || key.len > ussl::max_psk_key)
+            mp_raise_msg_varg(
+                &mp_type_ValueError,
+                MP_ERROR_TEXT(USSL_ARGUMENT("%q: a key must be 1 to 48 bytes", "%q: key size")),
+                argument);
     }
 }
 
@@ -95,25 +102,32 @@ uint32_t ussl_milliseconds(mp_obj_t seconds, qstr argument) {
         return 0;
     const double milliseconds = milliseconds_of(seconds, argument);
     if (!(milliseconds >= 1) || milliseconds > 1'000'000'000)
-        mp_raise_msg_varg(&mp_type_ValueError,
-                          MP_ERROR_TEXT("%q must be 0.001 to 1000000 seconds, or None"), argument);
+        mp_raise_msg_varg(
+            &mp_type_ValueError,
+            MP_ERROR_TEXT(USSL_ARGUMENT("%q must be 0.001 to 1000000 seconds, or None",
+                                        "%q is out of range")),
+            argument);
     return static_cast<uint32_t>(milliseconds);
 }
 
 uint32_t ussl_milliseconds_from_0(mp_obj_t seconds, qstr argument) {
     const double milliseconds = milliseconds_of(seconds, argument);
     if (!(milliseconds >= 0) || milliseconds > 1'000'000'000)
-        mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("%q must be 0 to 1000000 seconds"),
-                          argument);
+        mp_raise_msg_varg(
+            &mp_type_ValueError,
+            MP_ERROR_TEXT(USSL_ARGUMENT("%q must be 0 to 1000000 seconds", "%q is out of range")),
+            argument);
     return static_cast<uint32_t>(milliseconds);
 }
 
 uint8_t ussl_verify_mode(mp_obj_t mode, qstr argument) {
     const mp_int_t number = ussl_int(mode, argument);
     if (number < 0 || number > 2)
-        mp_raise_msg_varg(&mp_type_ValueError,
-                          MP_ERROR_TEXT("%q must be CERT_NONE, CERT_OPTIONAL or CERT_REQUIRED"),
-                          argument);
+        mp_raise_msg_varg(
+            &mp_type_ValueError,
+            MP_ERROR_TEXT(USSL_ARGUMENT("%q must be CERT_NONE, CERT_OPTIONAL or CERT_REQUIRED",
+                                        "%q is out of range")),
+            argument);
     return static_cast<uint8_t>(number);
 }
 
@@ -123,6 +137,7 @@ uint16_t ussl_record_size_limit(mp_obj_t limit) {
     const mp_int_t size = ussl_int(limit, MP_QSTR_record_size_limit);
     if (size < static_cast<mp_int_t>(ussl::min_record_size) ||
         size > static_cast<mp_int_t>(ussl::max_record_size))
-        mp_raise_ValueError(MP_ERROR_TEXT("record_size_limit must be 512 to 16384"));
+        mp_raise_ValueError(MP_ERROR_TEXT(USSL_ARGUMENT("record_size_limit must be 512 to 16384",
+                                                        "record_size_limit: 512 to 16384")));
     return static_cast<uint16_t>(size);
 }

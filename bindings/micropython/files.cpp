@@ -140,7 +140,8 @@ void load(ussl_source_t* source, qstr argument, mp_obj_t given, bool is_content,
     if (given == mp_const_none || ussl_is_bytes_like(given, &bytes))
         return;
     if (!mp_obj_is_str(given))
-        ussl_raise_wrong_type(argument, "a path (str), or its content (bytes or PEM)");
+        ussl_raise_wrong_type(
+            argument, USSL_ARGUMENT("a path (str), or its content (bytes or PEM)", "str or bytes"));
     size_t size;
     const char* text = mp_obj_str_get_data(given, &size);
     if (is_content || std::string_view(text, size).find("-----BEGIN") != std::string_view::npos)

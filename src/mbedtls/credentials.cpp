@@ -385,7 +385,8 @@ std::optional<ConfigError> MbedContext::load_identity(const Options& options) {
     constexpr std::size_t header = 4;
     if (header + size > MBEDTLS_SSL_OUT_CONTENT_LEN)
         return ConfigError{
-            "certificate chain too long for this build (MBEDTLS_SSL_OUT_CONTENT_LEN)"};
+            USSL_ARGUMENT("certificate chain too long for this build (MBEDTLS_SSL_OUT_CONTENT_LEN)",
+                          "`certificate`: too long")};
     // The peer evaluates the purpose of this side's certificate.
     for (mbedtls_x509_crt* at = &chain_; at != nullptr; at = at->next)
         at->ext_types &= ~(MBEDTLS_X509_EXT_KEY_USAGE | MBEDTLS_X509_EXT_EXTENDED_KEY_USAGE);

@@ -98,7 +98,8 @@ Taker::Taken PemOrDerReader::take(const Item& item, bool& lacks_memory) {
 }
 
 std::optional<ConfigError> PemOrDerReader::read() {
-    constexpr ConfigError unsupported{"unsupported cert: this engine does not have its algorithm"};
+    constexpr ConfigError unsupported{USSL_ARGUMENT(
+        "unsupported cert: this engine does not have its algorithm", "unsupported cert")};
     std::optional<Item> skipped;
     while (const auto item = reader_.next()) {
         if (item->is_pem() && item->is_beside() && item->label != "OPENSSH PRIVATE KEY")

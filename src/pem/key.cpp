@@ -194,7 +194,8 @@ std::expected<KeyContent, ConfigError> read_key(Bytes data) {
             return std::unexpected(config_error);
         }
         if (item->label == "DSA PRIVATE KEY")
-            return std::unexpected(ConfigError{"unsupported key: TLS does not sign with DSA"});
+            return std::unexpected(ConfigError{
+                USSL_ARGUMENT("unsupported key: TLS does not sign with DSA", "unsupported `key`")});
         std::size_t size = 0;
         if (item->kind == Item::Kind::malformed || !decode(item->base64, key.decoded, size)) {
             if (item->is_pem() && key.decoded.empty())

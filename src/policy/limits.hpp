@@ -8,6 +8,8 @@
 
 #include <optional>
 
+#include "../switches.h"
+
 namespace ussl::policy {
 
 /// The maximum number of sessions that a client's context stores.
@@ -37,7 +39,8 @@ inline constexpr int max_signature_checks = 16;
 /// record.
 inline constexpr std::size_t longest_chain = 16380;
 /// The error if this side's own chain is longer.
-inline constexpr char chain_is_long[] = "certificate chain too long: the limit is 16380 bytes";
+inline constexpr char chain_is_long[] = USSL_ARGUMENT(
+    "certificate chain too long: the limit is 16380 bytes", "`certificate`: too long");
 /// The parts of a Certificate message of TLS 1.3 (RFC 8446 §4.4.2) in bytes: before the
 /// certificates, and around each certificate.
 inline constexpr std::size_t before_chain = 4;

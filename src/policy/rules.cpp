@@ -34,6 +34,23 @@ bool has_context_options(const Options& options) {
            options.session_lifetime != default_session_lifetime;
 }
 
+// Returns the feature of an option that is set although this build omits it, or nullptr.
+const char* omitted_feature(const Options& options) {
+    if (!features::context && has_context_options(options))
+        return "context";
+    if (!features::sign_callback && options.sign_by_program)
+        return "sign_callback";
+    if (!features::crl && options.crl_check.value_or(CrlCheck::none) != CrlCheck::none)
+        return "crl";
+    if (!features::sni_callback && options.choose_by_name)
+        return "sni_callback";
+    if (!features::alpn && options.alpn)
+        return "alpn";
+    if (!features::keylog && options.key_log)
+        return "keylog";
+    return nullptr;
+}
+
 }  // namespace
 
 bool uses_psk(const Options& options) {
@@ -119,11 +136,14 @@ Verify verification_of(const Options& options) {
 std::optional<ConfigError> check_verify(const Options& options) {
     const bool server = options.role == Role::server;
     if (!server && options.verify == Verify::none)
-        return ConfigError{
+        return ConfigError{USSL_ARGUMENT(
             "`verify` of a client must not be Verify::none: a client that accepts every "
-            "certificate requires Verify::insecure_no_verification"};
+            "certificate requires Verify::insecure_no_verification",
+            "`verify`: Verify::none is invalid for a client")};
     if (server && options.verify == Verify::insecure_no_verification)
-        return ConfigError{"`verify`: Verify::insecure_no_verification is only valid for a client"};
+        return ConfigError{
+            USSL_ARGUMENT("`verify`: Verify::insecure_no_verification is only valid for a client",
+                          "`verify`: invalid for a server")};
     return std::nullopt;
 }
 
@@ -134,33 +154,43 @@ std::optional<ConfigError> check(const Engine& engine, const Options& o) {
     const bool psk = psk_client || o.psk_server;
     const bool verifies = o.verify != Verify::none && !psk;
 
-    if (!features::context && has_context_options(o))
-        return ConfigError{USSL_OMITTED("an option of SSLContext", "context")};
+    if (USSL_OMITS_FEATURES)
+        if (const char* feature = omitted_feature(o)) {
+            ConfigError config_error{"an option is not in this build, USSL_WITH"};
+            std::strncpy(config_error.named, feature, sizeof config_error.named - 1);
+            return config_error;
+        }
     if (out_of_bounds(o.psk_identity, max_psk_identity))
-        return ConfigError{"`psk_identity` must be 1 to 128 bytes"};
+        return ConfigError{
+            USSL_ARGUMENT("`psk_identity` must be 1 to 128 bytes", "`psk_identity`: size")};
     if (out_of_bounds(o.psk_key, max_psk_key))
-        return ConfigError{"`psk_key` must be 1 to 48 bytes"};
+        return ConfigError{USSL_ARGUMENT("`psk_key` must be 1 to 48 bytes", "`psk_key`: size")};
     if (out_of_bounds(o.psk_hint, max_psk_identity))
-        return ConfigError{"`psk_hint` must be 1 to 128 bytes"};
+        return ConfigError{USSL_ARGUMENT("`psk_hint` must be 1 to 128 bytes", "`psk_hint`: size")};
     if (o.psk_hint && std::ranges::find(*o.psk_hint, 0) != o.psk_hint->end())
-        return ConfigError{"`psk_hint` must not contain NUL"};
+        return ConfigError{USSL_ARGUMENT("`psk_hint` must not contain NUL", "`psk_hint`: NUL")};
     if (o.psk_identity && !o.psk_key)
         return ConfigError{"`psk_identity` requires `psk_key`"};
     if (o.psk_key && !o.psk_identity)
         return ConfigError{"`psk_key` requires `psk_identity`"};
     if (psk_client && server)
-        return ConfigError{
+        return ConfigError{USSL_ARGUMENT(
             "`psk_identity` and `psk_key` are only valid for a client; a server requires "
-            "`psk_server`"};
+            "`psk_server`",
+            "`psk_identity`: invalid for a server")};
     if (o.psk_server && !server)
-        return ConfigError{
+        return ConfigError{USSL_ARGUMENT(
             "`psk_server` is only valid for a server; a client requires `psk_identity` and "
-            "`psk_key`"};
+            "`psk_key`",
+            "`psk_server`: invalid for a client")};
     if (o.psk_hint && !o.psk_server)
         return ConfigError{"`psk_hint` requires `psk_server`"};
     if (psk && (o.key || o.certificate || o.trusted || has_root_stores(o)))
-        return ConfigError{server ? "`psk_server` excludes `key`, `certificate` and `trusted`"
-                                  : "`psk_identity` excludes `key`, `certificate` and `trusted`"};
+        return ConfigError{
+            server ? USSL_ARGUMENT("`psk_server` excludes `key`, `certificate` and `trusted`",
+                                   "`psk_server` excludes certificates")
+                   : USSL_ARGUMENT("`psk_identity` excludes `key`, `certificate` and `trusted`",
+                                   "`psk_identity` excludes certificates")};
     if (features::context && psk && o.pins)
         return ConfigError{server ? "`psk_server` excludes `pins`"
                                   : "`psk_identity` excludes `pins`"};
@@ -172,51 +202,48 @@ std::optional<ConfigError> check(const Engine& engine, const Options& o) {
         return ConfigError{"`certificate` requires `key`"};
     if (o.key && !o.certificate)
         return ConfigError{"`key` requires `certificate`"};
-    if (o.sign_by_program && !o.certificate)
+    if (features::sign_callback && o.sign_by_program && !o.certificate)
         return ConfigError{"`sign_by_program` requires `certificate`"};
-    if (!features::sign_callback && o.sign_by_program)
-        return ConfigError{USSL_OMITTED("`sign_by_program`", "sign_callback")};
-    if (o.sign_by_program && !engine.has_signing_by_program)
+    if (features::sign_callback && o.sign_by_program && !engine.has_signing_by_program)
         return ConfigError{"this build's TLS library cannot sign with a callback"};
-    if (!features::crl && o.crl_check.value_or(CrlCheck::none) != CrlCheck::none)
-        return ConfigError{USSL_OMITTED("`crl_check`", "crl")};
-    if (o.crl_check.value_or(CrlCheck::none) != CrlCheck::none && !engine.has_crls)
+    const bool checks_crls =
+        features::crl && o.crl_check.value_or(CrlCheck::none) != CrlCheck::none;
+    if (checks_crls && !engine.has_crls)
         return ConfigError{"this build's TLS library has no CRLs"};
     if (server && !psk && !o.certificate)
-        return ConfigError{"a server requires `key` and `certificate`, or `psk_server`"};
-    if (!features::sni_callback && o.choose_by_name)
-        return ConfigError{USSL_OMITTED("`choose_by_name`", "sni_callback")};
-    if (o.choose_by_name && !server)
+        return ConfigError{
+            USSL_ARGUMENT("a server requires `key` and `certificate`, or `psk_server`",
+                          "a server requires `key` or `psk_server`")};
+    if (features::sni_callback && o.choose_by_name && !server)
         return ConfigError{"`choose_by_name` is only valid for a server"};
     if (o.key_password && !o.key)
         return ConfigError{"`key_password` requires `key`"};
     // Public CAs issue client certificates to anybody.
     if (server && verifies && !o.trusted && !o.system_store && !has_root_stores(o))
-        return ConfigError{"`verify` of a server requires `trusted` or `system_store`"};
+        return ConfigError{
+            USSL_ARGUMENT("`verify` of a server requires `trusted` or `system_store`",
+                          "`verify` requires `trusted`")};
     if (!features::root_store && (has_root_stores(o) || o.system_roots))
         return ConfigError{USSL_OMITTED("`root_stores`", "root_store")};
     if ((has_root_stores(o) || uses_system_roots(o)) && !engine.has_root_store)
         return ConfigError{"root stores are not in this build"};
     if (uses_system_store(o) && !engine.has_system_store)
-        return ConfigError{
-            "`verify` requires `trusted`: this build has no root store and no system store"};
+        return ConfigError{USSL_ARGUMENT(
+            "`verify` requires `trusted`: this build has no root store and no system store",
+            "`verify` requires `trusted`")};
     if (features::context && o.verify_by_program && !verifies && !psk)
         return ConfigError{"`verify_by_program` requires verification (`verify`)"};
-    if (o.crl_check.value_or(CrlCheck::none) != CrlCheck::none && !verifies)
+    if (checks_crls && !verifies)
         return crls_without_verification;
     if (features::context && o.pins && (o.pins->empty() || o.pins->size() % 32 != 0))
         return ConfigError{"`pins` must be SHA-256 hashes, 32 bytes each"};
     if (features::context && o.pins && server && o.verify == Verify::none)
         return ConfigError{"`pins` of a server require `verify`: it requests no certificates"};
-    if (!features::alpn && o.alpn)
-        return ConfigError{USSL_OMITTED("`alpn`", "alpn")};
-    if (o.alpn && !engine.has_alpn)
+    if (features::alpn && o.alpn && !engine.has_alpn)
         return ConfigError{"this build's TLS library has no ALPN"};
     if (features::alpn && o.alpn && !is_alpn(*o.alpn))
         return ConfigError{
             "`alpn`: a protocol must be 1 to 255 bytes, without NUL; all of them 65535"};
-    if (!features::keylog && o.key_log)
-        return ConfigError{USSL_OMITTED("`key_log`", "keylog")};
     if (features::context &&
         (o.minimum_version < Version::tls1_2 || o.maximum_version > Version::tls1_3))
         return ConfigError{"`minimum_version` and `maximum_version` must be TLS 1.2 or 1.3"};
@@ -237,7 +264,8 @@ std::optional<ConfigError> check(const Engine& engine, const Options& o) {
         return ConfigError{"`session_lifetime` must be 1 to 604800 seconds"};
     if (o.record_size_limit &&
         (*o.record_size_limit < min_record_size || *o.record_size_limit > max_record_size))
-        return ConfigError{"`record_size_limit` must be 512 to 16384"};
+        return ConfigError{USSL_ARGUMENT("`record_size_limit` must be 512 to 16384",
+                                         "`record_size_limit`: 512 to 16384")};
     return std::nullopt;
 }
 

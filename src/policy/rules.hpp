@@ -3,6 +3,7 @@
 // The rules for options: which are invalid, and the settings that follow from them.
 
 #include "../context_settings.hpp"
+#include "../switches.h"
 #include "ussl/context.hpp"
 
 namespace ussl::policy {
@@ -50,7 +51,7 @@ std::optional<ConfigError> check_verify(const Options& options);
 std::optional<ConfigError> check(const Engine& engine, const Options& options);
 
 /// CRLs and crl_check have no effect without verification, so they are an error.
-inline constexpr ConfigError crls_without_verification{
-    "CRLs (`trusted`, `crl_check`) require verification (`verify`)"};
+inline constexpr ConfigError crls_without_verification{USSL_ARGUMENT(
+    "CRLs (`trusted`, `crl_check`) require verification (`verify`)", "CRLs require `verify`")};
 
 }  // namespace ussl::policy

@@ -14,6 +14,9 @@ namespace {
 // RFC 8446 §4.2.11: the hash of an external pre-shared key is SHA-256.
 bool fits(std::uint16_t suite, bool psk) {
     constexpr std::uint16_t with_sha384 = 0x1302;
+    // The defaults fit, except that one.
+    if constexpr (!features::context)
+        return !psk || suite != with_sha384;
     if (std::ranges::find(every_suite, suite) == every_suite.end())
         return false;
     if (is_tls1_3(suite))
@@ -79,11 +82,14 @@ Offer offer_of(const Options& options) {
     };
     using List = std::span<const std::uint16_t>;
     const List by_default = psk ? List(suites_tls1_2_psk) : List(suites_tls1_2);
+    const auto chosen = [&](List defaults) {
+        return features::context ? options.suites.value_or(defaults) : defaults;
+    };
     if (options.maximum_version == Version::tls1_3)
-        add(options.suites.value_or(List(suites_tls1_3)), true);
+        add(chosen(suites_tls1_3), true);
     offer.count_tls1_3 = offer.count;
     if (options.minimum_version == Version::tls1_2)
-        add(options.suites.value_or(by_default), false);
+        add(chosen(by_default), false);
     const bool has_tls1_3 = offer.count_tls1_3 != 0;
     offer.minimum_version = offer.count > offer.count_tls1_3 ? Version::tls1_2 : Version::tls1_3;
     offer.maximum_version = has_tls1_3 ? Version::tls1_3 : Version::tls1_2;

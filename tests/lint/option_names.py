@@ -42,7 +42,7 @@ def main():
             names += len(quoted) // 2
             faults += [f"{place}: `{name}` is not an option" for name in quoted[1::2] if name not in known]
     table = re.search(r"option_names\[\] = \{(.*?)\n\};", (ROOT / BINDING).read_text(), re.S).group(1)
-    for name in re.findall(r'^    \{"(\w+)"', table, re.M):
+    for name in re.findall(r'^    (?:NAME\(|\{)"(\w+)"', table, re.M):
         names += 1
         if name not in known:
             faults.append(f"{BINDING}: {name} is not an option")

@@ -69,6 +69,17 @@ assert results[1].errno == ussl.ERR_PSK_KEY, results
 close(c, s)
 e = raised(lambda: ussl.wrap_socket(End(), psk_ident="me"))
 assert isinstance(e, ValueError) and "psk_ident requires psk_key" in str(e), e
+# A text for a wrong argument has its name.
+for text, short, wrong in (
+    ("psk_key must be 1 to 48 bytes", "psk_key: size", {"psk_ident": "me", "psk_key": b""}),
+    ("psk_keys is only valid for a server", "psk_keys: invalid for a client", psk_server()),
+    ("must be CERT_NONE", "cert_reqs is out of range", {"cert_reqs": 3}),
+    ("requires server_hostname", "cert_reqs requires server_hostname", {"ca_certs": CERTS["ca.crt"]}),
+    ("invalid cert", "ca_certs: invalid cert", trusting("client.key")),
+):
+    e = raised(lambda: ussl.wrap_socket(End(), do_handshake=False, **wrong))
+    assert isinstance(e, ValueError) and (short if "argument_texts" in OMITTED else text) in str(e), e
+    print("argument_texts", e)
 print("verification")
 
 # Omitted features are absent, and using one names the switch.
