@@ -405,33 +405,14 @@ struct Extension {
 
 /// Calls `take` with each extension of a list (RFC 5280 §4.2), which may be null. Returns false if
 /// `take` does, or if the list is malformed. Data after the list is ignored.
+bool for_each_extension(unsigned char* at, const unsigned char* end,
+                        bool (*take)(void* data, const Extension& extension), void* data);
 template <class Take>
 bool for_each_extension(unsigned char* at, const unsigned char* end, Take take) {
-    constexpr int sequence = MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE;
-    std::size_t size = 0;
-    if (at == nullptr)
-        return true;
-    if (mbedtls_asn1_get_tag(&at, end, &size, sequence) != 0)
-        return false;
-    end = at + size;
-    while (at != end) {
-        if (mbedtls_asn1_get_tag(&at, end, &size, sequence) != 0)
-            return false;
-        unsigned char* next = at + size;
-        if (mbedtls_asn1_get_tag(&at, next, &size, MBEDTLS_ASN1_OID) != 0)
-            return false;
-        const Bytes oid{at, size};
-        at += size;
-        int critical = 0;  // the default if it is absent
-        (void)mbedtls_asn1_get_bool(&at, next, &critical);
-        Bytes value;
-        if (mbedtls_asn1_get_tag(&at, next, &size, MBEDTLS_ASN1_OCTET_STRING) == 0)
-            value = {at, size};
-        if (!take(Extension{oid, critical != 0, value}))
-            return false;
-        at = next;
-    }
-    return true;
+    const auto call = [](void* data, const Extension& extension) {
+        return (*static_cast<Take*>(data))(extension);
+    };
+    return for_each_extension(at, end, call, &take);
 }
 
 // verify.cpp

@@ -468,6 +468,34 @@ bool is_among_trusted(const MbedContext& context, const mbedtls_x509_crt& certif
     return found;
 }
 
+bool for_each_extension(unsigned char* at, const unsigned char* end,
+                        bool (*take)(void* data, const Extension& extension), void* data) {
+    std::size_t size = 0;
+    if (at == nullptr)
+        return true;
+    if (mbedtls_asn1_get_tag(&at, end, &size, sequence) != 0)
+        return false;
+    end = at + size;
+    while (at != end) {
+        if (mbedtls_asn1_get_tag(&at, end, &size, sequence) != 0)
+            return false;
+        unsigned char* next = at + size;
+        if (mbedtls_asn1_get_tag(&at, next, &size, MBEDTLS_ASN1_OID) != 0)
+            return false;
+        const Bytes oid{at, size};
+        at += size;
+        int critical = 0;  // the default if it is absent
+        (void)mbedtls_asn1_get_bool(&at, next, &critical);
+        Bytes value;
+        if (mbedtls_asn1_get_tag(&at, next, &size, MBEDTLS_ASN1_OCTET_STRING) == 0)
+            value = {at, size};
+        if (!take(data, Extension{oid, critical != 0, value}))
+            return false;
+        at = next;
+    }
+    return true;
+}
+
 bool names_are_readable(const mbedtls_x509_crt& certificate) {
     return name_is_readable(certificate.issuer) && name_is_readable(certificate.subject);
 }
