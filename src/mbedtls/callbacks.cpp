@@ -49,7 +49,8 @@ int MbedSession::choose_context() {
     auto& others = const_cast<MbedContext&>(*instead);
     mbedtls_ssl_set_hs_ca_chain(&ssl_, &others.trusted_, nullptr);
 #if USSL_SENDS_AUTHORITIES
-    mbedtls_ssl_set_hs_dn_hints(&ssl_, instead->authorities_);
+    mbedtls_ssl_set_hs_dn_hints(
+        &ssl_, instead->no_authorities_ ? instead->no_authorities_.get() : &instead->trusted_);
 #endif
     mbedtls_ssl_set_hs_authmode(&ssl_, instead->config_.authmode);
     return mbedtls_ssl_set_hs_own_cert(&ssl_, &others.chain_, &others.signer());

@@ -465,9 +465,13 @@ std::optional<ConfigError> MbedContext::load_trusted(const Options& options) {
     if (trusted_.version != 0)
         mbedtls_ssl_conf_ca_chain(&config_, &trusted_, nullptr);
 #if USSL_SENDS_AUTHORITIES
-    static const mbedtls_x509_crt none{};
-    authorities_ = policy::sends_authorities(options) ? &trusted_ : &none;
-    mbedtls_ssl_conf_dn_hints(&config_, authorities_);
+    if (options.role == Role::server && !policy::sends_authorities(options)) {
+        no_authorities_.reset(static_cast<mbedtls_x509_crt*>(allocate(sizeof(mbedtls_x509_crt))));
+        if (!no_authorities_)
+            return ConfigError{"out of memory", true};
+        mbedtls_x509_crt_init(no_authorities_.get());
+        mbedtls_ssl_conf_dn_hints(&config_, no_authorities_.get());
+    }
 #endif
     return std::nullopt;
 }

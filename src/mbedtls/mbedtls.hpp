@@ -151,8 +151,8 @@ class MbedContext final : public EngineContext {
     std::unique_ptr<const char*, Release> protocols_;
     std::size_t unsupported_ = 0;  ///< ignored certificates
 #if USSL_SENDS_AUTHORITIES
-    /// The certificates whose names a server sends to its clients, or an empty list.
-    const mbedtls_x509_crt* authorities_ = nullptr;
+    /// An empty list of the certificates whose names a server sends. nullptr: those of trusted_.
+    std::unique_ptr<mbedtls_x509_crt, Release> no_authorities_;
 #endif
     std::size_t longest_message_ = 0;
 #if USSL_HAS_SYSTEM_FOLDER
