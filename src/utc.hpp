@@ -13,7 +13,7 @@ namespace ussl {
 inline CertificateTime utc_of(std::int64_t seconds_since_1970) {
     constexpr std::int64_t year_0 = -62167219200;
     constexpr std::int64_t end_of_9999 = 253402300799;
-    constexpr std::int64_t day = 24 * 60 * 60;
+    constexpr std::int64_t day = 86400;
     const std::int64_t since = std::clamp(seconds_since_1970, year_0, end_of_9999) - year_0;
     // The calculation with 32 bits needs half of the code.
     const auto days = static_cast<int>(since / day);
