@@ -26,7 +26,7 @@
 #define USSL_WITHOUT_CRYPTOLIB 0  // small: the module cryptolib, md5 and sha1 of hashlib
 #endif
 #ifndef USSL_WITHOUT_ENCRYPTED_KEYS
-#define USSL_WITHOUT_ENCRYPTED_KEYS 0  // small: encrypted private keys; key_password has no effect
+#define USSL_WITHOUT_ENCRYPTED_KEYS 0  // small: encrypted private keys, with key_password
 #endif
 #ifndef USSL_WITHOUT_ERROR_TEXTS
 #define USSL_WITHOUT_ERROR_TEXTS 0  // small: texts of errors; numbers and names remain
