@@ -113,10 +113,14 @@ class Context(Case):
                                ({"trusted": [cert("roots.bin")]}, 0),
                                ({"trusted": [cert("ca.crt"), cert("roots-other.bin")]}, 0),
                                ({"system": True}, 0),
-                               ({"trusted": [cert("ca.crt")], "system": True}, 0)):
+                               ({"trusted": [cert("ca.crt")], "system": True}, 0),
+                               ({"trusted": [cert("ca.crt"), cert("ca-rsa.crt")], "chosen": cert("ca-other.crt")}, 2),
+                               ({"trusted": [cert("ca.crt"), cert("ca-rsa.crt")], "chosen": cert("roots-other.bin")}, 2),
+                               ({"system": True, "chosen": cert("ca-other.crt")}, 0)):
                 with self.subTest(version=version, **job):
                     server, port = self.serve(self_signed=["device.local"], file=str(self.folder / "made.der"), **job)
-                    client = self.start("openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-ign_eof", FLAG[version])
+                    client = self.start("openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-ign_eof", FLAG[version],
+                                        "-servername", "device.local")
                     client.send(b"hello to ussl\n")
                     client.wait()
                     self.assertEqual(self.told(server)["heard"], "hello to ussl\n")

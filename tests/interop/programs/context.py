@@ -7,6 +7,7 @@
 #     self_signed  the names of a certificate that is made here, and written to `file`
 #     trusted      trusted certificates: a client's, or those of a server that verifies its clients
 #     system       a server trusts the system's certificates, too
+#     chosen       a server has these options in a context that its sni_callback selects; the first one trusts this file
 #
 # Sends a line, reads one, and prints one JSON object: the received line, and the signed digests.
 
@@ -46,6 +47,18 @@ if job.get("system"):
     ctx.load_default_certs()
 if server and ("trusted" in job or "system" in job):
     ctx.verify_mode = ussl.CERT_OPTIONAL
+
+if "chosen" in job:
+    chosen = ctx
+    ctx = ussl.SSLContext(ussl.PROTOCOL_TLS_SERVER)
+    ctx.load_cert_chain(certificate, key)
+    ctx.load_verify_locations(cafile=job["chosen"])
+    ctx.verify_mode = ussl.CERT_OPTIONAL
+
+    def choose(sock, name, context):
+        sock.context = chosen
+
+    ctx.sni_callback = choose
 
 (sock,) = connections(job)
 sock.settimeout(20)
