@@ -1,31 +1,15 @@
 # The program that `bench/mcu --https` runs on the chip: a request to an HTTPS server of the host, over the chip's
 # network. Prints a line of JSON.
 #
-# bench/mcu puts these before it: OPTIONS (of wrap_socket), PORT, COUNTERS (addresses of the firmware's ussl_memory_in_use
-# and ussl_memory_peak).
+# bench/mcu puts mcu_counters.py before it, and these: OPTIONS (of wrap_socket), PORT.
 
-import gc
 import json
 import select
 import socket
 
-import machine
 import ussl
 
-TIMER = 0x40000000  # CMSDK APB timer 0 of the MPS2, 25 MHz
-IN_USE, PEAK = COUNTERS
 HOST = "10.0.2.2"  # this machine, in QEMU's network
-
-
-def now():
-    """In ticks of 40 ns, which with qemu's -icount shift=0 are 40 instructions each."""
-    return 0xFFFFFFFF - machine.mem32[TIMER + 4]
-
-
-def allocated():
-    gc.collect()
-    gc.collect()
-    return gc.mem_alloc()
 
 
 class Measured:
@@ -86,9 +70,6 @@ def request():
             "peak": peak + objects, "idle": idle}
 
 
-machine.mem32[TIMER + 8] = 0xFFFFFFFF
-machine.mem32[TIMER + 4] = 0xFFFFFFFF
-machine.mem32[TIMER] = 1
 OPTIONS["resumption"] = True
 request()  # the module's own objects are there from now on
 OPTIONS["resumption"] = False  # the second request has a context of its own

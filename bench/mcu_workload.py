@@ -1,23 +1,13 @@
 # The program that bench/mcu runs on the chip: handshakes of a client and a server in one program, over
 # streams in memory. Each end is measured separately. Prints a line of JSON.
 #
-# bench/mcu puts these before it: CASE (name, options of client and server), COUNTERS (addresses of the firmware's
-# ussl_memory_in_use and ussl_memory_peak), STACK (the addresses of its stack), ROUNDS.
+# bench/mcu puts mcu_counters.py before it, and these: CASE (name, options of client and server), STACK (the addresses
+# of the firmware's stack).
 
-import gc
 import io
 import json
 
-import machine
 import ussl
-
-TIMER = 0x40000000  # CMSDK APB timer 0 of the MPS2, 25 MHz
-IN_USE, PEAK = COUNTERS
-
-
-def now():
-    """In ticks of 40 ns, which with qemu's -icount shift=0 are 40 instructions each."""
-    return 0xFFFFFFFF - machine.mem32[TIMER + 4]
 
 
 class End(io.IOBase):
@@ -55,12 +45,6 @@ def pipe():
     a, b = End(), End()
     a.peer, b.peer = b, a
     return a, b
-
-
-def allocated():
-    gc.collect()
-    gc.collect()
-    return gc.mem_alloc()
 
 
 class Side:
@@ -134,9 +118,6 @@ def talk(client, server):
 
 
 def main():
-    machine.mem32[TIMER + 8] = 0xFFFFFFFF
-    machine.mem32[TIMER + 4] = 0xFFFFFFFF
-    machine.mem32[TIMER] = 1
     # From now on, there are all objects that are made once, and a session if sessions are resumed. Otherwise
     # there is no context, because its cost is measured below.
     client, server = sides()
