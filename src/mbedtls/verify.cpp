@@ -224,18 +224,6 @@ bool dates_are_whole(const mbedtls_x509_crt& certificate) {
     return true;
 }
 
-// RFC 5280 §4.2.1.6: there must be at least one name, and each type must be defined.
-bool alternatives_are_names(const mbedtls_x509_crt& certificate) {
-    if ((certificate.ext_types & MBEDTLS_X509_EXT_SUBJECT_ALT_NAME) == 0)
-        return true;
-    constexpr int last_kind = 8;
-    for (const mbedtls_x509_sequence* at = &certificate.subject_alt_names; at != nullptr;
-         at = at->next)
-        if (at->buf.p == nullptr || (at->buf.tag & MBEDTLS_ASN1_TAG_VALUE_MASK) > last_kind)
-            return false;
-    return true;
-}
-
 using pem::Der;
 
 // RFC 5280 §4.1.2.4.
@@ -262,19 +250,78 @@ bool is_distinguished_name(Bytes name) {
     return true;
 }
 
+// Returns true if the content is one string (DirectoryString, RFC 5280 §4.1.2.4) in one of the
+// encodings that have no invalid lengths.
+bool is_string(Bytes content) {
+    constexpr std::uint8_t kinds[] = {MBEDTLS_ASN1_UTF8_STRING, MBEDTLS_ASN1_PRINTABLE_STRING,
+                                      MBEDTLS_ASN1_T61_STRING};
+    Der value(content);
+    return std::ranges::find(kinds, value.tag()) != std::end(kinds) && value.take(value.tag()) &&
+           value.at_end();
+}
+
+// Returns true if this is a valid GeneralName (RFC 5280 §4.2.1.6). Mbed TLS accepts any content for
+// the types that it does not use, and ignores whether their tags are constructed.
+bool is_general_name(std::uint8_t tag, Bytes content) {
+    constexpr std::uint8_t other_name = 0xA0, mail = 0x81, dns = 0x82, x400_address = 0xA3,
+                           directory_name = 0xA4, edi_party = 0xA5, uri = 0x86, address = 0x87,
+                           registered_id = 0x88;
+    Der parts(content);
+    switch (tag) {
+        case mail:
+        case dns:
+        case x400_address:
+        case uri:
+        case address:
+            return true;
+        case other_name: {
+            const auto type = parts.take(Der::oid);
+            const auto explicit_value = parts.take(Der::context_0);
+            Der value(explicit_value ? *explicit_value : Bytes{});
+            return type && is_whole(*type) && value.take(value.tag()) && value.at_end() &&
+                   parts.at_end();
+        }
+        case directory_name:
+            return is_distinguished_name(content);
+        case edi_party: {
+            constexpr std::uint8_t assigner_tag = 0xA0, party_tag = 0xA1;
+            const bool has_assigner = parts.is_next(assigner_tag);
+            const auto assigner = parts.take(assigner_tag);
+            const auto party = parts.take(party_tag);
+            return (!has_assigner || (assigner && is_string(*assigner))) && party &&
+                   is_string(*party) && parts.at_end();
+        }
+        case registered_id:
+            return is_whole(content);
+        default:
+            return false;
+    }
+}
+
 // Returns true if the list is valid GeneralNames (RFC 5280 §4.2.1.6), without the tag of the list.
 bool are_general_names(Bytes list) {
-    constexpr std::uint8_t directory_name = 0xA4;
-    constexpr std::uint8_t kinds[] = {0xA0, 0x81, 0x82, 0xA3, directory_name,
-                                      0xA5, 0x86, 0x87, 0x88};
     for (Der names(list); !names.at_end();) {
-        const std::uint8_t kind = names.tag();
-        const auto name = names.take(kind);
-        if (!name || std::ranges::find(kinds, kind) == std::end(kinds) ||
-            (kind == directory_name && !is_distinguished_name(*name)))
+        const std::uint8_t tag = names.tag();
+        const auto name = names.take(tag);
+        if (!name || !is_general_name(tag, *name))
             return false;
     }
     return true;
+}
+
+bool are_general_names(const mbedtls_x509_sequence& list) {
+    for (const mbedtls_x509_sequence* at = &list; at != nullptr && at->buf.p != nullptr;
+         at = at->next)
+        if (!is_general_name(static_cast<std::uint8_t>(at->buf.tag), bytes_of(at->buf)))
+            return false;
+    return true;
+}
+
+// RFC 5280 §4.2.1.6: there must be at least one name.
+bool alternatives_are_names(const mbedtls_x509_crt& certificate) {
+    return (certificate.ext_types & MBEDTLS_X509_EXT_SUBJECT_ALT_NAME) == 0 ||
+           (certificate.subject_alt_names.buf.p != nullptr &&
+            are_general_names(certificate.subject_alt_names));
 }
 
 // RFC 5280 §4.2.1.13. Checked here because OpenSSL parses this extension, and Mbed TLS does not.
@@ -506,7 +553,9 @@ bool is_readable(const mbedtls_x509_crt& certificate) {
            extensions_have_oids(certificate) && !is_proxy(certificate) &&
            dates_are_whole(certificate) && serial_is_a_number(certificate.serial) &&
            key_is_readable(certificate) && signature_is_readable(certificate) &&
-           alternatives_are_names(certificate) && distribution_points_are_readable(certificate) &&
+           alternatives_are_names(certificate) &&
+           are_general_names(certificate.authority_key_id.authorityCertIssuer) &&
+           distribution_points_are_readable(certificate) &&
            names_are_readable(certificate) &&
            ((certificate.ext_types & MBEDTLS_X509_EXT_KEY_USAGE) == 0 ||
             certificate.key_usage != 0);

@@ -153,10 +153,11 @@ def subject_key(identifier):
     return extension("2.5.29.14", octets(identifier))
 
 
-def authority_key(identifier=None, issuer=None, serial=None):
+def authority_key(identifier=None, issuer=None, serial=None, more=b""):
+    """`more`: further names of the issuer."""
     return extension("2.5.29.35", seq(
         context(0, identifier, constructed=False) if identifier else b"",
-        context(1, directory(issuer)) if issuer else b"",
+        context(1, directory(issuer), more) if issuer else b"",
         context(2, serial, constructed=False) if serial else b""))
 
 
