@@ -29,10 +29,13 @@ def refused(kind, text, *positional, **options):
     return raises(kind, lambda: wrap(*positional, **options), text=text)
 
 
-def scratch(name, content):
+def scratch(name, content, more=b"", times=0):
+    """A file of `content` and `times` times `more`: a large one takes little of the heap."""
     path = os.getenv("USSL_TMP") + "/" + name
     with open(path, "wb") as f:
         f.write(content)
+        for _ in range(times):
+            f.write(more)
     return path
 
 
@@ -563,22 +566,18 @@ def test_every_truncation():
 
 
 def test_ten_megabytes_of_garbage():
-    garbage = pattern(1 << 12) * 2560
-    path = scratch("big", garbage)
-    for given in (garbage, path):
+    part = pattern(1 << 12)
+    text = scratch("text", b"-----BEGIN CERTIFICATE-----\n", b"A" * (1 << 12), 2560)
+    for given in (part * 2560, scratch("big", b"", part, 2560), text):
+        gc.collect()
         refused(ValueError, "invalid cert", ca_certs=given, server_hostname="x")
+        gc.collect()
         refused(ValueError, "invalid key", True, given, cert("server.crt"))
-    gc.collect()
-    text = scratch("big", b"-----BEGIN CERTIFICATE-----\n" + b"A" * (10 << 20))
-    refused(ValueError, "invalid cert", ca_certs=text, server_hostname="x")
-    os.remove(path)
+    os.remove(text)
 
 
 def test_a_heap_too_small_for_the_file():
-    path = scratch("huge", b"")
-    with open(path, "wb") as f:
-        for _ in range(80):
-            f.write(bytes(1 << 20))
+    path = scratch("huge", b"", bytes(1 << 20), 80)
     before = open_files()
     raises(MemoryError, wrap, ca_certs=path, server_hostname="x")
     equal(open_files(), before)
