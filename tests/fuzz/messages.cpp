@@ -11,7 +11,7 @@ namespace {
 
 // Of messages (RFC 8446 §4, RFC 5246 §7.4), and of the record around them.
 constexpr char client_hello = 1, server_hello = 2, server_key_exchange = 12,
-               client_key_exchange = 16, finished = 20;
+               certificate_request = 13, client_key_exchange = 16, finished = 20;
 constexpr std::uint8_t handshake_record = 22;
 // Of a ServerHello: header, version, random, a session's identifier, suite, compression.
 constexpr std::size_t before_extensions = 4 + 2 + 32 + 1 + 32 + 2 + 1;
@@ -21,6 +21,19 @@ bool only_finished = true;  // no other message was changed
 bool key_exchange = false;  // one was changed
 bool hello = false;         // so was one, where Mbed TLS does not look
 bool old_version = false;   // so was the version of a ServerHello that has none
+bool request = false;       // so was a CertificateRequest, after its lists of types and algorithms
+
+// The size of a CertificateRequest of TLS 1.2 up to its names (RFC 5246 §7.4.4). In TLS 1.3
+// (RFC 8446 §4.3.2), they are among the extensions: the size up to these.
+std::size_t before_names(const std::string& message) {
+    const auto byte = [&](std::size_t at) -> std::size_t {
+        return at < message.size() ? static_cast<std::uint8_t>(message[at]) : 0;
+    };
+    const std::size_t algorithms = message_header + 1 + byte(message_header);
+    return byte(message_header) == 0
+               ? algorithms + 2
+               : algorithms + 2 + 256 * byte(algorithms) + byte(algorithms + 1);
+}
 
 std::size_t edit(void* editor, mbedtls_ssl_context*, std::uint8_t record, std::uint8_t* at,
                  std::size_t size, std::size_t room) {
@@ -36,6 +49,8 @@ std::size_t edit(void* editor, mbedtls_ssl_context*, std::uint8_t record, std::u
     hello = hello || (changed && meant[0] == client_hello) ||
             (changed && meant[0] == server_hello &&
              message.starts_with(meant.substr(0, before_extensions)));
+    request = request || (changed && meant[0] == certificate_request &&
+                          message.starts_with(meant.substr(0, before_names(meant))));
     old_version =
         old_version || (changed && meant[0] == server_hello &&
                         message.starts_with(meant.substr(0, message_header)) &&
@@ -52,7 +67,7 @@ void fuzz::run(Input& input) {
     scene.plan.client_engine = scene.plan.server_engine = &ussl::mbedtls_engine;
     const Editor editor(input);
     only_finished = true;
-    key_exchange = hello = old_version = false;
+    key_exchange = hello = old_version = request = false;
     std::string verdicts[2];
     bool changed[2] = {};
     for (std::size_t i = 0; i < 2; ++i) {
@@ -77,6 +92,6 @@ void fuzz::run(Input& input) {
     // In TLS 1.3 a client has to pass over it (RFC 8446 §4.2.1); Mbed TLS takes no other than 1.2.
     if (old_version && scene.plan.client.maximum_version != Version::tls1_2)
         return;
-    expect_same((hello ? "a hello to a " : "messages to a ") + scene.where, verdicts[0],
-                verdicts[1]);
+    const char* what = hello ? "a hello to a " : request ? "a request to a " : "messages to a ";
+    expect_same(what + scene.where, verdicts[0], verdicts[1]);
 }
