@@ -72,7 +72,8 @@ TEST_P(Hello, OfAnotherVersionIsRefused) {
     }
 }
 
-// Values of later versions, which servers ignore (RFC 8446 §4.1.2, §4.2.9; RFC 8701).
+// Values of other versions, which servers ignore (RFC 8446 §4.2.1, §4.2.9; RFC 8701), except that
+// of SSL 3 (RFC 8446 §D.5).
 TEST_P(Hello, OfAClientMayHoldWhatNobodyKnowsYet) {
     // A binder would be of the ClientHello as it was.
     if (is_client() || (is_psk() && is_tls1_3()))
@@ -81,6 +82,10 @@ TEST_P(Hello, OfAClientMayHoldWhatNobodyKnowsYet) {
         EXPECT_EQ(answer([&](std::string& hello) { hello.replace(version, 2, number); }), 2)
             << int{number[0]};
     if (is_tls1_3()) {
+        for (const std::string_view number : {"\3\1"sv, "\3\2"sv})
+            EXPECT_EQ(answer([&](std::string& hello) { hello.replace(version, 2, number); }), 2)
+                << int{number[1]};
+        EXPECT_EQ(answer([](std::string& hello) { hello.replace(version, 2, "\3\0"sv); }), 0);
         EXPECT_EQ(answer([](std::string& hello) {
                       replace(hello, "\0\x2d\0\2\1\1"sv, "\0\x2d\0\2\1\x0b"sv);
                   }),
