@@ -39,6 +39,11 @@ def scratch(name, content, more=b"", times=0):
     return path
 
 
+def content_of(path):
+    with open(path, "rb") as f:
+        return f.read()
+
+
 def server_with(key, certificate, **options):
     """A server that has them shakes hands; returns the certificate that a client saw."""
     a, b = pipe()
@@ -568,12 +573,13 @@ def test_every_truncation():
 def test_ten_megabytes_of_garbage():
     part = pattern(1 << 12)
     text = scratch("text", b"-----BEGIN CERTIFICATE-----\n", b"A" * (1 << 12), 2560)
-    for given in (part * 2560, scratch("big", b"", part, 2560), text):
-        gc.collect()
-        refused(ValueError, "invalid cert", ca_certs=given, server_hostname="x")
-        gc.collect()
-        refused(ValueError, "invalid key", True, given, cert("server.crt"))
-    os.remove(text)
+    for path in (scratch("big", b"", part, 2560), text):
+        for given in (path, content_of(path)):
+            gc.collect()
+            refused(ValueError, "invalid cert", ca_certs=given, server_hostname="x")
+            gc.collect()
+            refused(ValueError, "invalid key", True, given, cert("server.crt"))
+        os.remove(path)
 
 
 def test_a_heap_too_small_for_the_file():

@@ -1,5 +1,5 @@
 # Several threads, each with its own connections, over the same contexts.
-# heap: 16m
+# heap: 32m
 
 import _thread
 import errno
