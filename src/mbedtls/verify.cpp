@@ -205,6 +205,12 @@ bool is_proxy(const mbedtls_x509_crt& certificate) {
         certificate, [&](const Extension& extension) { return !is_oid(extension.oid, proxy); });
 }
 
+// RFC 5280 §4.1.2.8 forbids CAs to use them. Mbed TLS accepts any constructed value, such as
+// extensions with a wrong tag, which it then does not evaluate.
+bool has_no_unique_identifiers(const mbedtls_x509_crt& certificate) {
+    return certificate.issuer_id.p == nullptr && certificate.subject_id.p == nullptr;
+}
+
 // RFC 5280 §4.1.2.5: times include seconds, and their zone is Z. Mbed TLS does not require this.
 bool dates_are_whole(const mbedtls_x509_crt& certificate) {
     unsigned char* at = certificate.issuer_raw.p + certificate.issuer_raw.len;
@@ -226,6 +232,36 @@ bool dates_are_whole(const mbedtls_x509_crt& certificate) {
 
 using pem::Der;
 
+// Returns true if the text consists of characters of `width` bytes that Unicode has.
+bool is_unicode(Bytes text, std::size_t width) {
+    if (text.size() % width != 0)
+        return false;
+    for (; !text.empty(); text = text.subspan(width)) {
+        std::uint32_t character = 0;
+        for (const std::uint8_t byte : text.first(width))
+            character = character << 8 | byte;
+        if (character > 0x10FFFF || (character >= 0xD800 && character <= 0xDFFF))
+            return false;
+    }
+    return true;
+}
+
+// Returns true if the value of an attribute has the encoding of its type (X.690 §8.6.2, §8.23).
+bool is_attribute_value(std::uint8_t type, Bytes value) {
+    switch (type) {
+        case MBEDTLS_ASN1_UTF8_STRING:
+            return is_utf8(value);
+        case MBEDTLS_ASN1_BMP_STRING:
+            return is_unicode(value, 2);
+        case MBEDTLS_ASN1_UNIVERSAL_STRING:
+            return is_unicode(value, 4);
+        case MBEDTLS_ASN1_BIT_STRING:
+            return !value.empty() && value[0] < 8;
+        default:
+            return true;
+    }
+}
+
 // RFC 5280 §4.1.2.4.
 bool is_distinguished_name(Bytes name) {
     Der parts(name);
@@ -243,21 +279,23 @@ bool is_distinguished_name(Bytes name) {
             const std::uint8_t type = pair.tag();
             const auto value = pair.take(type);
             if (!oid || !is_whole(*oid) || !value || !pair.at_end() ||
-                (type == MBEDTLS_ASN1_UTF8_STRING && !is_utf8(*value)))
+                !is_attribute_value(type, *value))
                 return false;
         }
     }
     return true;
 }
 
-// Returns true if the content is one string (DirectoryString, RFC 5280 §4.1.2.4) in one of the
-// encodings that have no invalid lengths.
+// Returns true if the content is one string: DirectoryString (RFC 5280 §4.1.2.4).
 bool is_string(Bytes content) {
-    constexpr std::uint8_t kinds[] = {MBEDTLS_ASN1_UTF8_STRING, MBEDTLS_ASN1_PRINTABLE_STRING,
-                                      MBEDTLS_ASN1_T61_STRING};
-    Der value(content);
-    return std::ranges::find(kinds, value.tag()) != std::end(kinds) && value.take(value.tag()) &&
-           value.at_end();
+    constexpr std::uint8_t types[] = {MBEDTLS_ASN1_UTF8_STRING, MBEDTLS_ASN1_PRINTABLE_STRING,
+                                      MBEDTLS_ASN1_T61_STRING, MBEDTLS_ASN1_BMP_STRING,
+                                      MBEDTLS_ASN1_UNIVERSAL_STRING};
+    Der string(content);
+    const std::uint8_t type = string.tag();
+    const auto value = string.take(type);
+    return std::ranges::find(types, type) != std::end(types) && value &&
+           is_attribute_value(type, *value) && string.at_end();
 }
 
 // Returns true if this is a valid GeneralName (RFC 5280 §4.2.1.6). Mbed TLS accepts any content for
@@ -404,9 +442,8 @@ bool serial_is_a_number(const mbedtls_x509_buf& serial) {
 
 bool name_is_readable(const mbedtls_x509_name& name) {
     for (const mbedtls_x509_name* at = &name; at != nullptr; at = at->next)
-        if ((at->oid.p != nullptr && !is_whole({at->oid.p, at->oid.len})) ||
-            (at->val.tag == MBEDTLS_ASN1_UTF8_STRING && !is_utf8({at->val.p, at->val.len})) ||
-            (at->val.tag == MBEDTLS_ASN1_BMP_STRING && at->val.len % 2 != 0))
+        if ((at->oid.p != nullptr && !is_whole(bytes_of(at->oid))) ||
+            !is_attribute_value(static_cast<std::uint8_t>(at->val.tag), bytes_of(at->val)))
             return false;
     return true;
 }
@@ -551,12 +588,11 @@ bool is_readable(const mbedtls_x509_crt& certificate) {
     constexpr std::size_t empty = 2;  // only a tag and a length
     return (certificate.v3_ext.p == nullptr || certificate.v3_ext.len > empty) &&
            extensions_have_oids(certificate) && !is_proxy(certificate) &&
-           dates_are_whole(certificate) && serial_is_a_number(certificate.serial) &&
-           key_is_readable(certificate) && signature_is_readable(certificate) &&
-           alternatives_are_names(certificate) &&
+           has_no_unique_identifiers(certificate) && dates_are_whole(certificate) &&
+           serial_is_a_number(certificate.serial) && key_is_readable(certificate) &&
+           signature_is_readable(certificate) && alternatives_are_names(certificate) &&
            are_general_names(certificate.authority_key_id.authorityCertIssuer) &&
-           distribution_points_are_readable(certificate) &&
-           names_are_readable(certificate) &&
+           distribution_points_are_readable(certificate) && names_are_readable(certificate) &&
            ((certificate.ext_types & MBEDTLS_X509_EXT_KEY_USAGE) == 0 ||
             certificate.key_usage != 0);
 }

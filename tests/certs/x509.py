@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, paddin
 
 # --- DER (X.690)
 
-UTF8, PRINTABLE, T61, IA5, BMP = 12, 19, 20, 22, 30
+BIT_STRING, UTF8, PRINTABLE, T61, IA5, UNIVERSAL, BMP = 3, 12, 19, 20, 22, 28, 30
 NULL = b"\x05\x00"
 TRUE = b"\x01\x01\xff"
 
