@@ -198,11 +198,16 @@ bool extensions_have_oids(const mbedtls_x509_crt& certificate) {
                               [](const Extension& extension) { return is_whole(extension.oid); });
 }
 
-// Returns true for proxy certificates (RFC 3820), which are not supported.
-bool is_proxy(const mbedtls_x509_crt& certificate) {
+// Returns true for proxy certificates (RFC 3820) and for certificates of IP addresses and AS
+// numbers (RFC 3779): their rules are not supported.
+bool has_other_rules(const mbedtls_x509_crt& certificate) {
     constexpr std::string_view proxy = "\x2B\x06\x01\x05\x05\x07\x01\x0E";
-    return !for_each_extension(
-        certificate, [&](const Extension& extension) { return !is_oid(extension.oid, proxy); });
+    constexpr std::string_view addresses = "\x2B\x06\x01\x05\x05\x07\x01\x07";
+    constexpr std::string_view numbers = "\x2B\x06\x01\x05\x05\x07\x01\x08";
+    return !for_each_extension(certificate, [&](const Extension& extension) {
+        return !is_oid(extension.oid, proxy) && !is_oid(extension.oid, addresses) &&
+               !is_oid(extension.oid, numbers);
+    });
 }
 
 // RFC 5280 §4.1.2.8 forbids CAs to use them. Mbed TLS accepts any constructed value, such as
@@ -587,7 +592,7 @@ bool names_are_readable(const mbedtls_x509_crt& certificate) {
 bool is_readable(const mbedtls_x509_crt& certificate) {
     constexpr std::size_t empty = 2;  // only a tag and a length
     return (certificate.v3_ext.p == nullptr || certificate.v3_ext.len > empty) &&
-           extensions_have_oids(certificate) && !is_proxy(certificate) &&
+           extensions_have_oids(certificate) && !has_other_rules(certificate) &&
            has_no_unique_identifiers(certificate) && dates_are_whole(certificate) &&
            serial_is_a_number(certificate.serial) && key_is_readable(certificate) &&
            signature_is_readable(certificate) && alternatives_are_names(certificate) &&

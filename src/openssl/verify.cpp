@@ -319,8 +319,11 @@ bool is_readable(X509* certificate) {
     const long version = X509_get_version(certificate);
     const ASN1_BIT_STRING* ids[2] = {};
     X509_get0_uids(certificate, &ids[0], &ids[1]);
-    // Proxy certificates (RFC 3820) are not supported.
+    // The rules of proxy certificates (RFC 3820), and of IP addresses and AS numbers (RFC 3779),
+    // are not supported.
     return (X509_get_extension_flags(certificate) & (EXFLAG_INVALID | EXFLAG_PROXY)) == 0 &&
+           X509_get_ext_by_NID(certificate, NID_sbgp_ipAddrBlock, -1) < 0 &&
+           X509_get_ext_by_NID(certificate, NID_sbgp_autonomousSysNum, -1) < 0 &&
            version >= X509_VERSION_1 && version <= X509_VERSION_3 &&
            (extensions == nullptr ||
             (version == X509_VERSION_3 && sk_X509_EXTENSION_num(extensions) > 0)) &&
