@@ -193,21 +193,14 @@ bool is_whole(Bytes oid) {
     return !oid.empty() && begins;
 }
 
-bool extensions_have_oids(const mbedtls_x509_crt& certificate) {
-    return for_each_extension(certificate,
-                              [](const Extension& extension) { return is_whole(extension.oid); });
-}
-
-// Returns true for proxy certificates (RFC 3820) and for certificates of IP addresses and AS
-// numbers (RFC 3779): their rules are not supported.
-bool has_other_rules(const mbedtls_x509_crt& certificate) {
-    constexpr std::string_view proxy = "\x2B\x06\x01\x05\x05\x07\x01\x0E";
-    constexpr std::string_view addresses = "\x2B\x06\x01\x05\x05\x07\x01\x07";
-    constexpr std::string_view numbers = "\x2B\x06\x01\x05\x05\x07\x01\x08";
-    return !for_each_extension(certificate, [&](const Extension& extension) {
-        return !is_oid(extension.oid, proxy) && !is_oid(extension.oid, addresses) &&
-               !is_oid(extension.oid, numbers);
-    });
+// Returns true for the extensions of proxy certificates (RFC 3820), and of certificates of IP
+// addresses and AS numbers (RFC 3779): their rules are not supported.
+bool has_other_rules(Bytes oid) {
+    constexpr std::string_view extensions_of_pkix = "\x2B\x06\x01\x05\x05\x07\x01";
+    constexpr std::uint32_t addresses = 1U << 7, numbers = 1U << 8, proxy = 1U << 14;
+    const std::size_t size = extensions_of_pkix.size();
+    return oid.size() == size + 1 && is_oid(oid.first(size), extensions_of_pkix) &&
+           oid[size] < 32 && ((addresses | numbers | proxy) >> oid[size] & 1) != 0;
 }
 
 // RFC 5280 §4.1.2.8 forbids CAs to use them. Mbed TLS accepts any constructed value, such as
@@ -237,6 +230,17 @@ bool dates_are_whole(const mbedtls_x509_crt& certificate) {
 
 using pem::Der;
 
+// Returns the content of the next value and advances. Empty: it has another tag, or no content.
+Bytes taken_from(Der& der, std::uint8_t tag) {
+    const auto content = der.take(tag);
+    return content ? *content : Bytes{};
+}
+
+bool is_one_element(Bytes der) {
+    Der value(der);
+    return value.take(value.tag()) && value.at_end();
+}
+
 // Returns true if the text consists of characters of `width` bytes that Unicode has.
 bool is_unicode(Bytes text, std::size_t width) {
     if (text.size() % width != 0)
@@ -253,18 +257,13 @@ bool is_unicode(Bytes text, std::size_t width) {
 
 // Returns true if the value of an attribute has the encoding of its type (X.690 §8.6.2, §8.23).
 bool is_attribute_value(std::uint8_t type, Bytes value) {
-    switch (type) {
-        case MBEDTLS_ASN1_UTF8_STRING:
-            return is_utf8(value);
-        case MBEDTLS_ASN1_BMP_STRING:
-            return is_unicode(value, 2);
-        case MBEDTLS_ASN1_UNIVERSAL_STRING:
-            return is_unicode(value, 4);
-        case MBEDTLS_ASN1_BIT_STRING:
-            return !value.empty() && value[0] < 8;
-        default:
-            return true;
-    }
+    if (type == MBEDTLS_ASN1_UTF8_STRING)
+        return is_utf8(value);
+    if (type == MBEDTLS_ASN1_BIT_STRING)
+        return !value.empty() && value[0] < 8;
+    if (type == MBEDTLS_ASN1_BMP_STRING)
+        return is_unicode(value, 2);
+    return type != MBEDTLS_ASN1_UNIVERSAL_STRING || is_unicode(value, 4);
 }
 
 // RFC 5280 §4.1.2.4.
@@ -278,13 +277,11 @@ bool is_distinguished_name(Bytes name) {
         if (!rdn)
             return false;
         for (Der attributes(*rdn); !attributes.at_end();) {
-            const auto attribute = attributes.take(Der::sequence);
-            Der pair(attribute ? *attribute : Bytes{});
-            const auto oid = pair.take(Der::oid);
+            Der pair(taken_from(attributes, Der::sequence));
+            const Bytes oid = taken_from(pair, Der::oid);
             const std::uint8_t type = pair.tag();
             const auto value = pair.take(type);
-            if (!oid || !is_whole(*oid) || !value || !pair.at_end() ||
-                !is_attribute_value(type, *value))
+            if (!is_whole(oid) || !value || !pair.at_end() || !is_attribute_value(type, *value))
                 return false;
         }
     }
@@ -293,14 +290,14 @@ bool is_distinguished_name(Bytes name) {
 
 // Returns true if the content is one string: DirectoryString (RFC 5280 §4.1.2.4).
 bool is_string(Bytes content) {
-    constexpr std::uint8_t types[] = {MBEDTLS_ASN1_UTF8_STRING, MBEDTLS_ASN1_PRINTABLE_STRING,
-                                      MBEDTLS_ASN1_T61_STRING, MBEDTLS_ASN1_BMP_STRING,
-                                      MBEDTLS_ASN1_UNIVERSAL_STRING};
+    constexpr std::uint32_t types = 1U << MBEDTLS_ASN1_UTF8_STRING |
+                                    1U << MBEDTLS_ASN1_PRINTABLE_STRING |
+                                    1U << MBEDTLS_ASN1_T61_STRING | 1U << MBEDTLS_ASN1_BMP_STRING |
+                                    1U << MBEDTLS_ASN1_UNIVERSAL_STRING;
     Der string(content);
     const std::uint8_t type = string.tag();
-    const auto value = string.take(type);
-    return std::ranges::find(types, type) != std::end(types) && value &&
-           is_attribute_value(type, *value) && string.at_end();
+    return is_one_element(content) && type < 32 && (types >> type & 1) != 0 &&
+           is_attribute_value(type, taken_from(string, type));
 }
 
 // Returns true if this is a valid GeneralName (RFC 5280 §4.2.1.6). Mbed TLS accepts any content for
@@ -317,22 +314,15 @@ bool is_general_name(std::uint8_t tag, Bytes content) {
         case uri:
         case address:
             return true;
-        case other_name: {
-            const auto type = parts.take(Der::oid);
-            const auto explicit_value = parts.take(Der::context_0);
-            Der value(explicit_value ? *explicit_value : Bytes{});
-            return type && is_whole(*type) && value.take(value.tag()) && value.at_end() &&
-                   parts.at_end();
-        }
+        case other_name:
+            return is_whole(taken_from(parts, Der::oid)) &&
+                   is_one_element(taken_from(parts, Der::context_0)) && parts.at_end();
         case directory_name:
             return is_distinguished_name(content);
         case edi_party: {
-            constexpr std::uint8_t assigner_tag = 0xA0, party_tag = 0xA1;
-            const bool has_assigner = parts.is_next(assigner_tag);
-            const auto assigner = parts.take(assigner_tag);
-            const auto party = parts.take(party_tag);
-            return (!has_assigner || (assigner && is_string(*assigner))) && party &&
-                   is_string(*party) && parts.at_end();
+            constexpr std::uint8_t assigner = 0xA0, party = 0xA1;
+            return (!parts.is_next(assigner) || is_string(taken_from(parts, assigner))) &&
+                   is_string(taken_from(parts, party)) && parts.at_end();
         }
         case registered_id:
             return is_whole(content);
@@ -380,32 +370,29 @@ bool are_distribution_points(Bytes value) {
         if (!point)
             return false;
         Der fields(*point);
-        if (fields.is_next(name_tag)) {
-            const auto content = fields.take(name_tag);
-            Der name(content ? *content : Bytes{});
+        // A malformed field is not taken, so that it is not the end.
+        if (const auto content = fields.take(name_tag)) {
+            Der name(*content);
             const auto full = name.take(full_name);
             if ((full ? !are_general_names(*full) : !name.take(relative_name)) || !name.at_end())
                 return false;
         }
-        if (fields.is_next(reasons) && !fields.take(reasons))
+        (void)fields.take(reasons);
+        if (const auto names = fields.take(issuer); names && !are_general_names(*names))
             return false;
-        if (fields.is_next(issuer)) {
-            const auto names = fields.take(issuer);
-            if (!names || !are_general_names(*names))
-                return false;
-        }
         if (!fields.at_end())
             return false;
     }
     return true;
 }
 
-bool distribution_points_are_readable(const mbedtls_x509_crt& certificate) {
+bool extensions_are_readable(const mbedtls_x509_crt& certificate) {
     constexpr std::string_view distribution_points{
         MBEDTLS_OID_CRL_DISTRIBUTION_POINTS, MBEDTLS_OID_SIZE(MBEDTLS_OID_CRL_DISTRIBUTION_POINTS)};
     return for_each_extension(certificate, [&](const Extension& extension) {
-        return !is_oid(extension.oid, distribution_points) ||
-               are_distribution_points(extension.value);
+        return is_whole(extension.oid) && !has_other_rules(extension.oid) &&
+               (!is_oid(extension.oid, distribution_points) ||
+                are_distribution_points(extension.value));
     });
 }
 
@@ -592,12 +579,12 @@ bool names_are_readable(const mbedtls_x509_crt& certificate) {
 bool is_readable(const mbedtls_x509_crt& certificate) {
     constexpr std::size_t empty = 2;  // only a tag and a length
     return (certificate.v3_ext.p == nullptr || certificate.v3_ext.len > empty) &&
-           extensions_have_oids(certificate) && !has_other_rules(certificate) &&
-           has_no_unique_identifiers(certificate) && dates_are_whole(certificate) &&
-           serial_is_a_number(certificate.serial) && key_is_readable(certificate) &&
-           signature_is_readable(certificate) && alternatives_are_names(certificate) &&
+           extensions_are_readable(certificate) && has_no_unique_identifiers(certificate) &&
+           dates_are_whole(certificate) && serial_is_a_number(certificate.serial) &&
+           key_is_readable(certificate) && signature_is_readable(certificate) &&
+           alternatives_are_names(certificate) &&
            are_general_names(certificate.authority_key_id.authorityCertIssuer) &&
-           distribution_points_are_readable(certificate) && names_are_readable(certificate) &&
+           names_are_readable(certificate) &&
            ((certificate.ext_types & MBEDTLS_X509_EXT_KEY_USAGE) == 0 ||
             certificate.key_usage != 0);
 }
