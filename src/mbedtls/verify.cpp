@@ -370,7 +370,7 @@ bool are_distribution_points(Bytes value) {
         if (!point)
             return false;
         Der fields(*point);
-        // A malformed field is not taken, so that it is not the end.
+        // A malformed field is not taken: the fields are then not at their end.
         if (const auto content = fields.take(name_tag)) {
             Der name(*content);
             const auto full = name.take(full_name);
