@@ -94,8 +94,7 @@ class Writer {
 };
 
 bool put_utf8(Writer& out, std::uint32_t character) {
-    constexpr std::uint32_t limit = 0x110000;
-    if (character >= limit || (character >= 0xD800 && character <= 0xDFFF))
+    if (!is_unicode(character))
         return false;
     const int more = character < 0x80 ? 0 : character < 0x800 ? 1 : character < 0x10000 ? 2 : 3;
     constexpr std::uint8_t first[] = {0, 0xC0, 0xE0, 0xF0};

@@ -23,6 +23,11 @@ inline char lower(char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
 }
 
+// Returns true if this is a character of Unicode, and not half a surrogate pair.
+inline bool is_unicode(std::uint32_t character) {
+    return character <= 0x10FFFF && (character < 0xD800 || character > 0xDFFF);
+}
+
 // UTF-8 as defined in RFC 3629 §3.
 inline bool is_utf8(Bytes text) {
     for (std::size_t at = 0; at < text.size();) {
@@ -43,8 +48,7 @@ inline bool is_utf8(Bytes text) {
             character = character << 6 | (text[at] & 0x3FU);
         }
         constexpr std::uint32_t smallest[] = {0x80, 0x800, 0x10000};
-        if (character < smallest[more - 1] || character > 0x10FFFF ||
-            (character >= 0xD800 && character <= 0xDFFF))
+        if (character < smallest[more - 1] || !is_unicode(character))
             return false;
     }
     return true;

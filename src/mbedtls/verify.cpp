@@ -241,15 +241,15 @@ bool is_one_element(Bytes der) {
     return value.take(value.tag()) && value.at_end();
 }
 
-// Returns true if the text consists of characters of `width` bytes that Unicode has.
-bool is_unicode(Bytes text, std::size_t width) {
+// Returns true if the text consists of characters of Unicode with `width` bytes each.
+bool is_wide_text(Bytes text, std::size_t width) {
     if (text.size() % width != 0)
         return false;
     for (; !text.empty(); text = text.subspan(width)) {
         std::uint32_t character = 0;
         for (const std::uint8_t byte : text.first(width))
             character = character << 8 | byte;
-        if (character > 0x10FFFF || (character >= 0xD800 && character <= 0xDFFF))
+        if (!is_unicode(character))
             return false;
     }
     return true;
@@ -262,8 +262,8 @@ bool is_attribute_value(std::uint8_t type, Bytes value) {
     if (type == MBEDTLS_ASN1_BIT_STRING)
         return !value.empty() && value[0] < 8;
     if (type == MBEDTLS_ASN1_BMP_STRING)
-        return is_unicode(value, 2);
-    return type != MBEDTLS_ASN1_UNIVERSAL_STRING || is_unicode(value, 4);
+        return is_wide_text(value, 2);
+    return type != MBEDTLS_ASN1_UNIVERSAL_STRING || is_wide_text(value, 4);
 }
 
 // RFC 5280 §4.1.2.4.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "../contract/reader.hpp"
 #include "../hostile/hooks.h"
 #include "difference.hpp"
 
@@ -25,14 +26,14 @@ bool request = false;       // so was a CertificateRequest, after its lists of t
 
 // The size of a CertificateRequest of TLS 1.2 up to its names (RFC 5246 §7.4.4). In TLS 1.3
 // (RFC 8446 §4.3.2), they are among the extensions: the size up to these.
-std::size_t before_names(const std::string& message) {
-    const auto byte = [&](std::size_t at) -> std::size_t {
-        return at < message.size() ? static_cast<std::uint8_t>(message[at]) : 0;
-    };
-    const std::size_t algorithms = message_header + 1 + byte(message_header);
-    return byte(message_header) == 0
-               ? algorithms + 2
-               : algorithms + 2 + 256 * byte(algorithms) + byte(algorithms + 1);
+std::size_t before_names(std::string_view message) {
+    contract::Reader request(message.substr(message_header));
+    const bool is_tls1_3 = request.field(1).done();  // an empty certificate_request_context
+    if (is_tls1_3)
+        request.number(2);
+    else
+        request.field(2);
+    return message.size() - request.rest().size();
 }
 
 std::size_t edit(void* editor, mbedtls_ssl_context*, std::uint8_t record, std::uint8_t* at,

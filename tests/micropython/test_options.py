@@ -39,11 +39,6 @@ def scratch(name, content, more=b"", times=0):
     return path
 
 
-def content_of(path):
-    with open(path, "rb") as f:
-        return f.read()
-
-
 def server_with(key, certificate, **options):
     """A server that has them shakes hands; returns the certificate that a client saw."""
     a, b = pipe()

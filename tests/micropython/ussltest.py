@@ -326,9 +326,13 @@ def cert(name):
     return os.getenv("USSL_CERTS") + "/" + name
 
 
-def cert_bytes(name):
-    with open(cert(name), "rb") as f:
+def content_of(path):
+    with open(path, "rb") as f:
         return f.read()
+
+
+def cert_bytes(name):
+    return content_of(cert(name))
 
 
 # --- checks
